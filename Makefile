@@ -1,0 +1,176 @@
+# Trunkline. `make help` lists what can be asked.
+# One non-recursive make: every libs/X and services/X adds itself by its module.mk (see docs/building.md).
+
+VARIANT  ?= release
+B        := build/$(VARIANT)
+GEN      := build/gen
+CC       := gcc
+AR       := gcc-ar
+
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wno-missing-field-initializers
+HARDEN   := -fstack-protector-strong -fPIE -fno-plt -fno-strict-aliasing
+LDHARDEN := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+CPPBASE  := -D_GNU_SOURCE -Ilibs -Ibuild/gen -MMD -MP
+ifeq ($(VARIANT),release)
+OPT      := -O2 -g -D_FORTIFY_SOURCE=2
+else ifeq ($(VARIANT),asan)
+OPT      := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifeq ($(VARIANT),tsan)
+OPT      := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(VARIANT),fuzz)
+CC       := clang-14
+AR       := ar
+WARN     := -Wall -Wextra -Wno-missing-field-initializers -Wno-unused-command-line-argument -Wno-unknown-warning-option
+OPT      := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+$(error VARIANT is release, asan, tsan or fuzz, not '$(VARIANT)')
+endif
+CFLAGS   := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(EXTRA_CFLAGS)
+LDFLAGS  := $(OPT) $(LDHARDEN) -Wl,-rpath-link,/usr/lib/x86_64-linux-gnu
+
+MODULES  := $(sort $(wildcard libs/*/module.mk services/*/module.mk tools/*/module.mk tests/*/module.mk))
+
+.DEFAULT_GOAL := build
+.PHONY: all
+all: build
+
+# ---- protobuf ---------------------------------------------------------------------------------------------------
+PROTOS   := $(shell find proto -name '*.proto' 2>/dev/null)
+PBC      := $(PROTOS:proto/%.proto=$(GEN)/%.pb-c.c)
+WKT      := timestamp duration struct empty field_mask any wrappers
+WKTC     := $(WKT:%=$(GEN)/google/protobuf/%.pb-c.c)
+PBO      := $(PBC:$(GEN)/%.c=$(B)/gen/%.o) $(WKTC:$(GEN)/%.c=$(B)/gen/%.o)
+PBSTAMP  := $(GEN)/.stamp
+
+$(PBSTAMP): $(PROTOS) Makefile
+	@mkdir -p $(GEN)
+	@echo "  PROTOC  $(words $(PROTOS)) files"
+	@protoc-c -Iproto -I/usr/include --c_out=$(GEN) $(PROTOS) $(WKT:%=/usr/include/google/protobuf/%.proto)
+	@protoc -Iproto -I/usr/include --include_imports --descriptor_set_out=$(GEN)/trunkline.binpb $(PROTOS)
+	@touch $@
+$(PBC) $(WKTC): $(PBSTAMP) ;
+$(B)/gen/%.o: $(GEN)/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(CPPBASE) -std=gnu17 $(OPT) -w $(HARDEN) -c $< -o $@
+$(B)/lib/libproto.a: $(PBO)
+	@mkdir -p $(@D)
+	@echo "  AR      $@"
+	@rm -f $@; $(AR) rcs $@ $^
+
+# ---- modules ----------------------------------------------------------------------------------------------------
+# A module.mk calls exactly one of:
+#   $(eval $(call library,NAME,DEPS,PKGS,LDLIBS))            libs/NAME  -> $(B)/lib/libNAME.a
+#   $(eval $(call program,DIR,BINARY,DEPS,PKGS,LDLIBS))      DIR/*.c    -> $(B)/bin/BINARY (+ lib of all but main.c for tests)
+# *_test.c  beside it: unit tests (cmocka, no environment);  *_itest.c: tests that start real components by themselves;
+# *_fuzz.c: libFuzzer targets (VARIANT=fuzz).
+LIBDEPS_proto   :=
+PKGS_proto      := libprotobuf-c
+LIBS_ALL        := proto
+TESTS           :=
+ITESTS          :=
+FUZZERS         :=
+BINS            :=
+
+closure = $(if $(1),$(call uniq,$(1) $(call closure,$(sort $(foreach d,$(1),$(LIBDEPS_$(d)))))))
+uniq    = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
+# All archives between --start-group/--end-group, so their order does not matter.
+linklibs  = -Wl,--start-group $(foreach d,$(1),$(B)/lib/lib$(d).a) -Wl,--end-group
+pkglibs   = $(foreach d,$(1),$(foreach p,$(PKGS_$(d)),$(PKGLIBS_$(p)))) $(foreach d,$(1),$(LDLIBS_$(d))) -lpthread -lm
+
+# Libraries without a usable pkg-config file are given by hand.
+PKGLIBS_libnats := -lnats
+PKGLIBS_cmocka  := -lcmocka
+PKGLIBS_lame    := -lmp3lame
+PKGLIBS_spandsp := -lspandsp
+PKGLIBS_grpc    := -lgrpc -lgpr
+PKGLIBS_libprotobuf-c := -lprotobuf-c
+PKGLIBS_libpq   := -lpq
+PKGCF_libpq     := -I/usr/include/postgresql
+PKGLIBS_sofia   := -lsofia-sip-ua
+PKGCF_sofia     := -isystem /usr/include/sofia-sip-1.12
+PKGLIBS_rdkafka := -lrdkafka
+PKGLIBS_microhttpd := -lmicrohttpd
+PKGLIBS_yaml    := -lyaml
+PKGLIBS_jansson := -ljansson
+PKGLIBS_jwt     := -ljwt
+PKGLIBS_crypto  := -lcrypto
+PKGLIBS_ssl     := -lssl -lcrypto
+PKGLIBS_sodium  := -lsodium
+PKGLIBS_sndfile := -lsndfile
+PKGLIBS_soxr    := -lsoxr
+
+pkgcf = $(foreach d,$(1),$(foreach p,$(PKGS_$(d)),$(PKGCF_$(p))))
+
+# object rule for a directory: $(1) directory, $(2) closure of libs whose package flags it needs
+define objrules
+$(B)/obj/$(1)/%.o: $(1)/%.c $(PBSTAMP) Makefile
+	@mkdir -p $$(@D)
+	@echo "  CC      $$<"
+	@$$(CC) $$(CPPBASE) $$(CFLAGS) -I$(1) $$(call pkgcf,$(2)) -c $$< -o $$@
+endef
+
+define testrules
+$(B)/test/$(subst /,_,$(1))_%_test: $(B)/obj/$(1)/%_test.o $(2)
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
+$(B)/test/$(subst /,_,$(1))_%_itest: $(B)/obj/$(1)/%_itest.o $(2)
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
+$(B)/test/$(subst /,_,$(1))_%_fuzz: $(B)/obj/$(1)/%_fuzz.o $(2)
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$$(CC) $$(LDFLAGS) -fsanitize=fuzzer $$< $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -o $$@
+TESTS   += $(patsubst $(1)/%.c,$(B)/test/$(subst /,_,$(1))_%,$(wildcard $(1)/*_test.c))
+ITESTS  += $(patsubst $(1)/%.c,$(B)/test/$(subst /,_,$(1))_%,$(wildcard $(1)/*_itest.c))
+FUZZERS += $(patsubst $(1)/%.c,$(B)/test/$(subst /,_,$(1))_%,$(wildcard $(1)/*_fuzz.c))
+endef
+
+define library
+LIBS_ALL     += $(1)
+LIBDEPS_$(1) := $(2)
+PKGS_$(1)    := $(3)
+LDLIBS_$(1)  := $(4)
+LIBSRC_$(1)  := $(filter-out %_test.c %_itest.c %_fuzz.c,$(wildcard libs/$(1)/*.c))
+LATE         += $(1)
+endef
+define library_late
+$(call objrules,libs/$(1),$(call closure,$(1)))
+$(B)/lib/lib$(1).a: $(LIBSRC_$(1):libs/%.c=$(B)/obj/libs/%.o)
+	@mkdir -p $$(@D)
+	@echo "  AR      $$@"
+	@rm -f $$@; $$(AR) rcs $$@ $$^
+$(call testrules,libs/$(1),$(foreach d,$(call closure,$(1) testkit),$(B)/lib/lib$(d).a),$(call closure,$(1) testkit))
+endef
+
+define program
+PROGRAMS     += $(1)
+BIN_$(1)     := $(2)
+LIBDEPS_$(2) := $(3)
+PKGS_$(2)    := $(4)
+LDLIBS_$(2)  := $(5)
+PSRC_$(1)    := $(filter-out %_test.c %_itest.c %_fuzz.c,$(wildcard $(1)/*.c))
+endef
+define program_late
+$(call objrules,$(1),$(call closure,$(BIN_$(1))))
+BINS += $(B)/bin/$(BIN_$(1))
+$(B)/lib/lib$(BIN_$(1)).a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(PSRC_$(1))))
+	@mkdir -p $$(@D)
+	@rm -f $$@; $$(AR) rcs $$@ $$^
+$(B)/bin/$(BIN_$(1)): $(B)/obj/$(1)/main.o $(foreach d,$(call closure,$(BIN_$(1))),$(B)/lib/lib$(d).a)
+	@mkdir -p $$(@D)
+	@echo "  LD      $$@"
+	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(call closure,$(BIN_$(1)))) $$(call pkglibs,$(call closure,$(BIN_$(1)))) -o $$@
+$(call testrules,$(1),$(foreach d,$(call closure,$(BIN_$(1)) testkit),$(B)/lib/lib$(d).a),$(call closure,$(BIN_$(1)) testkit))
+endef
+
+include $(MODULES)
+$(foreach l,$(LATE),$(eval $(call library_late,$(l))))
+$(foreach p,$(PROGRAMS),$(eval $(call program_late,$(p))))
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.SECONDARY:
+
+# ---- what a person asks for -------------------------------------------------------------------------------------
+include tools/targets.mk

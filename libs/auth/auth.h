@@ -1,0 +1,60 @@
+/*
+ * auth: tokens (JWT, ES256), passwords (argon2id), and who may call which method.
+ *
+ * The tenant always comes from the token, never from a request body. One table per service maps each method to the
+ * permission it needs; a method that is not in the table is denied.
+ */
+#ifndef AUTH_AUTH_H
+#define AUTH_AUTH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+
+enum auth_scope {
+	AUTH_NONE = 0,
+	AUTH_OPERATOR = 1,	/* runs the platform: all tenants' administration */
+	AUTH_TENANT_ADMIN = 2,	/* administers one tenant */
+	AUTH_SUPERVISOR = 4,	/* lead: monitors, reads recordings and reports of one tenant */
+	AUTH_AGENT = 8,		/* one agent of one tenant, itself only */
+};
+
+struct auth_user {
+	char subject[64];	/* "operator:root", "agent:1001" */
+	char tenant[64];	/* "" for operators */
+	char agent[64];		/* "" unless an agent */
+	unsigned scopes;	/* enum auth_scope */
+	int64_t expires_s;	/* Unix time */
+};
+
+struct auth_verifier;
+/* public_key_file: PEM (P-256). */
+err_t auth_verifier_new(struct auth_verifier **ret, const char *public_key_file, struct err_detail *detail) MUST;
+void auth_verifier_free(struct auth_verifier **v);
+/* authorization: "Bearer eyJ…" as in the metadata. ERR_UNAUTHENTICATED with the reason (missing, malformed, expired …). */
+err_t auth_verify(const struct auth_verifier *v, const char *authorization, int64_t now_s, struct auth_user *ret,
+		  struct err_detail *detail) MUST;
+
+struct auth_signer;
+err_t auth_signer_new(struct auth_signer **ret, const char *private_key_file, struct err_detail *detail) MUST;
+void auth_signer_free(struct auth_signer **s);
+/* *ret heap-owned by the caller (mem_free). lifetime_s 1…86,400. */
+err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s, char **ret) MUST;
+
+/* Method table: NULL-terminated by method NULL; needs: OR of scopes of which the caller must have one. */
+struct auth_rule {
+	const char *method;	/* "/trunkline.admin.v1.AdminService/CreateQueue" */
+	unsigned needs;
+};
+/* ERR_DENIED for a method not in the table or a caller without the scope. */
+err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user, struct err_detail *detail) MUST;
+/* The tenant the caller may act for: an operator any (requested), others only their own. A foreign tenant is ERR_NOT_FOUND
+ * with the very text of a tenant that does not exist. */
+err_t auth_tenant(const struct auth_user *user, const char *requested, const char **ret, struct err_detail *detail) MUST;
+
+/* argon2id (libsodium, interactive limits); hash of at least 128 bytes. Slow on purpose: never on a loop with calls. */
+#define AUTH_HASH_TEXT 128
+err_t auth_password_hash(const char *password, char hash[AUTH_HASH_TEXT]) MUST;
+bool auth_password_ok(const char *hash, const char *password);
+
+#endif

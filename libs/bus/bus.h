@@ -1,0 +1,145 @@
+/*
+ * bus: NATS as the services use it: subjects, queue groups, JetStream publishing, durable consumers, key-value with
+ * compare-and-set, leases with epochs. Everything is asynchronous and every callback runs on the owner's loop.
+ *
+ * What a loop turn publishes leaves in one flush at the end of the turn (loop_idle), never earlier: the wake-up is the
+ * cost, not the message. libnats' threads only hand over: one loop wake per batch.
+ *
+ * Delivery: core messages at most once. JetStream publishes at least once: a publish that times out is unknown and is
+ * repeated with the same message id (the stream deduplicates) until it is acknowledged or gives up with ERR_UNAVAILABLE.
+ * While NATS is away publishes wait in memory, bounded by bus_params.max_pending; beyond: ERR_EXHAUSTED at the call.
+ */
+#ifndef BUS_BUS_H
+#define BUS_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct bus;
+struct bus_sub;
+struct bus_consumer;
+struct bus_kv;
+struct bus_lease;
+
+struct bus_params {
+	struct loop *loop;
+	const char *url;	/* "tls://127.0.0.1:4222" */
+	const char *name;	/* shown by the server: "call-control/cc-1" */
+	const char *ca_file, *cert_file, *key_file; /* NULL or "": no TLS */
+	int64_t connect_timeout_ms;	/* keeps trying until then (0: 30,000) */
+	int64_t ack_timeout_ms;		/* of a JetStream publish before it is repeated (0: 2,000) */
+	size_t max_pending;		/* unacknowledged publishes (0: 65,536) */
+	void (*on_state)(bool connected, void *arg); /* may be NULL */
+	void *arg;
+};
+
+err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *detail) MUST;
+/* Flushes (bounded by 1 s), then closes. No callback after it. */
+void bus_free(struct bus **bus);
+bool bus_connected(const struct bus *bus);
+
+/* ---- core NATS ---- */
+struct bus_msg {
+	const char *subject;
+	const char *reply;	/* NULL if none */
+	const void *data;
+	size_t size;
+	uint64_t seq;		/* stream sequence (consumers, KV: revision); 0 for core messages */
+	int64_t time_ms;	/* stream time, wall; 0 for core messages */
+	unsigned deliveries;	/* 1 = first (consumers) */
+};
+typedef void bus_msg_fn(const struct bus_msg *msg, void *arg); /* msg is valid during the call only */
+
+err_t bus_publish(struct bus *bus, const char *subject, const void *data, size_t size) MUST;
+/* queue NULL: every subscriber gets it. */
+err_t bus_subscribe(struct bus_sub **ret, struct bus *bus, const char *subject, const char *queue, bus_msg_fn *fn, void *arg) MUST;
+void bus_unsubscribe(struct bus_sub **sub);
+/* One reply or ERR_TIMEOUT / ERR_UNAVAILABLE (no responders). fn is called exactly once, unless bus_free() comes first. */
+typedef void bus_reply_fn(err_t e, const struct bus_msg *msg, void *arg);
+err_t bus_request(struct bus *bus, const char *subject, const void *data, size_t size, int64_t timeout_ms, bus_reply_fn *fn,
+		  void *arg) MUST;
+
+/* ---- JetStream ---- */
+struct bus_stream_params {
+	const char *name;
+	const char *const *subjects;	/* NULL-terminated */
+	int64_t max_age_ms;		/* 0: none */
+	int64_t max_bytes;		/* 0: none */
+	int64_t duplicates_ms;		/* deduplication window (0: 120,000) */
+	int replicas;			/* 0: 1 */
+	bool discard_new;		/* full: refuse new (true) or drop old (false) */
+};
+/* Creates or checks; blocking, for start-up only. An existing stream with other limits is updated. */
+err_t bus_stream_ensure(struct bus *bus, const struct bus_stream_params *p, struct err_detail *detail) MUST;
+
+typedef void bus_ack_fn(err_t e, uint64_t seq, void *arg);
+/* msg_id: deduplicates (NULL: none). fn (may be NULL) once, on the loop: ERR_OK and the sequence, ERR_ABORTED never here. */
+err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,
+		     void *arg) MUST;
+
+/* Durable pull consumer; deliver in order of the stream; up to max_unacked messages out at a time. fn must lead to
+ * bus_ack(seq) or bus_nak(seq, delay). Unacked messages come again after ack_wait_ms. */
+struct bus_consumer_params {
+	const char *stream;
+	const char *durable;
+	const char *filter;		/* subject filter or NULL */
+	int max_unacked;		/* 0: 1,024 */
+	int64_t ack_wait_ms;		/* 0: 30,000 */
+	bus_msg_fn *fn;
+	void *arg;
+};
+err_t bus_consume(struct bus_consumer **ret, struct bus *bus, const struct bus_consumer_params *p, struct err_detail *detail) MUST;
+err_t bus_ack(struct bus_consumer *c, uint64_t seq) MUST;
+err_t bus_nak(struct bus_consumer *c, uint64_t seq, int64_t delay_ms) MUST;
+/* Messages in the stream not yet delivered or not acknowledged: lag. -1 unknown. */
+int64_t bus_consumer_lag(const struct bus_consumer *c);
+void bus_consumer_free(struct bus_consumer **c);
+
+/* ---- key-value (bucket = stream KV_<bucket>, key tokens separated by dots) ---- */
+struct bus_kv_params {
+	const char *bucket;
+	int history;		/* 1…64 (0: 1) */
+	int64_t ttl_ms;		/* of every entry (0: none) */
+	int64_t max_bytes;
+	int replicas;
+};
+err_t bus_kv_open(struct bus_kv **ret, struct bus *bus, const struct bus_kv_params *p, struct err_detail *detail) MUST;
+void bus_kv_close(struct bus_kv **kv);
+#define BUS_KV_ANY UINT64_MAX
+/* Compare-and-set: expected = the revision the entry must have now; 0 = must not exist; BUS_KV_ANY = whatever.
+ * fn: ERR_OK + new revision, ERR_ABORTED (someone else wrote: read again), ERR_UNAVAILABLE (unknown!). A repeat after a
+ * lost acknowledgement is recognised (same message id), so the outcome reported is that of the first arrival. */
+err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bus_ack_fn *fn,
+		 void *arg) MUST;
+/* Deletes with a marker, same expectation rule. */
+err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_ack_fn *fn, void *arg) MUST;
+/* Last value of the key: ERR_OK and msg (seq = revision), ERR_NOT_FOUND. */
+err_t bus_kv_get(struct bus_kv *kv, const char *key, bus_reply_fn *fn, void *arg) MUST;
+
+enum bus_kv_op { BUS_KV_PUT, BUS_KV_DELETE, BUS_KV_SYNCED /* initial values are all delivered; key NULL */ };
+typedef void bus_kv_watch_fn(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg);
+struct bus_kv_watch;
+/* Current values of keys matching the pattern (">" all, "acme.>" …), then SYNCED once, then every change, for ever:
+ * after a reconnect it continues without a gap. Callbacks in the order of revisions per key. */
+err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, bus_kv_watch_fn *fn, void *arg) MUST;
+void bus_kv_unwatch(struct bus_kv_watch **w);
+
+/* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 250 ms) ----
+ * At most one holder at a time; the epoch (a KV revision) grows with each acquisition. The holder is told on_lost before
+ * anybody else can be on_acquired: it gives up by its own clock when no renewal was acknowledged for 1.5 s. */
+struct bus_lease_params {
+	const char *key;	/* "router.3" */
+	const char *holder;	/* instance */
+	void (*on_acquired)(uint64_t epoch, void *arg);
+	void (*on_lost)(void *arg);
+	void *arg;
+};
+err_t bus_lease_start(struct bus_lease **ret, struct bus *bus, const struct bus_lease_params *p) MUST;
+bool bus_lease_held(const struct bus_lease *l);
+/* Releases at once (a standby takes over without waiting for the TTL). */
+void bus_lease_stop(struct bus_lease **l);
+
+#endif

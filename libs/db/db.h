@@ -1,0 +1,68 @@
+/*
+ * db: PostgreSQL for the services that keep books: a pool of worker threads with one connection each; jobs run there and
+ * their completion comes back on the loop. Every tenant's work runs in a transaction in which the tenant is set, so that
+ * forced row-level security shows it only its own rows.
+ *
+ *	static err_t load(struct db_tx *tx, void *arg) { … db_exec(tx, &res, "SELECT … WHERE id = $1", 1, (const char *[]){id}); … }
+ *	db_run(db, "acme", load, self, loaded, self);     // load on a worker, loaded(err, arg) on the loop
+ *
+ * A lost connection is re-established with back-off; jobs meanwhile fail with ERR_UNAVAILABLE after wait_ms.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct db;
+struct db_tx;
+struct db_result;
+
+struct db_params {
+	struct loop *loop;
+	const char *conninfo;	/* libpq: "host=… port=… dbname=… user=…"; the password by passfile or certificate, never here */
+	int connections;	/* 0: 2 */
+	int64_t wait_ms;	/* how long a job may wait for a connection (0: 5,000) */
+	int64_t statement_timeout_ms; /* 0: 10,000 */
+};
+err_t db_new(struct db **ret, const struct db_params *p) MUST;
+void db_free(struct db **db);	/* waits for running jobs */
+bool db_ready(const struct db *db);
+
+/* fn on a worker inside BEGIN … SET LOCAL trunkline.tenant = tenant … COMMIT (one pipeline with the first statement);
+ * ROLLBACK when fn fails. tenant NULL: no tenant (platform tables, only for roles that may). Serialization failures and
+ * lost connections before COMMIT are retried up to 3 times, so fn must be repeatable. done (may be NULL) on the loop. */
+err_t db_run(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg,
+	     void (*done)(err_t e, void *arg), void *done_arg) MUST;
+/* The same, blocking, for start-up, migrations and tools. */
+err_t db_run_wait(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg) MUST;
+
+/* Inside fn. params are text, NULL = SQL NULL. SQLSTATE is mapped: 23505 ERR_EXISTS, 23503 ERR_PRECONDITION,
+ * 23514/22xxx ERR_INVALID, 42501 ERR_DENIED, 40001/40P01 ERR_ABORTED, 57014 ERR_TIMEOUT, 08xxx/57P0x ERR_UNAVAILABLE. */
+err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_params, const char *const *params) MUST;
+/* Binary-safe parameter for the next db_exec (bytea). */
+void db_bind_bytes(struct db_tx *tx, int index, const void *data, size_t size);
+/* COPY table(columns) FROM STDIN with rows in text format, already escaped by db_copy_field. */
+err_t db_copy(struct db_tx *tx, const char *copy_sql, const char *rows, size_t size) MUST;
+const char *db_error(const struct db_tx *tx);	/* message of the last failure: for logs, never for users */
+const char *db_constraint(const struct db_tx *tx); /* name of the violated constraint or "" */
+
+int db_rows(const struct db_result *r);
+const char *db_text(const struct db_result *r, int row, int col);	/* "" for NULL */
+bool db_null(const struct db_result *r, int row, int col);
+int64_t db_int(const struct db_result *r, int row, int col);
+const void *db_bytes(const struct db_result *r, int row, int col, size_t *size); /* decoded bytea */
+void db_result_free(struct db_result **r);
+
+/* Forward migrations: NAME = "0001_tenants.sql"; applied once each, in order, under an advisory lock, recorded with their
+ * SHA-256 in schema_migrations(service, name, sha256, applied_at); a changed old file is an error. */
+struct db_migration {
+	const char *name;
+	const char *sql;
+};
+err_t db_migrate(const char *conninfo, const char *service, const struct db_migration *list, size_t n, struct err_detail *detail) MUST;
+
+#endif

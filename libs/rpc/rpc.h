@@ -1,0 +1,103 @@
+/*
+ * rpc: gRPC server and client over gRPC core; nothing else in the project includes grpc headers.
+ *
+ * Messages are protobuf-c. Methods are found by name from the generated service descriptors. Handlers run on the
+ * owner's loop; completion-queue threads only hand over. Includes: grpc.health.v1.Health, server reflection v1alpha,
+ * UNIMPLEMENTED for unknown methods, deadlines, TLS with optional or required client certificates.
+ *
+ * A unary handler gets a call and its request and must finish it once, now or later, with rpc_reply() or rpc_fail().
+ * A streaming handler sends with rpc_send() any number of times, then rpc_finish(); on_cancel tells that the peer left.
+ */
+#ifndef RPC_RPC_H
+#define RPC_RPC_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct rpc_server;
+struct rpc_call;
+
+struct rpc_tls {
+	const char *ca_file, *cert_file, *key_file; /* all NULL: no TLS (loopback development only) */
+	bool require_client_cert;
+};
+struct rpc_server_params {
+	struct loop *loop;
+	const char *address;		/* "127.0.0.1:9090"; port 0: any, see rpc_server_port */
+	struct rpc_tls tls;
+	size_t max_request_bytes;	/* 0: 4 MiB */
+	/* Called before every handler, also for streams: authenticates and authorises. May attach the caller's identity by
+	 * rpc_call_set_user(). Not called for health and reflection. NULL: everything is allowed. */
+	err_t (*authorize)(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg);
+	void *arg;
+};
+err_t rpc_server_new(struct rpc_server **ret, const struct rpc_server_params *p, struct err_detail *detail) MUST;
+int rpc_server_port(const struct rpc_server *s);
+/* Stops accepting, gives running calls grace_ms, cancels the rest; fn on the loop when done. */
+void rpc_server_stop(struct rpc_server *s, int64_t grace_ms, void (*fn)(void *arg), void *arg);
+void rpc_server_free(struct rpc_server **s);
+void rpc_server_set_serving(struct rpc_server *s, bool serving); /* health */
+
+/* Unary and server-streaming methods. req is owned by the library and lives until the call is finished. For a
+ * client-streaming method fn is called once per message and a last time with req NULL. */
+typedef void rpc_handler_fn(struct rpc_call *call, const ProtobufCMessage *req, void *arg);
+/* method: "GetTenant" of the service descriptor; kind is taken from rpc_kind. */
+enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_CLIENT_STREAM };
+err_t rpc_server_add(struct rpc_server *s, const ProtobufCServiceDescriptor *service, const char *method, enum rpc_kind kind,
+		     rpc_handler_fn *fn, void *arg) MUST;
+err_t rpc_server_start(struct rpc_server *s) MUST;
+/* Descriptor set (FileDescriptorSet bytes) served by reflection; kept by reference. */
+void rpc_server_set_descriptors(struct rpc_server *s, const void *bytes, size_t size);
+
+void rpc_reply(struct rpc_call *call, const ProtobufCMessage *response);
+/* Finishes with a status; detail (may be NULL) goes into the message and as google.rpc.Status/BadRequest detail. */
+void rpc_fail(struct rpc_call *call, err_t code, const struct err_detail *detail);
+/* Streaming: queues one message. ERR_EXHAUSTED: too much is queued, slow reader (the caller decides: drop or fail). */
+err_t rpc_send(struct rpc_call *call, const ProtobufCMessage *message) MUST;
+size_t rpc_send_pending(const struct rpc_call *call);
+/* Streaming: fn each time the queue has become empty (for back-pressure of large downloads). */
+void rpc_on_drained(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
+void rpc_finish(struct rpc_call *call);
+/* fn once if the peer cancels, disconnects or the deadline passes before the call is finished. Afterwards the call must
+ * still be finished (rpc_fail/rpc_finish do nothing on the wire then but release it). */
+void rpc_on_cancel(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
+bool rpc_cancelled(const struct rpc_call *call);
+
+/* Request metadata (lower-case key), NULL if absent: "authorization", "x-request-id". */
+const char *rpc_metadata(const struct rpc_call *call, const char *key);
+const char *rpc_peer(const struct rpc_call *call);		/* "ipv4:127.0.0.1:55555" */
+const char *rpc_peer_identity(const struct rpc_call *call);	/* SAN/CN of a verified client certificate or NULL */
+const char *rpc_method(const struct rpc_call *call);		/* "/trunkline.admin.v1.AdminService/GetTenant" */
+int64_t rpc_deadline_ms(const struct rpc_call *call);		/* left; INT64_MAX: none */
+/* An object of the caller kept with the call (the authenticated user); free is called with it at the end. */
+void rpc_call_set_user(struct rpc_call *call, void *user, void (*free_fn)(void *user));
+void *rpc_call_user(const struct rpc_call *call);
+
+/* ---- client: blocking, for command-line tools and tests; one thread ---- */
+struct rpc_client;
+struct rpc_client_params {
+	const char *target;		/* "127.0.0.1:9090" */
+	struct rpc_tls tls;		/* ca_file NULL: plain text */
+	const char *server_name;	/* expected name in the certificate; NULL: from target */
+	const char *token;		/* bearer token or NULL */
+	int64_t timeout_ms;		/* of a unary call (0: 10,000) */
+};
+err_t rpc_client_new(struct rpc_client **ret, const struct rpc_client_params *p) MUST;
+void rpc_client_free(struct rpc_client **c);
+/* *ret is owned by the caller: protobuf_c_message_free_unpacked(*ret, NULL). detail: message of the status. */
+err_t rpc_client_call(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
+		      const ProtobufCMessage *req, ProtobufCMessage **ret, struct err_detail *detail) MUST;
+/* Server streaming: fn for each message until it returns false (cancels) or the stream ends. timeout_ms 0: none. */
+err_t rpc_client_stream(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
+			const ProtobufCMessage *req, int64_t timeout_ms, bool (*fn)(const ProtobufCMessage *msg, void *arg),
+			void *arg, struct err_detail *detail) MUST;
+/* Client streaming: next() fills *msg with the next message (kept by the caller) or NULL at the end. */
+err_t rpc_client_upload(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
+			err_t (*next)(const ProtobufCMessage **msg, void *arg), void *arg, ProtobufCMessage **ret,
+			struct err_detail *detail) MUST;
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * stream: Kafka producer and consumer (librdkafka) that hand over to the owner's loop.
+ *
+ * Producer: acks=all, idempotent; the delivery report comes on the loop. Consumer: manual offsets: the owner stores them
+ * (in the database transaction of its aggregates) and says where to start on assignment.
+ */
+#ifndef STREAM_STREAM_H
+#define STREAM_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "loop/loop.h"
+
+struct stream_header {
+	const char *name;
+	const char *value;
+};
+
+struct stream_producer;
+struct stream_producer_params {
+	struct loop *loop;
+	const char *brokers;	/* "127.0.0.1:9092" */
+	const char *client_id;
+	const char *const *options; /* librdkafka "key=value", NULL-terminated; may be NULL */
+	size_t max_queued;	/* 0: 100,000 */
+};
+typedef void stream_delivered_fn(err_t e, void *arg);
+err_t stream_producer_new(struct stream_producer **ret, const struct stream_producer_params *p, struct err_detail *detail) MUST;
+void stream_producer_free(struct stream_producer **p); /* flushes up to 5 s */
+/* Copies. ERR_EXHAUSTED: queue full, try after deliveries. fn once, on the loop. */
+err_t stream_produce(struct stream_producer *p, const char *topic, const void *key, size_t key_size, const void *value,
+		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms, stream_delivered_fn *fn,
+		     void *arg) MUST;
+/* Creates topics that do not exist; blocking. */
+err_t stream_ensure_topics(const char *brokers, const char *const *topics, int partitions, int replication,
+			   struct err_detail *detail) MUST;
+
+struct stream_consumer;
+struct stream_record {
+	const char *topic;
+	int32_t partition;
+	int64_t offset;
+	int64_t time_ms;
+	const void *key;
+	size_t key_size;
+	const void *value;
+	size_t size;
+};
+struct stream_consumer_params {
+	struct loop *loop;
+	const char *brokers;
+	const char *group;
+	const char *const *topics;	/* NULL-terminated */
+	const char *const *options;
+	size_t batch;			/* records per callback (0: 1,000) */
+	/* Start offset of a partition just assigned: next offset to read, or -1 for the beginning. Called on the consumer's
+	 * thread; may block (reads the database). */
+	int64_t (*start_offset)(const char *topic, int32_t partition, void *arg);
+	/* A batch, on the loop; the next one comes after stream_consumer_next(). Valid until then. */
+	void (*on_batch)(const struct stream_record *records, size_t n, void *arg);
+	void *arg;
+};
+err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_consumer_params *p, struct err_detail *detail) MUST;
+void stream_consumer_next(struct stream_consumer *c);
+void stream_consumer_free(struct stream_consumer **c);
+int64_t stream_consumer_lag(const struct stream_consumer *c); /* records; -1 unknown */
+
+#endif
