@@ -39,8 +39,10 @@ struct loop {
 	void (*signal_fn)(int signo, void *arg);
 	void *signal_arg;
 
-	_Alignas(64) _Atomic(struct loop_post *) posts; /* newest first */
-	atomic_bool idle;				 /* nobody will look at posts before the wake_fd fires */
+	/* What other threads write, on cache lines of its own. */
+	char pad[64];
+	_Atomic(struct loop_post *) posts; /* newest first */
+	atomic_bool idle;		   /* nobody will look at posts before the wake_fd fires */
 	atomic_bool stopping;
 };
 
