@@ -1,20 +1,23 @@
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-static long fail_after = -1;
+static atomic_long fail_after = -1;
+static atomic_long refusals;
 
 static bool refused(void)
 {
-	if (__builtin_expect(fail_after < 0, 1))
+	if (__builtin_expect(atomic_load_explicit(&fail_after, memory_order_relaxed) < 0, 1))
 		return false;
-	if (fail_after == 0)
-		return true;
-	fail_after--;
-	return false;
+	if (atomic_fetch_sub_explicit(&fail_after, 1, memory_order_relaxed) > 0)
+		return false;
+	atomic_store_explicit(&fail_after, 0, memory_order_relaxed);
+	atomic_fetch_add_explicit(&refusals, 1, memory_order_relaxed);
+	return true;
 }
 
 void *mem_alloc(size_t size)
@@ -62,5 +65,11 @@ void mem_free(void *p)
 
 void mem_fail_after(long n)
 {
-	fail_after = n;
+	atomic_store(&refusals, 0);
+	atomic_store(&fail_after, n);
+}
+
+long mem_refusals(void)
+{
+	return atomic_load(&refusals);
 }

@@ -2,7 +2,7 @@
  * mem: heap allocation that a test can make fail.
  *
  * The whole project allocates through these, so that every unit test can run again with the allocator failing after
- * N blocks (mem_fail_after). Thread-safe; the failure counter is meant for single-threaded tests.
+ * N blocks (mem_fail_after). Thread-safe; the failure counter counts the allocations of all threads.
  */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
@@ -22,5 +22,7 @@ void mem_free(void *p);
 
 /* Test hook: the allocation after the next n succeeds no more, nor any later one; n < 0 switches it off. */
 void mem_fail_after(long n);
+/* How many allocations were refused since the last mem_fail_after(). */
+long mem_refusals(void);
 
 #endif
