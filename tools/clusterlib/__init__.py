@@ -1,0 +1,1 @@
+"""The local cluster: see tools/cluster. Python's standard library only."""

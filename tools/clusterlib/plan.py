@@ -1,0 +1,151 @@
+"""What a cluster consists of: names, directories, ports. Everything else is derived from it.
+
+Ports are P + offset, where P is the cluster's base (--base): clusters whose bases lie 4,000 apart run side by side.
+"""
+import json
+import os
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+DEFAULT_NAME = "local"
+DEFAULT_BASE = 20000
+HOST = "127.0.0.1"
+
+# offset from the base port
+PORTS = {
+    "postgres": 0,
+    "nats": 1,
+    "nats-monitor": 2,
+    "kafka": 3,
+    "kafka-controller": 4,
+    "tenant-manager": 10,
+    "agent-desk": 11,
+    "recorder": 12,
+    "reporting": 13,
+    "sip": 60,
+    "sip-tls": 61,
+}
+HTTP_OFFSET = 100
+RTP_FIRST, RTP_LAST = 1000, 3999
+
+# service -> instances; the position in this list gives an instance its HTTP port (P + 100 + i)
+INSTANCES = [
+    ("tenant-manager", "tm-1"),
+    ("router", "router-1"),
+    ("router", "router-2"),
+    ("media", "media-1"),
+    ("call-control", "cc-1"),
+    ("call-control", "cc-2"),
+    ("sip-edge", "edge-1"),
+    ("agent-desk", "desk-1"),
+    ("recorder", "rec-1"),
+    ("event-bridge", "bridge-1"),
+    ("reporting", "rep-1"),
+]
+SERVICES = list(dict.fromkeys(s for s, _ in INSTANCES))
+BACKENDS = ["postgres", "nats", "kafka"]
+
+
+class ClusterError(Exception):
+    """Something a person has to know or mend; its text says what."""
+
+
+def cache_dir():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return pathlib.Path(os.environ.get("TRUNKLINE_CACHE") or os.path.join(base, "trunkline"))
+
+
+def clusters_dir():
+    return pathlib.Path(os.environ.get("TRUNKLINE_CLUSTER_DIR") or ROOT / ".cluster").absolute()
+
+
+class Plan:
+    """One cluster's names, ports and directories."""
+
+    def __init__(self, name, base, variant="release", overrides=None):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
+            raise ClusterError(f"--name {name!r}: 1 to 32 of a-z, 0-9 and '-'")
+        if not 1024 <= base <= 61000 or base % 2:
+            raise ClusterError(f"--base {base}: an even port from 1024 to 61000 (the cluster uses it and the 3,999 after it)")
+        self.name, self.base, self.variant = name, base, variant
+        self.overrides = overrides or {}
+        self.dir = clusters_dir() / name
+
+    def port(self, what):
+        return self.base + PORTS[what]
+
+    def http_port(self, instance):
+        return self.base + HTTP_OFFSET + [i for _, i in INSTANCES].index(instance)
+
+    def rtp_ports(self):
+        return self.base + RTP_FIRST, self.base + RTP_LAST
+
+    def addr(self, what):
+        return f"{HOST}:{self.port(what)}"
+
+    def path(self, *parts):
+        return self.dir.joinpath(*parts)
+
+    def binary(self, service):
+        return ROOT / "build" / self.variant / "bin" / f"trunkline-{service}"
+
+    def built(self, service):
+        return os.access(self.binary(service), os.X_OK)
+
+    def log_file(self, component):
+        return self.path("log", f"{component}.log")
+
+    def ports_of(self, component):
+        """The ports a component listens on, for people: [(label, port)]."""
+        if component == "nats":
+            return [("tls", self.port("nats")), ("http", self.port("nats-monitor"))]
+        if component in BACKENDS:
+            return [("tcp", self.port(component))]
+        service = dict((i, s) for s, i in INSTANCES)[component]
+        out = [("http", self.http_port(component))]
+        if service in PORTS:
+            out.insert(0, ("grpc", self.port(service)))
+        if service == "sip-edge":
+            out = [("sip", self.port("sip")), ("sips", self.port("sip-tls"))] + out
+        if service == "media":
+            out.insert(0, ("rtp", self.base + RTP_FIRST))
+        return out
+
+    def save(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides}
+        self.path("cluster.json").write_text(json.dumps(state, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, name):
+        """The plan of a cluster that was set up before, or None."""
+        try:
+            state = json.loads((clusters_dir() / name / "cluster.json").read_text())
+        except FileNotFoundError:
+            return None
+        return cls(state["name"], state["base"], state["variant"], state["overrides"])
+
+
+def components():
+    """All component names, in the order of start."""
+    return BACKENDS + [i for _, i in INSTANCES]
+
+
+def service_of(instance):
+    return dict((i, s) for s, i in INSTANCES).get(instance)
+
+
+def write_private(path, text, mode=0o600):
+    """Writes a file that only the owner reads; leaves it alone when it already says so. True if it changed."""
+    path = pathlib.Path(path)
+    if path.exists() and path.read_text() == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tmp = path.with_name(path.name + ".tmp")
+    fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(fd, "w") as f:
+        f.write(text)
+    os.chmod(tmp, mode)
+    os.replace(tmp, path)
+    return True

@@ -1,0 +1,124 @@
+"""The services of a cluster: one YAML file per instance (the keys of each service's own table) and its command line."""
+from . import backends
+from .plan import HOST, INSTANCES, write_private
+
+SITE = "centre"
+
+
+def tls(plan, service):
+    pki = plan.path("pki")
+    return {"tls": {"ca_file": pki / "ca.pem", "cert_file": pki / f"{service}.pem", "key_file": pki / f"{service}.key"}}
+
+
+def grpc(plan, service):
+    return {"grpc": {"address": plan.addr(service)}, **tls(plan, service)}
+
+
+def database(plan, role):
+    return {"db": {"conninfo": backends.conninfo(plan, role), "migrate_conninfo": backends.conninfo(plan, backends.OWNER)}}
+
+
+def verify(plan):
+    return {"auth": {"public_key_file": plan.path("pki", "token.pub")}}
+
+
+def kafka(plan):
+    return {"kafka": {"brokers": plan.addr("kafka")}}
+
+
+def sip_edge(plan):
+    cert = tls(plan, "sip-edge")["tls"]
+    del cert["ca_file"]
+    return {"sip": {"address": HOST, "port": plan.port("sip"), "tls_port": plan.port("sip-tls")}, "tls": cert}
+
+
+def media(plan):
+    first, last = plan.rtp_ports()
+    return {"rtp": {"address": HOST, "port_min": first, "port_max": last},
+            "data": {"dir": plan.path("recordings"), "cache_dir": plan.path("prompts")}}
+
+
+def tenant_manager(plan):
+    auth = {"private_key_file": plan.path("pki", "token.key"), "public_key_file": plan.path("pki", "token.pub"),
+            "bootstrap_token_file": plan.path("secrets", "operator.token")}
+    return {**grpc(plan, "tenant-manager"), **database(plan, "tenant_manager"), "auth": auth}
+
+
+def recorder(plan):
+    return {**grpc(plan, "recorder"), **database(plan, "recorder"), **verify(plan), "data": {"dir": plan.path("recordings")}}
+
+
+def reporting(plan):
+    return {**grpc(plan, "reporting"), **database(plan, "reporting"), **verify(plan), **kafka(plan)}
+
+
+def agent_desk(plan):
+    return {**grpc(plan, "agent-desk"), **verify(plan)}
+
+
+OWN = {
+    "sip-edge": sip_edge,
+    "media": media,
+    "tenant-manager": tenant_manager,
+    "recorder": recorder,
+    "reporting": reporting,
+    "agent-desk": agent_desk,
+    "event-bridge": kafka,
+}
+
+
+def config(plan, service, instance):
+    pki = plan.path("pki")
+    conf = {
+        "instance": instance,
+        "site": SITE,
+        "http": {"address": HOST, "port": plan.http_port(instance)},
+        "log": {"level": "info"},
+        "nats": {"url": f"tls://{plan.addr('nats')}", "ca_file": pki / "ca.pem", "cert_file": pki / f"{service}.pem",
+                 "key_file": pki / f"{service}.key"},
+        "drain": {"timeout_ms": 3000},
+    }
+    conf.update(OWN.get(service, lambda _: {})(plan))
+    for path, value in plan.overrides.get(service, {}).items():
+        put(conf, path.split("."), value)
+    return conf
+
+
+def put(conf, path, value):
+    for key in path[:-1]:
+        conf = conf.setdefault(key, {})
+    conf[path[-1]] = value
+
+
+def yaml(conf, indent=0):
+    """Nested maps of numbers, booleans and strings; strings always quoted."""
+    out = ""
+    for key, value in conf.items():
+        pad = "  " * indent
+        if isinstance(value, dict):
+            out += f"{pad}{key}:\n{yaml(value, indent + 1)}"
+        elif isinstance(value, bool):
+            out += f"{pad}{key}: {str(value).lower()}\n"
+        elif isinstance(value, int):
+            out += f"{pad}{key}: {value}\n"
+        else:
+            text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+            out += f'{pad}{key}: "{text}"\n'
+    return out
+
+
+def conf_file(plan, instance):
+    return plan.path("conf", f"{instance}.yaml")
+
+
+def prepare(plan):
+    for d in ("recordings", "prompts", "log"):
+        plan.path(d).mkdir(parents=True, exist_ok=True)
+    for service, instance in INSTANCES:
+        text = f"# {service} {instance}: written by tools/cluster\n" + yaml(config(plan, service, instance))
+        write_private(conf_file(plan, instance), text)
+
+
+def specs(plan):
+    """Command lines of what is built."""
+    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))]} for s, i in INSTANCES if plan.built(s)}
