@@ -37,37 +37,46 @@ struct rpc_server_params {
 };
 err_t rpc_server_new(struct rpc_server **ret, const struct rpc_server_params *p, struct err_detail *detail) MUST;
 int rpc_server_port(const struct rpc_server *s);
-/* Stops accepting, gives running calls grace_ms, cancels the rest; fn on the loop when done. */
+/* Stops accepting, gives running calls grace_ms, cancels the rest; fn on the loop when no call is left. */
 void rpc_server_stop(struct rpc_server *s, int64_t grace_ms, void (*fn)(void *arg), void *arg);
+/* Also without a stop before: then the calls that run are cancelled (on_cancel), and those that their handlers still hold
+ * are released by finishing them later. */
 void rpc_server_free(struct rpc_server **s);
 void rpc_server_set_serving(struct rpc_server *s, bool serving); /* health */
 
-/* Unary and server-streaming methods. req is owned by the library and lives until the call is finished. For a
- * client-streaming method fn is called once per message and a last time with req NULL. */
+/* Unary and server-streaming methods: req is owned by the library and lives until the call is finished. A client- or
+ * bidirectionally streaming method: fn once per message, which lives during fn only, and a last time with req NULL when
+ * the peer has sent everything (not when it vanished: see rpc_on_cancel). Requests are valid UTF-8 throughout (pbcheck). */
 typedef void rpc_handler_fn(struct rpc_call *call, const ProtobufCMessage *req, void *arg);
-/* method: "GetTenant" of the service descriptor; kind is taken from rpc_kind. */
-enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_CLIENT_STREAM };
+/* method: "GetTenant" of the service descriptor, which does not know the kind of streaming: kind says it. */
+enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_CLIENT_STREAM, RPC_BIDI_STREAM };
 err_t rpc_server_add(struct rpc_server *s, const ProtobufCServiceDescriptor *service, const char *method, enum rpc_kind kind,
 		     rpc_handler_fn *fn, void *arg) MUST;
-err_t rpc_server_start(struct rpc_server *s) MUST;
+err_t rpc_server_start(struct rpc_server *s) MUST; /* after all rpc_server_add() */
 /* Descriptor set (FileDescriptorSet bytes) served by reflection; kept by reference. */
 void rpc_server_set_descriptors(struct rpc_server *s, const void *bytes, size_t size);
 
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *response);
 /* Finishes with a status; detail (may be NULL) goes into the message and as google.rpc.Status/BadRequest detail. */
 void rpc_fail(struct rpc_call *call, err_t code, const struct err_detail *detail);
-/* Streaming: queues one message. ERR_EXHAUSTED: too much is queued, slow reader (the caller decides: drop or fail). */
+/* Streaming: queues one message. ERR_EXHAUSTED: 1,024 messages or 8 MiB are queued, slow reader (the caller decides: drop
+ * or fail). ERR_CANCELLED: the peer is gone. */
 err_t rpc_send(struct rpc_call *call, const ProtobufCMessage *message) MUST;
+/* Messages queued and not yet accepted by the peer's flow control. */
 size_t rpc_send_pending(const struct rpc_call *call);
 /* Streaming: fn each time the queue has become empty (for back-pressure of large downloads). */
 void rpc_on_drained(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
 void rpc_finish(struct rpc_call *call);
+/* Client streaming: no further message is read until resumed (an upload faster than the disk). */
+void rpc_pause(struct rpc_call *call);
+void rpc_resume(struct rpc_call *call);
+/* After rpc_reply, rpc_fail or rpc_finish the call belongs to the library: do not touch it again. */
 /* fn once if the peer cancels, disconnects or the deadline passes before the call is finished. Afterwards the call must
  * still be finished (rpc_fail/rpc_finish do nothing on the wire then but release it). */
 void rpc_on_cancel(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
 bool rpc_cancelled(const struct rpc_call *call);
 
-/* Request metadata (lower-case key), NULL if absent: "authorization", "x-request-id". */
+/* Request metadata (lower-case key), NULL if absent: "authorization", "x-request-id". Lives as long as the call. */
 const char *rpc_metadata(const struct rpc_call *call, const char *key);
 const char *rpc_peer(const struct rpc_call *call);		/* "ipv4:127.0.0.1:55555" */
 const char *rpc_peer_identity(const struct rpc_call *call);	/* SAN/CN of a verified client certificate or NULL */

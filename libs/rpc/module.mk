@@ -1,0 +1,1 @@
+$(eval $(call library,rpc,base loop proto pbcheck,grpc,))
