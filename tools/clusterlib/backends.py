@@ -43,7 +43,7 @@ def pg_user():
 def pg_dir(plan):
     """The cluster's pg directory, or, where that user cannot get there (a tree below /root), one in /var/tmp."""
     user, here = pg_user(), plan.path("pg")
-    if user is None or all(os.stat(p).st_mode & 0o001 for p in [plan.dir, *plan.dir.parents]):
+    if user is None or all(os.stat(p).st_mode & 0o001 for p in plan.dir.parents if p.exists()):
         return here
     digest = hashlib.sha256(str(plan.dir).encode()).hexdigest()[:12]
     return pathlib.Path("/var/tmp") / f"trunkline-pg-{digest}"
@@ -53,6 +53,8 @@ def pg_prepare(plan):
     d, user = pg_dir(plan), pg_user()
     plan.path("secrets").mkdir(parents=True, exist_ok=True, mode=0o700)
     data = d / "data"
+    if not plan.path("secrets", "postgres.password").exists():
+        shutil.rmtree(data, ignore_errors=True)  # of an earlier cluster here: nobody knows its passwords any more
     for role in ["postgres", OWNER, *ROLES]:
         if not plan.path("secrets", f"{role}.password").exists():
             write_private(plan.path("secrets", f"{role}.password"), secrets.token_hex(24))
@@ -225,6 +227,8 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 log.cleaner.dedupe.buffer.size=8388608
 """
 

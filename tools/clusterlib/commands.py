@@ -205,8 +205,8 @@ def bring_up(plan, args):
             if late:
                 complain(plan, late)
             backends.pg_roles(plan)
-    for i in unbuilt:
-        say(f"  {i:<12} skipped: {shown(plan.binary(service_of(i)))} is not built")
+    if unbuilt:
+        say(f"  skipped, because {shown(plan.binary('*'))} is not built: {' '.join(unbuilt)}")
     if late:
         complain(plan, late)
     say(f"cluster {plan.name}: up, {len(names)} processes in {time.time() - t0:.1f} s" +
