@@ -2,7 +2,7 @@
  * config: one table per service says every setting; from it come parsing, checks, the sample file, the reference page
  * and the Helm values.
  *
- *	struct media_config { int rtp_port_min; char *rtp_address; … };
+ *	struct media_config { int64_t rtp_port_min; char *rtp_address; … };
  *	static const struct config_item items[] = {
  *		CONFIG_INT(struct media_config, rtp_port_min, "rtp.port_min", 20000, 1024, 65534, "first RTP port (even)"),
  *		CONFIG_STR(struct media_config, rtp_address, "rtp.address", "127.0.0.1", "address in SDP and of the sockets"),
@@ -46,7 +46,7 @@ struct config_item {
 
 /* Fills the struct at out: defaults, file (NULL: none), environment. Several tables may read one file: tables is a
  * NULL-terminated list of {items, out} and a key unknown to all of them is an error. Strings are heap-owned by the
- * struct: config_free() frees them. INT members are int64_t. */
+ * struct: config_free() frees them; after an error there is nothing to free. INT members are int64_t. */
 struct config_table {
 	const struct config_item *items;
 	void *out;

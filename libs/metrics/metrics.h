@@ -16,7 +16,7 @@
 #include "base/str.h"
 
 enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM };
-#define METRIC_BUCKETS 20
+#define METRIC_BUCKETS 26 /* up to 33.6 s; then +Inf */
 
 struct metric {
 	enum metric_kind kind;
@@ -24,7 +24,7 @@ struct metric {
 	const char *labels;	/* static: `result="ok"` or NULL */
 	const char *help;
 	_Atomic int64_t value;	/* histogram: sum in µs */
-	_Atomic int64_t buckets[METRIC_BUCKETS + 1]; /* histogram: 1 µs · 2^(i), i = 0…; microseconds */
+	_Atomic int64_t buckets[METRIC_BUCKETS + 1]; /* histogram: [i] counts up to 2^i µs, the last one all above */
 	struct metric *next;
 };
 #define METRIC_COUNTER(n, h)		{ .kind = METRIC_KIND_COUNTER, .name = n, .help = h }
