@@ -1,0 +1,1 @@
+$(eval $(call library,service,base loop log config metrics,microhttpd,))

@@ -1,0 +1,238 @@
+#include "service_internal.h"
+#include "base/mem.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef TRUNKLINE_VERSION
+#define TRUNKLINE_VERSION "development"
+#endif
+
+static struct metric ready_gauge = METRIC_GAUGE("trunkline_ready", "1 when every readiness check says ready");
+
+static void print_help(const struct service *svc)
+{
+	printf("usage: trunkline-%s [-c FILE]\n"
+	       "  -c, --config FILE         settings (YAML); the environment goes over it: TRUNKLINE_HTTP_PORT=…\n"
+	       "  --print-sample-config     a commented file with every setting and its default\n"
+	       "  --print-config-reference  the settings as a Markdown table\n"
+	       "  --version\n"
+	       "  --help\n"
+	       "SIGTERM: take no new work, finish what is under way, exit 0; a second one ends at once.\n",
+	       svc->name);
+}
+
+/* What only prints, and then ends the program. */
+static void print_and_exit(struct service *svc, const struct service_args *args)
+{
+	if (args->help)
+		print_help(svc);
+	else if (args->version)
+		printf("trunkline-%s %s\n", svc->name, TRUNKLINE_VERSION);
+	else if (args->print_sample)
+		config_print_sample(svc->tables, svc->n_tables, stdout);
+	else if (args->print_reference)
+		config_print_reference(svc->tables, svc->n_tables, stdout);
+	else
+		return;
+	service_free(&svc);
+	exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+static void finish(struct service *svc)
+{
+	svc->drained = true;
+	loop_stop(svc->loop);
+}
+
+static void on_drain_timeout(void *arg)
+{
+	struct service *svc = arg;
+
+	LOG_WARN(NULL, "service.drain_timeout", "after_ms=%lld", (long long)svc->common.drain_timeout_ms);
+	finish(svc);
+}
+
+static void on_signal(int signo, void *arg)
+{
+	struct service *svc = arg;
+
+	if (svc->draining) {
+		LOG_WARN(NULL, "service.stopped_hard", "signal=%s", sigabbrev_np(signo));
+		finish(svc);
+		return;
+	}
+	LOG_INFO(NULL, "service.draining", "signal=%s timeout_ms=%lld", sigabbrev_np(signo),
+		 (long long)svc->common.drain_timeout_ms);
+	svc->draining = true;
+	metric_set(&ready_gauge, 0);
+	if (!svc->drain_fn) {
+		finish(svc);
+		return;
+	}
+	loop_timer_start(&svc->drain_timer, svc->common.drain_timeout_ms);
+	svc->drain_fn(svc->drain_arg);
+}
+
+static void on_second(void *arg)
+{
+	struct service *svc = arg;
+
+	metric_set(&ready_gauge, service_is_ready(svc, NULL));
+	loop_timer_start(&svc->second_timer, 1000);
+}
+
+static err_t configure(struct service *svc, int argc, char **argv, struct err_detail *detail)
+{
+	struct service_args args;
+	err_t e = service_args_parse(&args, argc, argv, detail);
+
+	if (e)
+		return e;
+	print_and_exit(svc, &args);
+	e = config_load(svc->tables, svc->n_tables, args.file, detail);
+	if (e)
+		return e;
+	svc->configured = true;
+	return service_common_check(&svc->common, detail);
+}
+
+static err_t start(struct service *svc, struct err_detail *detail)
+{
+	enum log_level level;
+	err_t e = log_level_parse(svc->common.log_level, &level);
+
+	if (e)
+		return e;
+	log_init(svc->name, svc->common.instance, level);
+	/* A peer that went away is an EPIPE where we write, not our end. */
+	signal(SIGPIPE, SIG_IGN);
+	e = loop_new(&svc->loop);
+	if (e)
+		return err_set(detail, e, "loop", "cannot be made");
+	loop_timer_init(&svc->drain_timer, svc->loop, on_drain_timeout, svc);
+	loop_timer_init(&svc->second_timer, svc->loop, on_second, svc);
+	metrics_register(&ready_gauge);
+	e = loop_signals(svc->loop, on_signal, svc);
+	if (e)
+		return err_set(detail, e, "signals", "cannot be watched");
+	return svc->common.http_port ? service_http_new(&svc->http, svc, detail) : ERR_OK;
+}
+
+err_t service_new(struct service **ret, const char *name, const struct config_item *items, void *cfg, int argc, char **argv)
+{
+	struct service *svc = mem_zalloc(sizeof(*svc));
+	struct err_detail detail = { "", "" };
+	err_t e = ERR_EXHAUSTED;
+
+	if (!svc)
+		goto out;
+	svc->name = mem_strdup(name);
+	if (!svc->name)
+		goto out;
+	svc->tables[svc->n_tables++] = (struct config_table){ service_common_items, &svc->common };
+	if (items)
+		svc->tables[svc->n_tables++] = (struct config_table){ items, cfg };
+	e = configure(svc, argc, argv, &detail);
+	if (!e)
+		e = start(svc, &detail);
+out:
+	if (e) {
+		fprintf(stderr, "trunkline-%s: %s: %s (%s)\n", name, detail.field, detail.message, err_name(e));
+		service_free(&svc);
+	} else {
+		*ret = svc;
+	}
+	return e;
+}
+
+void service_free(struct service **ref)
+{
+	struct service *svc = *ref;
+
+	if (!svc)
+		return;
+	service_http_free(&svc->http);
+	loop_free(&svc->loop);
+	if (svc->configured)
+		config_free(svc->tables, svc->n_tables);
+	mem_free(svc->name);
+	mem_free(svc);
+	*ref = NULL;
+}
+
+struct loop *service_loop(const struct service *svc)
+{
+	return svc->loop;
+}
+
+const struct service_common *service_common(const struct service *svc)
+{
+	return &svc->common;
+}
+
+void service_add_ready(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg)
+{
+	assert(svc->n_ready < SERVICE_MAX_READY);
+	svc->ready[svc->n_ready++] = (struct service_ready){ what, fn, arg };
+}
+
+bool service_is_ready(const struct service *svc, struct str *missing)
+{
+	bool ready = !svc->draining;
+
+	if (svc->draining && missing)
+		str_append(missing, " draining");
+	for (size_t i = 0; i < svc->n_ready; i++) {
+		if (svc->ready[i].fn(svc->ready[i].arg))
+			continue;
+		ready = false;
+		if (missing)
+			str_printf(missing, " %s", svc->ready[i].what);
+	}
+	return ready;
+}
+
+void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg)
+{
+	svc->drain_fn = fn;
+	svc->drain_arg = arg;
+}
+
+void service_drained(struct service *svc)
+{
+	if (svc->draining && !svc->drained)
+		finish(svc);
+}
+
+bool service_draining(const struct service *svc)
+{
+	return svc->draining;
+}
+
+void service_run(struct service *svc)
+{
+	LOG_INFO(NULL, "service.started", "site=%s version=%s http_port=%lld", svc->common.site, TRUNKLINE_VERSION,
+		 (long long)svc->common.http_port);
+	on_second(svc);
+	loop_run(svc->loop);
+	loop_timer_stop(&svc->drain_timer);
+	LOG_INFO(NULL, "service.stopped", "drained=%s", svc->drained ? "yes" : "no");
+}
+
+int service_exit_code(err_t e)
+{
+	switch (e) {
+	case ERR_OK:
+		return 0;
+	case ERR_INVALID:
+		return 2; /* arguments or configuration: starting again will not help */
+	default:
+		return 1;
+	}
+}
