@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/str.h"
 #include "loop/loop.h"
 
 struct db;
@@ -22,31 +23,42 @@ struct db_tx;
 struct db_result;
 
 struct db_params {
-	struct loop *loop;
+	struct loop *loop;	/* NULL: only db_run_wait (tools, tests) */
 	const char *conninfo;	/* libpq: "host=… port=… dbname=… user=…"; the password by passfile or certificate, never here */
 	int connections;	/* 0: 2 */
 	int64_t wait_ms;	/* how long a job may wait for a connection (0: 5,000) */
 	int64_t statement_timeout_ms; /* 0: 10,000 */
 };
 err_t db_new(struct db **ret, const struct db_params *p) MUST;
-void db_free(struct db **db);	/* waits for running jobs */
-bool db_ready(const struct db *db);
+/* Waits for the jobs that run. done of everything outstanding is called before it returns (ERR_CANCELLED: never begun),
+ * nothing afterwards. Not from within a done. */
+void db_free(struct db **db);
+bool db_ready(const struct db *db); /* a connection is up */
 
 /* fn on a worker inside BEGIN … SET LOCAL trunkline.tenant = tenant … COMMIT (one pipeline with the first statement);
  * ROLLBACK when fn fails. tenant NULL: no tenant (platform tables, only for roles that may). Serialization failures and
- * lost connections before COMMIT are retried up to 3 times, so fn must be repeatable. done (may be NULL) on the loop. */
+ * lost connections before COMMIT are retried up to 3 times, so fn must be repeatable; a connection lost during COMMIT is
+ * ERR_UNAVAILABLE with the outcome unknown. done (may be NULL) on the loop. ERR_INVALID: tenant is no id;
+ * ERR_EXHAUSTED: no memory, or 10,000 jobs are waiting. A transaction that fn needs serializable begins with the
+ * statement SET TRANSACTION ISOLATION LEVEL SERIALIZABLE. */
 err_t db_run(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg,
 	     void (*done)(err_t e, void *arg), void *done_arg) MUST;
 /* The same, blocking, for start-up, migrations and tools. */
 err_t db_run_wait(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg) MUST;
 
-/* Inside fn. params are text, NULL = SQL NULL. SQLSTATE is mapped: 23505 ERR_EXISTS, 23503 ERR_PRECONDITION,
- * 23514/22xxx ERR_INVALID, 42501 ERR_DENIED, 40001/40P01 ERR_ABORTED, 57014 ERR_TIMEOUT, 08xxx/57P0x ERR_UNAVAILABLE. */
+/* Inside fn. params are text, NULL = SQL NULL; ret may be NULL. One statement. After a failure the transaction is lost:
+ * every further statement returns the same error. SQLSTATE is mapped: 23505 ERR_EXISTS, 23503 ERR_PRECONDITION,
+ * 23514/23502/22xxx ERR_INVALID, 42501 ERR_DENIED, 40001/40P01 ERR_ABORTED, 57014 ERR_TIMEOUT, 08xxx/57P0x
+ * ERR_UNAVAILABLE, P0001 (RAISE) ERR_PRECONDITION, 53xxx ERR_EXHAUSTED, else ERR_INTERNAL. */
 err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_params, const char *const *params) MUST;
-/* Binary-safe parameter for the next db_exec (bytea). */
+/* Binary-safe parameter for the next db_exec (bytea): in place of params[index], the $(index + 1) of the statement.
+ * Not copied. At most DB_BINDS_MAX of them. */
+#define DB_BINDS_MAX 8
 void db_bind_bytes(struct db_tx *tx, int index, const void *data, size_t size);
 /* COPY table(columns) FROM STDIN with rows in text format, already escaped by db_copy_field. */
 err_t db_copy(struct db_tx *tx, const char *copy_sql, const char *rows, size_t size) MUST;
+/* Appends one field (NULL: SQL NULL) and the tab, or the newline after the last. */
+void db_copy_field(struct str *rows, const char *value, bool last);
 const char *db_error(const struct db_tx *tx);	/* message of the last failure: for logs, never for users */
 const char *db_constraint(const struct db_tx *tx); /* name of the violated constraint or "" */
 
@@ -54,11 +66,15 @@ int db_rows(const struct db_result *r);
 const char *db_text(const struct db_result *r, int row, int col);	/* "" for NULL */
 bool db_null(const struct db_result *r, int row, int col);
 int64_t db_int(const struct db_result *r, int row, int col);
-const void *db_bytes(const struct db_result *r, int row, int col, size_t *size); /* decoded bytea */
+/* Decoded bytea; lives as long as the result. NULL: SQL NULL, no bytea, or no memory (then *size is SIZE_MAX). */
+const void *db_bytes(struct db_result *r, int row, int col, size_t *size);
+/* Rows that the statement changed. */
+int64_t db_affected(const struct db_result *r);
 void db_result_free(struct db_result **r);
 
 /* Forward migrations: NAME = "0001_tenants.sql"; applied once each, in order, under an advisory lock, recorded with their
- * SHA-256 in schema_migrations(service, name, sha256, applied_at); a changed old file is an error. */
+ * SHA-256 in schema_migrations(service, name, sha256, applied_at); a changed old file, or a new one that stands before an
+ * applied one, is ERR_PRECONDITION with the file in detail.field. Each runs in a transaction of its own. Blocking. */
 struct db_migration {
 	const char *name;
 	const char *sql;

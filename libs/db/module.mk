@@ -1,0 +1,1 @@
+$(eval $(call library,db,base loop,libpq crypto,))
