@@ -154,7 +154,7 @@ PSRC_$(1)    := $(filter-out %_test.c %_itest.c %_fuzz.c,$(wildcard $(1)/*.c))
 endef
 define program_late
 $(call objrules,$(1),$(call closure,$(BIN_$(1))))
-BINS += $(B)/bin/$(BIN_$(1))
+BINS += $(if $(wildcard $(1)/main.c),$(B)/bin/$(BIN_$(1)))
 $(B)/lib/lib$(BIN_$(1)).a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(PSRC_$(1))))
 	@mkdir -p $$(@D)
 	@rm -f $$@; $$(AR) rcs $$@ $$^

@@ -1,10 +1,70 @@
-# The targets a person calls. Included by the top Makefile.
-.PHONY: help deps build check test demo up down lint bench chaos fuzz simulate requirements clean unit unit-asan
+# The targets a person calls. Included by the top Makefile. Everything longer than a line is a script in tools/.
+.PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos lint fuzz requirements clean \
+	unit-build itest-build asan-build fuzz-build
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' tools/targets.mk
 
-build: $(BINS) ## build every service and tool
-	@echo "built: $(words $(BINS)) programs in $(B)/bin"
+deps: ## install what this machine lacks (Debian packages, nats-server, Kafka)
+	@tools/deps
+
+build: $(BINS) ## build every service and tool (VARIANT=release|asan|tsan)
+	@echo "$(B)/bin: $(words $(BINS)) programs, up to date"
 
 unit-build: $(TESTS)
+itest-build: $(ITESTS)
+asan-build:
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=asan unit-build
+
+check: unit ## the quick tests: unit tests only
+
+unit: unit-build ## unit tests (ONLY=pattern chooses)
+	@tools/run-tests --suite unit $(if $(ONLY),--only '$(ONLY)') $(TESTS)
+
+unit-asan: asan-build ## unit tests under AddressSanitizer and UBSan
+	@tools/run-tests --suite unit-asan $(if $(ONLY),--only '$(ONLY)') $(TESTS:build/$(VARIANT)/%=build/asan/%)
+
+itest: itest-build build ## tests that start real NATS, Kafka, PostgreSQL or services by themselves
+	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS)
+
+simulate: unit-build ## the cores of router and call-control under random calls, crashes and lost messages (SIM_STEPS, SIM_SEED)
+	@SIM_STEPS=$${SIM_STEPS:-200000} tools/run-tests --suite simulator --timeout 900 $(filter %_sim_test,$(TESTS))
+
+test: ## everything: unit, sanitizers, components, simulator, scenarios on a real cluster
+	@tools/test
+
+demo: ## installs, builds, starts a cluster, places real calls, shows what happened
+	@tools/demo
+
+up: ## start the local cluster and say how to place a call
+	@tools/deps build run
+	@$(MAKE) --no-print-directory -j$(JOBS) build
+	@tools/cluster up $(if $(BASE),--base $(BASE))
+	@if [ -x tools/demo ]; then tools/demo --how; fi
+
+down: ## stop the local cluster (its data stays; tools/cluster down --wipe forgets it)
+	@tools/cluster down
+
+bench: ## calls per CPU-second; writes tests/perf/results/latest.json
+	@tools/bench
+
+chaos: ## kill processes under load and count what was lost
+	@tools/chaos
+
+lint: $(PBSTAMP) ## format, clang-tidy, cppcheck, schemas, layer law
+	@tools/lint $(if $(ONLY),--only '$(ONLY)')
+
+fuzz-build: $(FUZZERS)
+fuzz: ## run every fuzz target for FUZZ_SECONDS (60) each
+	@tools/deps build lint
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=fuzz fuzz-run
+.PHONY: fuzz-run
+fuzz-run: fuzz-build
+	@tools/fuzz $(FUZZERS)
+
+requirements: ## what docs/requirements.md claims, against the last test run
+	@tools/check-requirements
+
+clean: ## remove what was built (clusters and the cache stay)
+	@rm -rf build
