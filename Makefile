@@ -7,7 +7,7 @@ GEN      := build/gen
 CC       := gcc
 AR       := gcc-ar
 
-WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wno-missing-field-initializers
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wno-missing-field-initializers -Wno-format-zero-length
 HARDEN   := -fstack-protector-strong -fPIE -fno-plt -fno-strict-aliasing
 LDHARDEN := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 CPPBASE  := -D_GNU_SOURCE -Ilibs -Ibuild/gen -MMD -MP

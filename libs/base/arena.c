@@ -83,10 +83,11 @@ void *arena_dup(struct arena *a, const void *p, size_t size)
 
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-	char *copy = arena_alloc(a, n + 1);
+	size_t len = strnlen(s, n);
+	char *copy = arena_alloc(a, len + 1);
 
-	if (copy && n)
-		memcpy(copy, s, n);
+	if (copy)
+		memcpy(copy, s, len);
 	return copy;
 }
 

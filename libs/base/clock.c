@@ -26,12 +26,22 @@ int64_t clock_wall_ms(void)
 
 const char *clock_text(int64_t wall_ms, char buf[CLOCK_TEXT])
 {
-	time_t s = (time_t)(wall_ms / 1000);
 	struct tm tm;
-	char day[24];
+	char day[16];
+	int ms;
+	time_t s;
 
+	if (wall_ms < CLOCK_MIN_MS)
+		wall_ms = CLOCK_MIN_MS;
+	if (wall_ms > CLOCK_MAX_MS)
+		wall_ms = CLOCK_MAX_MS;
+	ms = (int)(wall_ms % 1000);
+	if (ms < 0)
+		ms += 1000;
+	s = (time_t)((wall_ms - ms) / 1000);
 	gmtime_r(&s, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf, CLOCK_TEXT, "%s.%03dZ", day, (int)(wall_ms % 1000));
+	/* %Y of an early year has no leading zeros. */
+	strftime(day, sizeof(day), "%m-%dT%H:%M:%S", &tm);
+	snprintf(buf, CLOCK_TEXT, "%04d-%s.%03dZ", (tm.tm_year + 1900) % 10000, day, ms);
 	return buf;
 }

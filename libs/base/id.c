@@ -1,11 +1,23 @@
 #include "base/id.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 static _Thread_local unsigned char pool[512];
 static _Thread_local size_t pool_left;
+
+/* A child must not give out what its parent gives out. The handler runs in the only thread that the child has. */
+static void forget_pool(void)
+{
+	pool_left = 0;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_pool);
+}
 
 static void random_bytes(unsigned char *out, size_t n)
 {

@@ -1,6 +1,8 @@
 #include "base/str.h"
 #include "base/mem.h"
 
+#include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,8 +29,12 @@ static bool reserve(struct str *s, size_t more)
 	size_t cap = s->cap ? s->cap : 64;
 	char *data;
 
-	if (s->failed || need < more)
+	if (s->failed)
 		return false;
+	if (need < more || need > SIZE_MAX / 2) {
+		s->failed = true;
+		return false;
+	}
 	if (need <= s->cap)
 		return true;
 	while (cap < need)
@@ -89,6 +95,7 @@ bool str_copy(char *dst, size_t size, const char *src)
 	size_t n = strlen(src);
 	size_t take = n < size ? n : size - 1;
 
+	assert(size > 0);
 	memcpy(dst, src, take);
 	dst[take] = '\0';
 	return take == n;
@@ -136,24 +143,45 @@ static bool utf8_second_ok(unsigned char c, unsigned char d)
 	}
 }
 
+/* Length of the valid character at p, of which n ≥ 1 bytes are there; 0 if there is none (or it is NUL). */
+static size_t utf8_char(const unsigned char *p, size_t n)
+{
+	size_t len = utf8_len(p[0]);
+
+	if (len == 0 || len > n || p[0] == 0)
+		return 0;
+	for (size_t k = 1; k < len; k++)
+		if ((p[k] & 0xc0) != 0x80)
+			return 0;
+	return len == 1 || utf8_second_ok(p[0], p[1]) ? len : 0;
+}
+
 bool str_utf8_valid(const void *bytes, size_t n)
 {
 	const unsigned char *p = bytes;
 	size_t i = 0;
 
 	while (i < n) {
-		size_t len = utf8_len(p[i]);
+		size_t len = utf8_char(p + i, n - i);
 
-		if (len == 0 || len > n - i || p[i] == 0)
-			return false;
-		for (size_t k = 1; k < len; k++)
-			if ((p[i + k] & 0xc0) != 0x80)
-				return false;
-		if (len > 1 && !utf8_second_ok(p[i], p[i + 1]))
+		if (len == 0)
 			return false;
 		i += len;
 	}
 	return true;
+}
+
+void str_utf8_clean(char *s)
+{
+	size_t n = strlen(s), i = 0;
+
+	while (i < n) {
+		size_t len = utf8_char((unsigned char *)s + i, n - i);
+
+		if (len == 0 || (unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			s[i] = '?';
+		i += len ? len : 1;
+	}
 }
 
 bool str_is_id(const char *s)
@@ -176,7 +204,8 @@ err_t str_to_i64(const char *s, int64_t min, int64_t max, int64_t *ret)
 	char *end;
 	long long v;
 
-	if (str_empty(s) || *s == ' ' || *s == '+')
+	/* strtoll would take spaces and a plus sign. */
+	if (str_empty(s) || !(isdigit((unsigned char)*s) || (*s == '-' && isdigit((unsigned char)s[1]))))
 		return ERR_INVALID;
 	errno = 0;
 	v = strtoll(s, &end, 10);

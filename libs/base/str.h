@@ -31,7 +31,7 @@ void str_printf(struct str *s, const char *fmt, ...) PRINTF(2, 3);
 /* The text, never NULL. */
 const char *str_text(const struct str *s);
 
-/* Copies at most size-1 bytes and terminates; false if it did not fit (dst then holds the beginning). */
+/* Copies at most size-1 bytes (size ≥ 1) and terminates; false if it did not fit (dst then holds the beginning). */
 bool str_copy(char *dst, size_t size, const char *src);
 bool str_eq(const char *a, const char *b);
 /* NULL and "" are empty. */
@@ -39,6 +39,8 @@ bool str_empty(const char *s);
 
 /* Valid UTF-8 (RFC 3629) of n bytes without NUL. */
 bool str_utf8_valid(const void *bytes, size_t n);
+/* Puts '?' for each control character and each byte that is not UTF-8: for text that goes on to people and logs. */
+void str_utf8_clean(char *s);
 /* A resource id as it stands in subjects, keys and paths: [a-z0-9][a-z0-9-]{0,62} (no dot, no space: NATS tokens). */
 bool str_is_id(const char *s);
 /* Decimal, whole string, within [min, max]; ERR_INVALID otherwise. */

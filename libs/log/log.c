@@ -75,35 +75,6 @@ static void add_id(struct line *l, const char *key, const char *value)
 		add(l, " %s=%s", key, log_quote(value));
 }
 
-/* Whatever a peer smuggled into a value stays within its line. */
-static void replace_controls(struct line *l)
-{
-	for (size_t i = 0; i < l->len; i++) {
-		unsigned char c = (unsigned char)l->text[i];
-
-		if (c < 0x20 || c == 0x7f)
-			l->text[i] = '?';
-	}
-}
-
-/* A cut must not leave half a character behind. */
-static void drop_half_character(struct line *l)
-{
-	if (l->len < LINE_BYTES - 2)
-		return;
-	for (size_t cut = 1; cut <= 3 && cut < l->len; cut++) {
-		unsigned char c = (unsigned char)l->text[l->len - cut];
-
-		if (c >= 0xc0) {
-			if (!str_utf8_valid(l->text + l->len - cut, cut))
-				l->len -= cut;
-			return;
-		}
-		if (c < 0x80)
-			return;
-	}
-}
-
 void log_line(enum log_level level, const struct log_ctx *ctx, const char *event, const char *fmt, ...)
 {
 	char time[CLOCK_TEXT];
@@ -124,8 +95,8 @@ void log_line(enum log_level level, const struct log_ctx *ctx, const char *event
 		add_v(&l, fmt, ap);
 		va_end(ap);
 	}
-	drop_half_character(&l);
-	replace_controls(&l);
+	/* Whatever a peer smuggled into a value stays within its line; a cut leaves no half character. */
+	str_utf8_clean(l.text);
 	l.text[l.len++] = '\n';
 	/* One write a line: lines of several threads never mix. A lost log line is not worth a service. */
 	if (write(STDERR_FILENO, l.text, l.len) < 0)
