@@ -1,5 +1,5 @@
 # The targets a person calls. Included by the top Makefile. Everything longer than a line is a script in tools/.
-.PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos lint fuzz requirements clean \
+.PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos lint format fuzz requirements clean \
 	unit-build itest-build asan-build fuzz-build
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -54,6 +54,9 @@ chaos: ## kill processes under load and count what was lost
 
 lint: $(PBSTAMP) ## format, clang-tidy, cppcheck, schemas, layer law
 	@tools/lint $(if $(ONLY),--only '$(ONLY)')
+
+format: ## clang-format on every C file (tables aligned by hand stay)
+	@tools/format
 
 fuzz-build: $(FUZZERS)
 fuzz: ## run every fuzz target for FUZZ_SECONDS (60) each

@@ -266,7 +266,9 @@ def kafka_prepare(plan):
     write_private(plan.path("conf", "kafka-log.yaml"), KAFKA_LOG4J)
     if plan.path("kafka", "meta.properties").exists():
         return
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster_id = "-"
+    while cluster_id.startswith("-"):  # would be taken for an option
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     r = subprocess.run([*java(plan, 128), "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id, "-c",
                         str(plan.path("conf", "kafka.properties"))], capture_output=True, text=True)
     if r.returncode:
