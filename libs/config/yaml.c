@@ -15,12 +15,13 @@ struct reader {
 	size_t path_len[CONFIG_MAX_DEPTH]; /* of the maps around us */
 	int depth;
 	bool has_key; /* path ends with a key whose value comes next */
+	size_t line; /* of the key, or of what stands alone */
 	uint64_t seen[16]; /* a bit per item, for doubled keys */
 };
 
-static err_t fail(struct reader *r, const yaml_event_t *ev, const char *what)
+static err_t fail(struct reader *r, const char *what)
 {
-	return err_set(r->detail, ERR_INVALID, r->path, "line %zu: %s", ev->start_mark.line + 1, what);
+	return err_set(r->detail, ERR_INVALID, r->path, "line %zu: %s", r->line, what);
 }
 
 /* The item with that path: its table, and its number over all tables. */
@@ -53,9 +54,9 @@ static bool is_section(const struct reader *r)
 	return false;
 }
 
-static err_t unknown(struct reader *r, const yaml_event_t *ev)
+static err_t unknown(struct reader *r)
 {
-	return fail(r, ev, "unknown setting; --print-config-reference lists all");
+	return fail(r, "unknown setting; --print-config-reference lists all");
 }
 
 static err_t on_key(struct reader *r, const yaml_event_t *ev)
@@ -64,9 +65,9 @@ static err_t on_key(struct reader *r, const yaml_event_t *ev)
 	size_t len = r->path_len[r->depth - 1];
 
 	if (strlen(key) != ev->data.scalar.length || !str_utf8_valid(key, ev->data.scalar.length))
-		return fail(r, ev, "a key here is not valid UTF-8 text");
+		return fail(r, "a key here is not valid UTF-8 text");
 	if (len + 1 + ev->data.scalar.length >= sizeof(r->path))
-		return fail(r, ev, "a key here is too long");
+		return fail(r, "a key here is too long");
 	snprintf(r->path + len, sizeof(r->path) - len, "%s%s", len ? "." : "", key);
 	r->has_key = true;
 	return ERR_OK;
@@ -85,29 +86,29 @@ static err_t on_value(struct reader *r, const yaml_event_t *ev)
 	if (!item && ev->data.scalar.length == 0 && ev->data.scalar.plain_implicit && is_section(r))
 		return ERR_OK;
 	if (!item)
-		return is_section(r) ? fail(r, ev, "is a section with settings below it, not a value") : unknown(r, ev);
+		return is_section(r) ? fail(r, "is a section with settings below it, not a value") : unknown(r);
 	if (number < sizeof(r->seen) * 8) {
 		if (r->seen[number / 64] & (1ull << number % 64))
-			return fail(r, ev, "is set twice");
+			return fail(r, "is set twice");
 		r->seen[number / 64] |= 1ull << number % 64;
 	}
 	if (strlen(value) != ev->data.scalar.length)
-		return fail(r, ev, "a NUL character is not allowed");
-	snprintf(where, sizeof(where), "line %zu", ev->start_mark.line + 1);
+		return fail(r, "a NUL character is not allowed");
+	snprintf(where, sizeof(where), "line %zu", r->line);
 	return config_set(table, item, value, where, r->detail);
 }
 
-static err_t on_map(struct reader *r, const yaml_event_t *ev)
+static err_t on_map(struct reader *r)
 {
 	const struct config_table *table;
 	size_t number;
 
 	if (r->depth > 0 && !r->has_key)
-		return fail(r, ev, "a map cannot be a key");
+		return fail(r, "a map cannot be a key");
 	if (r->depth > 0 && !is_section(r))
-		return find_item(r, &table, &number) ? fail(r, ev, "takes a value, not a section") : unknown(r, ev);
+		return find_item(r, &table, &number) ? fail(r, "takes a value, not a section") : unknown(r);
 	if (r->depth == CONFIG_MAX_DEPTH)
-		return fail(r, ev, "nested too deeply");
+		return fail(r, "nested too deeply");
 	r->path_len[r->depth++] = strlen(r->path);
 	r->has_key = false;
 	return ERR_OK;
@@ -125,25 +126,27 @@ static err_t on_scalar(struct reader *r, const yaml_event_t *ev)
 		return r->has_key ? on_value(r, ev) : on_key(r, ev);
 	if (ev->data.scalar.length == 0)
 		return ERR_OK; /* a document of comments only */
-	return fail(r, ev, "the file must be a map of settings (key: value)");
+	return fail(r, "the file must be a map of settings (key: value)");
 }
 
 static err_t on_event(struct reader *r, const yaml_event_t *ev, int *documents)
 {
+	if (!r->has_key)
+		r->line = ev->start_mark.line + 1;
 	switch (ev->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		return ++*documents > 1 ? fail(r, ev, "only one YAML document is allowed") : ERR_OK;
+		return ++*documents > 1 ? fail(r, "only one YAML document is allowed") : ERR_OK;
 	case YAML_SCALAR_EVENT:
 		return on_scalar(r, ev);
 	case YAML_MAPPING_START_EVENT:
-		return on_map(r, ev);
+		return on_map(r);
 	case YAML_MAPPING_END_EVENT:
 		on_map_end(r);
 		return ERR_OK;
 	case YAML_SEQUENCE_START_EVENT:
-		return fail(r, ev, "a list is not allowed here");
+		return fail(r, "a list is not allowed here");
 	case YAML_ALIAS_EVENT:
-		return fail(r, ev, "aliases are not supported");
+		return fail(r, "aliases are not supported");
 	default:
 		return ERR_OK;
 	}
