@@ -20,7 +20,7 @@ asan-build:
 check: unit ## the quick tests: unit tests only
 
 unit: unit-build ## unit tests (ONLY=pattern chooses)
-	@tools/run-tests --suite unit $(if $(ONLY),--only '$(ONLY)') $(TESTS)
+	@tools/run-tests --suite unit $(if $(ONLY),--only '$(ONLY)') $(TESTS) tools/tools_test
 
 unit-asan: asan-build ## unit tests under AddressSanitizer and UBSan
 	@tools/run-tests --suite unit-asan $(if $(ONLY),--only '$(ONLY)') $(TESTS:build/$(VARIANT)/%=build/asan/%)
