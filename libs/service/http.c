@@ -135,7 +135,7 @@ static err_t listen_on(struct service_http *http, struct err_detail *detail)
 	http->daemon = MHD_start_daemon(flags, (uint16_t)c->http_port, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR,
 					(struct sockaddr *)&ss, MHD_OPTION_CONNECTION_LIMIT, 64u,
 					MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-					(size_t)16384, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+					(size_t)16384, MHD_OPTION_END);
 	if (!http->daemon)
 		return err_set(detail, errno ? err_from_errno(errno) : ERR_UNAVAILABLE, "http.port",
 			       "cannot listen on %s:%d%s%s", c->http_address, (int)c->http_port, errno ? ": " : "",
