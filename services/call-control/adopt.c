@@ -1,0 +1,210 @@
+/*
+ * adopt: who is alive, and the calls of those who are not.
+ *
+ * Each instance beats twice a second. A call-control that has not been heard for 2 s, or came back as another
+ * incarnation, has lost its calls: every other instance then reads the checkpoints once, and takes each orphan by
+ * compare-and-set with a higher epoch: only one wins. Nothing is taken before the own ears have listened for that long.
+ */
+#include "control.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cc_metrics.h"
+#include "log/log.h"
+
+#define BEAT_MS	      500
+#define DEAD_MS	      2000
+#define LISTEN_MS     2500
+#define SCAN_EVERY_MS 30000
+#define FORGET_MS     60000
+
+static struct peer *find_peer(const struct control *cc, const char *service, const char *instance)
+{
+	char key[CALL_NAME * 2];
+	struct peer *p;
+
+	snprintf(key, sizeof(key), "%s/%s", service, instance);
+	HASH_FIND_STR(cc->peers, key, p);
+	return p;
+}
+
+static void scan_soon(struct control *cc, int64_t delay_ms)
+{
+	int64_t at = clock_mono_ms() + delay_ms;
+
+	if (at < cc->next_scan_ms)
+		cc->next_scan_ms = at;
+}
+
+void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
+{
+	struct peer *p = find_peer(cc, hb->service, hb->instance);
+
+	if (str_eq(hb->service, "call-control") && str_eq(hb->instance, cc->self.instance))
+		return;
+	if (!p) {
+		p = mem_zalloc(sizeof(*p));
+		if (!p)
+			return;
+		snprintf(p->key, sizeof(p->key), "%s/%s", hb->service, hb->instance);
+		p->hb.incarnation = hb->incarnation;
+		HASH_ADD_STR(cc->peers, key, p);
+	}
+	if (p->hb.incarnation != hb->incarnation)
+		scan_soon(cc, 0); /* it died and is back: its former calls are nobody's */
+	p->hb = *hb;
+	p->seen_ms = clock_mono_ms();
+	p->dead = hb->incarnation == 0; /* the last beat of an orderly end */
+	if (p->dead)
+		scan_soon(cc, 0);
+}
+
+const char *peers_media(const struct control *cc)
+{
+	const struct peer *best = NULL;
+
+	for (const struct peer *p = cc->peers; p; p = p->hh.next) {
+		if (p->dead || p->hb.draining || !str_eq(p->hb.service, "media") || p->hb.load >= p->hb.capacity)
+			continue;
+		if (!best || (uint64_t)p->hb.load * best->hb.capacity < (uint64_t)best->hb.load * p->hb.capacity)
+			best = p;
+	}
+	return best ? best->hb.instance : NULL;
+}
+
+/* ---- orphans --------------------------------------------------------------------------------------------------------- */
+
+static bool orphan(const struct control *cc, const struct cc_owner *owner)
+{
+	const struct peer *p;
+
+	if (str_eq(owner->instance, cc->self.instance))
+		return owner->incarnation != cc->self.incarnation;
+	p = find_peer(cc, "call-control", owner->instance);
+	if (!p)
+		return clock_mono_ms() - cc->started_ms >= LISTEN_MS;
+	return p->dead || (p->hb.incarnation && p->hb.incarnation != owner->incarnation);
+}
+
+/* The flow and the queue by name in today's configuration. A step that is no more: the flow is over for this call. */
+static void bind_conf(struct control *cc, const struct cc_saved *s)
+{
+	struct call *call = s->call;
+	const struct tenant *t = tenantconf_find_tenant(cc->conf, call->tenant);
+
+	if (!t)
+		return;
+	call->conf = tenant_ref(t);
+	call->queue = call->queue_id[0] ? tenant_find_queue(t, call->queue_id) : NULL;
+	call->flow = s->flow_id[0] ? tenant_find_flow(t, s->flow_id) : NULL;
+	call->step = call->flow ? flow_find_step(call->flow, s->step_id) : FLOW_END;
+	call->entered_step = call->step;
+}
+
+static void adopt(struct control *cc, const struct bus_msg *msg)
+{
+	struct cc_saved s = { 0 };
+	struct err_detail d;
+	struct live *l;
+
+	if (cc_wire_checkpoint(msg->data, msg->size, &s, &d)) {
+		metric_add(&cc_metric_bad_messages, 1);
+		LOG_ERROR(NULL, "call.bad_checkpoint", "subject=%s why=%s", msg->subject, LOG_Q(d.message));
+		return;
+	}
+	if (live_find(cc, s.call->id)) {
+		call_free(&s.call);
+		cc_event_free_list(s.events);
+		return;
+	}
+	bind_conf(cc, &s);
+	s.call->epoch++;
+	l = live_new(cc, s.call, s.events, msg->seq, INPUT_ADOPTED);
+	if (!l) {
+		call_free(&s.call);
+		cc_event_free_list(s.events);
+		return;
+	}
+	str_copy(l->previous_owner, sizeof(l->previous_owner), s.owner.instance);
+	metric_add(&cc_metric_adopted, 1);
+	LOG_INFO(&(struct log_ctx){ .tenant = s.call->tenant, .call = s.call->id }, "call.adopting", "from=%s phase=%s epoch=%llu",
+		 s.owner.instance, call_phase_name(s.call->phase), (unsigned long long)s.call->epoch);
+	live_perform(l);
+}
+
+static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	struct control *cc = arg;
+	struct cc_owner owner;
+	struct err_detail d;
+
+	(void)key;
+	if (op == BUS_KV_SYNCED) {
+		bus_kv_unwatch(&cc->scan);
+		return;
+	}
+	if (op == BUS_KV_PUT && msg->size && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) && orphan(cc, &owner))
+		adopt(cc, msg);
+}
+
+static void scan(struct control *cc, int64_t now)
+{
+	if (cc->scan || cc->draining || !tenantconf_synced(cc->conf) || !agents_synced(cc->agents))
+		return;
+	if (bus_kv_watch(&cc->scan, cc->kv, ">", on_scan, cc) == ERR_OK)
+		cc->next_scan_ms = now + SCAN_EVERY_MS;
+}
+
+static void beat(struct control *cc)
+{
+	struct cc_heartbeat hb = { .load = HASH_COUNT(cc->calls), .capacity = (uint32_t)cc->max_calls, .draining = cc->draining };
+	char subject[BATCH_SUBJECT];
+	struct str out = STR_INIT;
+
+	str_copy(hb.instance, sizeof(hb.instance), cc->self.instance);
+	str_copy(hb.service, sizeof(hb.service), "call-control");
+	hb.incarnation = cc->self.incarnation;
+	snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.%s", cc->site, cc->self.instance);
+	cc_wire_put_heartbeat(&out, &hb);
+	if (out.failed || bus_publish(cc->bus, subject, out.data, out.len))
+		metric_add(&cc_metric_send_failed, 1);
+	str_done(&out);
+}
+
+void peers_tick(struct control *cc)
+{
+	int64_t now = clock_mono_ms(), media = 0;
+	struct peer *p, *tmp;
+
+	beat(cc);
+	HASH_ITER (hh, cc->peers, p, tmp) {
+		if (!p->dead && now - p->seen_ms > DEAD_MS) {
+			p->dead = true;
+			LOG_WARN(NULL, "peer.dead", "peer=%s silent_ms=%lld", p->key, (long long)(now - p->seen_ms));
+			if (str_eq(p->hb.service, "call-control"))
+				scan_soon(cc, 0);
+		}
+		if (p->dead && now - p->seen_ms > FORGET_MS) {
+			HASH_DEL(cc->peers, p);
+			mem_free(p);
+		} else if (!p->dead && str_eq(p->hb.service, "media")) {
+			media++;
+		}
+	}
+	metric_set(&cc_metric_media_instances, media);
+	if (cc->bus_up && now >= cc->next_scan_ms)
+		scan(cc, now);
+	loop_timer_start(&cc->tick, BEAT_MS);
+}
+
+void peers_free(struct control *cc)
+{
+	struct peer *p, *tmp;
+
+	HASH_ITER (hh, cc->peers, p, tmp) {
+		HASH_DEL(cc->peers, p);
+		mem_free(p);
+	}
+}

@@ -1,0 +1,651 @@
+/*
+ * call: life cycle and the dispatcher: call_step() hands each input to what the phase does with it: here (answering, ending,
+ * adoption), in call_flow.c (IVR), call_queue.c (waiting, dialling) and call_talk.c.
+ */
+#include "call_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/str.h"
+
+static const char *const phase_names[CALL_PHASE_COUNT] = {
+	[CALL_PHASE_NEW] = "new",	  [CALL_PHASE_ANSWERING] = "answering",	  [CALL_PHASE_PLAYING] = "playing",
+	[CALL_PHASE_COLLECTING] = "collecting", [CALL_PHASE_QUEUED] = "queued",	  [CALL_PHASE_DIALLING] = "dialling",
+	[CALL_PHASE_WELCOME] = "welcome", [CALL_PHASE_CONNECTING] = "connecting", [CALL_PHASE_TALKING] = "talking",
+	[CALL_PHASE_ENDING] = "ending",	  [CALL_PHASE_ENDED] = "ended",
+};
+
+const char *call_phase_name(enum call_phase p)
+{
+	return (size_t)p < CALL_PHASE_COUNT ? phase_names[p] : "?";
+}
+
+err_t call_new(struct call **ret)
+{
+	struct call *call = mem_zalloc(sizeof(*call));
+
+	if (!call)
+		return ERR_EXHAUSTED;
+	call->epoch = 1;
+	call->step = FLOW_END;
+	call->entered_step = -1;
+	*ret = call;
+	return ERR_OK;
+}
+
+void call_free(struct call **pcall)
+{
+	struct call *call = *pcall;
+
+	if (!call)
+		return;
+	*pcall = NULL;
+	mem_free(call->caller_leg.sdp);
+	mem_free(call->agent_leg.sdp);
+	mem_free(call->vars);
+	tenant_unref(&call->conf);
+	mem_free(call);
+}
+
+bool call_ended(const struct call *call)
+{
+	return call->phase == CALL_PHASE_ENDED;
+}
+
+void call_set_phase(struct call *call, enum call_phase phase)
+{
+	if (call->phase == CALL_PHASE_ENDED || (call->phase == CALL_PHASE_ENDING && phase != CALL_PHASE_ENDED))
+		return; /* ending is final: a late answer of media must not revive a call */
+	call->phase = phase;
+	call->step_deadline_ms = 0;
+	call->checkpoint = true;
+}
+
+void call_leg_set(struct call_leg *leg, enum leg_state state, int64_t now_ms)
+{
+	leg->state = state;
+	leg->since_ms = now_ms;
+}
+
+bool call_leg_alive(const struct call_leg *leg)
+{
+	return leg->state != LEG_NONE && leg->state != LEG_ENDED;
+}
+
+err_t call_leg_set_sdp(struct call_leg *leg, const void *sdp, size_t size)
+{
+	void *copy = NULL;
+
+	if (size) {
+		copy = mem_dup(sdp, size);
+		if (!copy)
+			return ERR_EXHAUSTED;
+	}
+	mem_free(leg->sdp);
+	leg->sdp = copy;
+	leg->sdp_size = size;
+	return ERR_OK;
+}
+
+/* Memory for an SDP that is only kept for adoption: without it the call goes on. */
+static void keep_sdp(struct call_leg *leg, const struct call_input *in)
+{
+	if (in->sdp_size && call_leg_set_sdp(leg, in->sdp, in->sdp_size))
+		return;
+}
+
+const char *call_var(const struct call *call, const char *name)
+{
+	if (str_eq(name, "caller"))
+		return call->caller;
+	if (str_eq(name, "called"))
+		return call->called;
+	if (str_eq(name, "call_id"))
+		return call->id;
+	if (str_eq(name, "queue"))
+		return call->queue_id;
+	for (int i = 0; i < call->n_vars; i++)
+		if (str_eq(call->vars[i].name, name))
+			return call->vars[i].value;
+	return NULL;
+}
+
+err_t call_set_var(struct call *call, const char *name, const char *value)
+{
+	struct call_var *vars;
+	int i;
+
+	for (i = 0; i < call->n_vars; i++)
+		if (str_eq(call->vars[i].name, name))
+			break;
+	if (i == CALL_VARS_MAX)
+		return ERR_EXHAUSTED;
+	if (i == call->n_vars) {
+		vars = mem_realloc(call->vars, sizeof(*vars) * (size_t)(call->n_vars + 1));
+		if (!vars)
+			return ERR_EXHAUSTED;
+		call->vars = vars;
+		call->n_vars++;
+		str_copy(vars[i].name, sizeof(vars[i].name), name);
+	}
+	str_copy(call->vars[i].value, sizeof(call->vars[i].value), value);
+	call->checkpoint = true;
+	return ERR_OK;
+}
+
+static int64_t nearer(int64_t a, int64_t b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	return a < b ? a : b;
+}
+
+int64_t call_deadline_ms(const struct call *call)
+{
+	int64_t at = nearer(call->step_deadline_ms, call->repeat_ms);
+
+	return call->phase == CALL_PHASE_QUEUED ? nearer(at, call->wait_deadline_ms) : at;
+}
+
+void call_offered(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	call->offered_ms = now_ms;
+	call_leg_set(&call->caller_leg, LEG_OFFERED, now_ms);
+	todo_fact(todo, call, FACT_OFFERED, now_ms);
+}
+
+void call_play(struct call *call, struct call_leg *leg, const struct tenant_prompt *const *prompts, size_t n, bool loop,
+	       bool stop_on_digit, struct call_todo *todo)
+{
+	struct call_command *c = todo_command(todo, COMMAND_PLAY, leg);
+
+	c->prompts = prompts;
+	c->n_prompts = n;
+	c->loop = loop;
+	c->stop_on_digit = stop_on_digit;
+	c->play_id = ++call->play_id;
+}
+
+/* ---- answering ------------------------------------------------------------------------------------------------- */
+
+void call_answer(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	call_set_phase(call, call->agent_answered_ms ? CALL_PHASE_CONNECTING : CALL_PHASE_ANSWERING);
+	c = todo_sdp(todo, COMMAND_ENDPOINT, &call->caller_leg, call->caller_leg.sdp, call->caller_leg.sdp_size);
+	c->request = REQUEST_CALLER;
+	call->caller_leg.endpoint = true;
+	call->step_deadline_ms = now_ms + MEDIA_TIMEOUT_MS;
+}
+
+/* Media has the caller's endpoint: 200 OK. */
+static void send_answer(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	if (in->request != REQUEST_CALLER || call->caller_leg.state == LEG_UP)
+		return;
+	todo_sdp(todo, COMMAND_ANSWER, &call->caller_leg, in->sdp, in->sdp_size);
+	call_leg_set(&call->caller_leg, LEG_ANSWERING, now_ms);
+	call->step_deadline_ms = now_ms + ANSWER_TIMEOUT_MS;
+}
+
+static void caller_up(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (call->caller_leg.state == LEG_UP)
+		return;
+	call_leg_set(&call->caller_leg, LEG_UP, now_ms);
+	if (!call->answered_ms) {
+		call->answered_ms = now_ms;
+		f = todo_fact(todo, call, FACT_ANSWERED, now_ms);
+		str_copy(f->leg_id, sizeof(f->leg_id), call->caller_leg.id);
+	}
+}
+
+/* The caller's leg is up, or found as it is after an adoption: what was interrupted goes on. */
+static void resume(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	switch (call->phase) {
+	case CALL_PHASE_NEW:
+		call_route(call, now_ms, todo);
+		break;
+	case CALL_PHASE_ANSWERING:
+	case CALL_PHASE_PLAYING:
+	case CALL_PHASE_COLLECTING:
+		if (call->flow)
+			call_flow_run(call, now_ms, todo);
+		else if (call->queue_id[0] || call->wanted_agent[0])
+			call_queue_enter(call, now_ms, todo);
+		else
+			call_route(call, now_ms, todo);
+		break;
+	case CALL_PHASE_WELCOME:
+	case CALL_PHASE_CONNECTING:
+		call_connect(call, now_ms, todo);
+		break;
+	case CALL_PHASE_TALKING:
+		call_bridge(call, now_ms, todo);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- ending ---------------------------------------------------------------------------------------------------- */
+
+static void leg_finished(struct call *call, struct call_leg *leg, const char *cause, uint32_t status, int64_t now_ms,
+			 struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (!call_leg_alive(leg))
+		return;
+	call_leg_set(leg, LEG_ENDED, now_ms);
+	f = todo_fact(todo, call, FACT_LEG_FINISHED, now_ms);
+	f->kind_text = leg == &call->agent_leg ? "agent" : "caller";
+	f->status = status;
+	str_copy(f->text, sizeof(f->text), cause ? cause : "");
+	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
+}
+
+static void hang_up(struct call_leg *leg, uint32_t status, const char *cause, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	if (!call_leg_alive(leg) || leg->state == LEG_ENDING)
+		return;
+	c = todo_command(todo, COMMAND_HANG_UP, leg);
+	c->status = status;
+	c->text = cause;
+	call_leg_set(leg, LEG_ENDING, now_ms);
+}
+
+static const char *disposition(const struct call *call, const char *cause)
+{
+	if (call->agent_answered_ms)
+		return "answered";
+	if (str_eq(cause, "failed") || str_eq(cause, "lost"))
+		return "failed";
+	if (call->queued_ms)
+		return str_eq(cause, "caller-hung-up") ? "abandoned" : "refused";
+	return call->answered_ms ? "ivr" : "refused";
+}
+
+/* The agent's record follows what the agent's phone did with the call. */
+static void release_agent(struct call *call, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	if (!call->agent_id[0])
+		return;
+	if (call->agent_answered_ms) {
+		c = todo_command(todo, COMMAND_AGENT_CALL_ENDED, &call->agent_leg);
+		c->timeout_ms = call->queue ? call->queue->wrap_up_ms : 0;
+	} else {
+		c = todo_command(todo, COMMAND_AGENT_GIVE_BACK, &call->agent_leg);
+	}
+	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
+}
+
+static void end_if_done(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (call->phase != CALL_PHASE_ENDING || call_leg_alive(&call->caller_leg) || call_leg_alive(&call->agent_leg) ||
+	    call->recording)
+		return;
+	call->repeat_ms = 0;
+	call_set_phase(call, CALL_PHASE_ENDED);
+	f = todo_fact(todo, call, FACT_ENDED, now_ms);
+	str_copy(f->text, sizeof(f->text), call->cause);
+}
+
+void call_finish(struct call *call, const char *cause, uint32_t status, int64_t now_ms, struct call_todo *todo)
+{
+	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED) {
+		end_if_done(call, now_ms, todo);
+		return;
+	}
+	if (call->phase == CALL_PHASE_QUEUED || call->phase == CALL_PHASE_DIALLING)
+		call_queue_leave(call, str_eq(cause, "caller-hung-up") ? "abandoned" : cause, call->phase == CALL_PHASE_QUEUED,
+				 now_ms, todo);
+	call_hold_end(call, now_ms);
+	release_agent(call, todo);
+	if (call->recording)
+		call_record(call, false, now_ms, todo);
+	hang_up(&call->caller_leg, status, cause, now_ms, todo);
+	hang_up(&call->agent_leg, 0, cause, now_ms, todo);
+	if (call->caller_leg.endpoint || call->agent_leg.endpoint)
+		todo_command(todo, COMMAND_FREE_CALL, NULL);
+	call->cause = cause;
+	call->disposition = disposition(call, cause);
+	call->ended_ms = now_ms;
+	call->repeat_ms = 0;
+	call_set_phase(call, CALL_PHASE_ENDING);
+	call->step_deadline_ms = now_ms + ENDING_TIMEOUT_MS;
+	end_if_done(call, now_ms, todo);
+}
+
+/* Nobody confirmed in time: the books are closed without. */
+static void force_end(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	leg_finished(call, &call->caller_leg, "unconfirmed", 0, now_ms, todo);
+	leg_finished(call, &call->agent_leg, "unconfirmed", 0, now_ms, todo);
+	if (call->recording)
+		call_record_done(call, NULL, 0, now_ms, todo);
+	end_if_done(call, now_ms, todo);
+}
+
+/* ---- adoption --------------------------------------------------------------------------------------------------- */
+
+static void attach_leg(struct call_leg *leg, struct call_todo *todo)
+{
+	if (!call_leg_alive(leg))
+		return;
+	todo_command(todo, COMMAND_ATTACH, leg);
+	if (leg->endpoint)
+		todo_command(todo, COMMAND_ATTACH_ENDPOINT, leg)->request = REQUEST_ATTACH;
+}
+
+static void adopted(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f = todo_fact(todo, call, FACT_ADOPTED, now_ms);
+
+	str_copy(f->text, sizeof(f->text), in->cause ? in->cause : "");
+	attach_leg(&call->caller_leg, todo);
+	attach_leg(&call->agent_leg, todo);
+	switch (call->phase) {
+	case CALL_PHASE_QUEUED:
+		call_queue_assert(call, now_ms, todo);
+		break;
+	case CALL_PHASE_ENDING:
+		call->caller_leg.state = call_leg_alive(&call->caller_leg) ? LEG_UP : call->caller_leg.state;
+		call->agent_leg.state = call_leg_alive(&call->agent_leg) ? LEG_UP : call->agent_leg.state;
+		hang_up(&call->caller_leg, 0, call->cause, now_ms, todo);
+		hang_up(&call->agent_leg, 0, call->cause, now_ms, todo);
+		release_agent(call, todo);
+		if (call->recording)
+			call_record(call, false, now_ms, todo);
+		todo_command(todo, COMMAND_FREE_CALL, NULL);
+		call->step_deadline_ms = now_ms + ENDING_TIMEOUT_MS;
+		end_if_done(call, now_ms, todo);
+		return;
+	default:
+		break;
+	}
+	call->adopt_until_ms = now_ms + ADOPT_TIMEOUT_MS;
+	call->repeat_ms = now_ms + REPEAT_MS;
+}
+
+static void attach_again(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (now_ms >= call->adopt_until_ms) {
+		call->adopt_until_ms = 0;
+		call_finish(call, "lost", 503, now_ms, todo);
+		return;
+	}
+	attach_leg(&call->caller_leg, todo);
+	if (call->agent_leg.state != LEG_UP)
+		attach_leg(&call->agent_leg, todo);
+	call->repeat_ms = now_ms + REPEAT_MS;
+}
+
+static void leg_state(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	keep_sdp(leg, in);
+	if (leg == &call->caller_leg) {
+		bool adopting = call->adopt_until_ms != 0;
+
+		call->adopt_until_ms = 0;
+		if (call->phase != CALL_PHASE_QUEUED)
+			call->repeat_ms = 0;
+		if (in->answered)
+			caller_up(call, now_ms, todo);
+		else
+			call_leg_set(leg, LEG_OFFERED, now_ms);
+		if (adopting)
+			resume(call, now_ms, todo);
+		return;
+	}
+	if (call->phase != CALL_PHASE_DIALLING)
+		return;
+	if (in->answered) {
+		struct call_command *c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
+
+		c->offer = false;
+		call_agent_answered(call, now_ms, todo);
+	} else if (!call->step_deadline_ms) {
+		call->step_deadline_ms = now_ms + RING_TIMEOUT_MS;
+	}
+}
+
+/* ---- the dispatcher --------------------------------------------------------------------------------------------- */
+
+static struct call_leg *leg_of(struct call *call, const char *leg_id)
+{
+	if (str_empty(leg_id))
+		return NULL;
+	if (str_eq(leg_id, call->caller_leg.id))
+		return &call->caller_leg;
+	if (str_eq(leg_id, call->agent_leg.id))
+		return &call->agent_leg;
+	return NULL;
+}
+
+static void leg_ended(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	bool agent = leg == &call->agent_leg;
+	bool was_ending = leg->state == LEG_ENDING;
+
+	leg_finished(call, leg, in->cause, in->status, now_ms, todo);
+	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
+		end_if_done(call, now_ms, todo);
+	else if (!agent)
+		call_finish(call, str_eq(in->cause, "unknown-leg") || str_eq(in->cause, "edge-error") ? "lost" : "caller-hung-up", 0,
+			    now_ms, todo);
+	else if (call->phase == CALL_PHASE_DIALLING)
+		call_agent_failed(call, in->cause, in->status, now_ms, todo);
+	else if (!was_ending)
+		call_finish(call, "agent-hung-up", 0, now_ms, todo);
+}
+
+static void leg_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	keep_sdp(leg, in);
+	if (leg == &call->caller_leg) {
+		if (leg->state != LEG_ANSWERING)
+			return;
+		caller_up(call, now_ms, todo);
+		if (in->sdp_size) /* late offer: the answer came in the ACK */
+			todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
+		resume(call, now_ms, todo);
+	} else if (call->phase == CALL_PHASE_DIALLING) {
+		c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
+		c->offer = false;
+		call_agent_answered(call, now_ms, todo);
+	}
+}
+
+static void media_ready(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	switch ((enum call_request)in->request) {
+	case REQUEST_CALLER:
+		if (call->phase == CALL_PHASE_ANSWERING || call->phase == CALL_PHASE_CONNECTING)
+			send_answer(call, in, now_ms, todo);
+		break;
+	case REQUEST_AGENT:
+		if (call->phase == CALL_PHASE_DIALLING && leg == &call->agent_leg)
+			call_dial(call, in, now_ms, todo);
+		break;
+	case REQUEST_REOFFER:
+		if (!leg->reoffer)
+			break;
+		c = todo_sdp(todo, COMMAND_REANSWER, leg, in->sdp, in->sdp_size);
+		c->request = leg->reoffer;
+		leg->reoffer = 0;
+		break;
+	default:
+		break;
+	}
+}
+
+static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	if (in->request == REQUEST_REOFFER && leg->reoffer) {
+		todo_command(todo, COMMAND_REANSWER, leg)->request = leg->reoffer; /* without SDP: 488 */
+		leg->reoffer = 0;
+	} else if (in->request == REQUEST_CALLER) {
+		call_finish(call, "failed", in->error == ERR_INVALID ? 488 : 503, now_ms, todo);
+	} else if (in->request == REQUEST_AGENT && call->phase == CALL_PHASE_DIALLING) {
+		call_leg_set(leg, LEG_ENDED, now_ms);
+		call_agent_failed(call, "media", 0, now_ms, todo);
+	} else if (leg == &call->agent_leg && call->phase == CALL_PHASE_DIALLING && leg->state == LEG_UP) {
+		call_finish(call, "failed", 488, now_ms, todo);
+	}
+}
+
+static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (call->repeat_ms && now_ms >= call->repeat_ms) {
+		call->repeat_ms = 0;
+		if (call->adopt_until_ms)
+			attach_again(call, now_ms, todo);
+		else if (call->phase == CALL_PHASE_QUEUED)
+			call_queue_assert(call, now_ms, todo);
+	}
+	if (call->phase == CALL_PHASE_QUEUED)
+		call_queue_tick(call, now_ms, todo);
+	if (!call->step_deadline_ms || now_ms < call->step_deadline_ms)
+		return;
+	call->step_deadline_ms = 0;
+	switch (call->phase) {
+	case CALL_PHASE_ANSWERING:
+	case CALL_PHASE_CONNECTING:
+		call_finish(call, "failed", 503, now_ms, todo);
+		break;
+	case CALL_PHASE_PLAYING:
+	case CALL_PHASE_COLLECTING:
+		call_flow_deadline(call, now_ms, todo);
+		break;
+	case CALL_PHASE_DIALLING:
+		hang_up(&call->agent_leg, 0, "no-answer", now_ms, todo);
+		call_leg_set(&call->agent_leg, LEG_ENDED, now_ms);
+		call_agent_failed(call, "timeout", 0, now_ms, todo);
+		break;
+	case CALL_PHASE_WELCOME:
+		call_connect(call, now_ms, todo);
+		break;
+	case CALL_PHASE_ENDING:
+		force_end(call, now_ms, todo);
+		break;
+	default:
+		break;
+	}
+}
+
+static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
+		return;
+	call_leg_set(leg, LEG_RINGING, now_ms);
+	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
+	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
+}
+
+static void play_done(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	if (in->play_id != call->play_id)
+		return;
+	switch (call->phase) {
+	case CALL_PHASE_PLAYING:
+	case CALL_PHASE_COLLECTING:
+		call_flow_play_done(call, now_ms, todo);
+		break;
+	case CALL_PHASE_QUEUED:
+	case CALL_PHASE_DIALLING:
+		call_queue_music(call, todo);
+		break;
+	case CALL_PHASE_WELCOME:
+		call_connect(call, now_ms, todo);
+		break;
+	default:
+		break;
+	}
+}
+
+void call_step(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_leg *leg = leg_of(call, in->leg_id);
+
+	assert(call->phase < CALL_PHASE_COUNT);
+	switch (in->kind) {
+	case INPUT_START:
+		if (call->phase == CALL_PHASE_NEW)
+			call_route(call, now_ms, todo);
+		return;
+	case INPUT_ADOPTED:
+		adopted(call, in, now_ms, todo);
+		return;
+	case INPUT_TICK:
+		tick(call, now_ms, todo);
+		return;
+	case INPUT_QUEUED:
+	case INPUT_REFUSED:
+	case INPUT_ASSIGNED:
+	case INPUT_ROUTER_EPOCH:
+		call_queue_input(call, in, now_ms, todo);
+		return;
+	case INPUT_PLAY_DONE:
+		play_done(call, in, now_ms, todo);
+		return;
+	case INPUT_DIGIT:
+		call_flow_digit(call, in->digit, now_ms, todo);
+		return;
+	case INPUT_RECORD_DONE:
+		call_record_done(call, in->path, in->duration_ms, now_ms, todo);
+		end_if_done(call, now_ms, todo);
+		return;
+	default:
+		break;
+	}
+	if (!leg)
+		return; /* of an attempt long over */
+	switch (in->kind) {
+	case INPUT_LEG_RINGING:
+		agent_ringing(call, leg, now_ms, todo);
+		break;
+	case INPUT_LEG_ANSWERED:
+		leg_answered(call, leg, in, now_ms, todo);
+		break;
+	case INPUT_LEG_ENDED:
+		leg_ended(call, leg, in, now_ms, todo);
+		break;
+	case INPUT_LEG_REOFFER:
+		call_reoffer(call, leg, in, now_ms, todo);
+		break;
+	case INPUT_LEG_STATE:
+		leg_state(call, leg, in, now_ms, todo);
+		break;
+	case INPUT_MEDIA_READY:
+		media_ready(call, leg, in, now_ms, todo);
+		break;
+	case INPUT_MEDIA_FAILED:
+		media_failed(call, leg, in, now_ms, todo);
+		break;
+	case INPUT_MEDIA_TIMEOUT:
+		if (call->phase == CALL_PHASE_TALKING && !call->caller_leg.held && !call->agent_leg.held)
+			call_finish(call, "media-timeout", 0, now_ms, todo);
+		break;
+	default:
+		break;
+	}
+}

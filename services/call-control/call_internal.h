@@ -1,0 +1,65 @@
+/* call_internal: what the files of the call core share. */
+#ifndef CALL_CONTROL_CALL_INTERNAL_H
+#define CALL_CONTROL_CALL_INTERNAL_H
+
+#include "call.h"
+
+#define ANSWER_TIMEOUT_MS   40000 /* 200 OK repeated for 64·T1 = 32 s (RFC 3261, 13.3.1.4), then the edge gives up */
+#define MEDIA_TIMEOUT_MS    5000
+#define ENDING_TIMEOUT_MS   5000
+#define REPEAT_MS	    2000
+#define KEEP_PLACE_MS	    30000 /* an acknowledged place is asserted again now and then: the queue is soft state */
+#define ADOPT_TIMEOUT_MS    30000
+#define RING_TIMEOUT_MS	    20000
+#define COLLECT_FIRST_MS    5000
+#define COLLECT_DIGIT_MS    3000
+#define DIAL_GRACE_MS	    5000
+
+/* todo.c */
+struct call_command *todo_command(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg);
+struct call_command *todo_sdp(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg, const void *sdp,
+			      size_t size);
+struct call_fact *todo_fact(struct call_todo *todo, struct call *call, enum fact_kind kind, int64_t now_ms);
+
+/* call.c */
+void call_set_phase(struct call *call, enum call_phase phase);
+void call_leg_set(struct call_leg *leg, enum leg_state state, int64_t now_ms);
+bool call_leg_alive(const struct call_leg *leg);
+/* Ends the call: hangs up what is alive, gives the agent back, tells the router, records the facts. Idempotent. */
+void call_finish(struct call *call, const char *cause, uint32_t status, int64_t now_ms, struct call_todo *todo);
+/* Asks media for the caller's endpoint; the answer to REQUEST_CALLER sends 200 OK (or 183 while !answer). */
+void call_answer(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* No prompts: the ring-back tone. */
+void call_play(struct call *call, struct call_leg *leg, const struct tenant_prompt *const *prompts, size_t n, bool loop,
+	       bool stop_on_digit, struct call_todo *todo);
+
+/* call_flow.c */
+void call_route(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_flow_run(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* Goes on at a step index (-1: the flow is over). */
+void call_flow_go(struct call *call, int step, int64_t now_ms, struct call_todo *todo);
+void call_flow_play_done(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_flow_digit(struct call *call, char digit, int64_t now_ms, struct call_todo *todo);
+void call_flow_deadline(struct call *call, int64_t now_ms, struct call_todo *todo);
+
+/* call_queue.c */
+void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_queue_assert(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_queue_music(struct call *call, struct call_todo *todo);
+void call_queue_input(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo);
+void call_queue_tick(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* Fact Dequeued, and the router is told unless it knows. */
+void call_queue_leave(struct call *call, const char *cause, bool tell_router, int64_t now_ms, struct call_todo *todo);
+void call_agent_failed(struct call *call, const char *cause, uint32_t status, int64_t now_ms, struct call_todo *todo);
+void call_agent_answered(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo);
+
+/* call_talk.c */
+void call_connect(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo);
+void call_record(struct call *call, bool on, int64_t now_ms, struct call_todo *todo);
+void call_record_done(struct call *call, const char *path, int64_t duration_ms, int64_t now_ms, struct call_todo *todo);
+void call_hold_end(struct call *call, int64_t now_ms);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * call_queue: the place in the queue and the agent who is to take the call (GT-6, OP-5, GT-5.2).
+ *
+ * The place is ours: arrival_ms and priority stay with the call, whatever becomes of the router. What the router tells is
+ * an assignment whose agent is already reserved; if it does not come to a conversation, the call is back at its place.
+ */
+#include "call_internal.h"
+
+#include <string.h>
+#include "base/str.h"
+
+static const struct flow_step *step_of(const struct call *call)
+{
+	if (!call->flow || call->step < 0 || call->step >= call->flow->n_steps)
+		return NULL;
+	return &call->flow->steps[call->step];
+}
+
+/* Music loops after the entry prompt; without music the caller hears ring-back. Nothing before the answer. */
+void call_queue_music(struct call *call, struct call_todo *todo)
+{
+	const struct tenant_queue *q = call->queue;
+
+	if (call->caller_leg.state != LEG_UP)
+		return;
+	if (q && q->music)
+		call_play(call, &call->caller_leg, &q->music, 1, true, false, todo);
+	else
+		call_play(call, &call->caller_leg, NULL, 0, true, false, todo);
+}
+
+void call_queue_assert(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	todo_command(todo, COMMAND_ENQUEUE, &call->caller_leg);
+	call->queue_acked = false;
+	call->repeat_ms = now_ms + REPEAT_MS;
+}
+
+void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (call->queue && call->queue->answer_before_queue && call->caller_leg.state != LEG_UP) {
+		call_answer(call, now_ms, todo);
+		return;
+	}
+	if (call->caller_leg.state == LEG_OFFERED)
+		todo_command(todo, COMMAND_PROGRESS, &call->caller_leg);
+	call_set_phase(call, CALL_PHASE_QUEUED);
+	call->steps_in_a_row = 0;
+	call->arrival_ms = now_ms;
+	call->n_tried = 0;
+	if (!call->queued_ms)
+		call->queued_ms = now_ms;
+	call->wait_deadline_ms = call->queue && call->queue->max_wait_ms ? now_ms + call->queue->max_wait_ms : 0;
+	if (call->wanted_agent[0] && step_of(call) && step_of(call)->kind == FLOW_RING_AGENT)
+		call->wait_deadline_ms = now_ms + step_of(call)->ring_agent.timeout_ms;
+	f = todo_fact(todo, call, FACT_ENQUEUED, now_ms);
+	f->number = call->priority;
+	f->ms = call->queue ? call->queue->service_level_ms : 0;
+	f->ms2 = call->arrival_ms;
+	call_queue_assert(call, now_ms, todo);
+	if (call->queue && call->queue->entry && call->caller_leg.state == LEG_UP)
+		call_play(call, &call->caller_leg, &call->queue->entry, 1, false, false, todo);
+	else
+		call_queue_music(call, todo);
+}
+
+void call_queue_leave(struct call *call, const char *cause, bool tell_router, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f = todo_fact(todo, call, FACT_DEQUEUED, now_ms);
+
+	str_copy(f->text, sizeof(f->text), cause);
+	f->ms = now_ms > call->arrival_ms ? now_ms - call->arrival_ms : 0;
+	call->wait_ms += f->ms;
+	call->wait_deadline_ms = 0;
+	call->repeat_ms = 0;
+	if (tell_router)
+		todo_command(todo, COMMAND_DEQUEUE, &call->caller_leg)->text = cause;
+}
+
+/* Left without an agent: on to the step that the flow has for it, or the end. */
+static void overflow(struct call *call, const char *cause, bool tell_router, int64_t now_ms, struct call_todo *todo)
+{
+	const struct flow_step *s = step_of(call);
+	int next = FLOW_END;
+
+	call_queue_leave(call, cause, tell_router, now_ms, todo);
+	if (s && s->kind == FLOW_QUEUE) {
+		if (str_eq(cause, "timeout"))
+			next = s->queue.on_timeout;
+		else if (str_eq(cause, "full"))
+			next = s->queue.on_full;
+		else if (str_eq(cause, "no-agents"))
+			next = s->queue.on_no_agents;
+	} else if (s && s->kind == FLOW_RING_AGENT) {
+		next = str_eq(cause, "busy") ? s->ring_agent.on_busy : s->ring_agent.on_no_answer;
+	}
+	call->wanted_agent[0] = '\0';
+	call_set_phase(call, CALL_PHASE_PLAYING); /* no longer waiting: call_finish must not record it twice */
+	if (next >= 0) {
+		if (call->caller_leg.state == LEG_UP)
+			todo_command(todo, COMMAND_STOP_PLAY, &call->caller_leg);
+		call_flow_go(call, next, now_ms, todo);
+	} else {
+		call_finish(call, str_eq(cause, "timeout") ? "queue-timeout" : cause, 480, now_ms, todo);
+	}
+}
+
+void call_queue_tick(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (call->phase == CALL_PHASE_QUEUED && call->wait_deadline_ms && now_ms >= call->wait_deadline_ms)
+		overflow(call, "timeout", true, now_ms, todo);
+}
+
+/* ---- the agent ----------------------------------------------------------------------------------------------------- */
+
+static void result(struct call *call, const struct call_input *in, bool accepted, struct call_todo *todo)
+{
+	struct call_command *c = todo_command(todo, COMMAND_RESULT, &call->caller_leg);
+
+	c->accepted = accepted;
+	c->router_epoch = in->router_epoch;
+	str_copy(c->agent_id, sizeof(c->agent_id), in->agent_id);
+}
+
+static void assigned(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_leg *leg = &call->agent_leg;
+	struct call_fact *f;
+
+	if (call->phase != CALL_PHASE_QUEUED) {
+		result(call, in, str_eq(call->agent_id, in->agent_id) && str_eq(leg->id, in->leg_id), todo);
+		return;
+	}
+	call_set_phase(call, CALL_PHASE_DIALLING);
+	call->repeat_ms = 0;
+	call->router_epoch = in->router_epoch;
+	call->attempt++;
+	str_copy(call->agent_id, sizeof(call->agent_id), in->agent_id);
+	str_copy(leg->id, sizeof(leg->id), in->leg_id);
+	str_copy(leg->edge, sizeof(leg->edge), call->caller_leg.edge);
+	call_leg_set(leg, LEG_DIALLING, now_ms);
+	leg->held = false;
+	leg->reoffer = 0;
+	f = todo_fact(todo, call, FACT_RESERVED, now_ms);
+	f->number = call->attempt;
+	f->ms = now_ms - call->arrival_ms;
+	result(call, in, true, todo);
+	leg->endpoint = true;
+	todo_command(todo, COMMAND_ENDPOINT, leg)->request = REQUEST_AGENT;
+	call->step_deadline_ms = now_ms + MEDIA_TIMEOUT_MS;
+}
+
+void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_command *c = todo_sdp(todo, COMMAND_DIAL, &call->agent_leg, in->sdp, in->sdp_size);
+
+	c->timeout_ms = call->queue ? call->queue->ring_timeout_ms : RING_TIMEOUT_MS;
+	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
+	call->step_deadline_ms = now_ms + c->timeout_ms + DIAL_GRACE_MS;
+}
+
+static const char *failure(const char *cause, uint32_t status)
+{
+	if (status == 486 || status == 600)
+		return "busy";
+	if (status == 603 || status == 480)
+		return "rejected";
+	if (str_eq(cause, "no-answer") || str_eq(cause, "timeout") || status == 408 || status == 487)
+		return "timeout";
+	if (status >= 400 && status < 700 && status != 404 && status != 503)
+		return "rejected";
+	return "unreachable";
+}
+
+static void tried(struct call *call)
+{
+	if (call->n_tried == CALL_TRIED_MAX) {
+		memmove(call->tried[0], call->tried[1], sizeof(call->tried[0]) * (CALL_TRIED_MAX - 1));
+		call->n_tried--;
+	}
+	str_copy(call->tried[call->n_tried++], CALL_NAME, call->agent_id);
+}
+
+void call_agent_failed(struct call *call, const char *cause, uint32_t status, int64_t now_ms, struct call_todo *todo)
+{
+	const char *why = failure(cause, status);
+	struct call_fact *f = todo_fact(todo, call, FACT_AGENT_NO_ANSWER, now_ms);
+	struct call_command *c = todo_command(todo, COMMAND_AGENT_NO_ANSWER, &call->agent_leg);
+
+	str_copy(f->text, sizeof(f->text), why);
+	str_copy(f->leg_id, sizeof(f->leg_id), call->agent_leg.id);
+	f->status = status;
+	f->ms = now_ms - call->agent_leg.since_ms;
+	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
+	c->text = str_eq(why, "timeout") ? "no-answer" : why;
+	todo_command(todo, COMMAND_FREE_ENDPOINT, &call->agent_leg);
+	call->agent_leg.endpoint = false;
+	tried(call);
+	call->agent_id[0] = '\0';
+	call_set_phase(call, CALL_PHASE_QUEUED);
+	if (call->wanted_agent[0])
+		overflow(call, str_eq(why, "busy") || str_eq(why, "rejected") ? "busy" : "no-answer", true, now_ms, todo);
+	else if (call->wait_deadline_ms && now_ms >= call->wait_deadline_ms)
+		overflow(call, "timeout", true, now_ms, todo);
+	else
+		call_queue_assert(call, now_ms, todo);
+}
+
+void call_agent_answered(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	const struct tenant_queue *q = call->queue;
+	struct call_command *c;
+	struct call_fact *f;
+
+	f = todo_fact(todo, call, FACT_AGENT_ANSWERED, now_ms);
+	str_copy(f->leg_id, sizeof(f->leg_id), call->agent_leg.id);
+	f->ms = now_ms > call->arrival_ms ? now_ms - call->arrival_ms : 0;
+	f->ms2 = now_ms - call->agent_leg.since_ms;
+	call->wait_ms += f->ms;
+	call->wait_deadline_ms = 0;
+	call->agent_answered_ms = now_ms;
+	call_leg_set(&call->agent_leg, LEG_UP, now_ms);
+	c = todo_command(todo, COMMAND_AGENT_ON_CALL, &call->agent_leg);
+	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
+	if (q && q->welcome && call->caller_leg.state == LEG_UP) {
+		call_set_phase(call, CALL_PHASE_WELCOME);
+		call_play(call, &call->caller_leg, &q->welcome, 1, false, false, todo);
+		call->step_deadline_ms = now_ms + q->welcome->duration_ms + MEDIA_TIMEOUT_MS;
+	} else {
+		call_connect(call, now_ms, todo);
+	}
+}
+
+void call_queue_input(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	const struct flow_step *s = step_of(call);
+
+	if (in->kind == INPUT_ASSIGNED) {
+		assigned(call, in, now_ms, todo);
+		return;
+	}
+	if (call->phase != CALL_PHASE_QUEUED)
+		return;
+	switch (in->kind) {
+	case INPUT_QUEUED:
+		call->queue_acked = true;
+		call->repeat_ms = now_ms + KEEP_PLACE_MS;
+		if (!in->agents_signed_in && s && s->kind == FLOW_QUEUE && s->queue.on_no_agents != FLOW_WAIT)
+			overflow(call, "no-agents", true, now_ms, todo);
+		break;
+	case INPUT_REFUSED:
+		if (in->error == ERR_EXHAUSTED)
+			overflow(call, "full", false, now_ms, todo);
+		else if (in->error == ERR_PRECONDITION)
+			overflow(call, "no-agents", false, now_ms, todo);
+		else
+			call->repeat_ms = now_ms + REPEAT_MS; /* the router does not know the queue yet: configuration is on its way */
+		break;
+	case INPUT_ROUTER_EPOCH:
+		call_queue_assert(call, now_ms, todo);
+		break;
+	default:
+		break;
+	}
+}

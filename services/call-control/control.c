@@ -1,0 +1,176 @@
+/* control: set-up, readiness, drain. */
+#include "control.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cc_metrics.h"
+#include "events/events.h"
+#include "log/log.h"
+
+const struct config_item control_items[] = {
+	CONFIG_INT(struct control_config, max_calls, "calls.max", 20000, 1, 1000000, "calls this instance takes at a time; beyond: 503"),
+	CONFIG_END,
+};
+
+int64_t control_now_ms(const struct control *cc)
+{
+	return cc->clock_base_ms + clock_mono_ms();
+}
+
+static void on_idle(void *arg)
+{
+	struct control *cc = arg;
+	unsigned failed = batches_flush(&cc->batches);
+
+	if (failed)
+		metric_add(&cc_metric_send_failed, failed);
+}
+
+static void on_tick(void *arg)
+{
+	peers_tick(arg);
+}
+
+static void on_state(bool connected, void *arg)
+{
+	struct control *cc = arg;
+
+	cc->bus_up = connected;
+	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", cc->self.instance);
+}
+
+static bool bus_ready(void *arg)
+{
+	const struct control *cc = arg;
+
+	return cc->bus && bus_connected(cc->bus);
+}
+
+static bool conf_ready(void *arg)
+{
+	const struct control *cc = arg;
+
+	return cc->conf && tenantconf_synced(cc->conf) && agents_synced(cc->agents);
+}
+
+static bool media_ready(void *arg)
+{
+	return peers_media(arg) != NULL;
+}
+
+/* An orderly end: no new calls; what is here is adopted by the others the moment we say that we are gone. */
+static void on_drain(void *arg)
+{
+	struct control *cc = arg;
+	struct cc_heartbeat hb = { .draining = true };
+	char subject[BATCH_SUBJECT];
+	struct str out = STR_INIT;
+
+	cc->draining = true;
+	inbox_stop_offers(cc);
+	str_copy(hb.instance, sizeof(hb.instance), cc->self.instance);
+	str_copy(hb.service, sizeof(hb.service), "call-control");
+	snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.%s", cc->site, cc->self.instance);
+	cc_wire_put_heartbeat(&out, &hb);
+	loop_timer_stop(&cc->tick);
+	if (bus_publish(cc->bus, subject, out.data, out.len))
+		metric_add(&cc_metric_send_failed, 1);
+	str_done(&out);
+	service_drained(cc->svc);
+}
+
+static void on_conf_error(const char *key, const struct err_detail *d, void *arg)
+{
+	(void)arg;
+	LOG_WARN(NULL, "config.ignored", "key=%s field=%s why=%s", key, LOG_Q(d->field), LOG_Q(d->message));
+}
+
+static err_t open_stores(struct control *cc, struct err_detail *d)
+{
+	struct bus_kv_params calls = { .bucket = "calls", .history = 1 };
+	struct agents_store_params agents = { .bus = cc->bus, .instance = cc->self.instance };
+	struct tenantconf_params conf = { .bus = cc->bus, .on_error = on_conf_error, .arg = cc };
+	err_t e;
+
+	e = bus_kv_open(&cc->kv, cc->bus, &calls, d);
+	if (!e)
+		e = events_ensure_stream(cc->bus, d);
+	if (!e)
+		e = events_new(&cc->events, cc->bus, cc->site, cc->source);
+	agents.events = cc->events;
+	if (!e)
+		e = agents_store_new(&cc->agents, &agents, d);
+	if (!e)
+		e = tenantconf_new(&cc->conf, &conf, d);
+	return e;
+}
+
+err_t control_new(struct control **ret, struct service *svc, const struct control_config *cfg, struct err_detail *d)
+{
+	const struct service_common *common = service_common(svc);
+	struct control *cc = mem_zalloc(sizeof(*cc));
+	struct bus_params bp = { .loop = service_loop(svc), .url = common->nats_url, .ca_file = common->nats_ca_file,
+				 .cert_file = common->nats_cert_file, .key_file = common->nats_key_file, .on_state = on_state };
+	err_t e;
+
+	if (!cc)
+		return ERR_EXHAUSTED;
+	cc->svc = svc;
+	cc->loop = service_loop(svc);
+	cc->max_calls = cfg->max_calls;
+	cc->started_ms = clock_mono_ms();
+	cc->clock_base_ms = clock_wall_ms() - cc->started_ms;
+	cc->self.incarnation = (uint64_t)clock_wall_ms();
+	str_copy(cc->self.instance, sizeof(cc->self.instance), common->instance);
+	str_copy(cc->site, sizeof(cc->site), common->site);
+	snprintf(cc->source, sizeof(cc->source), "call-control/%s", common->instance);
+	cc_metrics_register();
+	loop_timer_init(&cc->tick, cc->loop, on_tick, cc);
+	loop_idle_start(&cc->idle, cc->loop, on_idle, cc); /* before the bus: its flush comes after ours in each turn */
+	bp.name = cc->source;
+	bp.arg = cc;
+	e = bus_new(&cc->bus, &bp, d);
+	batches_init(&cc->batches, cc->bus);
+	if (!e)
+		e = open_stores(cc, d);
+	if (!e)
+		e = inbox_start(cc);
+	if (e) {
+		control_free(&cc);
+		return e;
+	}
+	cc->bus_up = true;
+	service_add_ready(svc, "bus", bus_ready, cc);
+	service_add_ready(svc, "config", conf_ready, cc);
+	service_add_ready(svc, "media", media_ready, cc);
+	service_on_drain(svc, on_drain, cc);
+	peers_tick(cc);
+	*ret = cc;
+	return ERR_OK;
+}
+
+void control_free(struct control **pcc)
+{
+	struct control *cc = *pcc;
+
+	if (!cc)
+		return;
+	*pcc = NULL;
+	loop_timer_done(&cc->tick);
+	loop_idle_stop(&cc->idle);
+	if (cc->scan)
+		bus_kv_unwatch(&cc->scan);
+	inbox_stop(cc);
+	agents_store_free(&cc->agents);
+	tenantconf_free(&cc->conf);
+	events_free(&cc->events);
+	bus_kv_close(&cc->kv);
+	bus_free(&cc->bus);
+	live_free_all(cc);
+	peers_free(cc);
+	batches_done(&cc->batches);
+	call_todo_reset(&cc->todo);
+	mem_free(cc);
+}

@@ -1,0 +1,115 @@
+/*
+ * control: the shell of call-control: feeds the call core (call.h) with what comes over the bus and performs what it decides.
+ *
+ * One loop. A call lives here as struct live: the core's call, its timer, and its checkpoint in KV `calls`. Rules:
+ *  - every step with consequences writes the checkpoint by compare-and-set; facts are published when that write is
+ *    acknowledged, never before: whoever adopts the call publishes them again under the same ids;
+ *  - a lost compare-and-set means somebody else owns the call: it is forgotten here at once;
+ *  - commands are idempotent and leave at the end of the loop turn, one message per peer (batch.h);
+ *  - the first checkpoint is acknowledged before the first command, so an offer we took is never lost.
+ * Sources: design of call ownership in docs/architecture.md.
+ */
+#ifndef CALL_CONTROL_CONTROL_H
+#define CALL_CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "agents/agents_store.h"
+#include "base/err.h"
+#include "batch.h"
+#include "bus/bus.h"
+#include "cc_wire.h"
+#include "loop/loop.h"
+#include "service/service.h"
+#include "tenantconf/tenantconf.h"
+#include "uthash.h"
+
+struct control;
+struct events;
+
+struct live {
+	struct call *call;
+	struct control *control;
+	struct loop_timer timer;
+	uint64_t revision;		 /* of the checkpoint */
+	enum call_input_kind first;	 /* START or ADOPTED, once the first checkpoint is acknowledged */
+	char previous_owner[CALL_NAME];
+	bool started, writing, dirty, deleting;
+	bool lost;			 /* somebody else's now: freed when nothing is under way */
+	int under_way;			 /* callbacks that still hold this object */
+	struct cc_event *pending;	 /* facts not yet in an acknowledged checkpoint */
+	struct cc_event *written;	 /* in the checkpoint under way */
+	int publishing;			 /* facts on their way into the stream */
+	int64_t retry_ms;		 /* wall: a write that could not be sent is tried again; 0: none */
+	UT_hash_handle hh;
+};
+
+/* An instance of media or call-control, known by its heartbeats. */
+struct peer {
+	char key[CALL_NAME * 2]; /* service/instance */
+	struct cc_heartbeat hb;
+	int64_t seen_ms; /* monotonic */
+	bool dead;
+	UT_hash_handle hh;
+};
+
+struct control {
+	struct service *svc;
+	struct loop *loop;
+	struct bus *bus;
+	struct bus_kv *kv;
+	struct events *events;
+	struct agents_store *agents;
+	struct tenantconf *conf;
+	struct batches batches;
+	struct live *calls;
+	struct peer *peers;
+	struct cc_owner self;
+	char site[CALL_NAME];
+	char source[CALL_NAME * 2];
+	struct bus_sub *subs[8];
+	int n_subs;
+	struct loop_timer tick;
+	struct loop_idle idle;
+	struct call_todo todo;
+	int64_t clock_base_ms; /* wall - monotonic at start */
+	int64_t started_ms;    /* monotonic */
+	int64_t next_scan_ms;  /* monotonic */
+	struct bus_kv_watch *scan;
+	bool draining, bus_up;
+	int64_t max_calls;
+};
+
+/* Wall time that never steps. */
+int64_t control_now_ms(const struct control *cc);
+
+/* live.c: calls */
+struct live *live_find(struct control *cc, const char *call_id);
+/* Takes over call (and events). revision 0: new. */
+struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision, enum call_input_kind first) MUST;
+void live_step(struct live *l, const struct call_input *in);
+/* Facts and commands in control->todo are performed; the checkpoint is written if the call asks for it. */
+void live_perform(struct live *l);
+void live_free_all(struct control *cc);
+
+/* adopt.c: heartbeats, and calls of owners who are gone (requirement: RELIABILITY, kill -9 of call-control) */
+void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb);
+void peers_tick(struct control *cc);
+void peers_free(struct control *cc);
+/* Least loaded media instance that is alive; NULL if there is none. */
+const char *peers_media(const struct control *cc);
+
+/* inbox.c: subscriptions */
+err_t inbox_start(struct control *cc) MUST;
+void inbox_stop_offers(struct control *cc);
+void inbox_stop(struct control *cc);
+
+/* control.c */
+struct control_config {
+	int64_t max_calls;
+};
+extern const struct config_item control_items[];
+err_t control_new(struct control **ret, struct service *svc, const struct control_config *cfg, struct err_detail *detail) MUST;
+void control_free(struct control **cc);
+
+#endif

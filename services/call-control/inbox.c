@@ -1,0 +1,245 @@
+/* inbox: what comes over the bus to call-control. */
+#include "control.h"
+
+#include <stdio.h>
+#include "base/hash.h"
+#include "cc_metrics.h"
+#include "log/log.h"
+#include "sdp/sdp.h"
+
+
+static void bad_message(const struct bus_msg *msg, const struct err_detail *d)
+{
+	metric_add(&cc_metric_bad_messages, 1);
+	LOG_WARN(NULL, "bus.bad_message", "subject=%s field=%s why=%s", msg->subject, LOG_Q(d->field), LOG_Q(d->message));
+}
+
+/* ---- offers -------------------------------------------------------------------------------------------------------- */
+
+static void refuse(struct control *cc, const struct cc_offer *o, uint32_t status, const char *why)
+{
+	char subject[BATCH_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	metric_add(&cc_metric_refused, 1);
+	snprintf(subject, sizeof(subject), "tl.%s.edge.%s", cc->site, o->edge);
+	out = batches_get(&cc->batches, subject, &fresh);
+	if (fresh)
+		cc_wire_put_edge_owner(out, cc->self.instance);
+	cc_wire_put_reject(out, o, status, why);
+}
+
+static err_t call_of_offer(struct call **ret, struct control *cc, const struct cc_offer *o, const struct tenant *t)
+{
+	struct call *call = NULL;
+	err_t e = call_new(&call);
+
+	if (e)
+		return e;
+	str_copy(call->tenant, sizeof(call->tenant), o->tenant);
+	str_copy(call->id, sizeof(call->id), o->call_id);
+	str_copy(call->caller, sizeof(call->caller), o->caller);
+	str_copy(call->caller_name, sizeof(call->caller_name), o->caller_name);
+	str_copy(call->called, sizeof(call->called), o->called);
+	str_copy(call->trunk_id, sizeof(call->trunk_id), o->trunk_id);
+	str_copy(call->media, sizeof(call->media), peers_media(cc));
+	str_copy(call->caller_leg.id, sizeof(call->caller_leg.id), o->leg_id);
+	str_copy(call->caller_leg.edge, sizeof(call->caller_leg.edge), o->edge);
+	call->conf = tenant_ref(t);
+	e = call_leg_set_sdp(&call->caller_leg, o->sdp, o->sdp_size);
+	if (e) {
+		call_free(&call);
+		return e;
+	}
+	call_offered(call, control_now_ms(cc), &cc->todo);
+	if (cc->todo.n_facts)
+		str_copy(cc->todo.facts[0].text, sizeof(cc->todo.facts[0].text), o->sip_call_id);
+	*ret = call;
+	return ERR_OK;
+}
+
+static void on_offer(const struct cc_offer *o, void *arg)
+{
+	struct control *cc = arg;
+	const struct tenant *t = tenantconf_find_tenant(cc->conf, o->tenant);
+	struct call *call = NULL;
+	struct live *l;
+
+	metric_add(&cc_metric_offers, 1);
+	if (live_find(cc, o->call_id))
+		return; /* repeated by the edge: the first command is on its way */
+	if (!t) {
+		refuse(cc, o, 404, "unknown tenant");
+		return;
+	}
+	if (cc->draining || HASH_COUNT(cc->calls) >= (unsigned)cc->max_calls || !peers_media(cc)) {
+		refuse(cc, o, 503, cc->draining ? "draining" : "no capacity");
+		return;
+	}
+	if (call_of_offer(&call, cc, o, t)) {
+		refuse(cc, o, 503, "no memory");
+		return;
+	}
+	l = live_new(cc, call, NULL, 0, INPUT_START);
+	if (!l) {
+		call_todo_reset(&cc->todo);
+		call_free(&call);
+		refuse(cc, o, 503, "no memory");
+		return;
+	}
+	live_perform(l);
+}
+
+/* ---- inputs -------------------------------------------------------------------------------------------------------- */
+
+/* The phone will not hear: hold (RFC 3264, 8.4; the old way with 0.0.0.0 too). */
+static bool holds(const void *sdp, size_t size)
+{
+	struct sdp d;
+
+	if (!size || sdp_parse(&d, sdp, size, NULL))
+		return false;
+	for (unsigned i = 0; i < d.n_media; i++)
+		if (str_eq(d.media[i].kind, "audio") && d.media[i].port)
+			return !(d.media[i].dir & SDP_RECVONLY) || sdp_addr_any(&d.media[i].addr);
+	return false;
+}
+
+static void on_input(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch, void *arg)
+{
+	struct control *cc = arg;
+	struct live *l = live_find(cc, call_id);
+	struct call_input copy = *in;
+
+	if (!l || !str_eq(l->call->tenant, tenant))
+		return;
+	if (stale_epoch) {
+		metric_add(&cc_metric_stale, 1);
+		l->dirty = true; /* whoever has it wrote the checkpoint: ours is refused, and then we know */
+		live_perform(l);
+		return;
+	}
+	if (in->kind == INPUT_LEG_REOFFER)
+		copy.sdp_holds = holds(in->sdp, in->sdp_size);
+	live_step(l, &copy);
+}
+
+static void on_router_epoch(uint32_t shard, uint64_t epoch, void *arg)
+{
+	struct control *cc = arg;
+	struct live *l, *tmp;
+	char subject[BATCH_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	HASH_ITER (hh, cc->calls, l, tmp)
+		if (hash_router_shard(l->call->tenant) == shard && l->call->phase == CALL_PHASE_QUEUED)
+			live_step(l, &(struct call_input){ .kind = INPUT_ROUTER_EPOCH, .router_epoch = epoch });
+	snprintf(subject, sizeof(subject), "tl.%s.router.%u", cc->site, shard);
+	out = batches_get(&cc->batches, subject, &fresh);
+	if (fresh)
+		cc_wire_put_router_owner(out, cc->self.instance);
+	cc_wire_put_assert_end(out, shard, epoch);
+}
+
+static struct cc_in callbacks(struct control *cc)
+{
+	return (struct cc_in){ .offer = on_offer, .input = on_input, .router_epoch = on_router_epoch, .arg = cc };
+}
+
+static void on_edge(const struct bus_msg *msg, void *arg)
+{
+	struct cc_in fn = callbacks(arg);
+	struct err_detail d;
+
+	if (cc_wire_edge_events(msg->data, msg->size, &fn, &d))
+		bad_message(msg, &d);
+}
+
+static void on_media(const struct bus_msg *msg, void *arg)
+{
+	struct cc_in fn = callbacks(arg);
+	struct err_detail d;
+
+	if (cc_wire_media_events(msg->data, msg->size, &fn, &d))
+		bad_message(msg, &d);
+}
+
+static void on_router(const struct bus_msg *msg, void *arg)
+{
+	struct cc_in fn = callbacks(arg);
+	struct err_detail d;
+
+	if (cc_wire_router_events(msg->data, msg->size, &fn, &d))
+		bad_message(msg, &d);
+}
+
+static void on_epoch(const struct bus_msg *msg, void *arg)
+{
+	struct cc_in fn = callbacks(arg);
+	struct err_detail d;
+
+	if (cc_wire_router_epoch(msg->data, msg->size, &fn, &d))
+		bad_message(msg, &d);
+}
+
+static void on_heartbeat(const struct bus_msg *msg, void *arg)
+{
+	struct cc_heartbeat hb;
+	struct err_detail d;
+
+	if (cc_wire_heartbeat(msg->data, msg->size, &hb, &d))
+		bad_message(msg, &d);
+	else
+		peers_heartbeat(arg, &hb);
+}
+
+err_t inbox_start(struct control *cc)
+{
+	const struct {
+		const char *fmt;
+		bool own; /* has the instance in it */
+		const char *queue;
+		bus_msg_fn *fn;
+	} list[] = {
+		{ "tl.%s.offer", false, "call-control", on_edge }, /* first: inbox_stop_offers() ends it */
+		{ "tl.%s.cc.%s.edge", true, NULL, on_edge },
+		{ "tl.%s.cc.%s.media", true, NULL, on_media },
+		{ "tl.%s.cc.%s.router", true, NULL, on_router },
+		{ "tl.%s.router-epoch", false, NULL, on_epoch },
+		{ "tl.%s.hb.media.*", false, NULL, on_heartbeat },
+		{ "tl.%s.hb.call-control.*", false, NULL, on_heartbeat },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
+		char subject[BATCH_SUBJECT];
+		err_t e;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		if (list[i].own)
+			snprintf(subject, sizeof(subject), list[i].fmt, cc->site, cc->self.instance);
+		else
+			snprintf(subject, sizeof(subject), list[i].fmt, cc->site);
+#pragma GCC diagnostic pop
+		e = bus_subscribe(&cc->subs[cc->n_subs], cc->bus, subject, list[i].queue, list[i].fn, cc);
+		if (e)
+			return e;
+		cc->n_subs++;
+	}
+	return ERR_OK;
+}
+
+void inbox_stop_offers(struct control *cc)
+{
+	if (cc->n_subs)
+		bus_unsubscribe(&cc->subs[0]);
+}
+
+void inbox_stop(struct control *cc)
+{
+	for (int i = 0; i < cc->n_subs; i++)
+		bus_unsubscribe(&cc->subs[i]);
+	cc->n_subs = 0;
+}

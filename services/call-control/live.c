@@ -1,0 +1,432 @@
+/* live: one call in this process: steps, checkpoints, publication of its facts. */
+#include "control.h"
+
+#include <stdio.h>
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "cc_metrics.h"
+#include "log/log.h"
+
+#define RETRY_MS 500
+
+static void write_checkpoint(struct live *l);
+
+static struct log_ctx ctx_of(const struct live *l)
+{
+	return (struct log_ctx){ .tenant = l->call->tenant, .call = l->call->id };
+}
+
+struct live *live_find(struct control *cc, const char *call_id)
+{
+	struct live *l;
+
+	HASH_FIND_STR(cc->calls, call_id, l);
+	return l;
+}
+
+static void live_free(struct live *l)
+{
+	loop_timer_done(&l->timer);
+	cc_event_free_list(l->pending);
+	cc_event_free_list(l->written);
+	call_free(&l->call);
+	mem_free(l);
+}
+
+/* Out of the table; freed when no callback holds it any more. */
+static void forget(struct live *l)
+{
+	if (!l->lost) {
+		l->lost = true;
+		HASH_DELETE(hh, l->control->calls, l);
+		metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(l->control->calls));
+		loop_timer_stop(&l->timer);
+	}
+	if (!l->under_way)
+		live_free(l);
+}
+
+static void append(struct cc_event **list, struct cc_event *more)
+{
+	while (*list)
+		list = &(*list)->next;
+	*list = more;
+}
+
+/* ---- timer --------------------------------------------------------------------------------------------------------- */
+
+static void arm(struct live *l)
+{
+	int64_t at = call_deadline_ms(l->call), now = control_now_ms(l->control);
+
+	if (l->retry_ms && (!at || l->retry_ms < at))
+		at = l->retry_ms;
+	if (!at || l->lost)
+		loop_timer_stop(&l->timer);
+	else
+		loop_timer_start(&l->timer, at > now ? at - now : 0);
+}
+
+static void on_timer(void *arg)
+{
+	struct live *l = arg;
+	int64_t now = control_now_ms(l->control);
+
+	if (l->retry_ms && now >= l->retry_ms) {
+		l->retry_ms = 0;
+		if (!l->writing && l->dirty)
+			write_checkpoint(l);
+	}
+	if (l->lost)
+		return;
+	if (l->started && call_deadline_ms(l->call) && now >= call_deadline_ms(l->call))
+		live_step(l, &(struct call_input){ .kind = INPUT_TICK });
+	else
+		arm(l);
+}
+
+static void retry_later(struct live *l)
+{
+	l->dirty = true;
+	l->retry_ms = control_now_ms(l->control) + RETRY_MS;
+	arm(l);
+}
+
+/* ---- facts --------------------------------------------------------------------------------------------------------- */
+
+static void on_deleted(err_t e, uint64_t seq, void *arg)
+{
+	struct live *l = arg;
+
+	(void)seq;
+	l->under_way--;
+	if (e && e != ERR_ABORTED && !l->lost) { /* the next scan finds an ended call and deletes it */
+		struct log_ctx ctx = ctx_of(l);
+
+		LOG_WARN(&ctx, "call.delete_failed", "error=%s", err_name(e));
+	}
+	forget(l);
+}
+
+/* Everything told and acknowledged: the checkpoint may go. */
+static void finish_if_told(struct live *l)
+{
+	char key[CALL_NAME + ID_TEXT + 2];
+
+	if (!call_ended(l->call) || l->writing || l->dirty || l->publishing || l->deleting || l->lost)
+		return;
+	l->deleting = true;
+	snprintf(key, sizeof(key), "%s.%s", l->call->tenant, l->call->id);
+	l->under_way++;
+	if (bus_kv_delete(l->control->kv, key, l->revision, on_deleted, l)) {
+		l->under_way--;
+		l->deleting = false;
+		retry_later(l);
+	}
+}
+
+static void publish(struct cc_event *ev);
+
+static void on_published(err_t e, uint64_t seq, void *arg)
+{
+	struct cc_event *ev = arg;
+	struct live *l = ev->owner;
+
+	(void)seq;
+	l->under_way--;
+	if (e && !l->lost) {
+		metric_add(&cc_metric_publish_retries, 1);
+		l->publishing--;
+		publish(ev);
+		return;
+	}
+	l->publishing--;
+	cc_event_free_list(ev);
+	if (l->lost)
+		forget(l);
+	else
+		finish_if_told(l);
+}
+
+/* ev is a single element that on_published frees. */
+static void publish(struct cc_event *ev)
+{
+	struct live *l = ev->owner;
+	char subject[160];
+
+	snprintf(subject, sizeof(subject), "ev.%s.%s.%s", l->call->tenant, ev->recording ? "recording" : "call", l->call->id);
+	l->publishing++;
+	l->under_way++;
+	if (bus_js_publish(l->control->bus, subject, ev->bytes, ev->size, ev->id, on_published, ev)) {
+		/* The bus is full: back into the next checkpoint, which carries and publishes it again. */
+		l->publishing--;
+		l->under_way--;
+		ev->next = l->pending;
+		l->pending = ev;
+		retry_later(l);
+		return;
+	}
+	metric_add(&cc_metric_events, 1);
+}
+
+static void publish_all(struct live *l)
+{
+	struct cc_event *ev = l->written;
+
+	l->written = NULL;
+	while (ev) {
+		struct cc_event *next = ev->next;
+
+		ev->next = NULL;
+		ev->owner = l;
+		publish(ev);
+		ev = next;
+	}
+}
+
+/* ---- checkpoint ----------------------------------------------------------------------------------------------------- */
+
+static void lost_ownership(struct live *l)
+{
+	struct log_ctx ctx = ctx_of(l);
+
+	metric_add(&cc_metric_fenced, 1);
+	LOG_WARN(&ctx, "call.lost_ownership", "epoch=%llu", (unsigned long long)l->call->epoch);
+	forget(l);
+}
+
+static void start(struct live *l)
+{
+	struct call_input in = { .kind = l->first, .cause = l->previous_owner };
+
+	l->started = true;
+	live_step(l, &in);
+}
+
+static void on_written(err_t e, uint64_t seq, void *arg)
+{
+	struct live *l = arg;
+
+	l->under_way--;
+	l->writing = false;
+	if (l->lost) {
+		forget(l);
+		return;
+	}
+	if (e == ERR_ABORTED) {
+		lost_ownership(l);
+		return;
+	}
+	if (e) {
+		append(&l->written, l->pending);
+		l->pending = l->written;
+		l->written = NULL;
+		metric_add(&cc_metric_checkpoint_retries, 1);
+		retry_later(l);
+		return;
+	}
+	l->revision = seq;
+	publish_all(l);
+	if (!l->started)
+		start(l);
+	else if (l->dirty && !l->writing)
+		write_checkpoint(l);
+	else
+		finish_if_told(l);
+}
+
+static void write_checkpoint(struct live *l)
+{
+	char key[CALL_NAME + ID_TEXT + 2];
+	struct str out = STR_INIT;
+	err_t e;
+
+	snprintf(key, sizeof(key), "%s.%s", l->call->tenant, l->call->id);
+	e = cc_wire_put_checkpoint(&out, l->call, &l->control->self, l->pending);
+	l->under_way++;
+	if (!e)
+		e = bus_kv_put(l->control->kv, key, out.data, out.len, l->revision, on_written, l);
+	str_done(&out);
+	if (e) {
+		l->under_way--;
+		retry_later(l);
+		return;
+	}
+	l->writing = true;
+	l->dirty = false;
+	l->written = l->pending;
+	l->pending = NULL;
+	metric_add(&cc_metric_checkpoints, 1);
+}
+
+/* ---- commands ------------------------------------------------------------------------------------------------------- */
+
+static void to_edge(struct live *l, const struct call_command *c)
+{
+	char subject[BATCH_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	snprintf(subject, sizeof(subject), "tl.%s.edge.%s", l->control->site, c->leg->edge);
+	out = batches_get(&l->control->batches, subject, &fresh);
+	if (fresh)
+		cc_wire_put_edge_owner(out, l->control->self.instance);
+	cc_wire_put_edge(out, l->call, c);
+}
+
+static void to_media(struct live *l, const struct call_command *c)
+{
+	char subject[BATCH_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	snprintf(subject, sizeof(subject), "tl.%s.media.%s", l->control->site, l->call->media);
+	out = batches_get(&l->control->batches, subject, &fresh);
+	if (fresh)
+		cc_wire_put_media_owner(out, l->control->self.instance);
+	cc_wire_put_media(out, l->call, c);
+}
+
+static void to_router(struct live *l, const struct call_command *c)
+{
+	char subject[BATCH_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	snprintf(subject, sizeof(subject), "tl.%s.router.%u", l->control->site, hash_router_shard(l->call->tenant));
+	out = batches_get(&l->control->batches, subject, &fresh);
+	if (fresh)
+		cc_wire_put_router_owner(out, l->control->self.instance);
+	cc_wire_put_router(out, l->call, c, l->control->site);
+}
+
+static void on_agent(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+{
+	(void)record;
+	(void)revision;
+	(void)arg;
+	/* Refused: the record says something newer (signed out by a lead, reconciled): the newer truth stands. */
+	if (e)
+		metric_add(&cc_metric_agent_refused, 1);
+	if (e)
+		LOG_DEBUG(NULL, "agent.change_refused", "error=%s why=%s", err_name(e), LOG_Q(detail ? detail->message : ""));
+}
+
+static void to_agent(struct live *l, const struct call_command *c)
+{
+	const struct tenant_agent *a = tenantconf_find_agent(l->control->conf, l->call->tenant, c->agent_id);
+	struct agent_event ev = { .call_id = l->call->id, .queue_id = l->call->queue_id };
+	struct log_ctx ctx = ctx_of(l);
+	err_t e;
+
+	switch (c->kind) {
+	case COMMAND_AGENT_ON_CALL:
+		ev.kind = AGENT_EV_ANSWERED;
+		break;
+	case COMMAND_AGENT_NO_ANSWER:
+		ev.kind = AGENT_EV_NO_ANSWER;
+		ev.reason = c->text;
+		break;
+	case COMMAND_AGENT_CALL_ENDED:
+		ev.kind = AGENT_EV_CALL_ENDED;
+		ev.wrap_up_ms = c->timeout_ms;
+		ev.auto_ready = !a || a->auto_ready_after_wrap_up;
+		break;
+	default:
+		ev.kind = AGENT_EV_UNRESERVE;
+		break;
+	}
+	e = agents_apply(l->control->agents, l->call->tenant, c->agent_id, &ev, on_agent, NULL);
+	if (e)
+		LOG_ERROR(&ctx, "agent.change_failed", "agent=%s event=%s error=%s", c->agent_id, agent_event_name(ev.kind), err_name(e));
+}
+
+static void perform_command(struct live *l, const struct call_command *c)
+{
+	if (call_command_is_edge(c->kind))
+		to_edge(l, c);
+	else if (call_command_is_media(c->kind))
+		to_media(l, c);
+	else if (call_command_is_router(c->kind))
+		to_router(l, c);
+	else
+		to_agent(l, c);
+}
+
+void live_perform(struct live *l)
+{
+	struct control *cc = l->control;
+
+	for (int i = 0; i < cc->todo.n_facts; i++) {
+		struct cc_event *ev = cc_wire_fact(l->call, &cc->todo.facts[i], cc->site, cc->source);
+
+		if (ev)
+			append(&l->pending, ev);
+		else
+			metric_add(&cc_metric_out_of_memory, 1);
+	}
+	for (int i = 0; i < cc->todo.n_commands; i++)
+		perform_command(l, &cc->todo.commands[i]);
+	if (cc->todo.overflow)
+		LOG_ERROR(&(struct log_ctx){ .tenant = l->call->tenant, .call = l->call->id }, "call.todo_overflow", "phase=%s",
+			  call_phase_name(l->call->phase));
+	call_todo_reset(&cc->todo);
+	if (l->call->checkpoint) {
+		l->call->checkpoint = false;
+		l->dirty = true;
+	}
+	if (l->dirty && !l->writing)
+		write_checkpoint(l);
+	arm(l);
+}
+
+void live_step(struct live *l, const struct call_input *in)
+{
+	enum call_phase before = l->call->phase;
+
+	if (l->lost || !l->started)
+		return;
+	call_step(l->call, in, control_now_ms(l->control), &l->control->todo);
+	if (before != l->call->phase && log_enabled(LOG_LEVEL_DEBUG)) {
+		struct log_ctx ctx = ctx_of(l);
+
+		LOG_DEBUG(&ctx, "call.phase", "from=%s to=%s", call_phase_name(before), call_phase_name(l->call->phase));
+	}
+	if (before != l->call->phase && call_ended(l->call)) {
+		struct log_ctx ctx = ctx_of(l);
+
+		metric_add(&cc_metric_ended, 1);
+		LOG_INFO(&ctx, "call.ended", "cause=%s disposition=%s caller=%s called=%s wait_ms=%lld", l->call->cause,
+			 l->call->disposition, LOG_Q(l->call->caller), LOG_Q(l->call->called), (long long)l->call->wait_ms);
+	}
+	live_perform(l);
+}
+
+struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision, enum call_input_kind first)
+{
+	struct live *l = mem_zalloc(sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->control = cc;
+	l->call = call;
+	l->pending = events;
+	l->revision = revision;
+	l->first = first;
+	loop_timer_init(&l->timer, cc->loop, on_timer, l);
+	HASH_ADD_KEYPTR(hh, cc->calls, call->id, strlen(call->id), l);
+	metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(cc->calls));
+	l->call->checkpoint = true;
+	return l;
+}
+
+void live_free_all(struct control *cc)
+{
+	struct live *l, *tmp;
+
+	HASH_ITER (hh, cc->calls, l, tmp) {
+		HASH_DELETE(hh, cc->calls, l);
+		live_free(l);
+	}
+}
