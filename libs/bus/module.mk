@@ -1,0 +1,1 @@
+$(eval $(call library,bus,base loop,jansson ssl,))

@@ -1,0 +1,308 @@
+/*
+ * JetStream publishing. Each message waits, as the very bytes that go out, until the server's acknowledgement; the same
+ * bytes (hence the same message id) are sent again when that is late, refused for want of a responder, or cut off.
+ */
+#include "bus_internal.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PUB_ATTEMPTS   15		/* unanswered, on a live connection: then the outcome is unknown */
+#define PUB_AGAIN_MS   100		/* after "no responders": JetStream is not up yet */
+#define PUB_BYTES_MAX  (256u << 20)
+
+static void on_ack(const struct bus_raw *raw, void *arg);
+
+static void unlink_pub(struct pub_list *l, struct pub *p)
+{
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		l->head = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	else
+		l->tail = p->prev;
+}
+
+static void append_pub(struct pub_list *l, struct pub *p)
+{
+	p->next = NULL;
+	p->prev = l->tail;
+	if (l->tail)
+		l->tail->next = p;
+	else
+		l->head = p;
+	l->tail = p;
+}
+
+static void pub_free(struct pub *p)
+{
+	struct pub_list *l = &p->bus->pubs;
+
+	unlink_pub(l, p);
+	l->n--;
+	l->bytes -= p->size;
+	inbox_close(&p->bus->inbox, &p->slot);
+	mem_free(p);
+}
+
+static void finish(struct pub *p, err_t e, uint64_t seq)
+{
+	bus_ack_fn *fn = p->fn;
+	void *arg = p->arg;
+
+	pub_free(p);
+	if (fn)
+		fn(e, seq, arg);
+}
+
+/* ---- sending and sending again ---------------------------------------------------------------------------------- */
+
+static void send_now(struct pub *p)
+{
+	struct bus *bus = p->bus;
+
+	p->deadline_ms = loop_now_ms(bus->loop) + bus->ack_timeout_ms;
+	p->attempts++;
+	p->refused = false;
+	conn_append(&bus->conn, p->frame, p->size);
+	if (!loop_timer_running(&bus->pubs.timer))
+		loop_timer_start(&bus->pubs.timer, bus->ack_timeout_ms);
+}
+
+/* The list is in the order of sending, so the head is due first. */
+static void on_due(void *arg)
+{
+	struct bus *bus = arg;
+	struct pub_list *l = &bus->pubs;
+	int64_t now = loop_now_ms(bus->loop);
+	struct pub *p, *last = l->tail, *next;
+
+	for (p = l->head; p && p->deadline_ms <= now && bus->conn.state == CONN_UP; p = next) {
+		next = p == last ? NULL : p->next;
+		if (p->refused)
+			continue;
+		if (p->attempts >= PUB_ATTEMPTS) {
+			finish(p, ERR_UNAVAILABLE, 0);
+			continue;
+		}
+		unlink_pub(l, p);
+		append_pub(l, p);
+		send_now(p);
+	}
+	if (l->head && bus->conn.state == CONN_UP)
+		loop_timer_start(&l->timer, l->head->deadline_ms > now ? l->head->deadline_ms - now : PUB_AGAIN_MS);
+}
+
+static void send_refused(struct bus *bus)
+{
+	bus->pubs.stalled = false;
+	for (struct pub *p = bus->pubs.head; p; p = p->next)
+		if (p->refused)
+			send_now(p);
+}
+
+static void on_again(void *arg)
+{
+	struct bus *bus = arg;
+
+	if (bus->conn.state == CONN_UP)
+		send_refused(bus);
+}
+
+/* Nobody answers for JetStream: hold everything, so that the order stays, and try again shortly. */
+static void stall(struct pub *p)
+{
+	struct pub_list *l = &p->bus->pubs;
+
+	p->refused = true;
+	if (p->attempts > 0)
+		p->attempts--;
+	l->stalled = true;
+	if (!loop_timer_running(&l->again))
+		loop_timer_start(&l->again, PUB_AGAIN_MS);
+}
+
+void pubs_on_up(struct bus *bus)
+{
+	for (struct pub *p = bus->pubs.head; p; p = p->next)
+		p->refused = true;
+	loop_timer_stop(&bus->pubs.again);
+	send_refused(bus);
+}
+
+void pubs_on_down(struct bus *bus)
+{
+	loop_timer_stop(&bus->pubs.timer);
+	loop_timer_stop(&bus->pubs.again);
+	for (struct pub *p = bus->pubs.head; p; p = p->next)
+		p->attempts = 0;
+}
+
+/* ---- the acknowledgement ------------------------------------------------------------------------------------------ */
+
+static uint64_t number_after(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+/* Error numbers of JetStream (server/errors.json). */
+static err_t map_error(uint64_t err_code)
+{
+	switch (err_code) {
+	case 10071: /* wrong last sequence */
+	case 10164: /* wrong last sequence, without the number */
+		return ERR_ABORTED;
+	case 10054: /* message size exceeds maximum allowed */
+		return ERR_INVALID;
+	case 10023: /* insufficient resources */
+	case 10047: /* insufficient storage */
+	case 10077: /* maximum messages, bytes, or messages per subject exceeded */
+	case 10122:
+		return ERR_EXHAUSTED;
+	case 10059: /* stream not found */
+		return ERR_NOT_FOUND;
+	default:
+		return ERR_INTERNAL;
+	}
+}
+
+static bool is_passing(uint64_t code, uint64_t err_code)
+{
+	return code == 503 || err_code == 10008 /* temporarily unavailable */ || err_code == 10158 /* repeat while the first is in work */;
+}
+
+/* data is followed by a NUL (nats_parse.h); the server's JSON is flat and small, so looking for its keys will do. */
+static void on_ack(const struct bus_raw *raw, void *arg)
+{
+	const char *text = raw->msg.data;
+	struct pub *p = arg;
+	uint64_t err_code;
+
+	if (raw->status == 503) {
+		stall(p);
+		return;
+	}
+	if (raw->msg.size == 0 || text[0] != '{')
+		return;
+	err_code = number_after(text, "\"err_code\":");
+	if (err_code && is_passing(number_after(text, "\"code\":"), err_code))
+		stall(p);
+	else if (err_code || strstr(text, "\"error\":"))
+		finish(p, map_error(err_code), 0);
+	else
+		finish(p, ERR_OK, number_after(text, "\"seq\":"));
+}
+
+/* ---- building the frame -------------------------------------------------------------------------------------------- */
+
+static size_t write_headers(char *to, size_t size, const struct pub_params *p, const char *own_id)
+{
+	int n = snprintf(to, size, "NATS/1.0\r\nNats-Msg-Id: %s\r\n", p->msg_id ? p->msg_id : own_id);
+
+	if (p->operation)
+		n += snprintf(to + n, size - (size_t)n, "KV-Operation: %s\r\n", p->operation);
+	if (p->expected != PUB_NO_EXPECTATION)
+		n += snprintf(to + n, size - (size_t)n, "Nats-Expected-Last-Subject-Sequence: %llu\r\n",
+			      (unsigned long long)p->expected);
+	n += snprintf(to + n, size - (size_t)n, "\r\n");
+	return (size_t)n;
+}
+
+static bool msg_id_valid(const char *id)
+{
+	size_t n = 0;
+
+	for (; id[n]; n++)
+		if ((unsigned char)id[n] < ' ' || id[n] == 127)
+			return false;
+	return n > 0 && n <= 200;
+}
+
+static err_t frame_new(struct pub **ret, struct bus *bus, uint32_t slot, const struct pub_params *p)
+{
+	char head[BUS_SUBJECT_MAX + BUS_REPLY_TEXT + 64], headers[512], reply[BUS_REPLY_TEXT], id[96];
+	size_t headers_size, head_size;
+	struct pub *pub;
+
+	if (!p->msg_id)
+		(void)snprintf(id, sizeof(id), "%.*s.%llu", (int)(bus->inbox.prefix_len - 8), bus->inbox.prefix + 7,
+			       (unsigned long long)++bus->pubs.next_id);
+	(void)inbox_subject(&bus->inbox, slot, reply);
+	headers_size = write_headers(headers, sizeof(headers), p, id);
+	head_size = (size_t)snprintf(head, sizeof(head), "HPUB %s %s %zu %zu\r\n", p->subject, reply, headers_size,
+				     headers_size + p->size);
+	pub = mem_alloc(sizeof(*pub) + head_size + headers_size + p->size + 2);
+	if (!pub)
+		return ERR_EXHAUSTED;
+	*pub = (struct pub){ .bus = bus, .slot = slot, .fn = p->fn, .arg = p->arg, .size = head_size + headers_size + p->size + 2 };
+	memcpy(pub->frame, head, head_size);
+	memcpy(pub->frame + head_size, headers, headers_size);
+	if (p->size)
+		memcpy(pub->frame + head_size + headers_size, p->data, p->size);
+	memcpy(pub->frame + pub->size - 2, "\r\n", 2);
+	*ret = pub;
+	return ERR_OK;
+}
+
+err_t pubs_submit(struct bus *bus, const struct pub_params *params)
+{
+	struct pub_list *l = &bus->pubs;
+	uint32_t slot = INBOX_NONE;
+	struct pub *p;
+	err_t e;
+
+	if (!bus_subject_valid(params->subject, false) || params->size > bus->conn.max_payload - 512 ||
+	    (params->msg_id && !msg_id_valid(params->msg_id)))
+		return ERR_INVALID;
+	if (l->n + bus->n_offline >= bus->max_pending || l->bytes + params->size > PUB_BYTES_MAX)
+		return ERR_EXHAUSTED;
+	e = inbox_open(&bus->inbox, on_ack, NULL, &slot);
+	if (e)
+		return e;
+	e = frame_new(&p, bus, slot, params);
+	if (e) {
+		inbox_close(&bus->inbox, &slot);
+		return e;
+	}
+	bus->inbox.slots[slot].arg = p;
+	append_pub(l, p);
+	l->n++;
+	l->bytes += p->size;
+	if (bus->conn.state != CONN_UP || l->stalled || !conn_room(&bus->conn, p->size))
+		p->refused = true;	/* goes with the next round */
+	else
+		send_now(p);
+	if (p->refused && bus->conn.state == CONN_UP)
+		stall(p);
+	return ERR_OK;
+}
+
+err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,
+		     void *arg)
+{
+	struct pub_params p = { .subject = subject, .data = data, .size = size, .msg_id = msg_id,
+				.expected = PUB_NO_EXPECTATION, .fn = fn, .arg = arg };
+
+	return pubs_submit(bus, &p);
+}
+
+void pubs_init(struct bus *bus)
+{
+	loop_timer_init(&bus->pubs.timer, bus->loop, on_due, bus);
+	loop_timer_init(&bus->pubs.again, bus->loop, on_again, bus);
+}
+
+void pubs_done(struct bus *bus)
+{
+	while (bus->pubs.head)
+		pub_free(bus->pubs.head);
+	loop_timer_done(&bus->pubs.timer);
+	loop_timer_done(&bus->pubs.again);
+}

@@ -1,0 +1,231 @@
+/*
+ * Watching keys: an ordered push consumer of our own (no acknowledgement, idle heart-beats, flow control). Consumer
+ * sequences must come without a hole; otherwise, after a reconnect, or when the heart-beat is missing, a new consumer
+ * continues behind the last revision seen, so nothing is missed and nothing comes twice.
+ */
+#include "bus_internal.h"
+
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_MS	1000000LL
+#define HEARTBEAT_MS	2000
+#define SILENCE_MS	(3 * HEARTBEAT_MS)
+#define AGAIN_MS	250
+
+struct bus_kv_watch {
+	struct bus_kv *kv;
+	bus_kv_watch_fn *fn;
+	void *arg;
+	struct bus_hook hook;
+	struct loop_timer timer; /* silence, or another attempt */
+	struct request *creating;
+	struct bus_sub *sub;	/* of the present consumer */
+	uint64_t last_seq;	/* revision delivered last */
+	uint64_t consumer_seq;	/* of the present consumer */
+	bool synced;
+	bool *freed;		/* set when the owner frees us inside its callback */
+	size_t prefix_len;
+	char filter[];
+};
+
+static void start_consumer(struct bus_kv_watch *w);
+
+static void synced(struct bus_kv_watch *w)
+{
+	if (w->synced)
+		return;
+	w->synced = true;
+	w->fn(BUS_KV_SYNCED, NULL, NULL, w->arg);
+}
+
+static void again(struct bus_kv_watch *w)
+{
+	bus_request_cancel(&w->creating);
+	bus_unsubscribe(&w->sub);
+	if (w->kv->bus->conn.state == CONN_UP)
+		loop_timer_start(&w->timer, AGAIN_MS);
+	else
+		loop_timer_stop(&w->timer);
+}
+
+static void on_control(struct bus_kv_watch *w, const struct bus_raw *raw)
+{
+	uint64_t last = nats_headers_u64(raw->headers, raw->headers_size, "Nats-Last-Consumer");
+	char stalled[BUS_SUBJECT_MAX];
+	const char *value;
+	size_t len;
+
+	if (raw->msg.reply) {	/* flow control: the answer opens the window again */
+		if (bus_publish(w->kv->bus, raw->msg.reply, NULL, 0))
+			again(w);
+		return;
+	}
+	value = nats_headers_find(raw->headers, raw->headers_size, "Nats-Consumer-Stalled", &len);
+	if (value && len < sizeof(stalled)) {
+		memcpy(stalled, value, len);
+		stalled[len] = '\0';
+		if (bus_publish(w->kv->bus, stalled, NULL, 0))
+			again(w);
+	}
+	if (last > w->consumer_seq)
+		start_consumer(w);
+}
+
+static void deliver(struct bus_kv_watch *w, const struct bus_raw *raw, const struct js_meta *meta)
+{
+	struct bus_msg msg = raw->msg;
+	bool freed = false;
+
+	w->last_seq = meta->stream_seq;
+	msg.subject += w->prefix_len;
+	msg.reply = NULL;
+	msg.seq = meta->stream_seq;
+	msg.time_ms = meta->time_ms;
+	msg.deliveries = 1;
+	w->freed = &freed;
+	w->fn(kv_is_marker(raw) ? BUS_KV_DELETE : BUS_KV_PUT, msg.subject, &msg, w->arg);
+	if (freed)
+		return;
+	if (meta->pending == 0)
+		synced(w);
+	if (!freed)
+		w->freed = NULL;
+}
+
+static void on_msg(const struct bus_raw *raw, void *arg)
+{
+	struct bus_kv_watch *w = arg;
+	struct js_meta meta;
+
+	loop_timer_start(&w->timer, SILENCE_MS);
+	if (raw->status == 100) {
+		on_control(w, raw);
+		return;
+	}
+	if (raw->status != 0 || !js_meta_parse(raw->msg.reply, &meta))
+		return;
+	if (meta.consumer_seq != w->consumer_seq + 1) {
+		start_consumer(w);
+		return;
+	}
+	w->consumer_seq = meta.consumer_seq;
+	if (meta.stream_seq > w->last_seq && strlen(raw->msg.subject) > w->prefix_len)
+		deliver(w, raw, &meta);
+}
+
+static void on_created(const struct bus_raw *raw, void *arg)
+{
+	struct bus_kv_watch *w = arg;
+	json_t *answer = raw && raw->msg.size ? json_loadb(raw->msg.data, raw->msg.size, 0, NULL) : NULL;
+	json_int_t before, pending;
+
+	w->creating = NULL;
+	if (!answer || api_error(answer)) {
+		json_decref(answer);
+		again(w);
+		return;
+	}
+	pending = json_integer_value(json_object_get(answer, "num_pending"));
+	before = json_integer_value(json_object_get(json_object_get(answer, "delivered"), "consumer_seq"));
+	json_decref(answer);
+	if (pending + before == 0 && w->consumer_seq == 0)
+		synced(w);
+}
+
+static json_t *consumer_config(const struct bus_kv_watch *w, const char *deliver, const char *name)
+{
+	json_t *c = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:i, s:b, s:I}", "name", name, "deliver_subject", deliver,
+			      "filter_subject", w->filter, "ack_policy", "none", "flow_control", 1, "idle_heartbeat",
+			      (json_int_t)(HEARTBEAT_MS * NS_PER_MS), "inactive_threshold", (json_int_t)(10000 * NS_PER_MS),
+			      "num_replicas", 1, "mem_storage", 1, "max_deliver", (json_int_t)1);
+
+	if (c && w->last_seq) {
+		json_object_set_new(c, "deliver_policy", json_string("by_start_sequence"));
+		json_object_set_new(c, "opt_start_seq", json_integer((json_int_t)w->last_seq + 1));
+	} else if (c) {
+		json_object_set_new(c, "deliver_policy", json_string("last_per_subject"));
+	}
+	return c;
+}
+
+static void start_consumer(struct bus_kv_watch *w)
+{
+	struct bus *bus = w->kv->bus;
+	char name[64], path[BUS_SUBJECT_MAX];
+	json_t *config = NULL, *body = NULL;
+
+	bus_request_cancel(&w->creating);
+	bus_unsubscribe(&w->sub);
+	/* The name is unlike any other's: the connection's id and a number. */
+	(void)snprintf(name, sizeof(name), "w%.32s%llu", bus->inbox.prefix + 7, (unsigned long long)bus->next_delivery);
+	(void)snprintf(path, sizeof(path), "CONSUMER.CREATE.%s.%s", w->kv->stream, name);
+	w->consumer_seq = 0;
+	if (!bus_subscribe_raw(&w->sub, bus, on_msg, w))
+		config = consumer_config(w, w->sub->subject, name);
+	body = config ? json_pack("{s:s, s:o}", "stream_name", w->kv->stream, "config", config) : NULL;
+	if (!body || api_send(&w->creating, bus, path, body, on_created, w, false)) {
+		w->creating = NULL;
+		again(w);
+	} else {
+		loop_timer_start(&w->timer, SILENCE_MS);
+	}
+	json_decref(body);
+}
+
+static void on_timer(void *arg)
+{
+	struct bus_kv_watch *w = arg;
+
+	if (w->kv->bus->conn.state == CONN_UP)
+		start_consumer(w);
+}
+
+static void on_down(void *arg)
+{
+	again(arg);
+}
+
+static void on_up(void *arg)
+{
+	start_consumer(arg);
+}
+
+err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, bus_kv_watch_fn *fn, void *arg)
+{
+	size_t n = strlen(kv->prefix) + strlen(pattern) + 1;
+	struct bus_kv_watch *w;
+
+	if (!bus_subject_valid(pattern, true) || n > BUS_SUBJECT_MAX / 2)
+		return ERR_INVALID;
+	w = mem_zalloc(sizeof(*w) + n);
+	if (!w)
+		return ERR_EXHAUSTED;
+	*w = (struct bus_kv_watch){ .kv = kv, .fn = fn, .arg = arg, .prefix_len = strlen(kv->prefix) };
+	(void)snprintf(w->filter, n, "%s%s", kv->prefix, pattern);
+	loop_timer_init(&w->timer, kv->bus->loop, on_timer, w);
+	w->hook = (struct bus_hook){ .on_up = on_up, .on_down = on_down, .arg = w };
+	bus_hook_add(kv->bus, &w->hook);
+	if (kv->bus->conn.state == CONN_UP)
+		start_consumer(w);
+	*ret = w;
+	return ERR_OK;
+}
+
+void bus_kv_unwatch(struct bus_kv_watch **ref)
+{
+	struct bus_kv_watch *w = *ref;
+
+	if (!w)
+		return;
+	if (w->freed)
+		*w->freed = true;
+	bus_hook_remove(w->kv->bus, &w->hook);
+	bus_request_cancel(&w->creating);
+	bus_unsubscribe(&w->sub);
+	loop_timer_done(&w->timer);
+	mem_free(w);
+	*ref = NULL;
+}
