@@ -152,7 +152,7 @@ def pg_roles(plan):
 # What each service may write besides tl.> (messages between services): KV buckets and events. Everybody may read KV,
 # but nobody the account's or server's own API, and nobody deletes or empties a stream.
 WRITES = {
-    "tenant-manager": ["$KV.config.>", "$O.prompts.>", "prompt.>", "ev.*.config.>", "ev.*.system.>"],
+    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.system.>"],
     "sip-edge": ["$KV.legs.>", "$KV.registrations.>", "ev.*.system.>"],
     "media": ["ev.*.recording.>", "ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.system.>"],
@@ -163,7 +163,7 @@ WRITES = {
     "reporting": [],
 }
 COMMON_WRITES = ["tl.>", "$KV.leases.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
-COMMON_READS = ["tl.>", "_INBOX.>", "$KV.>", "ev.>", "$O.>"]
+COMMON_READS = ["tl.>", "_INBOX.>", "$KV.>", "ev.>"]
 NEVER = ["$JS.API.ACCOUNT.>", "$JS.API.SERVER.>", "$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.PURGE.>",
          "$JS.API.STREAM.SNAPSHOT.>", "$JS.API.STREAM.RESTORE.>"]
 

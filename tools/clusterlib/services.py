@@ -27,9 +27,16 @@ def kafka(plan):
 
 
 def sip_edge(plan):
-    cert = tls(plan, "sip-edge")["tls"]
-    del cert["ca_file"]
-    return {"sip": {"address": HOST, "port": plan.port("sip"), "tls_port": plan.port("sip-tls")}, "tls": cert}
+    return {"sip": {"address": HOST, "port": plan.port("sip"), "tls_port": plan.port("sip-tls"), "tls_dir": sip_tls_dir(plan)}}
+
+
+def sip_tls_dir(plan):
+    """Sofia-SIP wants its certificate as agent.pem (certificate and key together) and cafile.pem in one directory."""
+    pki, d = plan.path("pki"), plan.path("pki", "sip")
+    if (pki / "sip-edge.pem").exists():
+        write_private(d / "agent.pem", (pki / "sip-edge.pem").read_text() + (pki / "sip-edge.key").read_text())
+        write_private(d / "cafile.pem", (pki / "ca.pem").read_text())
+    return d
 
 
 def media(plan):
