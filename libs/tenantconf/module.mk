@@ -1,0 +1,1 @@
+$(eval $(call library,tenantconf,base bus proto pbcheck,,))
