@@ -26,7 +26,7 @@ unit-asan: asan-build ## unit tests under AddressSanitizer and UBSan
 	@tools/run-tests --suite unit-asan $(if $(ONLY),--only '$(ONLY)') $(TESTS:build/$(VARIANT)/%=build/asan/%)
 
 itest: itest-build build ## tests that start real NATS, Kafka, PostgreSQL or services by themselves
-	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS)
+	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS) tools/cluster_itest
 
 simulate: unit-build ## the cores of router and call-control under random calls, crashes and lost messages (SIM_STEPS, SIM_SEED)
 	@SIM_STEPS=$${SIM_STEPS:-200000} tools/run-tests --suite simulator --timeout 900 $(filter %_sim_test,$(TESTS))

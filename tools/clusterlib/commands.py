@@ -187,7 +187,7 @@ def up(args):
 
 def bring_up(plan, args):
     t0 = time.time()
-    names, unbuilt = wanted(plan, args.only)
+    names, unbuilt = (BACKENDS, []) if args.backends_only else wanted(plan, args.only)
     say(f"cluster {plan.name}: base port {plan.base}, data in {shown(plan.dir)}")
     plan.save()
     prepare(plan)
