@@ -44,6 +44,7 @@ PBSTAMP  := $(GEN)/.stamp
 
 $(PBSTAMP): $(PROTOS) Makefile
 	@mkdir -p $(GEN)
+	@command -v protoc-c >/dev/null || { echo "protoc-c is missing: 'make deps' installs what building needs" >&2; exit 1; }
 	@echo "  PROTOC  $(words $(PROTOS)) files"
 	@protoc-c -Iproto -I/usr/include --c_out=$(GEN) $(PROTOS) $(WKT:%=/usr/include/google/protobuf/%.proto)
 	@protoc -Iproto -I/usr/include --include_imports --descriptor_set_out=$(GEN)/trunkline.binpb $(PROTOS)
