@@ -142,7 +142,7 @@ static json_t *consumer_config(const struct bus_kv_watch *w, const char *deliver
 			      (json_int_t)(HEARTBEAT_MS * NS_PER_MS), "inactive_threshold", (json_int_t)(10000 * NS_PER_MS),
 			      "num_replicas", 1, "mem_storage", 1, "max_deliver", (json_int_t)1);
 
-	if (c && w->last_seq) {
+	if (c && (w->last_seq || w->synced)) { /* nothing seen and synced: the bucket was empty, so from 1 on */
 		json_object_set_new(c, "deliver_policy", json_string("by_start_sequence"));
 		json_object_set_new(c, "opt_start_seq", json_integer((json_int_t)w->last_seq + 1));
 	} else if (c) {
