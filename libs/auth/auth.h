@@ -2,7 +2,15 @@
  * auth: tokens (JWT, ES256), passwords (argon2id), and who may call which method.
  *
  * The tenant always comes from the token, never from a request body. One table per service maps each method to the
- * permission it needs; a method that is not in the table is denied.
+ * permission it needs; a method that is not in the table is denied. Any thread; a verifier and a signer are read-only
+ * after _new.
+ *
+ *	static const struct auth_rule rules[] = { { "/trunkline.desk.v1.AgentService/SetReady", AUTH_AGENT }, { NULL, 0 } };
+ *	err_t e = auth_verify(verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &user, &detail);
+ *	if (!e)
+ *		e = auth_check(rules, rpc_method(call), &user, &detail);
+ *
+ * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), iat, exp. Only ES256.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -27,6 +35,9 @@ struct auth_user {
 	int64_t expires_s;	/* Unix time */
 };
 
+/* "operator", "tenant-admin", "supervisor", "agent"; NULL for anything but one scope. */
+const char *auth_scope_name(enum auth_scope scope);
+
 struct auth_verifier;
 /* public_key_file: PEM (P-256). */
 err_t auth_verifier_new(struct auth_verifier **ret, const char *public_key_file, struct err_detail *detail) MUST;
@@ -48,6 +59,8 @@ struct auth_rule {
 };
 /* ERR_DENIED for a method not in the table or a caller without the scope. */
 err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user, struct err_detail *detail) MUST;
+/* What everybody says of a tenant that does not exist, or is not the caller's. */
+#define AUTH_NO_SUCH_TENANT "no such tenant"
 /* The tenant the caller may act for: an operator any (requested), others only their own. A foreign tenant is ERR_NOT_FOUND
  * with the very text of a tenant that does not exist. */
 err_t auth_tenant(const struct auth_user *user, const char *requested, const char **ret, struct err_detail *detail) MUST;

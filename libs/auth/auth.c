@@ -1,0 +1,289 @@
+#include "auth_internal.h"
+
+#include <errno.h>
+#include <jwt.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+
+struct auth_verifier {
+	struct str key;
+};
+struct auth_signer {
+	struct str key;
+};
+
+static const struct {
+	enum auth_scope scope;
+	const char *name;
+} scopes[] = {
+	{ AUTH_OPERATOR, "operator" },
+	{ AUTH_TENANT_ADMIN, "tenant-admin" },
+	{ AUTH_SUPERVISOR, "supervisor" },
+	{ AUTH_AGENT, "agent" },
+};
+
+const char *auth_scope_name(enum auth_scope scope)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++)
+		if (scopes[i].scope == scope)
+			return scopes[i].name;
+	return NULL;
+}
+
+/* ---- keys ---- */
+err_t auth_verifier_new(struct auth_verifier **ret, const char *public_key_file, struct err_detail *detail)
+{
+	struct auth_verifier *v = mem_zalloc(sizeof(*v));
+	err_t e;
+
+	if (!v)
+		return ERR_EXHAUSTED;
+	e = auth_key_load(&v->key, public_key_file, false, detail);
+	if (e)
+		auth_verifier_free(&v);
+	else
+		*ret = v;
+	return e;
+}
+
+void auth_verifier_free(struct auth_verifier **v)
+{
+	if (!*v)
+		return;
+	str_done(&(*v)->key);
+	mem_free(*v);
+	*v = NULL;
+}
+
+err_t auth_signer_new(struct auth_signer **ret, const char *private_key_file, struct err_detail *detail)
+{
+	struct auth_signer *s = mem_zalloc(sizeof(*s));
+	err_t e;
+
+	if (!s)
+		return ERR_EXHAUSTED;
+	e = auth_key_load(&s->key, private_key_file, true, detail);
+	if (e)
+		auth_signer_free(&s);
+	else
+		*ret = s;
+	return e;
+}
+
+void auth_signer_free(struct auth_signer **s)
+{
+	if (!*s)
+		return;
+	if ((*s)->key.data)
+		explicit_bzero((*s)->key.data, (*s)->key.cap);
+	str_done(&(*s)->key);
+	mem_free(*s);
+	*s = NULL;
+}
+
+/* ---- verifying ---- */
+static err_t refuse(struct err_detail *detail, const char *why)
+{
+	return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "%s", why);
+}
+
+static err_t claim_text(jwt_t *jwt, const char *claim, char *ret, size_t size, struct err_detail *detail)
+{
+	const char *v = jwt_get_grant(jwt, claim);
+
+	if (str_copy(ret, size, v ? v : ""))
+		return ERR_OK;
+	return refuse(detail, "the token has a claim that is too long");
+}
+
+/* ERR_NOT_FOUND: absent or not an integer. */
+static err_t claim_int(jwt_t *jwt, const char *claim, int64_t *ret)
+{
+	errno = 0;
+	*ret = jwt_get_grant_int(jwt, claim);
+	return errno ? ERR_NOT_FOUND : ERR_OK;
+}
+
+/* Unknown names are left out: a token of a newer issuer gives no more than we understand. */
+static unsigned scopes_of(const char *text)
+{
+	unsigned have = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, " ");
+
+		for (size_t i = 0; i < ARRAY_SIZE(scopes); i++)
+			if (strlen(scopes[i].name) == n && memcmp(scopes[i].name, text, n) == 0)
+				have |= scopes[i].scope;
+		text += n + (text[n] == ' ');
+	}
+	return have;
+}
+
+static err_t check_times(jwt_t *jwt, int64_t now_s, int64_t *expires_s, struct err_detail *detail)
+{
+	int64_t issued, not_before;
+
+	if (claim_int(jwt, "exp", expires_s))
+		return refuse(detail, "the token has no expiry");
+	if (*expires_s <= now_s)
+		return refuse(detail, "the token has expired");
+	if (claim_int(jwt, "iat", &issued) || issued > now_s + AUTH_SKEW_S)
+		return refuse(detail, "the token has no valid time of issue");
+	if (!claim_int(jwt, "nbf", &not_before) && not_before > now_s + AUTH_SKEW_S)
+		return refuse(detail, "the token is not valid yet");
+	if (*expires_s - issued > AUTH_LIFE_MAX + AUTH_SKEW_S)
+		return refuse(detail, "the token lives longer than a day");
+	return ERR_OK;
+}
+
+/* What each scope needs beside itself. */
+static err_t check_user(const struct auth_user *u, struct err_detail *detail)
+{
+	if (!*u->subject || !str_utf8_valid(u->subject, strlen(u->subject)))
+		return refuse(detail, "the token names nobody");
+	if (!u->scopes)
+		return refuse(detail, "the token gives no rights");
+	if (u->scopes & ~(unsigned)AUTH_OPERATOR && !str_is_id(u->tenant))
+		return refuse(detail, "the token names no tenant");
+	if (u->scopes & AUTH_AGENT && !str_is_id(u->agent))
+		return refuse(detail, "the token names no agent");
+	return ERR_OK;
+}
+
+static err_t user_of(jwt_t *jwt, int64_t now_s, struct auth_user *u, struct err_detail *detail)
+{
+	char issuer[32], names[128];
+	err_t e = claim_text(jwt, "iss", issuer, sizeof(issuer), detail);
+
+	if (!e && strcmp(issuer, AUTH_ISSUER) != 0)
+		e = refuse(detail, "the token is not ours");
+	if (!e)
+		e = check_times(jwt, now_s, &u->expires_s, detail);
+	if (!e)
+		e = claim_text(jwt, "sub", u->subject, sizeof(u->subject), detail);
+	if (!e)
+		e = claim_text(jwt, "tenant", u->tenant, sizeof(u->tenant), detail);
+	if (!e)
+		e = claim_text(jwt, "agent", u->agent, sizeof(u->agent), detail);
+	if (!e)
+		e = claim_text(jwt, "scope", names, sizeof(names), detail);
+	if (e)
+		return e;
+	u->scopes = scopes_of(names);
+	return check_user(u, detail);
+}
+
+/* Exactly three non-empty parts of base64url: nothing else reaches the JWT library. */
+static bool looks_like_jwt(const char *token)
+{
+	size_t parts = 1, part = 0, n = 0;
+
+	for (; token[n]; n++) {
+		char c = token[n];
+		bool b64 = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+
+		if (n >= AUTH_TOKEN_MAX || (!b64 && (c != '.' || !part)))
+			return false;
+		part = b64 ? part + 1 : 0;
+		parts += !b64;
+	}
+	return parts == 3 && part;
+}
+
+err_t auth_verify(const struct auth_verifier *v, const char *authorization, int64_t now_s, struct auth_user *ret,
+		  struct err_detail *detail)
+{
+	struct auth_user u = { 0 };
+	jwt_t *jwt = NULL;
+	err_t e;
+
+	if (str_empty(authorization))
+		return refuse(detail, "a token is needed");
+	if (strncasecmp(authorization, "Bearer ", 7) != 0)
+		return refuse(detail, "must be \"Bearer\" and a token");
+	if (!looks_like_jwt(authorization + 7))
+		return refuse(detail, "the token is malformed");
+	/* The library verifies by the algorithm that the token names: none and HMAC with our public key fall out below. */
+	if (jwt_decode(&jwt, authorization + 7, (const unsigned char *)v->key.data, (int)v->key.len))
+		return refuse(detail, "the token is not signed by us");
+	if (jwt_get_alg(jwt) != JWT_ALG_ES256)
+		e = refuse(detail, "the token is not signed by us");
+	else
+		e = user_of(jwt, now_s, &u, detail);
+	jwt_free(jwt);
+	if (!e)
+		*ret = u;
+	return e;
+}
+
+/* ---- signing ---- */
+static bool add_scopes(jwt_t *jwt, unsigned have)
+{
+	struct str s = STR_INIT;
+	bool ok;
+
+	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++)
+		if (have & scopes[i].scope)
+			str_printf(&s, "%s%s", s.len ? " " : "", scopes[i].name);
+	ok = !s.failed && jwt_add_grant(jwt, "scope", str_text(&s)) == 0;
+	str_done(&s);
+	return ok;
+}
+
+static bool add_claims(jwt_t *jwt, const struct auth_user *u, int64_t now_s, int64_t lifetime_s)
+{
+	return !jwt_add_grant(jwt, "iss", AUTH_ISSUER) && !jwt_add_grant(jwt, "sub", u->subject) &&
+	       (!*u->tenant || !jwt_add_grant(jwt, "tenant", u->tenant)) &&
+	       (!*u->agent || !jwt_add_grant(jwt, "agent", u->agent)) && !jwt_add_grant_int(jwt, "iat", (long)now_s) &&
+	       !jwt_add_grant_int(jwt, "exp", (long)(now_s + lifetime_s)) && add_scopes(jwt, u->scopes);
+}
+
+err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s, char **ret)
+{
+	jwt_t *jwt = NULL;
+	char *text = NULL;
+	err_t e = ERR_EXHAUSTED;
+
+	if (lifetime_s < 1 || lifetime_s > AUTH_LIFE_MAX || check_user(user, NULL))
+		return ERR_INVALID;
+	if (jwt_new(&jwt))
+		return ERR_EXHAUSTED;
+	if (add_claims(jwt, user, now_s, lifetime_s) &&
+	    !jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)s->key.data, (int)s->key.len))
+		text = jwt_encode_str(jwt);
+	if (text) {
+		*ret = mem_strdup(text);
+		e = *ret ? ERR_OK : ERR_EXHAUSTED;
+		free(text);
+	}
+	jwt_free(jwt);
+	return e;
+}
+
+/* ---- who may what ---- */
+err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user, struct err_detail *detail)
+{
+	for (; rules->method; rules++)
+		if (strcmp(rules->method, method) == 0) {
+			if (rules->needs & user->scopes)
+				return ERR_OK;
+			break;
+		}
+	return err_set(detail, ERR_DENIED, "", "%s may not do this", user->subject);
+}
+
+err_t auth_tenant(const struct auth_user *user, const char *requested, const char **ret, struct err_detail *detail)
+{
+	if (user->scopes & AUTH_OPERATOR) {
+		if (str_empty(requested))
+			return err_set(detail, ERR_INVALID, "tenant", "must be given by an operator");
+		*ret = requested;
+		return ERR_OK;
+	}
+	if (!str_empty(requested) && strcmp(requested, user->tenant) != 0)
+		return err_set(detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	*ret = user->tenant;
+	return ERR_OK;
+}
