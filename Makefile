@@ -63,7 +63,7 @@ $(B)/lib/libproto.a: $(PBO)
 #   $(eval $(call library,NAME,DEPS,PKGS,LDLIBS))            libs/NAME  -> $(B)/lib/libNAME.a
 #   $(eval $(call program,DIR,BINARY,DEPS,PKGS,LDLIBS))      DIR/*.c    -> $(B)/bin/BINARY (+ lib of all but main.c for tests)
 # *_test.c  beside it: unit tests (cmocka, no environment);  *_itest.c: tests that start real components by themselves;
-# *_fuzz.c: libFuzzer targets (VARIANT=fuzz).
+# *_fuzz.c: libFuzzer targets (VARIANT=fuzz); *_fixture.c: linked into every test of the directory.
 LIBDEPS_proto   :=
 PKGS_proto      := libprotobuf-c
 LIBS_ALL        := proto
@@ -111,14 +111,14 @@ $(B)/obj/$(1)/%.o: $(1)/%.c $(PBSTAMP) Makefile
 endef
 
 define testrules
-$(B)/test/$(subst /,_,$(1))_%_test: $(B)/obj/$(1)/%_test.o $(2)
+$(B)/test/$(subst /,_,$(1))_%_test: $(B)/obj/$(1)/%_test.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fixture.c)) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
-$(B)/test/$(subst /,_,$(1))_%_itest: $(B)/obj/$(1)/%_itest.o $(2)
+	@$$(CC) $$(LDFLAGS) $$(filter %.o,$$^) $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
+$(B)/test/$(subst /,_,$(1))_%_itest: $(B)/obj/$(1)/%_itest.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fixture.c)) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
+	@$$(CC) $$(LDFLAGS) $$(filter %.o,$$^) $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
 $(B)/test/$(subst /,_,$(1))_%_fuzz: $(B)/obj/$(1)/%_fuzz.o $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
@@ -133,7 +133,7 @@ LIBS_ALL     += $(1)
 LIBDEPS_$(1) := $(2)
 PKGS_$(1)    := $(3)
 LDLIBS_$(1)  := $(4)
-LIBSRC_$(1)  := $(filter-out %_test.c %_itest.c %_fuzz.c,$(wildcard libs/$(1)/*.c))
+LIBSRC_$(1)  := $(filter-out %_test.c %_itest.c %_fuzz.c %_fixture.c,$(wildcard libs/$(1)/*.c))
 LATE         += $(1)
 endef
 define library_late
@@ -151,7 +151,7 @@ BIN_$(1)     := $(2)
 LIBDEPS_$(2) := $(3)
 PKGS_$(2)    := $(4)
 LDLIBS_$(2)  := $(5)
-PSRC_$(1)    := $(filter-out %_test.c %_itest.c %_fuzz.c,$(wildcard $(1)/*.c))
+PSRC_$(1)    := $(filter-out %_test.c %_itest.c %_fuzz.c %_fixture.c,$(wildcard $(1)/*.c))
 endef
 define program_late
 $(call objrules,$(1),$(call closure,$(BIN_$(1))))

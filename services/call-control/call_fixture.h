@@ -1,0 +1,15 @@
+/*
+ * call_fixture: a small tenant for the tests of the call core.
+ *
+ * Numbers: 100 → flow main (answer, collect 1 digit, branch 1 → queue sales, else hang up); 200 → flow account (collect 2…6
+ * digits, 2 tries); 300 → forced: reject 486; 500 → queue sales directly.
+ */
+#ifndef CALL_CONTROL_CALL_FIXTURE_H
+#define CALL_CONTROL_CALL_FIXTURE_H
+
+#include "tenantconf/tenant.h"
+
+/* A new reference; aborts the test if the configuration does not validate. */
+const struct tenant *fixture_tenant(void);
+
+#endif
