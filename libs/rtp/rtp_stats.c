@@ -52,10 +52,10 @@ static bool update_seq(struct rtp_stats *s, const struct rtp_packet *p)
 static void update_jitter(struct rtp_stats *s, const struct rtp_packet *p, int64_t arrival_us)
 {
 	int64_t transit = (int32_t)((uint32_t)(arrival_us * 8 / 1000) - p->ts);
-	int64_t d = transit - s->transit;
 
-	if (s->transit != INT64_MIN) {
-		d = (int32_t)d;
+	if (s->transit != INT64_MIN) { /* not the first packet */
+		int64_t d = (int32_t)(transit - s->transit);
+
 		if (d < 0)
 			d = -d;
 		if (d < 8000 * 4) /* a jump of the clock is not jitter */
