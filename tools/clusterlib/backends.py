@@ -153,7 +153,7 @@ def pg_roles(plan):
 # but nobody the account's or server's own API, and nobody deletes or empties a stream.
 WRITES = {
     "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.system.>"],
-    "sip-edge": ["$KV.legs.>", "$KV.registrations.>", "ev.*.system.>"],
+    "sip-edge": ["$KV.legs.>", "$KV.bindings.>", "ev.*.system.>"],
     "media": ["ev.*.recording.>", "ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from . import backends, health, pki, services, supervisor
 from .plan import BACKENDS, HOST, INSTANCES, ROOT, ClusterError, Plan, clusters_dir, components, service_of, write_private
 
+HOPELESS_RESTARTS = 5
+
 # Started together, waited for together.
 STAGES = [BACKENDS, ["tm-1"], [i for _, i in INSTANCES if i != "tm-1"]]
 
@@ -151,7 +153,15 @@ def wait_ready(plan, names, deadline, t0):
                     say(f"  {n:<12} ready after {time.time() - t0:4.1f} s   {ports}")
             if left:
                 time.sleep(0.05)
+                if hopeless(plan, left):
+                    break
     return left
+
+
+def hopeless(plan, names):
+    """All that is waited for ends again and again (a configuration it refuses?): no use in waiting longer."""
+    children = ask(plan, do="status")["children"]
+    return all(children.get(n, {}).get("restarts", 0) >= HOPELESS_RESTARTS for n in names)
 
 
 def tail(path, lines):
