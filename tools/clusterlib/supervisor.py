@@ -180,7 +180,7 @@ class Supervisor:
         child = self.children.setdefault(name, Child(name))
         if child.proc:
             return {"error": f"{name} is still stopping"} if child.killing else {"pid": child.proc.pid}
-        child.delay = BACKOFF_FIRST_S
+        child.delay, child.restarts = BACKOFF_FIRST_S, 0
         child.start(spec, self.dir)
         return {"pid": child.proc.pid}
 
