@@ -1,0 +1,305 @@
+#include "core_internal.h"
+#include "base/mem.h"
+
+/* ---- small helpers ------------------------------------------------------------------------------------------------- */
+
+bool u32s_add(struct u32s *l, uint32_t v)
+{
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 4, *more = mem_realloc(l->v, cap * sizeof(*more));
+
+		if (!more)
+			return false;
+		l->v = more;
+		l->cap = cap;
+	}
+	l->v[l->n++] = v;
+	return true;
+}
+
+void u32s_remove(struct u32s *l, uint32_t v)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		if (l->v[i] != v)
+			continue;
+		l->v[i] = l->v[--l->n];
+		return;
+	}
+}
+
+void core_break(struct router_core *core)
+{
+	core->broken = true;
+}
+
+err_t core_done(struct router_core *core)
+{
+	return core->broken ? ERR_EXHAUSTED : ERR_OK;
+}
+
+void core_timer(struct router_core *core, struct timer *t, int64_t at_ms)
+{
+	wheel_start(&core->wheel, &t->node, at_ms);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
+
+static int64_t or_default(int64_t v, int64_t def)
+{
+	return v ? v : def;
+}
+
+err_t router_core_new(struct router_core **ret, const struct router_core_params *p)
+{
+	struct router_core *core = mem_zalloc(sizeof(*core));
+
+	if (!core)
+		return ERR_EXHAUSTED;
+	core->p = *p;
+	core->p.collect_ms = or_default(p->collect_ms, 500);
+	core->p.repeat_ms = or_default(p->repeat_ms, 1000);
+	core->p.margin_ms = or_default(p->margin_ms, 10000);
+	core->p.look_ms = or_default(p->look_ms, 10000);
+	core->p.park_ms = or_default(p->park_ms, 120000);
+	core->now_ms = p->now_ms;
+	core->collecting = true;
+	core->collect_until_ms = p->now_ms + core->p.collect_ms;
+	core->tenant_pool = (struct pool)POOL_INIT(sizeof(struct tenant));
+	core->skill_pool = (struct pool)POOL_INIT(sizeof(struct skill));
+	core->queue_pool = (struct pool)POOL_INIT(sizeof(struct queue));
+	core->agent_pool = (struct pool)POOL_INIT(sizeof(struct agent));
+	core->call_pool = (struct pool)POOL_INIT(sizeof(struct call));
+	core->owner_pool = (struct pool)POOL_INIT(sizeof(struct owner));
+	core->group_pool = (struct pool)POOL_INIT(sizeof(struct group));
+	core->class_pool = (struct pool)POOL_INIT(sizeof(struct class));
+	arena_init(&core->arena, 4096);
+	wheel_init(&core->wheel, p->now_ms);
+	*ret = core;
+	return ERR_OK;
+}
+
+/* Freed objects of a pool keep nothing on the heap, so all numbers can be walked. */
+static void free_contents(struct router_core *core)
+{
+	for (uint32_t i = 0; i < core->tenant_pool.n; i++)
+		mem_free(((struct tenant *)pool_at(&core->tenant_pool, i))->queues.v);
+	for (uint32_t i = 0; i < core->skill_pool.n; i++) {
+		struct skill *s = pool_at(&core->skill_pool, i);
+
+		mem_free(s->classes.v);
+		mem_free(s->anchored.v);
+		for (int l = 0; l <= LEVELS; l++)
+			feed_done(&s->feeds[l]);
+	}
+	for (uint32_t i = 0; i < core->queue_pool.n; i++)
+		mem_free(((struct queue *)pool_at(&core->queue_pool, i))->wants);
+	for (uint32_t i = 0; i < core->call_pool.n; i++)
+		mem_free(((struct call *)pool_at(&core->call_pool, i))->tried);
+	for (uint32_t i = 0; i < core->group_pool.n; i++)
+		core_group_free(core, pool_at(&core->group_pool, i));
+	for (uint32_t i = 0; i < core->class_pool.n; i++) {
+		struct class *k = pool_at(&core->class_pool, i);
+
+		mem_free(k->groups.v);
+		mem_free(k->feeds.v);
+		mem_free(k->wants);
+	}
+}
+
+void router_core_free(struct router_core **ref)
+{
+	struct router_core *core = *ref;
+	struct hmap *maps[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+
+	if (!core)
+		return;
+	free_contents(core);
+	maps[0] = &core->tenants, maps[1] = &core->skills, maps[2] = &core->queues, maps[3] = &core->agents;
+	maps[4] = &core->calls, maps[5] = &core->owners, maps[6] = &core->groups, maps[7] = &core->classes;
+	maps[8] = &core->orphans;
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
+		hmap_done(maps[i]);
+	pool_done(&core->tenant_pool);
+	pool_done(&core->skill_pool);
+	pool_done(&core->queue_pool);
+	pool_done(&core->agent_pool);
+	pool_done(&core->call_pool);
+	pool_done(&core->owner_pool);
+	pool_done(&core->group_pool);
+	pool_done(&core->class_pool);
+	arena_done(&core->arena);
+	mem_free(core->gens);
+	mem_free(core->heads);
+	mem_free(core->fx);
+	mem_free(core);
+	*ref = NULL;
+}
+
+/* ---- effects ------------------------------------------------------------------------------------------------------- */
+
+struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind)
+{
+	struct router_fx *fx = &core->spare_fx;
+
+	if (core->n_fx == core->cap_fx) {
+		size_t cap = core->cap_fx ? core->cap_fx * 2 : 64;
+		struct router_fx *more = mem_realloc(core->fx, cap * sizeof(*more));
+
+		if (more) {
+			core->fx = more;
+			core->cap_fx = cap;
+		} else {
+			core_break(core);
+		}
+	}
+	if (core->n_fx < core->cap_fx)
+		fx = &core->fx[core->n_fx++];
+	*fx = (struct router_fx){ .kind = kind };
+	return fx;
+}
+
+const struct router_fx *router_core_effects(const struct router_core *core, size_t *ret_n)
+{
+	*ret_n = core->n_fx;
+	return core->fx;
+}
+
+void router_core_effects_done(struct router_core *core)
+{
+	core->n_fx = 0;
+	while (core->dead) {
+		struct call *c = core->dead;
+
+		core->dead = c->dead_next;
+		mem_free(c->tried);
+		c->tried = NULL;
+		pool_put(&core->call_pool, c->index);
+	}
+	if (core->arena.head)
+		arena_reset(&core->arena);
+}
+
+/* ---- holders and the beginning of an epoch -------------------------------------------------------------------------- */
+
+static void end_collecting(struct router_core *core)
+{
+	core->collecting = false;
+	core_serve_all(core);
+}
+
+/* At least one live holder, and all of them through. */
+static void check_collected(struct router_core *core)
+{
+	bool any = false;
+
+	if (!core->collecting)
+		return;
+	for (uint32_t i = 0; i < core->owner_pool.n; i++) {
+		const struct owner *o = pool_at(&core->owner_pool, i);
+
+		if (o->alive && !o->asserted)
+			return;
+		any |= o->alive;
+	}
+	if (any)
+		end_collecting(core);
+}
+
+static void set_now(struct router_core *core, int64_t now_ms)
+{
+	if (now_ms > core->now_ms)
+		core->now_ms = now_ms;
+}
+
+err_t router_core_assert_end(struct router_core *core, const char *owner, uint64_t router_epoch, int64_t now_ms)
+{
+	struct owner *o;
+
+	set_now(core, now_ms);
+	if (router_epoch != core->p.epoch)
+		return core_done(core);
+	o = core_owner_get(core, owner);
+	if (o) {
+		o->asserted = true;
+		check_collected(core);
+	}
+	return core_done(core);
+}
+
+static void owner_died(struct router_core *core, struct owner *o)
+{
+	struct call *next;
+
+	for (struct call *c = o->calls; c; c = next) {
+		next = c->owner_next;
+		if (c->state == CALL_WAITING || c->state == CALL_PARKED)
+			core_call_park(core, c, core->p.park_ms);
+	}
+	check_collected(core);
+}
+
+static void owner_came(struct router_core *core, struct owner *o)
+{
+	struct call *next;
+
+	for (struct call *c = o->calls; c; c = next) {
+		next = c->owner_next;
+		if (c->state == CALL_PARKED)
+			core_call_wait(core, c);
+	}
+	if (!core->collecting)
+		core_serve_all(core);
+}
+
+err_t router_core_owner(struct router_core *core, const char *owner, bool alive, int64_t now_ms)
+{
+	struct owner *o = core_owner_get(core, owner);
+	bool was;
+
+	set_now(core, now_ms);
+	if (!o)
+		return core_done(core);
+	was = o->alive;
+	o->alive = alive;
+	if (was && !alive)
+		owner_died(core, o);
+	else if (!was && alive)
+		owner_came(core, o);
+	return core_done(core);
+}
+
+/* ---- time ---------------------------------------------------------------------------------------------------------- */
+
+static void fired(struct wheel_node *n, void *arg)
+{
+	struct router_core *core = arg;
+	struct timer *t = (struct timer *)n;
+
+	if (t->of == TIMER_OF_AGENT)
+		core_agent_timer(core, (struct agent *)((char *)t - offsetof(struct agent, timer)));
+	else
+		core_call_timer(core, (struct call *)((char *)t - offsetof(struct call, timer)));
+}
+
+err_t router_core_time(struct router_core *core, int64_t now_ms)
+{
+	set_now(core, now_ms);
+	if (core->collecting && core->now_ms >= core->collect_until_ms)
+		end_collecting(core);
+	wheel_turn(&core->wheel, core->now_ms, fired, core);
+	return core_done(core);
+}
+
+void router_core_stats(const struct router_core *core, struct router_core_stats *ret)
+{
+	*ret = core->stats;
+	ret->agents = core->agents.n;
+	ret->agents_idle = core->n_idle;
+	ret->calls = core->calls.n;
+	ret->calls_waiting = core->n_waiting;
+	ret->queues = core->queues.n;
+	ret->groups = core->groups.n;
+	ret->classes = core->classes.n;
+	ret->collecting = core->collecting;
+	ret->broken = core->broken;
+}

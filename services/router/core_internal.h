@@ -1,0 +1,252 @@
+/*
+ * Inside of the router's core. Words: a *class* is all agents of a tenant with the same skills and levels; a *group* is
+ * all waiting calls with the same requirement (queues of equal requirement share one). See README.md.
+ */
+#ifndef ROUTER_CORE_INTERNAL_H
+#define ROUTER_CORE_INTERNAL_H
+
+#include "callheap.h"
+#include "core.h"
+#include "feed.h"
+#include "hmap.h"
+#include "pool.h"
+#include "wheel.h"
+#include "base/arena.h"
+
+#define LEVELS 10
+#define NONE   POOL_NONE
+
+#define WANTS_MAX (2 * ROUTER_SKILLS_MAX + 1) /* a queue's and a call's, or an agent's and `everyone` */
+
+struct u32s { /* growing list of numbers */
+	uint32_t *v;
+	uint32_t n, cap;
+};
+
+struct want { /* one skill with its level, required or possessed */
+	uint32_t skill;
+	uint32_t level;
+};
+
+struct tenant {
+	uint32_t index;
+	uint64_t hash;
+	uint32_t everyone; /* skill that each agent of the tenant has at level 1 */
+	struct u32s queues;
+	char id[AGENT_ID_TEXT];
+};
+
+struct skill {
+	uint32_t index;
+	uint64_t hash;
+	uint32_t tenant;
+	bool fed;		  /* some single group reads feeds: the idle are kept in them */
+	struct u32s classes;	  /* that have it */
+	struct u32s anchored;	  /* groups whose first required skill it is */
+	struct feed feeds[LEVELS + 1]; /* by exact level of the agent */
+	char id[AGENT_ID_TEXT];
+};
+
+enum group_kind {
+	GROUP_SINGLE,	/* one skill: reads the skill's feeds from its level up */
+	GROUP_MULTI,	/* several skills: a feed of its own */
+	GROUP_AGENT,	/* calls for one agent */
+};
+struct group {
+	uint32_t index;
+	uint64_t hash;
+	enum group_kind kind;
+	bool used;
+	uint32_t refs;	  /* queues and calls */
+	uint32_t on_duty; /* agents signed in who could serve it */
+	struct callheap waiting;
+	struct feed feed; /* MULTI */
+	struct agent *agent; /* AGENT */
+	uint32_t tenant, n_wants;
+	struct want *wants; /* ascending by skill */
+};
+
+struct class {
+	uint32_t index;
+	uint64_t hash;
+	uint32_t n_members, n_counted; /* counted: on duty */
+	struct agent *members;	       /* list by class_next */
+	struct u32s groups;    /* that its agents can serve (indices into core->heads) */
+	struct u32s feeds;     /* MULTI groups among them */
+	uint32_t n_wants;
+	struct want *wants; /* ascending by skill */
+};
+
+struct queue {
+	uint32_t index;
+	uint64_t hash;
+	uint32_t tenant;
+	struct group *group;
+	bool seen; /* while a configuration is taken over */
+	uint32_t max_waiting;
+	int64_t ring_timeout_ms;
+	struct call *calls;			    /* list by queue_next */
+	uint32_t waiting;			    /* in state WAITING */
+	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* the same, by priority */
+	uint32_t n_wants;
+	struct want *wants;
+	char id[AGENT_ID_TEXT];
+};
+
+struct owner {
+	uint32_t index;
+	uint64_t hash;
+	bool alive, asserted;
+	struct call *calls; /* list by owner_next */
+	char id[AGENT_ID_TEXT];
+};
+
+enum timer_of { TIMER_OF_AGENT, TIMER_OF_CALL };
+struct timer {
+	struct wheel_node node; /* first */
+	enum timer_of of;
+};
+
+enum call_state {
+	CALL_WAITING,	/* in the heap of its group */
+	CALL_RESERVING, /* a compare-and-set for it is under way */
+	CALL_ASSIGNED,	/* told its owner, no result yet */
+	CALL_PARKED,	/* not to be served now: its owner is dead, or a moment's peace */
+};
+struct call {
+	struct callheap_node node; /* first */
+	enum call_state state;
+	uint32_t priority;
+	struct group *group;
+	struct queue *queue; /* NULL: for one agent, in no queue */
+	struct agent *agent; /* RESERVING, ASSIGNED */
+	struct owner *owner;
+	struct call *queue_next, *queue_prev, *owner_next, *owner_prev;
+	struct call *dead_next;
+	struct timer timer;
+	uint64_t hash;
+	uint64_t epoch;
+	uint64_t agent_revision;
+	int64_t arrival_ms, reserved_until_ms;
+	uint32_t *tried, n_tried; /* agent numbers */
+	uint32_t index, tenant;
+	char id[AGENT_CALL_TEXT];
+	char leg_id[AGENT_CALL_TEXT];
+};
+
+struct agent {
+	uint32_t index, tenant;
+	uint64_t hash;
+	/* the record */
+	enum agent_state state;
+	uint64_t revision;
+	int64_t ready_since_ms;
+	int64_t until_ms;	/* of RESERVED, WRAP_UP */
+	uint64_t router_epoch;
+	bool on_duty;
+	/* configuration */
+	bool enabled, auto_ready;
+	struct class *class; /* NULL: not in the configuration */
+	struct agent *class_next, *class_prev;
+	/* ours */
+	bool counted;	     /* in the on_duty of its class and groups */
+	bool idle;	     /* in the feeds, by fed_ms */
+	bool casing;	     /* our compare-and-set for cas_call is under way (call NULL: nobody wants it any more) … */
+	bool unknown;	     /* … and its outcome got lost: a read decides */
+	bool accepted;	     /* RESERVED and its owner said yes: not in our books any more */
+	bool orphan;	     /* in core->orphans */
+	bool give_back;	     /* RESERVED, to be given back: repeated until the record says so */
+	uint8_t missing;     /* looks that did not find the call */
+	uint64_t blind;	     /* lost a compare-and-set on this revision: unusable until a newer one is seen */
+	struct call *call;   /* RESERVING or ASSIGNED to it */
+	struct group *group; /* GROUP_AGENT: calls for this agent only */
+	const char *cause;   /* of give_back */
+	struct timer timer;
+	uint64_t orphan_hash;
+	uint64_t cas_revision;
+	int64_t fed_ms;
+	char cas_call[AGENT_CALL_TEXT];
+	char id[AGENT_ID_TEXT];
+	char call_id[AGENT_CALL_TEXT];
+	char leg_id[AGENT_CALL_TEXT];
+	char site[AGENT_ID_TEXT];
+};
+
+struct router_core {
+	struct router_core_params p;
+	int64_t now_ms, collect_until_ms;
+	bool collecting, broken;
+	struct hmap tenants, skills, queues, agents, calls, owners, groups, classes, orphans;
+	struct pool tenant_pool, skill_pool, queue_pool, agent_pool, call_pool, owner_pool, group_pool, class_pool;
+	uint32_t *gens;	 /* of each agent (feed.h) */
+	uint64_t *heads; /* callheap_head_key() of each group: what a free agent scans */
+	uint32_t cap_gens, cap_heads;
+	size_t n_waiting, n_idle, n_on_call, n_dormant;
+	struct tenant *last_tenant;
+	struct router_fx *fx, spare_fx; /* spare: where an effect goes when there is no memory */
+	size_t n_fx, cap_fx;
+	struct arena arena; /* texts of effects whose object is gone */
+	struct call *dead;
+	struct router_core_stats stats;
+	struct wheel wheel;
+};
+
+/* core.c */
+err_t core_done(struct router_core *core) MUST; /* ERR_EXHAUSTED once something could not be allocated */
+void core_break(struct router_core *core);
+struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind); /* never NULL */
+bool u32s_add(struct u32s *l, uint32_t v); /* false: out of memory */
+void u32s_remove(struct u32s *l, uint32_t v); /* order is not kept */
+void core_timer(struct router_core *core, struct timer *t, int64_t at_ms);
+
+/* core_index.c: things by name; _get makes them (NULL: out of memory, broken) */
+struct tenant *core_tenant_find(struct router_core *core, const char *id);
+struct tenant *core_tenant_get(struct router_core *core, const char *id);
+struct skill *core_skill_find(const struct router_core *core, uint32_t tenant, const char *id);
+struct skill *core_skill_get(struct router_core *core, uint32_t tenant, const char *id);
+struct queue *core_queue_find(const struct router_core *core, uint32_t tenant, const char *id);
+struct queue *core_queue_get(struct router_core *core, uint32_t tenant, const char *id);
+struct agent *core_agent_find(const struct router_core *core, uint32_t tenant, const char *id);
+struct agent *core_agent_get(struct router_core *core, uint32_t tenant, const char *id);
+struct call *core_call_find(const struct router_core *core, uint32_t tenant, const char *id);
+struct call *core_call_new(struct router_core *core, uint32_t tenant, const char *id);
+struct owner *core_owner_get(struct router_core *core, const char *id);
+struct agent *core_orphan_find(const struct router_core *core, uint32_t tenant, const char *call_id);
+void core_orphan_set(struct router_core *core, struct agent *a, bool orphan);
+const char *core_tenant_name(const struct router_core *core, uint32_t tenant);
+
+/* core_conf.c: classes, groups, what a configuration changes */
+struct group *core_group_get(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n);
+struct group *core_group_of_agent(struct router_core *core, struct agent *a);
+void core_group_unref(struct router_core *core, struct group *g);
+/* Counts the agent in its groups, or not any more: by on_duty, class, enabled. */
+void core_agent_count(struct router_core *core, struct agent *a);
+/* Adds skills to the list of n wants at out (room for WANTS_MAX), keeps it sorted, the higher level of a duplicate.
+ * Returns the new n. */
+uint32_t core_wants_add(struct router_core *core, uint32_t tenant, const struct router_skill *skills, size_t n_skills,
+			struct want *out, uint32_t n);
+void core_group_free(struct router_core *core, struct group *g); /* memory only, at the end */
+
+/* core_match.c: who gets whom */
+void core_heap_changed(struct router_core *core, struct group *g);
+void core_call_wait(struct router_core *core, struct call *c);	 /* into the heap */
+void core_call_unwait(struct router_core *core, struct call *c); /* out of it */
+void core_call_serve(struct router_core *core, struct call *c);	 /* an idle agent now, or wait */
+void core_call_park(struct router_core *core, struct call *c, int64_t for_ms);
+void core_agent_settle(struct router_core *core, struct agent *a); /* idle or not: by record, configuration, books */
+void core_agent_unidle(struct router_core *core, struct agent *a);
+void core_agent_feed(struct router_core *core, struct agent *a);
+bool core_tried(const struct call *c, const struct agent *a);
+void core_serve_all(struct router_core *core);
+
+/* core_calls.c: the life of one waiting call */
+void core_call_forget(struct router_core *core, struct call *c);
+void core_call_assigned(struct router_core *core, struct call *c, struct agent *a); /* tells the owner, repeats */
+void core_call_refuse(struct router_core *core, struct call *c, err_t error, const char *message);
+void core_call_timer(struct router_core *core, struct call *c);
+
+/* core_agents.c */
+void core_agent_timer(struct router_core *core, struct agent *a);
+void core_agent_give_back(struct router_core *core, struct agent *a, const char *cause);
+
+#endif

@@ -1,0 +1,310 @@
+/* Who gets whom. A call that comes looks for the longest idle agent in the feeds of its group; an agent who becomes free
+ * looks for the first call among the heads of the groups it can serve. So outside of these functions no waiting call ever
+ * has an idle agent who could serve it. */
+#include "core_internal.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* ---- waiting ------------------------------------------------------------------------------------------------------- */
+
+void core_heap_changed(struct router_core *core, struct group *g)
+{
+	core->heads[g->index] = callheap_head_key(&g->waiting);
+}
+
+void core_call_wait(struct router_core *core, struct call *c)
+{
+	wheel_stop(&c->timer.node);
+	c->state = CALL_WAITING;
+	c->node.key = callheap_key(c->priority, c->arrival_ms);
+	if (callheap_push(&c->group->waiting, &c->node)) {
+		core_break(core);
+		return;
+	}
+	core_heap_changed(core, c->group);
+	core->n_waiting++;
+	if (c->queue) {
+		c->queue->waiting++;
+		c->queue->by_priority[c->priority]++;
+	}
+}
+
+/* The caller sets the state that follows. */
+void core_call_unwait(struct router_core *core, struct call *c)
+{
+	if (c->node.pos == CALLHEAP_NONE)
+		return;
+	callheap_remove(&c->group->waiting, &c->node);
+	core_heap_changed(core, c->group);
+	core->n_waiting--;
+	if (c->queue) {
+		c->queue->waiting--;
+		c->queue->by_priority[c->priority]--;
+	}
+}
+
+void core_call_park(struct router_core *core, struct call *c, int64_t for_ms)
+{
+	core_call_unwait(core, c);
+	c->state = CALL_PARKED;
+	c->agent = NULL;
+	core_timer(core, &c->timer, core->now_ms + for_ms);
+}
+
+/* ---- idle agents --------------------------------------------------------------------------------------------------- */
+
+static void feed_into(struct router_core *core, struct feed *f, const struct agent *a)
+{
+	if (feed_add(f, core->gens, (struct feed_entry){ a->fed_ms, a->index, core->gens[a->index] }))
+		core_break(core);
+}
+
+void core_agent_feed(struct router_core *core, struct agent *a)
+{
+	const struct class *k = a->class;
+
+	a->idle = true;
+	a->fed_ms = a->ready_since_ms;
+	core->n_idle++;
+	for (uint32_t i = 0; i < k->n_wants; i++) {
+		struct skill *s = pool_at(&core->skill_pool, k->wants[i].skill);
+
+		if (s->fed)
+			feed_into(core, &s->feeds[k->wants[i].level], a);
+	}
+	for (uint32_t i = 0; i < k->feeds.n; i++)
+		feed_into(core, &((struct group *)pool_at(&core->group_pool, k->feeds.v[i]))->feed, a);
+}
+
+void core_agent_unidle(struct router_core *core, struct agent *a)
+{
+	if (!a->idle)
+		return;
+	a->idle = false;
+	core->gens[a->index]++;
+	core->n_idle--;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------------------------------ */
+
+bool core_tried(const struct call *c, const struct agent *a)
+{
+	for (uint32_t i = 0; i < c->n_tried; i++)
+		if (c->tried[i] == a->index)
+			return true;
+	return false;
+}
+
+static bool tried_index(uint32_t agent, const void *arg)
+{
+	const struct call *c = arg;
+
+	for (uint32_t i = 0; i < c->n_tried; i++)
+		if (c->tried[i] == agent)
+			return true;
+	return false;
+}
+
+/* The feeds a group reads: first … *ret_n of them. */
+static struct feed *feeds_of(const struct router_core *core, struct group *g, uint32_t *ret_n)
+{
+	struct skill *s;
+
+	if (g->kind == GROUP_MULTI) {
+		*ret_n = 1;
+		return &g->feed;
+	}
+	s = pool_at(&core->skill_pool, g->wants[0].skill);
+	*ret_n = LEVELS + 1 - g->wants[0].level;
+	return &s->feeds[g->wants[0].level];
+}
+
+static struct agent *longest_idle(struct router_core *core, struct feed *feeds, uint32_t n)
+{
+	const struct feed_entry *best = NULL;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct feed_entry *e;
+
+		if (!feeds[i].n && !feeds[i].n_late)
+			continue;
+		e = feed_head(&feeds[i], core->gens);
+		if (e && (!best || e->since_ms < best->since_ms))
+			best = e;
+	}
+	return best ? pool_at(&core->agent_pool, best->agent) : NULL;
+}
+
+static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, struct feed *feeds, uint32_t n)
+{
+	struct feed_entry best = { 0 }, e;
+	bool any = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (!feed_first(&feeds[i], core->gens, tried_index, c, &e) || (any && e.since_ms >= best.since_ms))
+			continue;
+		best = e;
+		any = true;
+	}
+	return any ? pool_at(&core->agent_pool, best.agent) : NULL;
+}
+
+static struct agent *youngest_idle(struct router_core *core, struct feed *feeds, uint32_t n)
+{
+	struct feed_entry e;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (feed_last(&feeds[i], core->gens, &e))
+			return pool_at(&core->agent_pool, e.agent);
+	return NULL;
+}
+
+static struct agent *pick_agent(struct router_core *core, const struct call *c)
+{
+	struct group *g = c->group;
+	struct agent *a, *other;
+	struct feed *feeds;
+	uint32_t n;
+
+	if (!core->n_idle)
+		return NULL;
+	if (g->kind == GROUP_AGENT)
+		return g->agent->idle ? g->agent : NULL;
+	feeds = feeds_of(core, g, &n);
+	if (core->p.fault_lifo)
+		return youngest_idle(core, feeds, n);
+	a = longest_idle(core, feeds, n);
+	if (!a || !c->n_tried || !core_tried(c, a))
+		return a;
+	/* Did not answer this call before: only if nobody else is there. */
+	other = longest_idle_untried(core, c, feeds, n);
+	return other ? other : a;
+}
+
+static struct call *pick_call(const struct router_core *core, const struct agent *a)
+{
+	const uint32_t *groups = a->class->groups.v;
+	const struct callheap_node *best = NULL, *head;
+	uint64_t key = CALLHEAP_EMPTY;
+
+	if (!core->n_waiting)
+		return NULL;
+	if (a->group) {
+		best = callheap_head(&a->group->waiting);
+		key = callheap_head_key(&a->group->waiting);
+	}
+	for (uint32_t i = 0, n = a->class->groups.n; i < n; i++) {
+		uint64_t k = core->heads[groups[i]];
+
+		if (k > key || k == CALLHEAP_EMPTY)
+			continue;
+		head = callheap_head(&((struct group *)pool_at(&core->group_pool, groups[i]))->waiting);
+		if (best && !callheap_before(k, head, key, best))
+			continue;
+		best = head;
+		key = k;
+	}
+	return (struct call *)best;
+}
+
+/* ---- deciding ------------------------------------------------------------------------------------------------------ */
+
+static void reserve(struct router_core *core, struct call *c, struct agent *a)
+{
+	int64_t ring_ms = c->queue ? c->queue->ring_timeout_ms : 20000;
+	struct router_fx *fx = core_effect(core, ROUTER_FX_RESERVE);
+
+	core_agent_unidle(core, a);
+	wheel_stop(&c->timer.node);
+	wheel_stop(&a->timer.node);
+	a->casing = true;
+	a->cas_revision = a->revision;
+	a->call = c;
+	memcpy(a->cas_call, c->id, sizeof(a->cas_call));
+	c->agent = a;
+	c->state = CALL_RESERVING;
+	c->reserved_until_ms = core->now_ms + ring_ms + core->p.margin_ms;
+	fx->tenant = core_tenant_name(core, c->tenant);
+	fx->call_id = c->id;
+	fx->agent_id = a->id;
+	fx->queue_id = c->queue ? c->queue->id : "";
+	fx->owner = c->owner->id;
+	fx->revision = a->revision;
+	fx->reserved_until_ms = c->reserved_until_ms;
+}
+
+/* The call is in no heap. */
+void core_call_serve(struct router_core *core, struct call *c)
+{
+	struct agent *a;
+
+	if (!c->owner->alive) {
+		core_call_park(core, c, core->p.park_ms);
+		return;
+	}
+	a = core->collecting ? NULL : pick_agent(core, c);
+	if (a)
+		reserve(core, c, a);
+	else
+		core_call_wait(core, c);
+}
+
+void core_agent_settle(struct router_core *core, struct agent *a)
+{
+	bool idle = a->state == AGENT_READY && a->class && !a->casing && !a->call && !a->give_back && a->revision > a->blind;
+	struct call *c;
+
+	if (a->idle && idle && a->fed_ms == a->ready_since_ms)
+		return;
+	core_agent_unidle(core, a);
+	if (!idle)
+		return;
+	c = core->collecting ? NULL : pick_call(core, a);
+	if (c) {
+		core_call_unwait(core, c);
+		reserve(core, c, a);
+	} else {
+		core_agent_feed(core, a);
+	}
+}
+
+static int by_order(const void *x, const void *y)
+{
+	const struct callheap_node *a = *(struct callheap_node *const *)x, *b = *(struct callheap_node *const *)y;
+
+	return callheap_before(a->key, a, b->key, b) ? -1 : 1;
+}
+
+/* Everything that waits, first come first, against everybody idle: after collecting, and when a change of configuration
+ * or a returned holder may have brought the two together. */
+void core_serve_all(struct router_core *core)
+{
+	struct callheap_node **all;
+	size_t n = 0;
+
+	if (!core->n_waiting || !core->n_idle)
+		return;
+	all = mem_array(core->n_waiting, sizeof(*all));
+	if (!all) {
+		core_break(core);
+		return;
+	}
+	for (uint32_t i = 0; i < core->group_pool.n; i++) {
+		const struct group *g = pool_at(&core->group_pool, i);
+
+		for (uint32_t k = 0; g->used && k < g->waiting.n; k++)
+			all[n++] = g->waiting.slots[k].node;
+	}
+	qsort(all, n, sizeof(struct callheap_node *), by_order);
+	for (size_t i = 0; i < n && core->n_idle; i++) {
+		struct call *c = (struct call *)all[i];
+		struct agent *a = pick_agent(core, c);
+
+		if (!a)
+			continue;
+		core_call_unwait(core, c);
+		reserve(core, c, a);
+	}
+	mem_free(all);
+}

@@ -1,0 +1,1 @@
+$(eval $(call program,services/router,trunkline-router,base agents,,))
