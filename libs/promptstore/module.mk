@@ -1,0 +1,1 @@
+$(eval $(call library,promptstore,base loop bus,crypto,))
