@@ -269,14 +269,17 @@ def run(args):
     args.watch_pid = os.getpid()
     command = args.command[1:] if args.command[0] == "--" else args.command
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    rc = 1
     try:
         up(args)
-        plan = found(args.name)
-        return subprocess.run(command, env={**os.environ, **environment(plan)}).returncode
+        rc = subprocess.run(command, env={**os.environ, **environment(found(args.name))}).returncode
+        return rc
     finally:
         plan = Plan.load(args.name)
         if plan and not args.keep:
-            down_plan(plan, wipe=args.fresh)
+            down_plan(plan, wipe=args.fresh and rc == 0)
+            if rc:
+                say(f"cluster {plan.name}: down; its logs and data stay in {shown(plan.dir)} until it comes up --fresh again")
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------
