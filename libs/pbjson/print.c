@@ -1,4 +1,5 @@
 #include "pbjson_internal.h"
+#include "base/mem.h"
 #include "google/protobuf/duration.pb-c.h"
 #include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/struct.pb-c.h"
@@ -15,7 +16,6 @@ struct printer {
 };
 
 static err_t print_message(struct printer *p, const ProtobufCMessage *msg, const struct pbjson_at *at);
-static err_t print_plain(struct printer *p, const ProtobufCMessage *msg, const struct pbjson_at *at);
 
 static const void *member(const ProtobufCMessage *msg, unsigned offset)
 {
@@ -199,6 +199,20 @@ static err_t print_key(struct printer *p, const ProtobufCFieldDescriptor *f, con
 	return e;
 }
 
+/* A map's entry without a value has an empty one, whatever that looks like. */
+static err_t print_empty(struct printer *p, const ProtobufCMessageDescriptor *desc, const struct pbjson_at *at)
+{
+	ProtobufCMessage *empty = mem_zalloc(desc->sizeof_message);
+	err_t e;
+
+	if (!empty)
+		return pbjson_fail(p->detail, ERR_EXHAUSTED, at, "out of memory");
+	desc->message_init(empty);
+	e = print_message(p, empty, at);
+	mem_free(empty);
+	return e;
+}
+
 static err_t print_map(struct printer *p, const ProtobufCFieldDescriptor *f, const ProtobufCMessage *msg,
 		       const struct pbjson_at *at)
 {
@@ -217,7 +231,7 @@ static err_t print_map(struct printer *p, const ProtobufCFieldDescriptor *f, con
 		e = print_key(p, &entry->fields[0], member(entries[i], entry->fields[0].offset), &here);
 		print_colon(p);
 		if (!e && entry->fields[1].type == PROTOBUF_C_TYPE_MESSAGE && !*(void *const *)value)
-			str_append(p->out, "{}"); /* an entry without a value has an empty one */
+			e = print_empty(p, entry->fields[1].descriptor, &here);
 		else if (!e)
 			e = print_value(p, &entry->fields[1], value, &here);
 		if (e)
@@ -326,6 +340,10 @@ static err_t print_field_mask(struct printer *p, const ProtobufCMessage *msg, co
 	for (size_t i = 0; i < m->n_paths; i++) {
 		char camel[256];
 
+		if (strlen(m->paths[i]) >= sizeof(camel)) {
+			str_done(&joined);
+			return pbjson_fail(p->detail, ERR_INVALID, at, "a path is longer than %zu", sizeof(camel) - 1);
+		}
 		pbjson_camel(m->paths[i], camel, sizeof(camel));
 		str_printf(&joined, "%s%s", i ? "," : "", camel);
 	}
