@@ -312,6 +312,11 @@ static void on_down(void *arg)
 		bus->on_state(false, bus->arg);
 }
 
+struct loop *bus_loop(const struct bus *bus)
+{
+	return bus->loop;
+}
+
 bool bus_connected(const struct bus *bus)
 {
 	return bus->conn.state == CONN_UP;
@@ -499,6 +504,8 @@ void bus_free(struct bus **ref)
 		if (bus->subs[i])
 			sub_free(bus->subs[i]);
 	mem_free(bus->subs);
+	if (bus->leases)
+		bus_kv_close(&bus->leases);
 	inbox_done(&bus->inbox);
 	mem_free(bus->url);
 	mem_free(bus->name);

@@ -21,6 +21,7 @@
 struct bus;
 struct bus_sub;
 struct bus_consumer;
+struct bus_reader;
 struct bus_kv;
 struct bus_lease;
 
@@ -40,6 +41,7 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 /* Flushes (bounded by 1 s), then closes. No callback after it. */
 void bus_free(struct bus **bus);
 bool bus_connected(const struct bus *bus);
+struct loop *bus_loop(const struct bus *bus);
 
 /* ---- core NATS ---- */
 struct bus_msg {
@@ -80,8 +82,9 @@ typedef void bus_ack_fn(err_t e, uint64_t seq, void *arg);
 err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,
 		     void *arg) MUST;
 
-/* Durable pull consumer; deliver in order of the stream; up to max_unacked messages out at a time. fn must lead to
- * bus_ack(seq) or bus_nak(seq, delay). Unacked messages come again after ack_wait_ms. */
+/* Durable pull consumer, for work that several instances may share: up to max_unacked messages out at a time. fn must
+ * lead to bus_ack(seq) or bus_nak(seq, delay); what is not acknowledged comes again after ack_wait_ms, so behind newer
+ * messages: who needs the order across restarts reads with bus_read() and keeps the position itself. */
 struct bus_consumer_params {
 	const char *stream;
 	const char *durable;
@@ -97,6 +100,22 @@ err_t bus_nak(struct bus_consumer *c, uint64_t seq, int64_t delay_ms) MUST;
 /* Messages in the stream not yet delivered or not acknowledged: lag. -1 unknown. */
 int64_t bus_consumer_lag(const struct bus_consumer *c);
 void bus_consumer_free(struct bus_consumer **c);
+
+/* Reads a stream from a position on in its order, each message once, for ever, through reconnects. Nothing is kept at the
+ * server: the owner remembers how far it is. At most `window` messages are out until released. */
+struct bus_reader_params {
+	const char *stream;
+	const char *filter;	/* subject filter or NULL */
+	uint64_t start_seq;	/* first sequence wanted; 0: the oldest there is */
+	size_t window;		/* 0: 1,024 */
+	bus_msg_fn *fn;
+	void *arg;
+};
+err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader_params *p) MUST;
+void bus_reader_release(struct bus_reader *r, size_t n);
+/* Messages not yet delivered or not yet released; -1 unknown. */
+int64_t bus_reader_lag(const struct bus_reader *r);
+void bus_reader_free(struct bus_reader **r);
 
 /* ---- key-value (bucket = stream KV_<bucket>, key tokens separated by dots) ---- */
 struct bus_kv_params {

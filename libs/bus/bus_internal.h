@@ -58,10 +58,16 @@ struct pub {
 	int64_t deadline_ms;
 	uint32_t slot;
 	unsigned attempts;
+	bool own_arg; /* arg is freed if fn is never called */
+	bool repeated; /* sent more than once */
+	bool verifying; /* whether the first arrival was stored */
 	bool refused; /* no responders, or not yet sent: waits for the next round */
 	bus_ack_fn *fn;
 	void *arg;
 	struct bus *bus;
+	uint64_t expected;
+	const char *subject, *msg_id; /* in the frame, not terminated */
+	size_t subject_len, msg_id_len;
 	size_t size;
 	char frame[];
 };
@@ -82,12 +88,15 @@ struct pub_params {
 	const char *msg_id;	/* NULL: one is made */
 	const char *operation;	/* KV-Operation or NULL */
 	uint64_t expected;	/* last sequence of the subject or PUB_NO_EXPECTATION */
+	bool own_arg;
 	bus_ack_fn *fn;
 	void *arg;
 };
 void pubs_init(struct bus *bus);
 void pubs_done(struct bus *bus);
 err_t pubs_submit(struct bus *bus, const struct pub_params *p) MUST;
+/* The argument is freed with the publish if its callback is never called. */
+void pubs_own_arg(struct bus *bus, const void *arg);
 void pubs_on_up(struct bus *bus);
 void pubs_on_down(struct bus *bus);
 
@@ -144,6 +153,7 @@ struct bus {
 	size_t n_offline;
 	struct request *requests;
 	struct bus_hook *hooks, *hook_next;
+	struct bus_kv *leases; /* opened by the first lease */
 	char *url, *name, *ca_file, *cert_file, *key_file;
 };
 

@@ -26,6 +26,8 @@
 #define MAX_PAYLOAD	(1u << 20)
 #define MAX_PAYLOAD_CAP (64u << 20)
 
+static const char no_answer[] = "no answer from the server";
+
 static void on_io(uint32_t events, void *arg);
 static void on_idle(void *arg);
 
@@ -58,7 +60,7 @@ static void drop(struct conn *c, const char *why)
 
 	if (c->state == CONN_DOWN)
 		return;
-	if (!c->error[0] || was_up)
+	if (!c->told && (why != no_answer || !c->error[0]))
 		(void)str_copy(c->error, sizeof(c->error), why);
 	c->state = CONN_DOWN;
 	close_socket(c);
@@ -225,6 +227,7 @@ static void on_pong(struct conn *c)
 	if (c->state != CONN_LOGIN)
 		return;
 	c->state = CONN_UP;
+	c->told = false;
 	c->error[0] = '\0';
 	c->backoff_ms = BACKOFF_MIN_MS;
 	loop_timer_stop(&c->retry);
@@ -253,6 +256,7 @@ static void on_frame(struct conn *c, const struct nats_frame *f)
 		break;
 	case NATS_ERR:	/* permission errors concern one subject; the others the server follows by closing */
 		(void)snprintf(c->error, sizeof(c->error), "server: %s", f->text);
+		c->told = true;
 		break;
 	case NATS_OK:
 		break;
@@ -470,7 +474,7 @@ static void join_lost_resolver(struct conn *c)
 
 static void attempt(struct conn *c)
 {
-	c->error[0] = '\0';
+	c->told = false;
 	c->state = CONN_RESOLVING;
 	loop_timer_start(&c->retry, LOGIN_MS);
 	resolve_and_connect(c);
@@ -487,7 +491,7 @@ static void on_retry(void *arg)
 	else if (c->state == CONN_DOWN)
 		attempt(c);
 	else
-		drop(c, "no answer from the server");
+		drop(c, no_answer);
 }
 
 static void on_ping(void *arg)
@@ -529,7 +533,7 @@ static void try_once(struct conn *c, int64_t deadline_ms)
 	while (c->state > CONN_RESOLVING && c->state < CONN_UP && clock_mono_ms() < until)
 		poll_once(c, until);
 	if (c->state != CONN_UP)
-		drop(c, "no answer from the server");
+		drop(c, no_answer);
 }
 
 err_t conn_connect(struct conn *c, int64_t deadline_ms, struct err_detail *detail)

@@ -73,6 +73,7 @@ struct conn {
 	bool resolving;	 /* the thread is to be joined */
 	struct conn_address *address; /* what it found */
 	char error[200]; /* why the connection is down */
+	bool told;	 /* by the server itself: -ERR */
 };
 
 err_t conn_init(struct conn *c, const struct conn_params *p, struct err_detail *detail) MUST;

@@ -223,6 +223,7 @@ static err_t kv_create(struct bus_kv *kv, const char *subject, struct pub_params
 		memcpy(c->data, p->data, p->size);
 	p->fn = on_created;
 	p->arg = c;
+	p->own_arg = true;
 	e = pubs_submit(kv->bus, p);
 	if (e)
 		mem_free(c);

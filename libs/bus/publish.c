@@ -47,6 +47,8 @@ static void pub_free(struct pub *p)
 	l->n--;
 	l->bytes -= p->size;
 	inbox_close(&p->bus->inbox, &p->slot);
+	if (p->own_arg)
+		mem_free(p->arg);
 	mem_free(p);
 }
 
@@ -55,6 +57,7 @@ static void finish(struct pub *p, err_t e, uint64_t seq)
 	bus_ack_fn *fn = p->fn;
 	void *arg = p->arg;
 
+	p->own_arg = false;
 	pub_free(p);
 	if (fn)
 		fn(e, seq, arg);
@@ -67,6 +70,7 @@ static void send_now(struct pub *p)
 	struct bus *bus = p->bus;
 
 	p->deadline_ms = loop_now_ms(bus->loop) + bus->ack_timeout_ms;
+	p->repeated = p->repeated || p->attempts > 0;
 	p->attempts++;
 	p->refused = false;
 	conn_append(&bus->conn, p->frame, p->size);
@@ -84,7 +88,7 @@ static void on_due(void *arg)
 
 	for (p = l->head; p && p->deadline_ms <= now && bus->conn.state == CONN_UP; p = next) {
 		next = p == last ? NULL : p->next;
-		if (p->refused)
+		if (p->refused || p->verifying)
 			continue;
 		if (p->attempts >= PUB_ATTEMPTS) {
 			finish(p, ERR_UNAVAILABLE, 0);
@@ -129,8 +133,10 @@ static void stall(struct pub *p)
 
 void pubs_on_up(struct bus *bus)
 {
-	for (struct pub *p = bus->pubs.head; p; p = p->next)
-		p->refused = true;
+	for (struct pub *p = bus->pubs.head; p; p = p->next) {
+		p->repeated = p->repeated || p->deadline_ms > 0;
+		p->refused = !p->verifying;
+	}
 	loop_timer_stop(&bus->pubs.again);
 	send_refused(bus);
 }
@@ -178,6 +184,42 @@ static bool is_passing(uint64_t code, uint64_t err_code)
 	return code == 503 || err_code == 10008 /* temporarily unavailable */ || err_code == 10158 /* repeat while the first is in work */;
 }
 
+/*
+ * The server checks the expected revision before it looks for a repeated message id (measured with 2.15.1), so the repeat
+ * of a compare-and-set that was stored, but whose acknowledgement was lost, is refused by its own first arrival. What is
+ * there now tells: our id means that we won. Another's entry may have come instead of ours or after it: unknown.
+ */
+static void on_present(const struct bus_raw *raw, void *arg)
+{
+	struct pub *p = arg;
+	const char *id;
+	size_t len;
+
+	p->verifying = false;
+	if (!raw || raw->status == 503) {
+		stall(p);	/* the repeat will bring us here again */
+		return;
+	}
+	id = nats_headers_find(raw->headers, raw->headers_size, "Nats-Msg-Id", &len);
+	if (raw->status == 0 && id && len == p->msg_id_len && memcmp(id, p->msg_id, len) == 0)
+		finish(p, ERR_OK, nats_headers_u64(raw->headers, raw->headers_size, "Nats-Sequence"));
+	else
+		finish(p, ERR_UNAVAILABLE, 0);
+}
+
+static void verify(struct pub *p)
+{
+	char path[BUS_SUBJECT_MAX * 2];
+	int bucket = (int)strcspn(p->subject + 4, ".");
+
+	(void)snprintf(path, sizeof(path), "DIRECT.GET.KV_%.*s.%.*s", bucket, p->subject + 4, (int)p->subject_len, p->subject);
+	p->verifying = true;
+	if (api_send(NULL, p->bus, path, NULL, on_present, p, false)) {
+		p->verifying = false;
+		finish(p, ERR_UNAVAILABLE, 0);
+	}
+}
+
 /* data is followed by a NUL (nats_parse.h); the server's JSON is flat and small, so looking for its keys will do. */
 static void on_ack(const struct bus_raw *raw, void *arg)
 {
@@ -194,6 +236,8 @@ static void on_ack(const struct bus_raw *raw, void *arg)
 	err_code = number_after(text, "\"err_code\":");
 	if (err_code && is_passing(number_after(text, "\"code\":"), err_code))
 		stall(p);
+	else if (map_error(err_code) == ERR_ABORTED && p->repeated)
+		verify(p);
 	else if (err_code || strstr(text, "\"error\":"))
 		finish(p, map_error(err_code), 0);
 	else
@@ -231,6 +275,8 @@ static err_t frame_new(struct pub **ret, struct bus *bus, uint32_t slot, const s
 	size_t headers_size, head_size;
 	struct pub *pub;
 
+	_Static_assert(sizeof("NATS/1.0\r\nNats-Msg-Id: ") - 1 == 23, "where the id stands");
+
 	if (!p->msg_id)
 		(void)snprintf(id, sizeof(id), "%.*s.%llu", (int)(bus->inbox.prefix_len - 8), bus->inbox.prefix + 7,
 			       (unsigned long long)++bus->pubs.next_id);
@@ -241,12 +287,17 @@ static err_t frame_new(struct pub **ret, struct bus *bus, uint32_t slot, const s
 	pub = mem_alloc(sizeof(*pub) + head_size + headers_size + p->size + 2);
 	if (!pub)
 		return ERR_EXHAUSTED;
-	*pub = (struct pub){ .bus = bus, .slot = slot, .fn = p->fn, .arg = p->arg, .size = head_size + headers_size + p->size + 2 };
+	*pub = (struct pub){ .bus = bus, .slot = slot, .fn = p->fn, .arg = p->arg,
+			    .own_arg = p->own_arg, .size = head_size + headers_size + p->size + 2 };
 	memcpy(pub->frame, head, head_size);
 	memcpy(pub->frame + head_size, headers, headers_size);
 	if (p->size)
 		memcpy(pub->frame + head_size + headers_size, p->data, p->size);
 	memcpy(pub->frame + pub->size - 2, "\r\n", 2);
+	pub->subject = pub->frame + 5;
+	pub->subject_len = strlen(p->subject);
+	pub->msg_id = pub->frame + head_size + 23;
+	pub->msg_id_len = strlen(p->msg_id ? p->msg_id : id);
 	*ret = pub;
 	return ERR_OK;
 }
@@ -282,6 +333,13 @@ err_t pubs_submit(struct bus *bus, const struct pub_params *params)
 	if (p->refused && bus->conn.state == CONN_UP)
 		stall(p);
 	return ERR_OK;
+}
+
+void pubs_own_arg(struct bus *bus, const void *arg)
+{
+	for (struct pub *p = bus->pubs.head; p; p = p->next)
+		if (p->arg == arg)
+			p->own_arg = true;
 }
 
 err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,

@@ -1,0 +1,29 @@
+/*
+ * pull: asks a JetStream pull consumer for messages and keeps count of what was asked for and not yet delivered.
+ * Shared by consumer.c (durable, with acknowledgement) and reader.c (in order, without).
+ */
+#ifndef BUS_PULL_H
+#define BUS_PULL_H
+
+#include "bus_internal.h"
+
+struct pull {
+	struct bus *bus;
+	const char *stream, *consumer; /* owned by the user */
+	struct bus_sub *sub;	       /* NULL: not running */
+	size_t outstanding;
+	struct loop_timer silence;
+	bus_raw_fn *fn;		     /* a message */
+	void (*more)(void *arg);     /* a request ran out: call pull_want() again */
+	void (*lost)(void *arg);     /* the consumer is gone or silent: stop, and start again shortly */
+	void *arg;
+};
+
+void pull_init(struct pull *p, struct bus *bus);
+void pull_done(struct pull *p);
+err_t pull_start(struct pull *p) MUST;
+void pull_stop(struct pull *p);
+/* room: how many messages may come now in all. Asks in steps of at least half of window. */
+void pull_want(struct pull *p, size_t room, size_t window);
+
+#endif
