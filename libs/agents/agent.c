@@ -291,7 +291,8 @@ static void fill_last(struct agent_record *r, const struct agent_record *before,
 	t->from = before->state;
 	t->to = r->state;
 	t->at_ms = at_ms;
-	t->from_since_ms = before->since_ms ? before->since_ms : at_ms;
+	/* A wish for later leaves no state: its length would be counted twice. */
+	t->from_since_ms = before->since_ms && r->since_ms == at_ms ? before->since_ms : at_ms;
 	t->seq = r->seq;
 	(void)SET(t->cause, str_empty(ev->cause) ? agent_event_name(ev->kind) : ev->cause);
 	(void)SET(t->reason, r->state == AGENT_BUSY ? r->reason : ev->reason);

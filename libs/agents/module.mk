@@ -1,1 +1,1 @@
-$(eval $(call library,agents,base,,))
+$(eval $(call library,agents,base loop bus proto pbcheck events,,))
