@@ -1,0 +1,145 @@
+/* What call-control, router and the event stream wrote. It comes from our own side, and is checked all the same. */
+#include "desk_wire.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "base/str.h"
+#include "pbcheck/pbcheck.h"
+#include "trunkline/call/v1/checkpoint.pb-c.h"
+#include "trunkline/desk/v1/agent_service.pb-c.h"
+#include "trunkline/router/v1/router.pb-c.h"
+
+#define VARIABLES_MAX 256
+
+typedef Trunkline__Call__V1__CallCheckpoint checkpoint_t;
+
+struct desk_fact {
+	Trunkline__Event__V1__Event *event;
+	enum { FACT_CALL, FACT_AGENT, FACT_RECORDING, FACT_OTHER } domain;
+};
+
+/* ---- checkpoint → offer ---- */
+static err_t copy_offer(struct desk_offer *ret, struct arena *a, const checkpoint_t *cp)
+{
+	size_t n = cp->n_variables < VARIABLES_MAX ? cp->n_variables : VARIABLES_MAX;
+	struct desk_variable *vars = arena_alloc(a, (n ? n : 1) * sizeof(*vars));
+	struct desk_offer o = { .arrival_ms = cp->arrival_ms, .n_variables = n, .variables = vars };
+
+	o.caller = arena_strdup(a, cp->caller);
+	o.called = arena_strdup(a, cp->called);
+	if (!vars || !o.caller || !o.called)
+		return ERR_EXHAUSTED;
+	for (size_t i = 0; i < n; i++) {
+		vars[i].name = arena_strdup(a, cp->variables[i]->name);
+		vars[i].value = arena_strdup(a, cp->variables[i]->value);
+		if (!vars[i].name || !vars[i].value)
+			return ERR_EXHAUSTED;
+	}
+	*ret = o;
+	return ERR_OK;
+}
+
+err_t desk_wire_checkpoint_from_pb(struct desk_offer *ret, struct arena *a, const void *bytes, size_t size,
+				   struct err_detail *detail)
+{
+	ProtobufCMessage *msg;
+	err_t e = pbcheck_unpack(&msg, &trunkline__call__v1__call_checkpoint__descriptor, bytes, size, detail);
+
+	if (e)
+		return e;
+	e = copy_offer(ret, a, (const checkpoint_t *)(void *)msg);
+	protobuf_c_message_free_unpacked(msg, NULL);
+	return e;
+}
+
+/* ---- router → queues ---- */
+err_t desk_wire_queues_from_pb(const void *bytes, size_t size, void (*fn)(const char *tenant, const struct desk_queue *q, void *arg),
+			       void *arg, struct err_detail *detail)
+{
+	const Trunkline__Router__V1__QueueStatuses *s;
+	ProtobufCMessage *msg;
+	err_t e = pbcheck_unpack(&msg, &trunkline__router__v1__queue_statuses__descriptor, bytes, size, detail);
+
+	if (e)
+		return e;
+	s = (const void *)msg;
+	if (!str_is_id(s->tenant))
+		e = err_set(detail, ERR_INVALID, "tenant", "must be an id");
+	for (size_t i = 0; !e && i < s->n_queues; i++) {
+		const Trunkline__Router__V1__QueueStatus *q = s->queues[i];
+		struct desk_queue plain = { .queue_id = q->queue_id, .name = "", .waiting = q->waiting,
+					    .on_duty = q->agents_on_duty, .ready = q->agents_ready,
+					    .oldest_arrival_ms = q->oldest_arrival_ms };
+
+		if (str_is_id(q->queue_id))
+			fn(s->tenant, &plain, arg);
+	}
+	protobuf_c_message_free_unpacked(msg, NULL);
+	return e;
+}
+
+/* ---- facts ---- */
+static int domain_of(const Trunkline__Event__V1__Event *ev)
+{
+	switch (ev->body_case) {
+	case TRUNKLINE__EVENT__V1__EVENT__BODY_AGENT_STATE_CHANGED:
+		return FACT_AGENT;
+	case TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STORED:
+		return FACT_RECORDING;
+	case TRUNKLINE__EVENT__V1__EVENT__BODY_AUDIT_ENTRY:
+	case TRUNKLINE__EVENT__V1__EVENT__BODY__NOT_SET:
+		return FACT_OTHER;
+	default:
+		return FACT_CALL;
+	}
+}
+
+err_t desk_wire_fact_from_pb(struct desk_fact **ret, const void *bytes, size_t size, struct err_detail *detail)
+{
+	struct desk_fact *f = mem_zalloc(sizeof(*f));
+	ProtobufCMessage *msg;
+	err_t e;
+
+	if (!f)
+		return ERR_EXHAUSTED;
+	e = pbcheck_unpack(&msg, &trunkline__event__v1__event__descriptor, bytes, size, detail);
+	if (e) {
+		mem_free(f);
+		return e;
+	}
+	f->event = (Trunkline__Event__V1__Event *)(void *)msg;
+	f->domain = domain_of(f->event);
+	*ret = f;
+	return ERR_OK;
+}
+
+void desk_wire_fact_free(struct desk_fact **fact)
+{
+	if (!*fact)
+		return;
+	protobuf_c_message_free_unpacked(&(*fact)->event->base, NULL);
+	mem_free(*fact);
+	*fact = NULL;
+}
+
+static bool fits(const char *wanted, const char *is)
+{
+	return !*wanted || strcmp(wanted, is) == 0;
+}
+
+bool desk_wire_fact_matches(const struct desk_fact *fact, const struct desk_facts_filter *f)
+{
+	const Trunkline__Event__V1__Event *ev = fact->event;
+	const bool domains[] = { [FACT_CALL] = f->call, [FACT_AGENT] = f->agent, [FACT_RECORDING] = f->recording, [FACT_OTHER] = false };
+
+	return domains[fact->domain] && fits(f->call_id, ev->call_id) && fits(f->agent_id, ev->agent_id) &&
+	       fits(f->queue_id, ev->queue_id);
+}
+
+err_t desk_wire_send_fact(struct rpc_call *call, const struct desk_fact *fact)
+{
+	Trunkline__Desk__V1__WatchFactsResponse resp = TRUNKLINE__DESK__V1__WATCH_FACTS_RESPONSE__INIT;
+
+	resp.event = fact->event;
+	return rpc_send(call, &resp.base);
+}

@@ -1,0 +1,189 @@
+/* WatchFacts: the tenant's events as they pass on the bus, while some lead looks. One subscription a tenant. */
+#include "streams.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "log/log.h"
+#include "uthash.h"
+#include "utlist.h"
+
+#define SWEEP_MS 10000
+
+struct fact_watcher {
+	struct fact_watcher *prev, *next;
+	struct fact_tenant *tenant;
+	struct rpc_call *call;
+	int64_t expires_s;
+	struct desk_facts_filter filter;
+};
+struct fact_tenant {
+	char id[AGENT_ID_TEXT];
+	struct facts *facts;
+	struct bus_sub *sub;
+	struct fact_watcher *list;
+	UT_hash_handle hh;
+};
+struct facts {
+	struct desk *desk;
+	struct fact_tenant *tenants;
+	struct loop_timer sweep;
+};
+
+static void leave(struct fact_watcher *w)
+{
+	DL_DELETE(w->tenant->list, w);
+	metric_add(&desk_metric_streams, -1);
+	mem_free(w);
+}
+
+/* Not while its own subscription is delivering: the sweep, or the next one who comes, looks after empty tenants. */
+static void drop_if_empty(struct fact_tenant *t)
+{
+	if (t->list)
+		return;
+	bus_unsubscribe(&t->sub);
+	HASH_DEL(t->facts->tenants, t);
+	mem_free(t);
+}
+
+static void end(struct fact_watcher *w, err_t code, const char *why)
+{
+	struct rpc_call *call = w->call;
+	struct err_detail detail;
+
+	leave(w);
+	rpc_fail(call, err_set(&detail, code, "", "%s", why), &detail);
+}
+
+static void on_cancel(struct rpc_call *call, void *arg)
+{
+	struct fact_watcher *w = arg;
+	struct fact_tenant *t = w->tenant;
+
+	leave(w);
+	drop_if_empty(t);
+	rpc_finish(call);
+}
+
+static void on_fact(const struct bus_msg *msg, void *arg)
+{
+	struct fact_tenant *t = arg;
+	struct fact_watcher *w, *next;
+	struct desk_fact *fact = NULL;
+	struct err_detail detail = { 0 };
+
+	if (desk_wire_fact_from_pb(&fact, msg->data, msg->size, &detail)) {
+		metric_add(&desk_metric_bad_messages, 1);
+		return;
+	}
+	DL_FOREACH_SAFE(t->list, w, next)
+		if (desk_wire_fact_matches(fact, &w->filter) && desk_wire_send_fact(w->call, fact) == ERR_EXHAUSTED) {
+			metric_add(&desk_metric_slow, 1);
+			end(w, ERR_EXHAUSTED, "the stream was read too slowly: open it again");
+		}
+	desk_wire_fact_free(&fact);
+}
+
+static struct fact_tenant *tenant_get(struct facts *f, const char *tenant)
+{
+	struct fact_tenant *t;
+	char subject[AGENT_ID_TEXT + 8];
+
+	HASH_FIND_STR(f->tenants, tenant, t);
+	if (t)
+		return t;
+	t = mem_zalloc(sizeof(*t));
+	if (!t)
+		return NULL;
+	t->facts = f;
+	(void)str_copy(t->id, sizeof(t->id), tenant);
+	snprintf(subject, sizeof(subject), "ev.%s.>", tenant);
+	if (bus_subscribe(&t->sub, f->desk->bus, subject, NULL, on_fact, t)) {
+		mem_free(t);
+		return NULL;
+	}
+	HASH_ADD_STR(f->tenants, id, t);
+	return t;
+}
+
+static void on_watch(struct rpc_call *call, const ProtobufCMessage *req, void *arg)
+{
+	const struct auth_user *u = desk_user(call);
+	struct fact_watcher *w = NULL;
+	struct err_detail detail = { 0 };
+	struct fact_tenant *t;
+	struct desk_facts_filter filter;
+	err_t e = desk_wire_facts_from_pb(&filter, req, &detail);
+
+	if (!e && (!(w = mem_zalloc(sizeof(*w))) || !(t = tenant_get(arg, u->tenant))))
+		e = err_set(&detail, ERR_EXHAUSTED, "", "out of memory");
+	if (e) {
+		mem_free(w);
+		rpc_fail(call, e, &detail);
+		return;
+	}
+	w->call = call;
+	w->expires_s = u->expires_s;
+	w->filter = filter;
+	w->tenant = t;
+	DL_APPEND(t->list, w);
+	metric_add(&desk_metric_streams, 1);
+	rpc_on_cancel(call, on_cancel, w);
+}
+
+static void each_expired(struct facts *f, int64_t now_s, err_t code, const char *why)
+{
+	struct fact_tenant *t, *next_t;
+	struct fact_watcher *w, *next;
+
+	HASH_ITER(hh, f->tenants, t, next_t) {
+		DL_FOREACH_SAFE(t->list, w, next)
+			if (w->expires_s <= now_s)
+				end(w, code, why);
+		drop_if_empty(t);
+	}
+}
+
+static void on_sweep(void *arg)
+{
+	struct facts *f = arg;
+
+	each_expired(f, clock_wall_ms() / 1000, ERR_UNAUTHENTICATED, "the token has expired");
+	loop_timer_start(&f->sweep, SWEEP_MS);
+}
+
+void facts_close(struct facts *f)
+{
+	each_expired(f, INT64_MAX, ERR_UNAVAILABLE, "this desk is shutting down: connect again");
+}
+
+err_t facts_add(struct facts *f)
+{
+	return rpc_server_add(f->desk->server, desk_wire_service(), "WatchFacts", RPC_SERVER_STREAM, on_watch, f);
+}
+
+err_t facts_new(struct facts **ret, struct desk *desk)
+{
+	struct facts *f = mem_zalloc(sizeof(*f));
+
+	if (!f)
+		return ERR_EXHAUSTED;
+	f->desk = desk;
+	loop_timer_init(&f->sweep, desk->loop, on_sweep, f);
+	loop_timer_start(&f->sweep, SWEEP_MS);
+	*ret = f;
+	return ERR_OK;
+}
+
+void facts_free(struct facts **f)
+{
+	if (!*f)
+		return;
+	facts_close(*f);
+	loop_timer_done(&(*f)->sweep);
+	mem_free(*f);
+	*f = NULL;
+}

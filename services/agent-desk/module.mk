@@ -1,0 +1,1 @@
+$(eval $(call program,services/agent-desk,trunkline-agent-desk,base loop log config metrics service bus rpc auth pbcheck events agents tenantconf proto,,))
