@@ -10,7 +10,7 @@
 #include <utlist.h>
 
 #define BUCKET	  "agents"
-#define TRIES_MAX 8
+#define TRIES_MAX 32
 #define KEY_TEXT  (2 * AGENT_ID_TEXT)
 
 struct op { /* one event on its way into a record */

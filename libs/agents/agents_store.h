@@ -53,7 +53,7 @@ const struct agent_record *agents_find(const struct agents_store *store, const c
 void agents_each(const struct agents_store *store, agents_change_fn *fn, void *arg);
 
 /* e: ERR_OK with the new record and its revision; ERR_PRECONDITION/ERR_INVALID of agent_step() with detail and the record
- * as it is; ERR_ABORTED: lost the compare-and-set (8 times, or once with a revision demanded); ERR_UNAVAILABLE: unknown
+ * as it is; ERR_ABORTED: lost the compare-and-set (32 times, or once with a revision demanded); ERR_UNAVAILABLE: unknown
  * whether it was written (the watch will tell). record may be NULL when e is not ERR_OK. */
 typedef void agents_done_fn(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
 			    void *arg);

@@ -57,7 +57,7 @@ void testkit_nats_start_conf(struct testkit_nats *n, bool jetstream, const char 
 	snprintf(n->url, sizeof(n->url), "nats://127.0.0.1:%d", n->port);
 	str_printf(&text, "listen: \"127.0.0.1:%d\"\n", n->port);
 	if (jetstream)
-		str_printf(&text, "jetstream { store_dir: \"%s/js\", max_mem: 256M, max_file: 1G }\n", n->dir);
+		str_printf(&text, "jetstream { store_dir: \"%s/js\", max_mem: 256M, max_file: 64G }\n", n->dir);
 	str_append(&text, conf);
 	testkit_file(n->dir, "nats.conf", str_text(&text), path);
 	str_done(&text);
