@@ -23,6 +23,7 @@ struct op { /* one event on its way into a record */
 	char leg[AGENT_CALL_TEXT], site[AGENT_ID_TEXT];
 	bool at;	      /* only on `revision` */
 	bool on_wire;	      /* the bus holds it as a callback's argument */
+	bool read;	      /* the record was read for it: a refusal stands */
 	bool finished;	      /* waits in store->finished */
 	uint64_t revision;
 	unsigned tries;
@@ -207,6 +208,7 @@ static void on_read(err_t e, const struct bus_msg *msg, void *arg)
 	struct agent_record rec;
 
 	op->on_wire = false;
+	op->read = true;
 	if (!s) {
 		mem_free(op);
 		return;
@@ -229,6 +231,12 @@ static void on_read(err_t e, const struct bus_msg *msg, void *arg)
 	start_op(op);
 }
 
+static bool read_again(struct op *op)
+{
+	op->on_wire = !bus_kv_get(op->store->kv, op->entry->key, on_read, op);
+	return op->on_wire;
+}
+
 static void on_written(err_t e, uint64_t seq, void *arg)
 {
 	struct op *op = arg;
@@ -240,10 +248,8 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		return;
 	}
 	if (e == ERR_ABORTED && !op->at && ++op->tries < TRIES_MAX) {
-		op->on_wire = true;
-		if (!bus_kv_get(s->kv, op->entry->key, on_read, op))
+		if (read_again(op))
 			return;
-		op->on_wire = false;
 		e = ERR_UNAVAILABLE;
 	}
 	if (e)
@@ -272,6 +278,9 @@ static void start_op(struct op *op)
 		return;
 	}
 	e = agent_step(&en->rec, &op->ev, clock_wall_ms(), &op->next_rec, &op->detail);
+	/* What led to the event may be known sooner than the record that shows it. */
+	if (e == ERR_PRECONDITION && !op->at && !op->read && read_again(op))
+		return;
 	if (!e) {
 		(void)str_copy(op->next_rec.writer, sizeof(op->next_rec.writer), s->instance);
 		e = agent_record_to_pb(&op->next_rec, &bytes, &size);

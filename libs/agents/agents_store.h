@@ -58,7 +58,7 @@ void agents_each(const struct agents_store *store, agents_change_fn *fn, void *a
 typedef void agents_done_fn(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
 			    void *arg);
 
-/* Reads the cached record (absent: SIGNED_OUT), steps, writes, publishes. fn (may be NULL) is called exactly once, never
+/* Reads the cached record (absent: SIGNED_OUT; fresh from KV before a refusal), steps, writes, publishes. fn (may be NULL) is called exactly once, never
  * before this returns. The event is copied. ERR_EXHAUSTED/ERR_INVALID at once: nothing started. */
 err_t agents_apply(struct agents_store *store, const char *tenant, const char *agent_id, const struct agent_event *ev,
 		   agents_done_fn *fn, void *arg) MUST;
