@@ -1,0 +1,1 @@
+$(eval $(call library,sip,base loop,sofia crypto,))

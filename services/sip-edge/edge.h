@@ -1,0 +1,65 @@
+/*
+ * edge: what the parts of sip-edge share: one process, one thread, one nta agent, its legs and its lists.
+ *
+ * Reading order: README.md, leg.h, renego.h (the decisions), dialog.h (a leg and its actions), entry_nta.c (where a
+ * message comes in), inbound_nta.c, outbound_nta.c, indialog_nta.c (Sofia), command.c (where commands come in).
+ */
+#ifndef SIP_EDGE_EDGE_H
+#define SIP_EDGE_EDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "bus/bus.h"
+#include "edge_config.h"
+#include "edge_wire.h"
+#include "log/log.h"
+#include "loop/loop.h"
+#include "registrar.h"
+#include "service/service.h"
+#include "sip/nonce.h"
+#include "sip/sip_root.h"
+#include "tenantconf/tenantconf.h"
+
+struct dialog;
+struct guard;
+struct outbox;
+struct store;
+struct tombs;
+struct nta_agent_s;
+
+struct edge {
+	struct edge_config cfg;
+	struct service *svc;
+	struct loop *loop;
+	const char *instance, *site;
+	struct sip_root *root;
+	struct nta_agent_s *agent;
+	char host[64]; /* in Via and Contact; IPv6 in brackets */
+	struct bus *bus;
+	struct bus_sub *commands;
+	struct tenantconf *conf;
+	struct nonces *nonces;
+	struct registrar *registrar;
+	struct guard *guard;
+	struct outbox *outbox;
+	struct store *store;
+	struct tombs *tombs;
+	struct dialog *dialogs; /* hash by leg id */
+	size_t n_dialogs, n_offers;
+	struct loop_idle turn_end;
+	struct loop_timer second;
+	struct loop_timer lag_probe;
+	int64_t lag_due_ms, lag_ms;
+	bool draining;
+};
+
+err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;
+void edge_free(struct edge **e);
+/* Why a new call cannot be taken now, or NULL. Calls in progress are never refused anything. */
+const char *edge_overloaded(const struct edge *e);
+/* "sip:host:port;transport=…" of ours for a peer on that transport ("udp", "tcp", "tls"); buf of EDGE_CONTACT. */
+#define EDGE_CONTACT 128
+const char *edge_contact(const struct edge *e, const char *transport, char buf[EDGE_CONTACT]);
+
+#endif

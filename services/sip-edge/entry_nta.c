@@ -1,0 +1,114 @@
+/* Where messages come in that belong to no transaction and no dialog of ours: judge, know the sender, dispatch. */
+#include "nta_glue.h"
+#include "base/str.h"
+#include "dialog.h"
+#include "edge_metrics.h"
+#include "sip/judge.h"
+
+#include <string.h>
+
+/* A request that neither comes from a trunk's address nor names a tenant's domain: a scanner, most likely. */
+static bool stranger(const struct edge *e, msg_t *msg, const sip_t *sip)
+{
+	const url_t *ruri = sip->sip_request->rq_url, *from = sip->sip_from ? sip->sip_from->a_url : NULL;
+
+	if (tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
+		return false;
+	if (ruri->url_host && tenantconf_find_tenant_by_domain(e->conf, ruri->url_host))
+		return false;
+	return !(from && from->url_host && tenantconf_find_tenant_by_domain(e->conf, from->url_host));
+}
+
+static void drop(struct edge *e, msg_t *msg, enum edge_refusal why)
+{
+	edge_metrics_refused(why);
+	nta_msg_discard(e->agent, msg);
+}
+
+/* A 2xx to an INVITE of an earlier life: the dialog was adopted, its ACK was lost or never sent. */
+static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
+{
+	nta_leg_t *leg;
+
+	if (sip->sip_cseq->cs_method == sip_method_invite && sip->sip_status->st_status / 100 == 2 && sip->sip_to->a_tag) {
+		leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL, sip->sip_from->a_tag, NULL);
+		if (leg) {
+			nta_outgoing_t *ack = nta_outgoing_tcreate(leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL,
+								   NTATAG_ACK_BRANCH(sip->sip_via->v_branch),
+								   SIPTAG_CSEQ(sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq,
+											       SIP_METHOD_ACK)),
+								   TAG_END());
+			nta_outgoing_destroy(ack);
+		}
+	}
+	nta_msg_discard(e->agent, msg);
+}
+
+static void refuse_judged(struct edge *e, msg_t *msg, const struct judgement *j)
+{
+	edge_metrics_refused(EDGE_REFUSED_MALFORMED);
+	nta_msg_treply(e->agent, msg, (int)j->status, j->phrase, SIPTAG_SERVER_STR(EDGE_SERVER),
+		       TAG_IF(j->header[0], SIPTAG_HEADER_STR(j->header)), TAG_END());
+}
+
+static void refuse(struct edge *e, msg_t *msg, int status)
+{
+	edge_metrics_refused(EDGE_REFUSED_METHOD);
+	nta_msg_treply(e->agent, msg, status, sip_status_phrase(status), SIPTAG_SERVER_STR(EDGE_SERVER),
+		       TAG_IF(status == 405, SIPTAG_ALLOW_STR(EDGE_ALLOW)), TAG_END());
+}
+
+static void options(struct edge *e, msg_t *msg)
+{
+	bool busy = edge_overloaded(e) || e->draining;
+
+	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK", SIPTAG_ALLOW_STR(EDGE_ALLOW),
+		       SIPTAG_ACCEPT_STR("application/sdp"), SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
+}
+
+static void request(struct edge *e, msg_t *msg, sip_t *sip)
+{
+	sip_method_t method = sip->sip_request->rq_method;
+
+	if (sip->sip_to->a_tag || method == sip_method_cancel) { /* of a dialog or transaction that is not here */
+		nta_msg_treply(e->agent, msg, SIP_481_NO_CALL, SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
+		return;
+	}
+	switch (method) {
+	case sip_method_invite:
+		inbound_invite(e, msg, sip);
+		return;
+	case sip_method_register:
+		register_request(e, msg, sip);
+		return;
+	case sip_method_options:
+		options(e, msg);
+		return;
+	case sip_method_unknown:
+		refuse(e, msg, 501);
+		return;
+	default:
+		refuse(e, msg, 405);
+	}
+}
+
+int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
+{
+	struct judgement j = judge_message(sip, msg);
+
+	(void)agent;
+	if (j.verdict == JUDGE_DROP) {
+		drop(e, msg, EDGE_REFUSED_MALFORMED);
+	} else if (sip->sip_status) {
+		late_answer(e, msg, sip);
+	} else if (sip->sip_request->rq_method == sip_method_ack) {
+		nta_msg_discard(e->agent, msg); /* of an answer given without state */
+	} else if (!e->cfg.answer_strangers && stranger(e, msg, sip)) {
+		drop(e, msg, EDGE_REFUSED_STRANGER);
+	} else if (j.verdict == JUDGE_REFUSE) {
+		refuse_judged(e, msg, &j);
+	} else {
+		request(e, msg, sip);
+	}
+	return 0;
+}

@@ -1,0 +1,25 @@
+#include "edge.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	struct edge_config cfg;
+	struct service *svc = NULL;
+	struct edge *edge = NULL;
+	struct err_detail detail = { "", "" };
+	err_t e = service_new(&svc, "sip-edge", edge_config_items, &cfg, argc, argv);
+
+	if (e)
+		return service_exit_code(e);
+	e = edge_config_check(&cfg, &detail);
+	if (!e)
+		e = edge_new(&edge, svc, &cfg, &detail);
+	if (e)
+		LOG_ERROR(NULL, "service.failed", "error=%s field=%s message=%s", err_name(e), LOG_Q(detail.field), LOG_Q(detail.message));
+	else
+		service_run(svc);
+	edge_free(&edge);
+	service_free(&svc);
+	return service_exit_code(e);
+}

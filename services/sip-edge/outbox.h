@@ -1,0 +1,20 @@
+/*
+ * outbox: events to call-control, one EdgeEvents message per peer and loop turn. Offers go one by one, so that the queue
+ * group spreads them. Core NATS: what is lost with a peer is asked again by the next owner (LegAttach).
+ */
+#ifndef SIP_EDGE_OUTBOX_H
+#define SIP_EDGE_OUTBOX_H
+
+#include "bus/bus.h"
+#include "edge_wire.h"
+
+struct outbox;
+
+err_t outbox_new(struct outbox **ret, struct bus *bus, const char *site, const char *instance) MUST;
+void outbox_free(struct outbox **o);
+void outbox_to_owner(struct outbox *o, const char *owner, const struct edge_event *ev);
+err_t outbox_offer(struct outbox *o, const struct edge_event *ev) MUST;
+/* At the end of the turn (before the bus flushes). */
+void outbox_flush(struct outbox *o);
+
+#endif
