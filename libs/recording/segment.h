@@ -55,7 +55,7 @@ struct segment_done {
 /* Creates <dir>/<tenant>/<recording_id>.seg with its directories, or goes on with an existing one of the same recording.
  * info->start_ms is the wall time now. ERR_EXISTS: somebody writes it; ERR_EXHAUSTED, ERR_DENIED …: the file system. */
 err_t segment_writer_open(struct segment_writer **ret, const char *dir, const struct segment_info *info, int64_t mono_us) MUST;
-/* f->arrival_us is ignored: mono_us counts. Buffers; writes when 64 KiB are full. After a failed write everything is
+/* f->arrival_us is ignored: mono_us counts. Buffers; writes when 16 KiB are full. After a failed write everything is
  * dropped and every call returns the error, so the file ends with a whole frame or a torn one that the reader cuts. */
 err_t segment_writer_frame(struct segment_writer *w, const struct segment_frame *f, int64_t mono_us) MUST;
 err_t segment_writer_flush(struct segment_writer *w) MUST;

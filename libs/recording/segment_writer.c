@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define BUFFER 65536
+#define BUFFER 16384
 
 struct segment_writer {
 	int fd;

@@ -133,6 +133,13 @@ bool sdp_addr_any(const struct sdp_addr *a)
 	return a->family && memcmp(a->bytes, zero, sizeof(zero)) == 0;
 }
 
+bool sdp_addr_loopback(const struct sdp_addr *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return (a->family == 4 && a->bytes[0] == 127) || (a->family == 6 && memcmp(a->bytes, one, sizeof(one)) == 0);
+}
+
 bool sdp_addr_multicast(const struct sdp_addr *a)
 {
 	if (a->family == 4)

@@ -73,6 +73,7 @@ const struct sdp_format *sdp_media_find(const struct sdp_media *m, enum sdp_code
 bool sdp_addr_parse(struct sdp_addr *ret, const char *text);
 const char *sdp_addr_text(const struct sdp_addr *a, char buf[SDP_ADDR_TEXT]);
 bool sdp_addr_any(const struct sdp_addr *a);	   /* 0.0.0.0 or :: */
+bool sdp_addr_loopback(const struct sdp_addr *a);  /* 127.0.0.0/8 or ::1 */
 bool sdp_addr_multicast(const struct sdp_addr *a); /* also broadcast */
 
 #endif
