@@ -290,12 +290,32 @@ static void release_agent(struct call *call, struct call_todo *todo)
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 }
 
+static bool has_endpoints(const struct call *call)
+{
+	return call->caller_leg.endpoint || call->agent_leg.endpoint || call->attempt;
+}
+
+/* Whatever still stands is told to go, again and again until it says so: nothing stays behind because a message was lost. */
+static void end_again(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_leg *legs[] = { &call->caller_leg, &call->agent_leg };
+
+	for (size_t i = 0; i < ARRAY_SIZE(legs); i++)
+		if (call_leg_alive(legs[i]))
+			todo_command(todo, COMMAND_HANG_UP, legs[i])->text = call->cause;
+	if (call->recording)
+		todo_command(todo, COMMAND_RECORD, &call->caller_leg)->on = false;
+	if (has_endpoints(call) && !call->media_freed)
+		todo_command(todo, COMMAND_FREE_CALL, NULL);
+	call->repeat_ms = now_ms + ENDING_REPEAT_MS;
+}
+
 static void end_if_done(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	struct call_fact *f;
 
 	if (call->phase != CALL_PHASE_ENDING || call_leg_alive(&call->caller_leg) || call_leg_alive(&call->agent_leg) ||
-	    call->recording)
+	    call->recording || (has_endpoints(call) && !call->media_freed))
 		return;
 	call->repeat_ms = 0;
 	call_set_phase(call, CALL_PHASE_ENDED);
@@ -318,14 +338,15 @@ void call_finish(struct call *call, const char *cause, uint32_t status, int64_t 
 		call_record(call, false, now_ms, todo);
 	hang_up(&call->caller_leg, status, cause, now_ms, todo);
 	hang_up(&call->agent_leg, 0, cause, now_ms, todo);
-	if (call->caller_leg.endpoint || call->agent_leg.endpoint)
+	if (has_endpoints(call))
 		todo_command(todo, COMMAND_FREE_CALL, NULL);
 	call->cause = cause;
 	call->disposition = disposition(call, cause);
 	call->ended_ms = now_ms;
-	call->repeat_ms = 0;
+	call->adopt_until_ms = 0;
 	call_set_phase(call, CALL_PHASE_ENDING);
 	call->step_deadline_ms = now_ms + ENDING_TIMEOUT_MS;
+	call->repeat_ms = now_ms + ENDING_REPEAT_MS;
 	end_if_done(call, now_ms, todo);
 }
 
@@ -336,6 +357,7 @@ static void force_end(struct call *call, int64_t now_ms, struct call_todo *todo)
 	leg_finished(call, &call->agent_leg, "unconfirmed", 0, now_ms, todo);
 	if (call->recording)
 		call_record_done(call, NULL, 0, now_ms, todo);
+	call->media_freed = true;
 	end_if_done(call, now_ms, todo);
 }
 
@@ -362,14 +384,8 @@ static void adopted(struct call *call, const struct call_input *in, int64_t now_
 		call_queue_assert(call, now_ms, todo);
 		break;
 	case CALL_PHASE_ENDING:
-		call->caller_leg.state = call_leg_alive(&call->caller_leg) ? LEG_UP : call->caller_leg.state;
-		call->agent_leg.state = call_leg_alive(&call->agent_leg) ? LEG_UP : call->agent_leg.state;
-		hang_up(&call->caller_leg, 0, call->cause, now_ms, todo);
-		hang_up(&call->agent_leg, 0, call->cause, now_ms, todo);
+		end_again(call, now_ms, todo);
 		release_agent(call, todo);
-		if (call->recording)
-			call_record(call, false, now_ms, todo);
-		todo_command(todo, COMMAND_FREE_CALL, NULL);
 		call->step_deadline_ms = now_ms + ENDING_TIMEOUT_MS;
 		end_if_done(call, now_ms, todo);
 		return;
@@ -400,7 +416,7 @@ static void leg_state(struct call *call, struct call_leg *leg, const struct call
 		bool adopting = call->adopt_until_ms != 0;
 
 		call->adopt_until_ms = 0;
-		if (call->phase != CALL_PHASE_QUEUED)
+		if (adopting && call->phase != CALL_PHASE_QUEUED)
 			call->repeat_ms = 0;
 		if (in->answered)
 			caller_up(call, now_ms, todo);
@@ -410,7 +426,7 @@ static void leg_state(struct call *call, struct call_leg *leg, const struct call
 			resume(call, now_ms, todo);
 		return;
 	}
-	if (call->phase != CALL_PHASE_DIALLING)
+	if (call->phase != CALL_PHASE_DIALLING || leg->state == LEG_ENDING)
 		return;
 	if (in->answered) {
 		struct call_command *c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
@@ -430,9 +446,9 @@ static struct call_leg *leg_of(struct call *call, const char *leg_id)
 		return NULL;
 	if (str_eq(leg_id, call->caller_leg.id))
 		return &call->caller_leg;
-	if (str_eq(leg_id, call->agent_leg.id))
+	if (str_eq(leg_id, call->agent_leg.id) && call_leg_alive(&call->agent_leg))
 		return &call->agent_leg;
-	return NULL;
+	return NULL; /* of an attempt long over */
 }
 
 static void leg_ended(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
@@ -440,6 +456,8 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 	bool agent = leg == &call->agent_leg;
 	bool was_ending = leg->state == LEG_ENDING;
 
+	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending && str_eq(in->cause, "unknown-leg"))
+		return; /* answers what we asked before we dialled; if the dial was lost, its deadline tells */
 	leg_finished(call, leg, in->cause, in->status, now_ms, todo);
 	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
 		end_if_done(call, now_ms, todo);
@@ -464,7 +482,7 @@ static void leg_answered(struct call *call, struct call_leg *leg, const struct c
 		if (in->sdp_size) /* late offer: the answer came in the ACK */
 			todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
 		resume(call, now_ms, todo);
-	} else if (call->phase == CALL_PHASE_DIALLING) {
+	} else if (call->phase == CALL_PHASE_DIALLING && leg->state != LEG_ENDING) {
 		c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
 		c->offer = false;
 		call_agent_answered(call, now_ms, todo);
@@ -511,6 +529,38 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 	}
 }
 
+static void hang_up_again(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (call->agent_leg.state != LEG_ENDING)
+		return;
+	todo_command(todo, COMMAND_HANG_UP, &call->agent_leg)->text = "no-answer";
+	call->repeat_ms = now_ms + ENDING_REPEAT_MS;
+}
+
+/* First the leg is told to go, until it says so: an agent's phone that answers late must not be left alone with it. */
+static void dial_deadline(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (call->agent_leg.state != LEG_ENDING) {
+		hang_up(&call->agent_leg, 0, "no-answer", now_ms, todo);
+		call->step_deadline_ms = now_ms + DIAL_GRACE_MS;
+		call->repeat_ms = now_ms + ENDING_REPEAT_MS;
+		call->checkpoint = true;
+		return;
+	}
+	call->repeat_ms = 0;
+	call_leg_set(&call->agent_leg, LEG_ENDED, now_ms);
+	call_agent_failed(call, "timeout", 0, now_ms, todo);
+}
+
+static void check_legs(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (call_leg_alive(&call->caller_leg))
+		todo_command(todo, COMMAND_ATTACH, &call->caller_leg);
+	if (call_leg_alive(&call->agent_leg))
+		todo_command(todo, COMMAND_ATTACH, &call->agent_leg);
+	call->repeat_ms = now_ms + CHECK_LEGS_MS;
+}
+
 static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	if (call->repeat_ms && now_ms >= call->repeat_ms) {
@@ -519,6 +569,12 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 			attach_again(call, now_ms, todo);
 		else if (call->phase == CALL_PHASE_QUEUED)
 			call_queue_assert(call, now_ms, todo);
+		else if (call->phase == CALL_PHASE_ENDING)
+			end_again(call, now_ms, todo);
+		else if (call->phase == CALL_PHASE_DIALLING)
+			hang_up_again(call, now_ms, todo);
+		else if (call->phase == CALL_PHASE_TALKING)
+			check_legs(call, now_ms, todo);
 	}
 	if (call->phase == CALL_PHASE_QUEUED)
 		call_queue_tick(call, now_ms, todo);
@@ -535,9 +591,7 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 		call_flow_deadline(call, now_ms, todo);
 		break;
 	case CALL_PHASE_DIALLING:
-		hang_up(&call->agent_leg, 0, "no-answer", now_ms, todo);
-		call_leg_set(&call->agent_leg, LEG_ENDED, now_ms);
-		call_agent_failed(call, "timeout", 0, now_ms, todo);
+		dial_deadline(call, now_ms, todo);
 		break;
 	case CALL_PHASE_WELCOME:
 		call_connect(call, now_ms, todo);
@@ -582,6 +636,16 @@ static void play_done(struct call *call, const struct call_input *in, int64_t no
 	}
 }
 
+/* A leg of an attempt long over still speaks: it is told to go. */
+static void stray_leg(struct call *call, const struct call_input *in, struct call_todo *todo)
+{
+	if (str_empty(in->leg_id) || (in->kind != INPUT_LEG_ANSWERED && in->kind != INPUT_LEG_RINGING && in->kind != INPUT_LEG_STATE))
+		return;
+	str_copy(call->stray.id, sizeof(call->stray.id), in->leg_id);
+	str_copy(call->stray.edge, sizeof(call->stray.edge), in->edge ? in->edge : call->caller_leg.edge);
+	todo_command(todo, COMMAND_HANG_UP, &call->stray)->text = "unknown-leg";
+}
+
 void call_step(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
 {
 	struct call_leg *leg = leg_of(call, in->leg_id);
@@ -610,6 +674,12 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 	case INPUT_DIGIT:
 		call_flow_digit(call, in->digit, now_ms, todo);
 		return;
+	case INPUT_MEDIA_FREED:
+		if (str_empty(in->leg_id) && call->phase == CALL_PHASE_ENDING) {
+			call->media_freed = true;
+			end_if_done(call, now_ms, todo);
+		}
+		return;
 	case INPUT_RECORD_DONE:
 		call_record_done(call, in->path, in->duration_ms, now_ms, todo);
 		end_if_done(call, now_ms, todo);
@@ -617,8 +687,10 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 	default:
 		break;
 	}
-	if (!leg)
-		return; /* of an attempt long over */
+	if (!leg) {
+		stray_leg(call, in, todo);
+		return;
+	}
 	switch (in->kind) {
 	case INPUT_LEG_RINGING:
 		agent_ringing(call, leg, now_ms, todo);

@@ -3,8 +3,9 @@
  *
  * The shell (control.c) feeds call_step() with what happened (struct call_input) and the time; call_step() changes the call
  * and appends what is to be done to struct call_todo: commands to sip-edge, media and router, changes of an agent's state,
- * facts for the event stream, and the next deadline. All commands are idempotent, so after an adoption (the owner died, we
- * won its checkpoint) the same function simply asserts again what the call needs.
+ * and facts for the event stream. When it sets `checkpoint`, the shell writes the call down first and performs commands and
+ * publishes facts when that is acknowledged: so nobody outside knows of a step that an adopter of the call does not know.
+ * All commands are idempotent: an adopter (the owner died, we won its checkpoint) simply asserts again what the call needs.
  *
  * Times are wall milliseconds that never step (control.c derives them from the monotonic clock).
  *
@@ -82,6 +83,7 @@ struct call {
 	char trunk_id[CALL_NAME];
 	char media[CALL_NAME];		/* instance; chosen by the shell before the first step; "": none is alive */
 	struct call_leg caller_leg, agent_leg;
+	struct call_leg stray;		/* of an attempt long over that still speaks: hung up */
 	struct call_var *vars;
 	int n_vars;
 	/* collect */
@@ -100,6 +102,7 @@ struct call {
 	char wanted_agent[CALL_NAME];	/* ring agent step */
 	uint64_t router_epoch;
 	uint32_t attempt;
+	bool dialled;			/* this owner has sent the dial of this attempt */
 	/* recording */
 	char recording_id[CALL_LEG_ID];	/* <call_id>-<n> */
 	unsigned n_recordings;
@@ -117,6 +120,7 @@ struct call {
 	int64_t wait_deadline_ms;	/* the queue's longest wait */
 	int64_t adopt_until_ms;		/* adopted and the edge has not told the caller's leg yet */
 	int64_t repeat_ms;		/* next repetition of an unacknowledged request */
+	bool media_freed;		/* media has confirmed that it holds nothing of the call any more */
 	bool checkpoint;		/* set by call_step when what was decided must be written */
 };
 
@@ -134,6 +138,7 @@ enum call_input_kind {
 	INPUT_PLAY_DONE,
 	INPUT_DIGIT,
 	INPUT_RECORD_DONE,
+	INPUT_MEDIA_FREED,	/* leg_id NULL: the whole call */
 	INPUT_QUEUED,
 	INPUT_REFUSED,
 	INPUT_ASSIGNED,
@@ -146,6 +151,7 @@ enum call_input_kind {
 struct call_input {
 	enum call_input_kind kind;
 	const char *leg_id;
+	const char *edge;	/* LEG_*: instance that says so; may be NULL */
 	uint32_t status;	/* LEG_ENDED, LEG_RINGING */
 	const char *cause;	/* LEG_ENDED */
 	const void *sdp;

@@ -6,7 +6,8 @@
 
 #define ANSWER_TIMEOUT_MS   40000 /* 200 OK repeated for 64·T1 = 32 s (RFC 3261, 13.3.1.4), then the edge gives up */
 #define MEDIA_TIMEOUT_MS    5000
-#define ENDING_TIMEOUT_MS   5000
+#define ENDING_TIMEOUT_MS   30000 /* a peer that restarts is back by then */
+#define ENDING_REPEAT_MS    1000
 #define REPEAT_MS	    2000
 #define KEEP_PLACE_MS	    30000 /* an acknowledged place is asserted again now and then: the queue is soft state */
 #define ADOPT_TIMEOUT_MS    30000
@@ -14,6 +15,7 @@
 #define COLLECT_FIRST_MS    5000
 #define COLLECT_DIGIT_MS    3000
 #define DIAL_GRACE_MS	    5000
+#define CHECK_LEGS_MS	    20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */
 struct call_command *todo_command(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg);

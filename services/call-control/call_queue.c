@@ -32,6 +32,8 @@ void call_queue_music(struct call *call, struct call_todo *todo)
 void call_queue_assert(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	todo_command(todo, COMMAND_ENQUEUE, &call->caller_leg);
+	if (call->queue_acked) /* now and then: is the caller still there? */
+		todo_command(todo, COMMAND_ATTACH, &call->caller_leg);
 	call->queue_acked = false;
 	call->repeat_ms = now_ms + REPEAT_MS;
 }
@@ -143,6 +145,7 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	call_leg_set(leg, LEG_DIALLING, now_ms);
 	leg->held = false;
 	leg->reoffer = 0;
+	call->dialled = false;
 	f = todo_fact(todo, call, FACT_RESERVED, now_ms);
 	f->number = call->attempt;
 	f->ms = now_ms - call->arrival_ms;
@@ -156,6 +159,7 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 {
 	struct call_command *c = todo_sdp(todo, COMMAND_DIAL, &call->agent_leg, in->sdp, in->sdp_size);
 
+	call->dialled = true;
 	c->timeout_ms = call->queue ? call->queue->ring_timeout_ms : RING_TIMEOUT_MS;
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 	call->step_deadline_ms = now_ms + c->timeout_ms + DIAL_GRACE_MS;

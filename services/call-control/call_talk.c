@@ -20,6 +20,7 @@ void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo)
 	todo_command(todo, COMMAND_STOP_PLAY, &call->caller_leg);
 	todo_command(todo, COMMAND_BRIDGE, &call->caller_leg);
 	call->play_id++; /* what was played is over */
+	call->repeat_ms = now_ms + CHECK_LEGS_MS;
 	if (first) {
 		call->bridged_ms = now_ms;
 		todo_fact(todo, call, FACT_BRIDGED, now_ms);

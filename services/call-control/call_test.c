@@ -132,12 +132,16 @@ static void to_talking(struct bench *b)
 
 static void hung_up(struct bench *b)
 {
+	struct call_input freed = { .kind = INPUT_MEDIA_FREED };
+
 	if (call_leg_alive(&b->call->agent_leg))
 		in_ended(b, b->call->agent_leg.id, "hung-up", 0);
 	if (call_leg_alive(&b->call->caller_leg))
 		in_ended(b, "c", "hung-up", 0);
 	if (b->call->recording)
 		step(b, (struct call_input){ .kind = INPUT_RECORD_DONE, .leg_id = "c", .path = "acme/x.seg", .duration_ms = 5000 });
+	assert_false(call_ended(b->call));
+	step(b, freed);
 	assert_true(call_ended(b->call));
 	assert_non_null(fact(b, FACT_ENDED));
 }
@@ -295,7 +299,7 @@ static void a_caller_who_hangs_up_while_waiting_is_abandoned(void **state)
 	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "abandoned");
 	assert_int_equal(fact(&b, FACT_DEQUEUED)->ms, 7000);
 	assert_non_null(command(&b, COMMAND_DEQUEUE));
-	assert_true(call_ended(b.call));
+	hung_up(&b);
 	assert_string_equal(b.call->disposition, "abandoned");
 	end(&b);
 }
@@ -349,8 +353,13 @@ static void an_edge_that_says_nothing_after_dialling_counts_as_no_answer(void **
 	in_assigned(&b, "1001", "a");
 	in_ready(&b, "a", REQUEST_AGENT);
 	tick(&b, 15000 + DIAL_GRACE_MS);
-	assert_non_null(command(&b, COMMAND_AGENT_NO_ANSWER));
 	assert_non_null(command(&b, COMMAND_HANG_UP));
+	in_answered(&b, "a"); /* too late */
+	assert_null(command(&b, COMMAND_AGENT_ON_CALL));
+	tick(&b, ENDING_REPEAT_MS);
+	assert_non_null(command(&b, COMMAND_HANG_UP));
+	tick(&b, DIAL_GRACE_MS);
+	assert_non_null(command(&b, COMMAND_AGENT_NO_ANSWER));
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
 	end(&b);
 }
@@ -420,6 +429,20 @@ static void hold_and_retrieve_are_answered_and_measured(void **state)
 	assert_non_null(command(&b, COMMAND_STOP_PLAY));
 	assert_int_equal(b.call->hold_ms, 9000);
 	in_ended(&b, "c", "bye", 0);
+	hung_up(&b);
+	end(&b);
+}
+
+static void a_lost_bye_is_found_by_asking(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_talking(&b);
+	tick(&b, CHECK_LEGS_MS);
+	assert_non_null(command(&b, COMMAND_ATTACH));
+	in_ended(&b, "a", "unknown-leg", 0);
+	assert_string_equal(b.call->cause, "agent-hung-up");
 	hung_up(&b);
 	end(&b);
 }
@@ -546,6 +569,7 @@ int main(void)
 		cmocka_unit_test(an_unacknowledged_place_is_asserted_again_and_after_a_new_epoch),
 		cmocka_unit_test(an_assignment_of_a_call_that_has_one_is_given_back),
 		cmocka_unit_test(hold_and_retrieve_are_answered_and_measured),
+		cmocka_unit_test(a_lost_bye_is_found_by_asking),
 		cmocka_unit_test(peers_that_never_confirm_do_not_keep_a_call),
 		cmocka_unit_test(a_number_outside_working_hours_takes_the_other_rule),
 		cmocka_unit_test(media_that_does_not_answer_refuses_the_call),

@@ -112,7 +112,7 @@ err_t cc_wire_edge_events(const void *data, size_t size, const struct cc_in *fn,
 		e = bad(d, "instance", "an id is wanted");
 	for (size_t i = 0; i < m->n_events && !e; i++) {
 		const Trunkline__Edge__V1__EdgeEvent *ev = m->events[i];
-		struct call_input in = { .leg_id = ev->leg_id };
+		struct call_input in = { .leg_id = ev->leg_id, .edge = m->instance };
 		uint64_t stale = 0;
 
 		e = ids_ok(ev->tenant, ev->call_id, ev->leg_id, d);
@@ -153,6 +153,9 @@ static bool media_input(const Trunkline__Media__V1__MediaEvent *e, struct call_i
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FAILED:
 		in->kind = INPUT_MEDIA_FAILED;
 		in->error = e->failed->error <= ERR_UNAUTHENTICATED ? (err_t)e->failed->error : ERR_UNKNOWN;
+		return true;
+	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FREED:
+		in->kind = INPUT_MEDIA_FREED;
 		return true;
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_TIMEOUT:
 		in->kind = INPUT_MEDIA_TIMEOUT;

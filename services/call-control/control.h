@@ -2,11 +2,11 @@
  * control: the shell of call-control: feeds the call core (call.h) with what comes over the bus and performs what it decides.
  *
  * One loop. A call lives here as struct live: the core's call, its timer, and its checkpoint in KV `calls`. Rules:
- *  - every step with consequences writes the checkpoint by compare-and-set; facts are published when that write is
- *    acknowledged, never before: whoever adopts the call publishes them again under the same ids;
+ *  - every step with consequences writes the checkpoint by compare-and-set; its commands are performed and its facts
+ *    published when that write is acknowledged, never before: whoever adopts the call knows all that was done, asserts it
+ *    again, and publishes the facts again under the same ids;
  *  - a lost compare-and-set means somebody else owns the call: it is forgotten here at once;
  *  - commands are idempotent and leave at the end of the loop turn, one message per peer (batch.h);
- *  - the first checkpoint is acknowledged before the first command, so an offer we took is never lost.
  * Sources: design of call ownership in docs/architecture.md.
  */
 #ifndef CALL_CONTROL_CONTROL_H
@@ -40,6 +40,8 @@ struct live {
 	struct cc_event *pending;	 /* facts not yet in an acknowledged checkpoint */
 	struct cc_event *written;	 /* in the checkpoint under way */
 	int publishing;			 /* facts on their way into the stream */
+	struct call_command *held;	 /* commands that wait for the checkpoint of their step */
+	int n_held, n_ripe;		 /* ripe: the first of them, of the checkpoint under way */
 	int64_t retry_ms;		 /* wall: a write that could not be sent is tried again; 0: none */
 	UT_hash_handle hh;
 };

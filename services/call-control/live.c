@@ -1,7 +1,9 @@
 /* live: one call in this process: steps, checkpoints, publication of its facts. */
 #include "control.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -11,6 +13,7 @@
 #define RETRY_MS 500
 
 static void write_checkpoint(struct live *l);
+static void perform_command(struct live *l, const struct call_command *c);
 
 static struct log_ctx ctx_of(const struct live *l)
 {
@@ -25,11 +28,23 @@ struct live *live_find(struct control *cc, const char *call_id)
 	return l;
 }
 
+/* The first n held commands are done with. */
+static void drop_held(struct live *l, int n)
+{
+	for (int i = 0; i < n; i++)
+		mem_free((void *)(uintptr_t)l->held[i].sdp);
+	if (n)
+		memmove(l->held, l->held + n, sizeof(*l->held) * (size_t)(l->n_held - n));
+	l->n_held -= n;
+}
+
 static void live_free(struct live *l)
 {
 	loop_timer_done(&l->timer);
 	cc_event_free_list(l->pending);
 	cc_event_free_list(l->written);
+	drop_held(l, l->n_held);
+	mem_free(l->held);
 	call_free(&l->call);
 	mem_free(l);
 }
@@ -222,11 +237,16 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		append(&l->written, l->pending);
 		l->pending = l->written;
 		l->written = NULL;
+		l->n_ripe = 0;
 		metric_add(&cc_metric_checkpoint_retries, 1);
 		retry_later(l);
 		return;
 	}
 	l->revision = seq;
+	for (int i = 0; i < l->n_ripe; i++)
+		perform_command(l, &l->held[i]);
+	drop_held(l, l->n_ripe);
+	l->n_ripe = 0;
 	publish_all(l);
 	if (!l->started)
 		start(l);
@@ -257,6 +277,7 @@ static void write_checkpoint(struct live *l)
 	l->dirty = false;
 	l->written = l->pending;
 	l->pending = NULL;
+	l->n_ripe = l->n_held;
 	metric_add(&cc_metric_checkpoints, 1);
 }
 
@@ -354,6 +375,19 @@ static void perform_command(struct live *l, const struct call_command *c)
 		to_agent(l, c);
 }
 
+/* Moves the commands to those that wait for the checkpoint; without memory they go at once, which is the lesser evil. */
+static void hold(struct live *l, struct call_todo *todo)
+{
+	struct call_command *held = mem_realloc(l->held, sizeof(*held) * (size_t)(l->n_held + todo->n_commands));
+
+	if (!held)
+		return;
+	l->held = held;
+	memcpy(held + l->n_held, todo->commands, sizeof(*held) * (size_t)todo->n_commands);
+	l->n_held += todo->n_commands;
+	todo->n_commands = 0;
+}
+
 void live_perform(struct live *l)
 {
 	struct control *cc = l->control;
@@ -366,6 +400,8 @@ void live_perform(struct live *l)
 		else
 			metric_add(&cc_metric_out_of_memory, 1);
 	}
+	if (l->call->checkpoint || l->dirty || l->n_held)
+		hold(l, &cc->todo);
 	for (int i = 0; i < cc->todo.n_commands; i++)
 		perform_command(l, &cc->todo.commands[i]);
 	if (cc->todo.overflow)
