@@ -1,0 +1,611 @@
+/* The real program against a real NATS server: what agents and leads see, and what a kill -9 leaves. */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <libgen.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "agents/agents_store.h"
+#include "auth/auth.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "bus/bus.h"
+#include "events/events.h"
+#include "rpc/rpc.h"
+#include "testkit/testkit.h"
+#include "trunkline/call/v1/checkpoint.pb-c.h"
+#include "trunkline/config/v1/config.pb-c.h"
+#include "trunkline/desk/v1/agent_service.pb-c.h"
+#include "trunkline/router/v1/router.pb-c.h"
+
+#define SERVICE (&trunkline__desk__v1__agent_service__descriptor)
+#define STATE(x) TRUNKLINE__AGENT__V1__AGENT_STATE__AGENT_STATE_##x
+
+typedef Trunkline__Desk__V1__AgentStatus status_t;
+typedef Trunkline__Desk__V1__StreamEventsResponse event_t;
+
+static struct testkit_nats nats;
+static struct testkit_proc desk;
+static struct loop *loop;
+static struct bus *bus;
+static struct bus_kv *config, *calls;
+static struct events *events;
+static struct agents_store *store;
+static struct auth_signer *signer;
+static char dir[TESTKIT_PATH], address[32], conf_file[TESTKIT_PATH + 64], binary[512];
+static int http_port;
+
+/* ---- the world around the desk ---- */
+static void make_key(void)
+{
+	char path[TESTKIT_PATH + 32];
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/token.pub", dir);
+	f = fopen(path, "w");
+	PEM_write_PUBKEY(f, key);
+	fclose(f);
+	snprintf(path, sizeof(path), "%s/token.key", dir);
+	f = fopen(path, "w");
+	PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
+	fclose(f);
+	EVP_PKEY_free(key);
+	assert_int_equal(auth_signer_new(&signer, path, NULL), ERR_OK);
+}
+
+static void on_ack(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	assert_int_equal(e, ERR_OK);
+	*(bool *)arg = true;
+}
+
+static void put(struct bus_kv *kv, const char *key, const ProtobufCMessage *msg)
+{
+	size_t size = protobuf_c_message_get_packed_size(msg);
+	uint8_t *bytes = mem_alloc(size);
+	bool done = false;
+
+	protobuf_c_message_pack(msg, bytes);
+	assert_int_equal(bus_kv_put(kv, key, bytes, size, BUS_KV_ANY, on_ack, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+	mem_free(bytes);
+}
+
+static void put_tenant(const char *tenant, const char *domain)
+{
+	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	Trunkline__Config__V1__Queue q = TRUNKLINE__CONFIG__V1__QUEUE__INIT, *queues[] = { &q };
+	char key[64];
+
+	t.tenant = (char *)tenant;
+	t.version = 1;
+	t.display_name = (char *)tenant;
+	t.time_zone = (char *)"UTC";
+	t.sip_domain = (char *)domain;
+	q.id = (char *)"sales";
+	q.display_name = (char *)"Sales";
+	t.queues = queues;
+	t.n_queues = 1;
+	snprintf(key, sizeof(key), "%s.main", tenant);
+	put(config, key, &t.base);
+}
+
+static void put_agent(const char *tenant, const char *id, bool enabled)
+{
+	Trunkline__Config__V1__Agent a = TRUNKLINE__CONFIG__V1__AGENT__INIT;
+	char key[64], name[64];
+
+	snprintf(name, sizeof(name), "Agent %s", id);
+	a.tenant = (char *)tenant;
+	a.id = (char *)id;
+	a.display_name = name;
+	a.enabled = enabled;
+	a.version = 1;
+	snprintf(key, sizeof(key), "%s.agent.%s", tenant, id);
+	put(config, key, &a.base);
+}
+
+/* ---- callers ---- */
+static struct rpc_client *client_of(const char *tenant, const char *agent, unsigned scopes, int64_t life_s)
+{
+	struct auth_user u = { .scopes = scopes };
+	struct rpc_client *c = NULL;
+	char *token = NULL;
+
+	snprintf(u.subject, sizeof(u.subject), "test:%s", agent);
+	snprintf(u.tenant, sizeof(u.tenant), "%s", tenant);
+	snprintf(u.agent, sizeof(u.agent), "%s", agent);
+	assert_int_equal(auth_sign(signer, &u, clock_wall_ms() / 1000, life_s, &token), ERR_OK);
+	assert_int_equal(rpc_client_new(&c, &(struct rpc_client_params){ .target = address, .token = token }), ERR_OK);
+	mem_free(token);
+	return c;
+}
+
+static struct rpc_client *agent_client(const char *tenant, const char *agent)
+{
+	return client_of(tenant, agent, AUTH_AGENT, 600);
+}
+
+static struct rpc_client *lead_client(const char *tenant)
+{
+	return client_of(tenant, "", AUTH_SUPERVISOR, 600);
+}
+
+/* All commands: agent_id is field 1 of each request, reason field 2 of SetBusy. */
+static err_t command(struct rpc_client *c, const char *method, const char *agent_id, const char *reason, status_t *ret,
+		     struct err_detail *detail)
+{
+	const ProtobufCMethodDescriptor *md = protobuf_c_service_descriptor_get_method_by_name(SERVICE, method);
+	ProtobufCMessage *req = mem_zalloc(md->input->sizeof_message), *resp = NULL;
+	err_t e;
+
+	md->input->message_init(req);
+	((Trunkline__Desk__V1__SignInRequest *)(void *)req)->agent_id = (char *)agent_id;
+	if (*reason)
+		((Trunkline__Desk__V1__SetBusyRequest *)(void *)req)->reason = (char *)reason;
+	e = rpc_client_call(c, SERVICE, method, req, &resp, detail);
+	mem_free(req);
+	if (!e) {
+		*ret = *(status_t *)(void *)resp; /* numbers only: the strings go */
+		protobuf_c_message_free_unpacked(resp, NULL);
+	}
+	return e;
+}
+
+static void expect(struct rpc_client *c, const char *method, const char *reason, int state)
+{
+	struct err_detail d = { 0 };
+	status_t st;
+	err_t e = command(c, method, "", reason, &st, &d);
+
+	if (e || (int)st.state != state)
+		fail_msg("%s: %s %s: %s; state %d", method, err_name(e), d.field, d.message, e ? -1 : (int)st.state);
+}
+
+static void expect_error(struct rpc_client *c, const char *method, const char *agent_id, const char *reason, err_t want,
+			 const char *message)
+{
+	struct err_detail d = { 0 };
+	status_t st;
+	err_t e = command(c, method, agent_id, reason, &st, &d);
+
+	if (e != want || (message && !strstr(d.message, message)))
+		fail_msg("%s: %s %s: %s", method, err_name(e), d.field, d.message);
+}
+
+/* ---- the desk ---- */
+/* Before its stores are in step the desk answers UNAVAILABLE. */
+static bool desk_ready(void *arg)
+{
+	struct rpc_client *c = agent_client("acme", "1001");
+	status_t st;
+	err_t e = command(c, "GetState", "", "", &st, NULL);
+
+	(void)arg;
+	rpc_client_free(&c);
+	return e == ERR_OK;
+}
+
+static void start_desk(void)
+{
+	const char *argv[] = { binary, "-c", conf_file, NULL };
+
+	testkit_spawn(&desk, &(struct testkit_spawn){ .argv = argv });
+	assert_true(testkit_wait(desk_ready, NULL, 10000));
+}
+
+static void write_config(void)
+{
+	struct str s = STR_INIT;
+	int port = testkit_tcp_port();
+
+	http_port = testkit_tcp_port();
+	snprintf(address, sizeof(address), "127.0.0.1:%d", port);
+	str_printf(&s, "instance: desk-1\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n", http_port, nats.url);
+	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address, dir);
+	testkit_file(dir, "desk.yaml", str_text(&s), conf_file);
+	str_done(&s);
+}
+
+static void find_binary(void)
+{
+	char self[400];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-agent-desk", dirname(self));
+}
+
+static int setup(void **state)
+{
+	struct err_detail d = { 0 };
+
+	(void)state;
+	find_binary();
+	testkit_dir(dir);
+	testkit_nats_start(&nats, true);
+	make_key();
+	write_config();
+	assert_int_equal(loop_new(&loop), ERR_OK);
+	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d), ERR_OK);
+	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &d), ERR_OK);
+	assert_int_equal(bus_kv_open(&calls, bus, &(struct bus_kv_params){ .bucket = "calls" }, &d), ERR_OK);
+	assert_int_equal(events_ensure_stream(bus, &d), ERR_OK);
+	assert_int_equal(events_new(&events, bus, "centre", "test"), ERR_OK);
+	assert_int_equal(agents_store_new(&store, &(struct agents_store_params){ .bus = bus, .events = events, .instance = "router-1" }, &d),
+			 ERR_OK);
+	put_tenant("acme", "acme.example");
+	put_tenant("globex", "globex.example");
+	put_agent("acme", "1001", true);
+	put_agent("acme", "1002", true);
+	put_agent("acme", "1003", false);
+	put_agent("globex", "2001", true);
+	start_desk();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	assert_int_equal(testkit_proc_stop(&desk, SIGTERM, 10000), 0);
+	agents_store_free(&store);
+	events_free(&events);
+	bus_kv_close(&config);
+	bus_kv_close(&calls);
+	bus_free(&bus);
+	loop_free(&loop);
+	auth_signer_free(&signer);
+	testkit_nats_stop(&nats);
+	return 0;
+}
+
+/* ---- a stream on a thread of its own ---- */
+struct seen {
+	pthread_t thread;
+	struct rpc_client *client;
+	pthread_mutex_t lock;
+	bool all, facts;
+	atomic_bool enough;
+	err_t result;
+	atomic_int states, offers, queues, synced, facts_seen;
+	int before_sync;
+	int last_state;
+	char offer_text[256], last_agent[64];
+	uint32_t waiting;
+};
+
+static void note_offer(struct seen *s, const Trunkline__Desk__V1__CallOffer *o)
+{
+	snprintf(s->offer_text, sizeof(s->offer_text), "%s %s %s→%s", o->call_id, o->queue_name, o->caller, o->called);
+	for (size_t i = 0; i < o->n_variables; i++) {
+		size_t n = strlen(s->offer_text);
+
+		snprintf(s->offer_text + n, sizeof(s->offer_text) - n, " %s=%s", o->variables[i]->name, o->variables[i]->value);
+	}
+	s->offers++;
+}
+
+static bool on_event(const ProtobufCMessage *msg, void *arg)
+{
+	const event_t *ev = (const void *)msg;
+	struct seen *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	s->before_sync += !s->synced;
+	if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_STATE) {
+		s->last_state = (int)ev->state->state;
+		snprintf(s->last_agent, sizeof(s->last_agent), "%s", ev->state->agent_id);
+		s->states++;
+	} else if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_OFFER) {
+		note_offer(s, ev->offer);
+	} else if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_QUEUE) {
+		s->waiting = ev->queue->waiting;
+		s->queues++;
+	} else {
+		s->synced++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return !s->enough;
+}
+
+static bool on_fact(const ProtobufCMessage *msg, void *arg)
+{
+	const Trunkline__Desk__V1__WatchFactsResponse *r = (const void *)msg;
+	struct seen *s = arg;
+
+	snprintf(s->last_agent, sizeof(s->last_agent), "%s", r->event->agent_id);
+	s->facts_seen++;
+	return false;
+}
+
+static void *listen_on(void *arg)
+{
+	Trunkline__Desk__V1__StreamEventsRequest req = TRUNKLINE__DESK__V1__STREAM_EVENTS_REQUEST__INIT;
+	Trunkline__Desk__V1__WatchFactsRequest facts = TRUNKLINE__DESK__V1__WATCH_FACTS_REQUEST__INIT;
+	struct seen *s = arg;
+
+	req.all_agents = s->all;
+	if (s->facts)
+		s->result = rpc_client_stream(s->client, SERVICE, "WatchFacts", &facts.base, 20000, on_fact, s, NULL);
+	else
+		s->result = rpc_client_stream(s->client, SERVICE, "StreamEvents", &req.base, 20000, on_event, s, NULL);
+	return NULL;
+}
+
+static void listen_start(struct seen *s, struct rpc_client *c)
+{
+	pthread_mutex_init(&s->lock, NULL);
+	s->client = c;
+	assert_int_equal(pthread_create(&s->thread, NULL, listen_on, s), 0);
+}
+
+static void listen_end(struct seen *s)
+{
+	pthread_join(s->thread, NULL);
+	rpc_client_free(&s->client);
+}
+
+static void await(atomic_int *v, int n)
+{
+	int64_t until = clock_mono_ms() + 10000;
+
+	while (*v < n) {
+		if (clock_mono_ms() > until)
+			fail_msg("still %d, not %d", *v, n);
+		loop_turn(loop, 5);
+	}
+}
+
+/* What the router does: the agent is reserved for a call. */
+static void on_reserved(err_t e, const struct agent_record *r, uint64_t revision, const struct err_detail *d, void *arg)
+{
+	(void)revision;
+	if (e)
+		fail_msg("%s %s", err_name(e), d ? d->message : "");
+	assert_non_null(r);
+	*(bool *)arg = true;
+}
+
+static void agent_event(const char *agent, struct agent_event ev)
+{
+	bool done = false;
+
+	assert_true(testkit_wait_flag(loop, &(bool){ agents_synced(store) }, 100));
+	assert_int_equal(agents_apply(store, "acme", agent, &ev, on_reserved, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+}
+
+/* ---- tests ---- */
+static void an_agent_signs_in_works_and_signs_out_GT_5_2(void **state)
+{
+	struct rpc_client *c = agent_client("acme", "1001");
+
+	(void)state;
+	expect(c, "GetState", "", STATE(SIGNED_OUT));
+	expect_error(c, "SetReady", "", "", ERR_PRECONDITION, "sign in first");
+	expect(c, "SignIn", "", STATE(BUSY));
+	expect(c, "SignIn", "", STATE(BUSY)); /* repeated: the same */
+	expect(c, "SetReady", "", STATE(READY));
+	expect(c, "SetBusy", "break", STATE(BUSY));
+	expect_error(c, "SetBusy", "", "a b", ERR_INVALID, "must be a word");
+	expect_error(c, "FinishWrapUp", "", "", ERR_PRECONDITION, "WRAP_UP");
+	expect(c, "SignOut", "", STATE(SIGNED_OUT));
+	expect(c, "SignOut", "", STATE(SIGNED_OUT));
+	rpc_client_free(&c);
+}
+
+static void a_stranger_is_refused_and_learns_nothing(void **state)
+{
+	struct rpc_client *c = agent_client("acme", "1001"), *foreign = lead_client("globex"), *lead = lead_client("acme"), *nobody = NULL;
+	Trunkline__Desk__V1__ListAgentsRequest list = TRUNKLINE__DESK__V1__LIST_AGENTS_REQUEST__INIT;
+	ProtobufCMessage *resp;
+	status_t st;
+
+	(void)state;
+	assert_int_equal(rpc_client_new(&nobody, &(struct rpc_client_params){ .target = address }), ERR_OK);
+	expect_error(nobody, "GetState", "", "", ERR_UNAUTHENTICATED, "token");
+	expect_error(c, "SetReady", "1002", "", ERR_NOT_FOUND, "no such agent");      /* a colleague */
+	expect_error(c, "SetReady", "9999", "", ERR_NOT_FOUND, "no such agent");      /* nobody */
+	expect_error(foreign, "SignIn", "1001", "", ERR_NOT_FOUND, "no such agent");  /* another tenant's */
+	expect_error(lead, "SignIn", "1003", "", ERR_PRECONDITION, "disabled");
+	assert_int_equal(command(lead, "SignIn", "1002", "", &st, NULL), ERR_OK);
+	assert_int_equal(command(lead, "SignOut", "1002", "", &st, NULL), ERR_OK);
+	assert_int_equal(rpc_client_call(c, SERVICE, "ListAgents", &list.base, &resp, NULL), ERR_DENIED);
+	rpc_client_free(&nobody);
+	rpc_client_free(&c);
+	rpc_client_free(&foreign);
+	rpc_client_free(&lead);
+}
+
+static void a_lead_lists_the_agents_page_by_page(void **state)
+{
+	Trunkline__Desk__V1__ListAgentsRequest req = TRUNKLINE__DESK__V1__LIST_AGENTS_REQUEST__INIT;
+	struct rpc_client *lead = lead_client("acme");
+	Trunkline__Desk__V1__ListAgentsResponse *r;
+	ProtobufCMessage *first, *second;
+
+	(void)state;
+	req.page_size = 2;
+	assert_int_equal(rpc_client_call(lead, SERVICE, "ListAgents", &req.base, &first, NULL), ERR_OK);
+	r = (void *)first;
+	assert_int_equal(r->n_agents, 2);
+	assert_string_equal(r->agents[0]->agent_id, "1001");
+	assert_string_equal(r->agents[1]->display_name, "Agent 1002");
+	req.page_token = r->next_page_token;
+	assert_int_equal(rpc_client_call(lead, SERVICE, "ListAgents", &req.base, &second, NULL), ERR_OK);
+	r = (void *)second;
+	assert_int_equal(r->n_agents, 1);
+	assert_string_equal(r->agents[0]->agent_id, "1003");
+	assert_string_equal(r->next_page_token, "");
+	protobuf_c_message_free_unpacked(first, NULL);
+	protobuf_c_message_free_unpacked(second, NULL);
+	rpc_client_free(&lead);
+}
+
+static void put_call(const char *call_id)
+{
+	Trunkline__Call__V1__CallCheckpoint cp = TRUNKLINE__CALL__V1__CALL_CHECKPOINT__INIT;
+	Trunkline__Event__V1__Variable v = TRUNKLINE__EVENT__V1__VARIABLE__INIT, *vars[] = { &v };
+	char key[128];
+
+	cp.tenant = (char *)"acme";
+	cp.call_id = (char *)call_id;
+	cp.caller = (char *)"+4930111";
+	cp.called = (char *)"+4930222";
+	cp.arrival_ms = 1234;
+	v.name = (char *)"order";
+	v.value = (char *)"77";
+	cp.variables = vars;
+	cp.n_variables = 1;
+	snprintf(key, sizeof(key), "acme.%s", call_id);
+	put(calls, key, &cp.base);
+}
+
+static void an_offered_call_is_shown_with_what_is_known_of_it(void **state)
+{
+	struct rpc_client *c = agent_client("acme", "1001");
+	struct seen own = { 0 }, floor = { .all = true };
+
+	(void)state;
+	put_call("call1");
+	listen_start(&own, agent_client("acme", "1001"));
+	listen_start(&floor, lead_client("acme"));
+	await(&own.synced, 1);
+	await(&floor.synced, 1);
+	assert_int_equal(own.states, 1); /* the present state came first */
+	expect(c, "SignIn", "", STATE(BUSY));
+	expect(c, "SetReady", "", STATE(READY));
+	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_RESERVE, .call_id = "call1", .queue_id = "sales", .leg_id = "leg1",
+						  .router_epoch = 1, .reserved_until_ms = clock_wall_ms() + 20000 });
+	await(&own.offers, 1);
+	await(&floor.offers, 1);
+	assert_string_equal(own.offer_text, "call1 Sales +4930111→+4930222 order=77");
+	assert_string_equal(floor.offer_text, own.offer_text);
+	assert_int_equal(own.last_state, STATE(RESERVED));
+	own.enough = floor.enough = true;
+	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_ANSWERED, .call_id = "call1" });
+	listen_end(&own);
+	listen_end(&floor);
+	assert_int_equal(own.states, 5);
+	rpc_client_free(&c);
+}
+
+/* Leaves agent 1001 on call1: the next test goes on from there. */
+static void a_killed_desk_forgets_nobody(void **state)
+{
+	struct seen s = { 0 };
+	struct rpc_client *c;
+
+	(void)state;
+	listen_start(&s, agent_client("acme", "1001"));
+	await(&s.synced, 1);
+	assert_int_equal(testkit_proc_stop(&desk, SIGKILL, 5000), 128 + SIGKILL);
+	listen_end(&s);
+	assert_int_equal(s.result, ERR_UNAVAILABLE);
+	start_desk();
+	s = (struct seen){ 0 };
+	listen_start(&s, agent_client("acme", "1001"));
+	await(&s.synced, 1);
+	assert_int_equal(s.last_state, STATE(ON_CALL));
+	assert_int_equal(s.offers, 1); /* and what the call is */
+	s.enough = true;
+	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .call_id = "call1", .wrap_up_ms = 60000 });
+	listen_end(&s);
+	c = agent_client("acme", "1001");
+	expect(c, "GetState", "", STATE(WRAP_UP));
+	expect(c, "FinishWrapUp", "", STATE(READY));
+	expect(c, "SignOut", "", STATE(SIGNED_OUT));
+	rpc_client_free(&c);
+}
+
+static void publish_waiting(uint32_t waiting)
+{
+	Trunkline__Router__V1__QueueStatuses m = TRUNKLINE__ROUTER__V1__QUEUE_STATUSES__INIT;
+	Trunkline__Router__V1__QueueStatus q = TRUNKLINE__ROUTER__V1__QUEUE_STATUS__INIT, *list[] = { &q };
+	uint8_t bytes[128];
+
+	m.tenant = (char *)"acme";
+	q.queue_id = (char *)"sales";
+	q.waiting = waiting;
+	m.queues = list;
+	m.n_queues = 1;
+	protobuf_c_message_pack(&m.base, bytes);
+	assert_int_equal(bus_publish(bus, "tl.centre.queue-status.acme", bytes, protobuf_c_message_get_packed_size(&m.base)), ERR_OK);
+	loop_turn(loop, 0); /* out it goes */
+}
+
+static void the_waiting_count_of_a_queue_is_told_as_it_changes(void **state)
+{
+	struct seen s = { 0 }, other = { .all = true };
+
+	(void)state;
+	publish_waiting(3);
+	listen_start(&other, lead_client("globex"));
+	await(&other.synced, 1);
+	listen_start(&s, agent_client("acme", "1001"));
+	await(&s.synced, 1);
+	publish_waiting(3);
+	publish_waiting(4);
+	while (s.waiting != 4)
+		loop_turn(loop, 5);
+	assert_int_equal(other.queues, 0); /* not theirs */
+	s.enough = other.enough = true;
+	publish_waiting(5);
+	listen_end(&s);
+	testkit_proc_stop(&desk, SIGTERM, 10000); /* ends the other stream: it never gets another message */
+	listen_end(&other);
+	assert_int_equal(other.result, ERR_UNAVAILABLE);
+	start_desk();
+}
+
+static void facts_are_seen_by_their_tenants_leads_only(void **state)
+{
+	struct seen s = { .facts = true }, other = { .facts = true };
+	struct rpc_client *c = agent_client("acme", "1001"), *g = agent_client("globex", "2001");
+
+	(void)state;
+	listen_start(&s, lead_client("acme"));
+	listen_start(&other, lead_client("globex"));
+	for (int i = 0; i < 200 && !s.facts_seen; i++) { /* until the subscription is there */
+		expect(c, "SignIn", "", STATE(BUSY));
+		expect(c, "SignOut", "", STATE(SIGNED_OUT));
+	}
+	assert_int_equal(s.facts_seen, 1);
+	assert_string_equal(s.last_agent, "1001");
+	assert_int_equal(other.facts_seen, 0);
+	for (int i = 0; i < 200 && !other.facts_seen; i++) {
+		expect(g, "SignIn", "", STATE(BUSY));
+		expect(g, "SignOut", "", STATE(SIGNED_OUT));
+	}
+	assert_string_equal(other.last_agent, "2001");
+	listen_end(&s);
+	listen_end(&other);
+	rpc_client_free(&c);
+	rpc_client_free(&g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_agent_signs_in_works_and_signs_out_GT_5_2),
+		cmocka_unit_test(a_stranger_is_refused_and_learns_nothing),
+		cmocka_unit_test(a_lead_lists_the_agents_page_by_page),
+		cmocka_unit_test(an_offered_call_is_shown_with_what_is_known_of_it),
+		cmocka_unit_test(a_killed_desk_forgets_nobody),
+		cmocka_unit_test(the_waiting_count_of_a_queue_is_told_as_it_changes),
+		cmocka_unit_test(facts_are_seen_by_their_tenants_leads_only),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
