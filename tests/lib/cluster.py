@@ -1,0 +1,113 @@
+"""A private cluster for tests: the commands of tools/cluster, and a look at its processes.
+
+    with Cluster("chaos", 23000) as c:
+        c.kill("router-1")
+        c.metric("cc-1", "trunkline_call_active")
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+TOOL = str(ROOT / "tools" / "cluster")
+LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
+
+
+class ClusterError(Exception):
+    pass
+
+
+class Cluster:
+    def __init__(self, name, base=None, fresh=True, sets=()):
+        self.name, self.base, self.fresh, self.sets = name, base, fresh, sets
+        self.env = {}
+
+    @classmethod
+    def here(cls):
+        """The one whose environment we run in (tools/cluster run)."""
+        c = cls(os.environ["TRUNKLINE_CLUSTER"], int(os.environ["TRUNKLINE_BASE"]))
+        c.env = {k: v for k, v in os.environ.items() if k.startswith("TRUNKLINE_")}
+        return c
+
+    def tool(self, *args, check=True, timeout=180):
+        p = subprocess.run([TOOL, args[0], "--name", self.name, *args[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=timeout)
+        if check and p.returncode:
+            raise ClusterError("tools/cluster %s: exit %d\n%s" % (" ".join(args), p.returncode, p.stdout))
+        return p.stdout
+
+    def up(self):
+        args = ["up"] + (["--base", str(self.base)] if self.base else []) + (["--fresh"] if self.fresh else [])
+        for s in self.sets:
+            args += ["--set", s]
+        out = self.tool(*args)
+        self.env = self.read_env()
+        return out
+
+    def read_env(self):
+        env = {}
+        for line in self.tool("env").splitlines():
+            key, _, value = line.removeprefix("export ").partition("=")
+            env[key] = value.strip("'")
+        return env
+
+    def down(self, wipe=False):
+        return self.tool("down", *(["--wipe"] if wipe else []))
+
+    def kill(self, component, sig="-9"):
+        return self.tool("kill", component, sig)
+
+    def stop(self, component):
+        return self.tool("stop", component)
+
+    def start(self, component):
+        return self.tool("start", component)
+
+    def status(self):
+        """{name: row} of `tools/cluster status --json`."""
+        return {r["name"]: r for r in json.loads(self.tool("status", "--json"))["components"]}
+
+    def wait_ready(self, timeout=30):
+        """Until every process is ready; says which are not."""
+        deadline = time.monotonic() + timeout
+        while True:
+            bad = {n: r["health"] for n, r in self.status().items() if r["health"] != "ready"}
+            if not bad:
+                return
+            if time.monotonic() > deadline:
+                raise ClusterError("not ready after %s s: %s" % (timeout, bad))
+            time.sleep(0.2)
+
+    def http_port(self, instance):
+        if not hasattr(self, "_ports"):
+            self._ports = {n: r["ports"].get("http") for n, r in self.status().items()}
+        return self._ports[instance]
+
+    def metrics(self, instance):
+        """[(name, labels text, value)] of one process."""
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.http_port(instance), timeout=3) as r:
+            text = r.read().decode()
+        out = []
+        for line in text.splitlines():
+            m = LINE.match(line)
+            if m:
+                out.append((m.group(1), m.group(2) or "", float(m.group(3))))
+        return out
+
+    def metric(self, instance, name, labels=""):
+        """Sum of a metric's samples whose labels contain a text; 0 when there is none."""
+        return sum(v for n, l, v in self.metrics(instance) if n == name and labels in l)
+
+    def log(self, component):
+        return (pathlib.Path(self.env["TRUNKLINE_CLUSTER_PATH"]) / "log" / ("%s.log" % component)).read_text(errors="replace")
+
+    def __enter__(self):
+        self.up()
+        return self
+
+    def __exit__(self, *_):
+        self.down(wipe=True)
