@@ -1,0 +1,1 @@
+$(eval $(call library,stream,base loop,rdkafka,))
