@@ -87,12 +87,13 @@ const char *edge_contact(const struct edge *e, const char *transport, char buf[E
 
 /* ---- the agent ---- */
 
-static void bind_url(char *dst, size_t size, const struct edge *e, const char *scheme, int64_t port, const char *transports)
+static void bind_url(char *dst, size_t size, const struct edge *e, const char *scheme, int64_t port, const char *transport)
 {
 	bool six = strchr(e->cfg.address, ':');
 
-	snprintf(dst, size, "%s:%s%s%s:%d;transport=%s%s%s", scheme, six ? "[" : "", e->cfg.address, six ? "]" : "", (int)port,
-		 transports, e->cfg.public_address[0] ? ";maddr=" : "", e->cfg.public_address[0] ? e->cfg.address : "");
+	snprintf(dst, size, "%s:%s%s%s:%d%s%s%s%s", scheme, six ? "[" : "", e->cfg.address, six ? "]" : "", (int)port,
+		 transport ? ";transport=" : "", transport ? transport : "", e->cfg.public_address[0] ? ";maddr=" : "",
+		 e->cfg.public_address[0] ? e->cfg.address : "");
 }
 
 static err_t add_tls(struct edge *e, struct err_detail *detail)
@@ -120,7 +121,8 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 	char url[256];
 
 	snprintf(e->host, sizeof(e->host), strchr(public, ':') ? "[%s]" : "%s", public);
-	bind_url(url, sizeof(url), e, "sip", e->cfg.port, "udp,tcp");
+	/* No transport in the URL: UDP and TCP. (This library reads a list of them through a dangling pointer.) */
+	bind_url(url, sizeof(url), e, "sip", e->cfg.port, NULL);
 	e->agent = nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1), NTATAG_MERGE_482(1),
 				    NTATAG_CLIENT_RPORT(1), NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(MESSAGE_MAX),
 				    NTATAG_UDP_MTU(UDP_MTU), NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
