@@ -77,6 +77,14 @@ struct bus_stream_params {
 /* Creates or checks; blocking, for start-up only. An existing stream with other limits is updated. */
 err_t bus_stream_ensure(struct bus *bus, const struct bus_stream_params *p, struct err_detail *detail) MUST;
 
+struct bus_stream_state {
+	uint64_t first_seq, last_seq, messages, bytes;
+};
+typedef void bus_stream_state_fn(err_t e, const struct bus_stream_state *s, void *arg); /* ERR_NOT_FOUND, ERR_UNAVAILABLE */
+err_t bus_stream_state(struct bus *bus, const char *stream, bus_stream_state_fn *fn, void *arg) MUST;
+/* Gives back messages older than before_seq, except what a durable consumer has not acknowledged. Best effort. */
+err_t bus_stream_trim(struct bus *bus, const char *stream, uint64_t before_seq) MUST;
+
 typedef void bus_ack_fn(err_t e, uint64_t seq, void *arg);
 /* msg_id: deduplicates (NULL: none). fn (may be NULL) once, on the loop: ERR_OK and the sequence, ERR_ABORTED never here. */
 err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,
@@ -122,6 +130,7 @@ struct bus_kv_params {
 	const char *bucket;
 	int history;		/* 1…64 (0: 1) */
 	int64_t ttl_ms;		/* of every entry (0: none) */
+	int64_t marker_ttl_ms;	/* of what our deletes leave behind (0: stays). Only where no watcher must learn of each delete */
 	int64_t max_bytes;
 	int replicas;
 };

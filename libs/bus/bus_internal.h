@@ -87,6 +87,7 @@ struct pub_params {
 	size_t size;
 	const char *msg_id;	/* NULL: one is made */
 	const char *operation;	/* KV-Operation or NULL */
+	unsigned ttl_s;		/* of this message; 0: the stream's */
 	uint64_t expected;	/* last sequence of the subject or PUB_NO_EXPECTATION */
 	bool own_arg;
 	bus_ack_fn *fn;
@@ -194,6 +195,7 @@ struct bus_kv {
 	char bucket[64];
 	char stream[72];
 	char prefix[80]; /* "$KV.<bucket>." */
+	unsigned marker_ttl_s;
 };
 /* A header block says: deleted (by somebody or by its age). */
 bool kv_is_marker(const struct bus_raw *raw);

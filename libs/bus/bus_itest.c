@@ -373,6 +373,48 @@ static void a_compare_and_set_needs_the_present_revision(void **state)
 	bus_kv_close(&kv);
 }
 
+static void on_info(err_t e, const struct bus_msg *msg, void *arg)
+{
+	struct reply *r = arg;
+	char text[4096];
+
+	r->done = true;
+	r->e = e;
+	if (!msg)
+		return;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)msg->size, (const char *)msg->data);
+	r->seq = strstr(text, "\"state\":{\"messages\":0,") ? 0 : 1;
+}
+
+/* A bucket whose keys come and go, such as calls, must not keep a marker of each for ever. */
+static void what_a_delete_leaves_behind_goes_too(void **state)
+{
+	struct bus_kv_params p = { .bucket = "comes-and-goes", .marker_ttl_ms = 1000 };
+	struct reply r = { .seq = 1 };
+	struct bus_kv *kv;
+
+	(void)state;
+	assert_int_equal(bus_kv_open(&kv, bus, &p, NULL), ERR_OK);
+	for (int i = 0; i < 100; i++) {
+		char key[16];
+
+		(void)snprintf(key, sizeof(key), "k%d", i);
+		(void)del(kv, key, put(kv, key, "x", 0, ERR_OK), ERR_OK);
+	}
+	assert_int_equal(get(kv, "k7").e, ERR_NOT_FOUND);
+	for (int i = 0; i < 50 && r.seq; i++) {
+		bool never = false;
+
+		r.done = false;
+		assert_int_equal(bus_request(bus, "$JS.API.STREAM.INFO.KV_comes-and-goes", "", 0, 2000, on_info, &r), ERR_OK);
+		assert_true(testkit_wait_flag(loop, &r.done, 3000));
+		if (r.seq)
+			(void)testkit_wait_flag(loop, &never, 100);
+	}
+	assert_int_equal(r.seq, 0);
+	bus_kv_close(&kv);
+}
+
 static void of_two_competitors_exactly_one_wins_each_of_1000_compare_and_sets(void **state)
 {
 	struct bus *other_bus = connect_bus("other");
@@ -560,6 +602,7 @@ int main(void)
 		T(publishing_to_no_stream_waits_and_then_works),
 		T(nothing_acknowledged_is_lost_and_everything_is_stored_once_through_kill_9_of_the_server),
 		T(a_compare_and_set_needs_the_present_revision),
+		T(what_a_delete_leaves_behind_goes_too),
 		T(of_two_competitors_exactly_one_wins_each_of_1000_compare_and_sets),
 		T(a_watch_gives_the_present_values_then_synced_then_every_change),
 		T(what_expires_reaches_the_watchers_as_deleted),

@@ -26,10 +26,10 @@ static json_t *bucket_config(const struct bus_kv *kv, const struct bus_kv_params
 		      p->history ? p->history : 1, "max_age", (json_int_t)(p->ttl_ms * NS_PER_MS), "max_bytes",
 		      (json_int_t)(p->max_bytes ? p->max_bytes : -1), "duplicate_window", (json_int_t)(duplicates * NS_PER_MS),
 		      "num_replicas", p->replicas ? p->replicas : 1, "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
-	if (c && p->ttl_ms) { /* watchers are told of what expires */
+	if (c)
 		json_object_set_new(c, "allow_msg_ttl", json_true());
+	if (c && p->ttl_ms) /* watchers are told of what expires */
 		json_object_set_new(c, "subject_delete_marker_ttl", json_integer(KV_MARKER_MS * NS_PER_MS));
-	}
 	return c;
 }
 
@@ -46,6 +46,7 @@ err_t bus_kv_open(struct bus_kv **ret, struct bus *bus, const struct bus_kv_para
 	if (!kv)
 		return ERR_EXHAUSTED;
 	kv->bus = bus;
+	kv->marker_ttl_s = (unsigned)((p->marker_ttl_ms + 999) / 1000);
 	(void)str_copy(kv->bucket, sizeof(kv->bucket), p->bucket);
 	(void)snprintf(kv->stream, sizeof(kv->stream), "KV_%s", kv->bucket);
 	(void)snprintf(kv->prefix, sizeof(kv->prefix), "$KV.%s.", kv->bucket);
@@ -246,7 +247,8 @@ err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t si
 err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_ack_fn *fn, void *arg)
 {
 	char subject[BUS_SUBJECT_MAX];
-	struct pub_params p = { .subject = subject, .operation = "DEL", .expected = expected, .fn = fn, .arg = arg };
+	struct pub_params p = { .subject = subject, .operation = "DEL", .ttl_s = kv->marker_ttl_s,
+				.expected = expected, .fn = fn, .arg = arg };
 	err_t e = key_subject(kv, key, subject);
 
 	return e ? e : pubs_submit(kv->bus, &p);

@@ -252,6 +252,8 @@ static size_t write_headers(char *to, size_t size, const struct pub_params *p, c
 
 	if (p->operation)
 		n += snprintf(to + n, size - (size_t)n, "KV-Operation: %s\r\n", p->operation);
+	if (p->ttl_s)
+		n += snprintf(to + n, size - (size_t)n, "Nats-TTL: %us\r\n", p->ttl_s);
 	if (p->expected != PUB_NO_EXPECTATION)
 		n += snprintf(to + n, size - (size_t)n, "Nats-Expected-Last-Subject-Sequence: %llu\r\n",
 			      (unsigned long long)p->expected);
