@@ -21,6 +21,7 @@ struct op { /* one event on its way into a record */
 	struct agent_event ev; /* texts point below */
 	char cause[AGENT_REASON_TEXT], reason[AGENT_REASON_TEXT], call[AGENT_CALL_TEXT], queue[AGENT_ID_TEXT];
 	char leg[AGENT_CALL_TEXT], site[AGENT_ID_TEXT];
+	bool refresh;	      /* no event: only read */
 	bool at;	      /* only on `revision` */
 	bool on_wire;	      /* the bus holds it as a callback's argument */
 	bool read;	      /* the record was read for it: a refusal stands */
@@ -228,7 +229,12 @@ static void on_read(err_t e, const struct bus_msg *msg, void *arg)
 		set_entry(s, op->entry, &rec, msg->seq);
 	else
 		op->entry->present = false;
-	start_op(op);
+	if (!op->refresh) {
+		start_op(op);
+		return;
+	}
+	op->error = msg ? ERR_OK : ERR_NOT_FOUND;
+	finish(op);
 }
 
 static bool read_again(struct op *op)
@@ -272,6 +278,11 @@ static void start_op(struct op *op)
 	size_t size = 0;
 	err_t e;
 
+	if (op->refresh) {
+		if (!read_again(op))
+			finish_soon(op, ERR_UNAVAILABLE);
+		return;
+	}
 	if (op->at && expected != op->revision) {
 		err_set(&op->detail, ERR_ABORTED, "", "somebody else changed the agent meanwhile");
 		finish_soon(op, ERR_ABORTED);
@@ -318,8 +329,7 @@ static bool copy_event(struct op *op, const struct agent_event *ev)
 	return fits;
 }
 
-static err_t apply(struct agents_store *s, const char *tenant, const char *agent_id, const struct agent_event *ev, bool at,
-		   uint64_t revision, agents_done_fn *fn, void *arg)
+static err_t new_op(struct op **ret, struct agents_store *s, const char *tenant, const char *agent_id, agents_done_fn *fn, void *arg)
 {
 	char key[KEY_TEXT];
 	struct entry *en;
@@ -331,20 +341,49 @@ static err_t apply(struct agents_store *s, const char *tenant, const char *agent
 	op = en ? mem_zalloc(sizeof(*op)) : NULL;
 	if (!op)
 		return ERR_EXHAUSTED;
+	op->store = s;
+	op->entry = en;
+	op->fn = fn;
+	op->arg = arg;
+	*ret = op;
+	return ERR_OK;
+}
+
+static void enter_op(struct op *op)
+{
+	DL_APPEND2(op->store->all, op, all_prev, all_next);
+	LL_APPEND(op->entry->ops, op);
+	if (op->entry->ops == op)
+		start_op(op);
+}
+
+static err_t apply(struct agents_store *s, const char *tenant, const char *agent_id, const struct agent_event *ev, bool at,
+		   uint64_t revision, agents_done_fn *fn, void *arg)
+{
+	struct op *op;
+	err_t e = new_op(&op, s, tenant, agent_id, fn, arg);
+
+	if (e)
+		return e;
 	if (!copy_event(op, ev)) {
 		mem_free(op);
 		return ERR_INVALID;
 	}
-	op->store = s;
-	op->entry = en;
 	op->at = at;
 	op->revision = revision;
-	op->fn = fn;
-	op->arg = arg;
-	DL_APPEND2(s->all, op, all_prev, all_next);
-	LL_APPEND(en->ops, op);
-	if (en->ops == op)
-		start_op(op);
+	enter_op(op);
+	return ERR_OK;
+}
+
+err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn, void *arg)
+{
+	struct op *op;
+	err_t e = new_op(&op, store, tenant, agent_id, fn, arg);
+
+	if (e)
+		return e;
+	op->refresh = true;
+	enter_op(op);
 	return ERR_OK;
 }
 

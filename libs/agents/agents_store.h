@@ -66,6 +66,9 @@ err_t agents_apply(struct agents_store *store, const char *tenant, const char *a
 err_t agents_apply_at(struct agents_store *store, const char *tenant, const char *agent_id, const struct agent_event *ev,
 		      uint64_t revision, agents_done_fn *fn, void *arg) MUST;
 
+/* Reads the record from KV into the cache (on_change tells if it is newer). fn once: ERR_OK; ERR_NOT_FOUND; ERR_UNAVAILABLE. */
+err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn, void *arg) MUST;
+
 /* Publishes `last` of the agent's record again (same event id: nobody counts it twice), for who suspects that its writer
  * died between writing and publishing. ERR_NOT_FOUND: no such record. */
 err_t agents_republish_last(struct agents_store *store, const char *tenant, const char *agent_id) MUST;

@@ -155,6 +155,16 @@ struct router_fx {
 const struct router_fx *router_core_effects(const struct router_core *core, size_t *ret_n);
 void router_core_effects_done(struct router_core *core);
 
+/* ---- for people's eyes ---- */
+struct router_queue_status {
+	const char *tenant, *queue_id;
+	uint32_t waiting, agents_on_duty, agents_ready;
+	int64_t oldest_arrival_ms; /* 0: nobody waits */
+};
+/* Looks at the next n queues in turn and tells those that changed since they were told last (or all of them). */
+void router_core_statuses(struct router_core *core, size_t n, bool all,
+			  void (*fn)(const struct router_queue_status *st, void *arg), void *arg);
+
 /* ---- for metrics, tests and the simulator ---- */
 struct router_core_stats {
 	size_t agents, agents_idle, calls, calls_waiting, queues, groups, classes;

@@ -472,6 +472,23 @@ err_t router_core_agent_conf(struct router_core *core, const struct router_agent
 	return core_done(core);
 }
 
+uint32_t core_group_idle(const struct router_core *core, const struct group *g)
+{
+	const struct skill *s;
+	uint32_t n = 0;
+
+	if (g->kind == GROUP_AGENT)
+		return g->agent->idle;
+	s = rarest_skill(core, g);
+	for (uint32_t i = 0; i < s->classes.n; i++) {
+		const struct class *k = class_at(core, s->classes.v[i]);
+
+		if (k->n_idle && satisfies(k, g))
+			n += k->n_idle;
+	}
+	return n;
+}
+
 /* ---- queues -------------------------------------------------------------------------------------------------------- */
 
 /* Its calls go over to the new requirement, except those which ask for skills of their own beside it: they do so when
@@ -502,6 +519,7 @@ static void set_queue(struct router_core *core, struct queue *q, const struct ro
 	uint32_t n = core_wants_add(core, q->tenant, conf->skills, conf->n_skills, wants, 0);
 	struct group *old = q->group;
 
+	q->used = true;
 	q->max_waiting = conf->max_waiting;
 	q->ring_timeout_ms = conf->ring_timeout_ms ? conf->ring_timeout_ms : 20000;
 	if (old && wants_equal(q->wants, q->n_wants, wants, n))
@@ -529,6 +547,7 @@ static void drop_queue(struct router_core *core, struct tenant *t, struct queue 
 	hmap_remove(&core->queues, q->hash, q);
 	mem_free(q->wants);
 	q->wants = NULL;
+	q->used = false;
 	pool_put(&core->queue_pool, q->index);
 }
 

@@ -69,7 +69,7 @@ struct group {
 struct class {
 	uint32_t index;
 	uint64_t hash;
-	uint32_t n_members, n_counted; /* counted: on duty */
+	uint32_t n_members, n_counted, n_idle; /* counted: on duty */
 	struct agent *members;	       /* list by class_next */
 	struct u32s groups;    /* that its agents can serve (indices into core->heads) */
 	struct u32s feeds;     /* MULTI groups among them */
@@ -90,6 +90,8 @@ struct queue {
 	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* the same, by priority */
 	uint32_t n_wants;
 	struct want *wants;
+	struct router_queue_status told;
+	bool used;
 	char id[AGENT_ID_TEXT];
 };
 
@@ -182,6 +184,7 @@ struct router_core {
 	uint64_t *heads; /* callheap_head_key() of each group: what a free agent scans */
 	uint32_t cap_gens, cap_heads;
 	size_t n_waiting, n_idle, n_on_call, n_dormant;
+	uint32_t status_at; /* queue to be looked at next */
 	struct tenant *last_tenant;
 	struct router_fx *fx, spare_fx; /* spare: where an effect goes when there is no memory */
 	size_t n_fx, cap_fx;
@@ -225,6 +228,8 @@ void core_agent_count(struct router_core *core, struct agent *a);
  * Returns the new n. */
 uint32_t core_wants_add(struct router_core *core, uint32_t tenant, const struct router_skill *skills, size_t n_skills,
 			struct want *out, uint32_t n);
+/* Idle agents who could serve it: for display, a walk over classes. */
+uint32_t core_group_idle(const struct router_core *core, const struct group *g);
 void core_group_free(struct router_core *core, struct group *g); /* memory only, at the end */
 
 /* core_match.c: who gets whom */

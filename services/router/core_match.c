@@ -67,6 +67,7 @@ void core_agent_feed(struct router_core *core, struct agent *a)
 	a->idle = true;
 	a->fed_ms = a->ready_since_ms;
 	core->n_idle++;
+	a->class->n_idle++;
 	for (uint32_t i = 0; i < k->n_wants; i++) {
 		struct skill *s = pool_at(&core->skill_pool, k->wants[i].skill);
 
@@ -84,6 +85,7 @@ void core_agent_unidle(struct router_core *core, struct agent *a)
 	a->idle = false;
 	core->gens[a->index]++;
 	core->n_idle--;
+	a->class->n_idle--;
 }
 
 /* ---- choosing ------------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,289 @@
+#include "router.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "events/events.h"
+#include "log/log.h"
+#include "router_wire.h"
+#include "shard.h"
+
+#include <stdio.h>
+
+#define TICK_MS 50
+
+const struct config_item router_items[] = {
+	CONFIG_INT(struct router_config, collect_ms, "epoch.collect_ms", 500, 50, 10000,
+		   "after a change of leader: longest wait for the call-controls to assert their waiting calls"),
+	CONFIG_INT(struct router_config, margin_ms, "reservation.margin_ms", 10000, 1000, 120000,
+		   "a reservation lasts the queue's ring timeout and this much longer"),
+	CONFIG_INT(struct router_config, owner_timeout_ms, "owner.timeout_ms", 1750, 600, 60000,
+		   "a call-control without heartbeat for this long is gone: its waiting calls are not served until another asserts them"),
+	CONFIG_INT(struct router_config, look_ms, "reconcile.look_ms", 10000, 1000, 600000,
+		   "an agent on a call that does not exist at two looks this far apart is set free"),
+	CONFIG_END,
+};
+
+int64_t router_now_ms(const struct router *r)
+{
+	return r->clock_base_ms + clock_mono_ms();
+}
+
+struct shard *router_shard_of(const struct router *r, const char *tenant)
+{
+	return r->shards[hash_router_shard(tenant)];
+}
+
+bool router_failed(const struct router *r)
+{
+	return r->failed;
+}
+
+void router_fail(struct router *r)
+{
+	if (r->failed)
+		return;
+	r->failed = true;
+	LOG_ERROR(NULL, "router.out_of_memory", "shards=%lld", (long long)metric_get(&router_metric_leading));
+	loop_stop(r->loop);
+}
+
+/* ---- what comes in ------------------------------------------------------------------------------------------------- */
+
+static void on_owner(const char *instance, bool alive, void *arg)
+{
+	struct router *r = arg;
+
+	LOG_INFO(NULL, alive ? "owner.alive" : "owner.gone", "owner=%s", instance);
+	for (int i = 0; i < ROUTER_SHARDS; i++)
+		if (r->shards[i])
+			shard_owner(r->shards[i], instance, alive);
+}
+
+static void on_heartbeat(const struct bus_msg *msg, void *arg)
+{
+	struct router *r = arg;
+	struct router_heartbeat hb;
+	struct err_detail d;
+
+	if (router_heartbeat_from_pb(&hb, msg->data, msg->size, &d))
+		metric_add(&router_metric_bad, 1);
+	else if (hb.draining)
+		owners_gone(&r->owners, hb.instance);
+	else
+		owners_seen(&r->owners, hb.instance, hb.incarnation, clock_mono_ms());
+}
+
+static void on_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision, void *arg)
+{
+	struct shard *s = router_shard_of(arg, tenant);
+	struct agent_record out;
+
+	if (!s || !s->core)
+		return;
+	if (!record) { /* deleted: as one who is signed out */
+		agent_record_init(&out, tenant, agent_id);
+		record = &out;
+	}
+	shard_agent(s, record, revision, false);
+}
+
+static void on_bad_agent(const char *key, const struct err_detail *d, void *arg)
+{
+	(void)arg;
+	metric_add(&router_metric_bad, 1);
+	LOG_WARN(NULL, "agent.ignored", "key=%s field=%s why=%s", key, LOG_Q(d->field), LOG_Q(d->message));
+}
+
+static void on_conf_error(const char *key, const struct err_detail *d, void *arg)
+{
+	(void)arg;
+	LOG_WARN(NULL, "config.ignored", "key=%s field=%s why=%s", key, LOG_Q(d->field), LOG_Q(d->message));
+}
+
+static void start_leases(struct router *r)
+{
+	if (r->leasing || !r->conf || !tenantconf_synced(r->conf) || !r->agents || !agents_synced(r->agents))
+		return;
+	r->leasing = true;
+	for (int i = 0; i < ROUTER_SHARDS; i++) {
+		if (!shard_start(r->shards[i]))
+			continue;
+		router_fail(r);
+		return;
+	}
+}
+
+static void on_conf(enum tenantconf_change what, const char *tenant, const char *agent_id, void *arg)
+{
+	struct router *r = arg;
+	struct shard *s;
+
+	if (what == TENANTCONF_SYNCED) {
+		start_leases(r);
+		return;
+	}
+	s = router_shard_of(r, tenant);
+	if (!s || !s->core)
+		return;
+	if (what == TENANTCONF_AGENT) {
+		shard_agent_conf(s, tenant, agent_id, tenantconf_find_agent(r->conf, tenant, agent_id));
+	} else {
+		const struct tenant *t = tenantconf_find_tenant(r->conf, tenant), none = { .id = tenant };
+
+		shard_tenant(s, t ? t : &none);
+	}
+}
+
+static void on_synced(void *arg)
+{
+	start_leases(arg);
+}
+
+/* ---- turns --------------------------------------------------------------------------------------------------------- */
+
+static void on_tick(void *arg)
+{
+	struct router *r = arg;
+
+	r->ticks++;
+	owners_tick(&r->owners, clock_mono_ms());
+	for (int i = 0; i < ROUTER_SHARDS; i++)
+		shard_tick(r->shards[i], router_now_ms(r));
+	loop_timer_start(&r->tick, TICK_MS);
+}
+
+static void on_idle(void *arg)
+{
+	struct router *r = arg;
+
+	for (int i = 0; i < ROUTER_SHARDS; i++)
+		if (r->shards[i])
+			metric_add(&router_metric_send_failed, batches_flush(&r->shards[i]->batches));
+}
+
+static void on_state(bool connected, void *arg)
+{
+	struct router *r = arg;
+
+	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", r->instance);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
+
+static bool bus_ready(void *arg)
+{
+	const struct router *r = arg;
+
+	return r->bus && bus_connected(r->bus);
+}
+
+static bool data_ready(void *arg)
+{
+	return ((const struct router *)arg)->leasing;
+}
+
+/* The leases go at once: a standby leads within a heartbeat, not after the lease's time. */
+static void on_drain(void *arg)
+{
+	struct router *r = arg;
+
+	loop_timer_stop(&r->tick);
+	r->leasing = true;
+	for (int i = 0; i < ROUTER_SHARDS; i++)
+		shard_free(&r->shards[i]);
+	service_drained(r->svc);
+}
+
+static err_t open_stores(struct router *r, struct err_detail *d)
+{
+	struct agents_store_params agents = { .bus = r->bus, .instance = r->instance, .on_change = on_agent,
+					      .on_synced = on_synced, .on_bad = on_bad_agent, .arg = r };
+	struct tenantconf_params conf = { .bus = r->bus, .on_change = on_conf, .on_error = on_conf_error, .arg = r };
+	err_t e = bus_kv_open(&r->calls, r->bus, &(struct bus_kv_params){ .bucket = "calls", .history = 1 }, d);
+
+	if (!e)
+		e = events_ensure_stream(r->bus, d);
+	if (!e)
+		e = events_new(&r->events, r->bus, r->site, r->source);
+	agents.events = r->events;
+	if (!e)
+		e = agents_store_new(&r->agents, &agents, d);
+	if (!e)
+		e = tenantconf_new(&r->conf, &conf, d);
+	return e;
+}
+
+static err_t connect_bus(struct router *r, struct err_detail *d)
+{
+	const struct service_common *c = service_common(r->svc);
+	struct bus_params bp = { .loop = r->loop, .url = c->nats_url, .name = r->source, .ca_file = c->nats_ca_file,
+				 .cert_file = c->nats_cert_file, .key_file = c->nats_key_file, .on_state = on_state, .arg = r };
+	char subject[ROUTER_SUBJECT];
+	err_t e;
+
+	loop_idle_start(&r->idle, r->loop, on_idle, r); /* before the bus: its flush comes after ours in each turn */
+	e = bus_new(&r->bus, &bp, d);
+	for (uint32_t i = 0; i < ROUTER_SHARDS && !e; i++)
+		e = shard_new(&r->shards[i], r, i);
+	(void)snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.*", r->site);
+	if (!e)
+		e = bus_subscribe(&r->heartbeats, r->bus, subject, NULL, on_heartbeat, r);
+	return e;
+}
+
+err_t router_new(struct router **ret, struct service *svc, const struct router_config *cfg, struct err_detail *detail)
+{
+	const struct service_common *c = service_common(svc);
+	struct router *r = mem_zalloc(sizeof(*r));
+	err_t e;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->svc = svc;
+	r->loop = service_loop(svc);
+	r->cfg = cfg;
+	r->clock_base_ms = clock_wall_ms() - clock_mono_ms();
+	(void)str_copy(r->instance, sizeof(r->instance), c->instance);
+	(void)str_copy(r->site, sizeof(r->site), c->site);
+	(void)snprintf(r->source, sizeof(r->source), "router/%s", c->instance);
+	router_metrics_register();
+	owners_init(&r->owners, cfg->owner_timeout_ms, on_owner, r);
+	loop_timer_init(&r->tick, r->loop, on_tick, r);
+	e = connect_bus(r, detail);
+	if (!e)
+		e = open_stores(r, detail);
+	if (e) {
+		router_free(&r);
+		return e;
+	}
+	service_add_ready(svc, "bus", bus_ready, r);
+	service_add_ready(svc, "configuration and agents", data_ready, r);
+	service_on_drain(svc, on_drain, r);
+	loop_timer_start(&r->tick, TICK_MS);
+	*ret = r;
+	return ERR_OK;
+}
+
+void router_free(struct router **ref)
+{
+	struct router *r = *ref;
+
+	if (!r)
+		return;
+	loop_timer_done(&r->tick);
+	for (int i = 0; i < ROUTER_SHARDS; i++)
+		shard_free(&r->shards[i]);
+	bus_unsubscribe(&r->heartbeats);
+	if (r->conf)
+		tenantconf_free(&r->conf);
+	agents_store_free(&r->agents);
+	events_free(&r->events);
+	if (r->calls)
+		bus_kv_close(&r->calls);
+	bus_free(&r->bus);
+	loop_idle_stop(&r->idle);
+	owners_done(&r->owners);
+	mem_free(r);
+	*ref = NULL;
+}

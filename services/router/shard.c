@@ -1,0 +1,305 @@
+#include "shard.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "log/log.h"
+
+#include <stdio.h>
+
+/* ---- inputs -------------------------------------------------------------------------------------------------------- */
+
+/* The counters of the core, as far as the metrics do not have them. */
+static void count(struct shard *s)
+{
+	struct router_core_stats now;
+
+	router_core_stats(s->core, &now);
+	metric_add(&router_metric_assigned, (int64_t)(now.assigned - s->told.assigned));
+	metric_add(&router_metric_conflicts, (int64_t)(now.conflicts - s->told.conflicts));
+	metric_add(&router_metric_given_back, (int64_t)(now.given_back - s->told.given_back));
+	metric_add(&router_metric_reconciled, (int64_t)(now.reconciled - s->told.reconciled));
+	metric_add(&router_metric_waiting, (int64_t)now.calls_waiting - (int64_t)s->told.calls_waiting);
+	metric_add(&router_metric_idle, (int64_t)now.agents_idle - (int64_t)s->told.agents_idle);
+	s->told = now;
+}
+
+void shard_after(struct shard *s, err_t e)
+{
+	const struct router_fx *fx;
+	size_t n;
+
+	if (e) {
+		router_fail(s->router);
+		return;
+	}
+	for (fx = router_core_effects(s->core, &n); n; n--, fx++)
+		perform(s, fx);
+	router_core_effects_done(s->core);
+}
+
+void shard_tenant(struct shard *s, const struct tenant *t)
+{
+	struct router_queue_conf *queues;
+	struct router_tenant_conf conf = { .tenant = t->id, .n_queues = t->n_queues };
+
+	if (!s->core)
+		return;
+	queues = mem_array(t->n_queues + 1, sizeof(*queues));
+	if (!queues) {
+		router_fail(s->router);
+		return;
+	}
+	/* Same members in the same order: a skill with its level. */
+	_Static_assert(sizeof(struct tenant_skill_level) == sizeof(struct router_skill), "one is read as the other");
+	for (size_t i = 0; i < t->n_queues; i++)
+		queues[i] = (struct router_queue_conf){ .id = t->queues[i].id,
+							.skills = (const struct router_skill *)t->queues[i].skills,
+							.n_skills = t->queues[i].n_skills,
+							.max_waiting = t->queues[i].max_waiting,
+							.ring_timeout_ms = t->queues[i].ring_timeout_ms };
+	conf.queues = queues;
+	shard_after(s, router_core_tenant(s->core, &conf, router_now_ms(s->router)));
+	mem_free(queues);
+}
+
+void shard_agent_conf(struct shard *s, const char *tenant, const char *agent_id, const struct tenant_agent *a)
+{
+	struct router_agent_conf conf = { .tenant = tenant, .agent_id = agent_id };
+
+	if (!s->core)
+		return;
+	if (a) {
+		conf.skills = (const struct router_skill *)a->skills;
+		conf.n_skills = a->n_skills;
+		conf.enabled = a->enabled;
+		conf.auto_ready = a->auto_ready_after_wrap_up;
+	}
+	shard_after(s, router_core_agent_conf(s->core, &conf, router_now_ms(s->router)));
+}
+
+void shard_agent(struct shard *s, const struct agent_record *rec, uint64_t revision, bool read)
+{
+	struct router_agent_in in = { .tenant = rec->tenant,
+				      .agent_id = rec->agent_id,
+				      .revision = revision,
+				      .state = rec->state,
+				      .on_duty = agent_on_duty(rec),
+				      .ready_since_ms = rec->ready_since_ms,
+				      .call_id = rec->call_id,
+				      .leg_id = rec->leg_id,
+				      .site = rec->site,
+				      .router_epoch = rec->router_epoch,
+				      .reserved_until_ms = rec->reserved_until_ms,
+				      .wrap_up_until_ms = rec->wrap_up_until_ms,
+				      .read = read };
+
+	if (s->core)
+		shard_after(s, router_core_agent(s->core, &in, router_now_ms(s->router)));
+}
+
+void shard_owner(struct shard *s, const char *owner, bool alive)
+{
+	if (s->core)
+		shard_after(s, router_core_owner(s->core, owner, alive, router_now_ms(s->router)));
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------------ */
+
+static void on_request(struct shard *s, const struct router_requests *all, const struct router_request *r)
+{
+	int64_t now_ms = router_now_ms(s->router);
+	err_t e = ERR_OK;
+
+	if (r->kind != ROUTER_REQUEST_ASSERT_END && router_shard_of(s->router, r->enqueue.tenant) != s) {
+		metric_add(&router_metric_bad, 1);
+		return;
+	}
+	switch (r->kind) {
+	case ROUTER_REQUEST_ENQUEUE:
+		e = router_core_enqueue(s->core, &r->enqueue, now_ms);
+		break;
+	case ROUTER_REQUEST_DEQUEUE:
+		e = router_core_dequeue(s->core, r->enqueue.tenant, r->enqueue.call_id, r->enqueue.call_epoch, now_ms);
+		break;
+	case ROUTER_REQUEST_RESULT:
+		e = router_core_result(s->core, &r->result, now_ms);
+		break;
+	case ROUTER_REQUEST_ASSERT_END:
+		e = router_core_assert_end(s->core, all->owner, r->router_epoch, now_ms);
+		break;
+	}
+	shard_after(s, e);
+}
+
+static void on_requests(const struct bus_msg *msg, void *arg)
+{
+	struct shard *s = arg;
+	struct err_detail d = { "", "" };
+	struct router_requests all;
+	int64_t t0 = clock_mono_us();
+
+	if (router_requests_from_pb(&all, msg->data, msg->size, &d)) {
+		metric_add(&router_metric_bad, 1);
+		LOG_WARN(NULL, "bus.bad_message", "subject=%s field=%s why=%s", msg->subject, LOG_Q(d.field), LOG_Q(d.message));
+		return;
+	}
+	if (all.n_bad) {
+		metric_add(&router_metric_bad, (int64_t)all.n_bad);
+		LOG_WARN(NULL, "bus.bad_request", "owner=%s n=%zu field=%s why=%s", all.owner, all.n_bad,
+			 LOG_Q(all.first_bad.field), LOG_Q(all.first_bad.message));
+	}
+	owners_seen(&s->router->owners, all.owner, 0, clock_mono_ms());
+	metric_add(&router_metric_requests, (int64_t)all.n);
+	for (size_t i = 0; i < all.n && s->core; i++)
+		on_request(s, &all, &all.list[i]);
+	router_requests_done(&all);
+	metric_observe_us(&router_metric_input_us, clock_mono_us() - t0);
+}
+
+/* ---- leading ------------------------------------------------------------------------------------------------------- */
+
+static void tell_epoch(struct shard *s)
+{
+	struct str out = STR_INIT;
+	char subject[ROUTER_SUBJECT];
+
+	(void)snprintf(subject, sizeof(subject), "tl.%s.router-epoch", s->router->site);
+	router_epoch_put(&out, s->number, s->epoch, s->router->instance);
+	if (out.failed || bus_publish(s->router->bus, subject, out.data, out.len))
+		metric_add(&router_metric_send_failed, 1);
+	str_done(&out);
+}
+
+static void stop_leading(struct shard *s)
+{
+	if (!s->core)
+		return;
+	count(s);
+	metric_add(&router_metric_waiting, -(int64_t)s->told.calls_waiting);
+	metric_add(&router_metric_idle, -(int64_t)s->told.agents_idle);
+	metric_add(&router_metric_leading, -1);
+	bus_unsubscribe(&s->sub);
+	batches_drop(&s->batches);
+	router_core_free(&s->core);
+	s->epoch = 0;
+}
+
+static err_t start_leading(struct shard *s, uint64_t epoch)
+{
+	struct router *r = s->router;
+	char subject[ROUTER_SUBJECT];
+	struct router_core_params p = { .epoch = epoch, .now_ms = router_now_ms(r), .collect_ms = r->cfg->collect_ms,
+					.margin_ms = r->cfg->margin_ms, .look_ms = r->cfg->look_ms };
+	err_t e = router_core_new(&s->core, &p);
+
+	if (e)
+		return e;
+	s->epoch = epoch;
+	s->told = (struct router_core_stats){ 0 };
+	s->told_again = false;
+	s->since_ms = p.now_ms;
+	metric_add(&router_metric_leading, 1);
+	metric_add(&router_metric_takeovers, 1);
+	e = shard_load(s);
+	(void)snprintf(subject, sizeof(subject), "tl.%s.router.%u", r->site, s->number);
+	if (!e)
+		e = bus_subscribe(&s->sub, r->bus, subject, NULL, on_requests, s);
+	if (!e)
+		tell_epoch(s);
+	return e;
+}
+
+static void on_acquired(uint64_t epoch, void *arg)
+{
+	struct shard *s = arg;
+	struct router_core_stats st;
+	err_t e = start_leading(s, epoch);
+
+	if (e) {
+		LOG_ERROR(NULL, "shard.failed", "shard=%u epoch=%llu error=%s", s->number, (unsigned long long)epoch, err_name(e));
+		stop_leading(s);
+		router_fail(s->router);
+		return;
+	}
+	router_core_stats(s->core, &st);
+	LOG_INFO(NULL, "shard.leading", "shard=%u epoch=%llu agents=%zu queues=%zu", s->number, (unsigned long long)epoch, st.agents,
+		 st.queues);
+}
+
+static void on_lost(void *arg)
+{
+	struct shard *s = arg;
+
+	LOG_WARN(NULL, "shard.lost", "shard=%u epoch=%llu", s->number, (unsigned long long)s->epoch);
+	stop_leading(s);
+}
+
+static void on_status(const struct router_queue_status *st, void *arg)
+{
+	struct shard *s = arg;
+	char subject[ROUTER_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	(void)snprintf(subject, sizeof(subject), "tl.%s.queue-status.%s", s->router->site, st->tenant);
+	out = batches_get(&s->batches, subject, &fresh);
+	if (fresh)
+		router_statuses_put_head(out, st->tenant, s->epoch);
+	router_statuses_put(out, st);
+}
+
+void shard_tick(struct shard *s, int64_t now_ms)
+{
+	if (!s->core)
+		return;
+	shard_after(s, router_core_time(s->core, now_ms));
+	if (!s->core)
+		return;
+	count(s);
+	if (s->told.collecting && !s->told_again && now_ms > s->since_ms + s->router->cfg->collect_ms / 2) {
+		s->told_again = true; /* somebody did not hear the first */
+		tell_epoch(s);
+	}
+	/* Every queue is looked at once a second, and told unasked each ten seconds. */
+	router_core_statuses(s->core, s->told.queues / 20 + 1, s->router->ticks % 200 < 20, on_status, s);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------- */
+
+err_t shard_new(struct shard **ret, struct router *r, uint32_t number)
+{
+	struct shard *s = mem_zalloc(sizeof(*s));
+
+	if (!s)
+		return ERR_EXHAUSTED;
+	s->router = r;
+	s->number = number;
+	batches_init(&s->batches, r->bus);
+	*ret = s;
+	return ERR_OK;
+}
+
+err_t shard_start(struct shard *s)
+{
+	char key[32];
+	struct bus_lease_params p = { .key = key, .holder = s->router->instance, .on_acquired = on_acquired, .on_lost = on_lost,
+				      .arg = s };
+
+	(void)snprintf(key, sizeof(key), "router.%u", s->number);
+	return bus_lease_start(&s->lease, s->router->bus, &p);
+}
+
+void shard_free(struct shard **ref)
+{
+	struct shard *s = *ref;
+
+	if (!s)
+		return;
+	stop_leading(s);
+	if (s->lease)
+		bus_lease_stop(&s->lease);
+	batches_done(&s->batches);
+	mem_free(s);
+	*ref = NULL;
+}

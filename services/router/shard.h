@@ -1,0 +1,42 @@
+/*
+ * shard: one shard as this instance sees it: its lease, and while we lead, its core and what the core wants done.
+ * Loop thread only. Inputs to a shard that we do not lead do nothing.
+ */
+#ifndef ROUTER_SHARD_H
+#define ROUTER_SHARD_H
+
+#include "router.h"
+#include "router_wire.h"
+
+struct shard {
+	struct router *router;
+	uint32_t number;
+	struct bus_lease *lease;
+	uint64_t epoch;		  /* 0: we do not lead */
+	struct router_core *core; /* NULL: we do not lead */
+	struct bus_sub *sub;
+	struct batches batches; /* each shard its own: the epoch is in a message's head */
+	bool told_again; /* RouterEpoch a second time while collecting */
+	int64_t since_ms;
+	struct router_core_stats told; /* what the metrics have already */
+};
+
+err_t shard_new(struct shard **ret, struct router *r, uint32_t number) MUST;
+void shard_free(struct shard **s);
+/* Begins to compete for the lease. */
+err_t shard_start(struct shard *s) MUST;
+
+void shard_tenant(struct shard *s, const struct tenant *t);
+void shard_agent_conf(struct shard *s, const char *tenant, const char *agent_id, const struct tenant_agent *a);
+void shard_agent(struct shard *s, const struct agent_record *rec, uint64_t revision, bool read);
+void shard_owner(struct shard *s, const char *owner, bool alive);
+void shard_tick(struct shard *s, int64_t now_ms);
+/* After an input that brought memory to its end, or any other: performs the effects. */
+void shard_after(struct shard *s, err_t e);
+
+/* perform.c */
+void perform(struct shard *s, const struct router_fx *fx);
+/* shard_load.c */
+err_t shard_load(struct shard *s) MUST;
+
+#endif
