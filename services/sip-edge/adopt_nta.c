@@ -16,6 +16,8 @@ static char *address_text(const sip_addr_t *a, const char *tag)
 	char *text = NULL;
 
 	if (url_e(uri, sizeof(uri), a->a_url) > 0) {
+		if (a->a_display && sip_header_value_ok(a->a_display, 128))
+			str_printf(&s, "%s ", a->a_display);
 		str_printf(&s, "<%s>", uri);
 		if (tag)
 			str_printf(&s, ";tag=%s", tag);

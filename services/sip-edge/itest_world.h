@@ -1,0 +1,782 @@
+/*
+ * itest_world: what the integration tests of sip-edge stand on: a real NATS server, the real program, a call-control played
+ * over the bus, and a SIP peer that speaks text over UDP, so that a test says exactly what is on the wire.
+ */
+#ifndef SIP_EDGE_ITEST_WORLD_H
+#define SIP_EDGE_ITEST_WORLD_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <libgen.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "bus/bus.h"
+#include "sip/digest.h"
+#include "testkit/testkit.h"
+#include "trunkline/config/v1/config.pb-c.h"
+#include "trunkline/edge/v1/edge.pb-c.h"
+
+#define UNUSED __attribute__((unused))
+#define EV(x) TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_##x
+#define CMD(x) TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_##x
+#define WAIT_MS 5000
+#define SDP_A "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 0 101\r\na=sendrecv\r\n"
+#define SDP_B "v=0\r\no=b 2 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8 101\r\na=sendrecv\r\n"
+#define SDP_C "v=0\r\no=b 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8 101\r\na=sendonly\r\n"
+
+typedef Trunkline__Edge__V1__EdgeEvent event_t;
+typedef Trunkline__Edge__V1__EdgeCommand command_t;
+
+static struct testkit_nats nats;
+static struct testkit_proc edge;
+static struct loop *loop;
+static struct bus *bus;
+static struct bus_kv *config;
+static char dir[TESTKIT_PATH], conf_file[TESTKIT_PATH + 64], binary[512];
+static int sip_port, http_port;
+
+/* ---- call-control, as far as the edge sees it ---- */
+
+struct seen {
+	struct seen *next;
+	Trunkline__Edge__V1__EdgeEvents *batch;
+	size_t i;
+	char owner[16];
+	bool taken;
+};
+static struct seen *seen_first, **seen_last = &seen_first;
+static bool take_offers = true;
+/* For load: answer every offer at once, and hang up when told. */
+static bool auto_answer;
+static size_t auto_offers, auto_ended;
+
+static void cc_send(const char *owner, const command_t *c);
+
+static void UNUSED auto_play(const event_t *ev)
+{
+	command_t c = TRUNKLINE__EDGE__V1__EDGE_COMMAND__INIT;
+	Trunkline__Edge__V1__LegAnswer a = TRUNKLINE__EDGE__V1__LEG_ANSWER__INIT;
+
+	if (ev->event_case == EV(ENDED))
+		auto_ended++;
+	if (ev->event_case != EV(OFFER))
+		return;
+	auto_offers++;
+	c.tenant = ev->tenant;
+	c.call_id = ev->call_id;
+	c.leg_id = ev->leg_id;
+	c.epoch = 1;
+	a.sdp = (ProtobufCBinaryData){ sizeof(SDP_B) - 1, (uint8_t *)SDP_B };
+	c.command_case = CMD(ANSWER);
+	c.answer = &a;
+	cc_send("cc-1", &c);
+}
+
+static void remember(const struct bus_msg *m, const char *owner)
+{
+	Trunkline__Edge__V1__EdgeEvents *b = trunkline__edge__v1__edge_events__unpack(NULL, m->size, m->data);
+
+	assert_non_null(b);
+	if (auto_answer) {
+		for (size_t i = 0; i < b->n_events; i++)
+			auto_play(b->events[i]);
+		trunkline__edge__v1__edge_events__free_unpacked(b, NULL);
+		return;
+	}
+	for (size_t i = 0; i < b->n_events; i++) {
+		struct seen *s = calloc(1, sizeof(*s));
+
+		s->batch = b; /* never freed: the tests are short */
+		s->i = i;
+		snprintf(s->owner, sizeof(s->owner), "%s", owner);
+		*seen_last = s;
+		seen_last = &s->next;
+	}
+}
+
+static void on_offer(const struct bus_msg *m, void *arg)
+{
+	(void)arg;
+	if (take_offers)
+		remember(m, "offer");
+}
+
+static void on_events(const struct bus_msg *m, void *arg)
+{
+	remember(m, arg);
+}
+
+/* The next event of the kind for the owner ("offer", "cc-1", "cc-2"), each given once; NULL after the wait. */
+struct want {
+	const char *owner;
+	int kind;
+	const event_t *found;
+};
+
+static bool look(void *arg)
+{
+	struct want *w = arg;
+
+	for (struct seen *s = seen_first; s; s = s->next) {
+		const event_t *ev = s->batch->events[s->i];
+
+		if (s->taken || (int)ev->event_case != w->kind || strcmp(s->owner, w->owner) != 0)
+			continue;
+		s->taken = true;
+		w->found = ev;
+		return true;
+	}
+	return false;
+}
+
+static const event_t *cc_event_in(const char *owner, int kind, int64_t ms)
+{
+	struct want w = { owner, kind, NULL };
+
+	testkit_wait_loop(loop, look, &w, ms);
+	return w.found;
+}
+
+static const event_t *cc_event(const char *owner, int kind)
+{
+	const event_t *ev = cc_event_in(owner, kind, WAIT_MS);
+
+	if (!ev)
+		print_error("no event %d for %s\n", kind, owner);
+	assert_non_null(ev);
+	return ev;
+}
+
+static void cc_send(const char *owner, const command_t *c)
+{
+	Trunkline__Edge__V1__EdgeCommands m = TRUNKLINE__EDGE__V1__EDGE_COMMANDS__INIT;
+	command_t *list[1] = { (command_t *)c };
+	uint8_t buf[40000];
+	size_t n;
+
+	m.owner = (char *)owner;
+	m.n_commands = 1;
+	m.commands = list;
+	n = trunkline__edge__v1__edge_commands__pack(&m, buf);
+	assert_int_equal(bus_publish(bus, "tl.centre.edge.edge-1", buf, n), ERR_OK);
+	if (!auto_answer)
+		for (int i = 0; i < 3; i++)
+			loop_turn(loop, 1);
+}
+
+/* A leg under test: what commands are addressed with. */
+struct leg_ref {
+	char tenant[64], call[64], leg[64];
+	uint64_t epoch;
+};
+
+static command_t to_leg(const struct leg_ref *l, int kind)
+{
+	command_t c = TRUNKLINE__EDGE__V1__EDGE_COMMAND__INIT;
+
+	c.tenant = (char *)l->tenant;
+	c.call_id = (char *)l->call;
+	c.leg_id = (char *)l->leg;
+	c.epoch = l->epoch;
+	c.command_case = (Trunkline__Edge__V1__EdgeCommand__CommandCase)kind;
+	return c;
+}
+
+static ProtobufCBinaryData sdp_of(const char *text)
+{
+	return (ProtobufCBinaryData){ strlen(text), (uint8_t *)text };
+}
+
+static struct leg_ref UNUSED leg_of(const event_t *ev)
+{
+	struct leg_ref l = { .epoch = 1 };
+
+	snprintf(l.tenant, sizeof(l.tenant), "%s", ev->tenant);
+	snprintf(l.call, sizeof(l.call), "%s", ev->call_id);
+	snprintf(l.leg, sizeof(l.leg), "%s", ev->leg_id);
+	return l;
+}
+
+static void UNUSED cc_progress(const struct leg_ref *l, const char *sdp)
+{
+	Trunkline__Edge__V1__LegProgress p = TRUNKLINE__EDGE__V1__LEG_PROGRESS__INIT;
+	command_t c = to_leg(l, CMD(PROGRESS));
+
+	p.sdp = sdp_of(sdp);
+	c.progress = &p;
+	cc_send("cc-1", &c);
+}
+
+static void UNUSED cc_answer(const struct leg_ref *l, const char *sdp)
+{
+	Trunkline__Edge__V1__LegAnswer a = TRUNKLINE__EDGE__V1__LEG_ANSWER__INIT;
+	command_t c = to_leg(l, CMD(ANSWER));
+
+	a.sdp = sdp_of(sdp);
+	c.answer = &a;
+	cc_send("cc-1", &c);
+}
+
+static void UNUSED cc_reject(const struct leg_ref *l, unsigned status)
+{
+	Trunkline__Edge__V1__LegReject r = TRUNKLINE__EDGE__V1__LEG_REJECT__INIT;
+	command_t c = to_leg(l, CMD(REJECT));
+
+	r.status = status;
+	c.reject = &r;
+	cc_send("cc-1", &c);
+}
+
+static void UNUSED cc_hang_up(const struct leg_ref *l)
+{
+	Trunkline__Edge__V1__LegHangUp h = TRUNKLINE__EDGE__V1__LEG_HANG_UP__INIT;
+	command_t c = to_leg(l, CMD(HANG_UP));
+
+	c.hang_up = &h;
+	cc_send("cc-1", &c);
+}
+
+static void UNUSED cc_attach(const struct leg_ref *l, const char *owner)
+{
+	Trunkline__Edge__V1__LegAttach a = TRUNKLINE__EDGE__V1__LEG_ATTACH__INIT;
+	command_t c = to_leg(l, CMD(ATTACH));
+
+	c.attach = &a;
+	cc_send(owner, &c);
+}
+
+static void UNUSED cc_reinvite(const struct leg_ref *l, const char *sdp)
+{
+	Trunkline__Edge__V1__LegReinvite r = TRUNKLINE__EDGE__V1__LEG_REINVITE__INIT;
+	command_t c = to_leg(l, CMD(REINVITE));
+
+	r.sdp = sdp_of(sdp);
+	c.reinvite = &r;
+	cc_send("cc-1", &c);
+}
+
+static void UNUSED cc_reanswer(const struct leg_ref *l, unsigned request, const char *sdp)
+{
+	Trunkline__Edge__V1__LegReanswer r = TRUNKLINE__EDGE__V1__LEG_REANSWER__INIT;
+	command_t c = to_leg(l, CMD(REANSWER));
+
+	r.request = request;
+	r.sdp = sdp_of(sdp);
+	c.reanswer = &r;
+	cc_send("cc-1", &c);
+}
+
+/* The caller 13800138000 for agent 1001 of acme, who was called at +862011110000. */
+static struct leg_ref UNUSED cc_dial_agent(const char *agent, int64_t timeout_ms)
+{
+	Trunkline__Edge__V1__LegDial d = TRUNKLINE__EDGE__V1__LEG_DIAL__INIT;
+	struct leg_ref l = { .tenant = "acme", .epoch = 1 };
+	command_t c;
+
+	id_new(clock_wall_ms(), l.call);
+	id_new(clock_wall_ms(), l.leg);
+	c = to_leg(&l, CMD(DIAL));
+	d.to_case = TRUNKLINE__EDGE__V1__LEG_DIAL__TO_AGENT_ID;
+	d.agent_id = (char *)agent;
+	d.caller = (char *)"13800138000";
+	d.caller_name = (char *)"Li \"Lei\"";
+	d.called = (char *)"+862011110000";
+	d.queue_id = (char *)"sales";
+	d.sdp = sdp_of(SDP_B);
+	d.timeout_ms = timeout_ms;
+	c.dial = &d;
+	cc_send("cc-1", &c);
+	return l;
+}
+
+/* ---- configuration ---- */
+
+static void on_ack(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	assert_int_equal(e, ERR_OK);
+	*(bool *)arg = true;
+}
+
+static void put(const char *key, const ProtobufCMessage *msg)
+{
+	uint8_t buf[8192];
+	size_t n = protobuf_c_message_pack(msg, buf);
+	bool done = false;
+
+	assert_int_equal(bus_kv_put(config, key, buf, n, BUS_KV_ANY, on_ack, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, WAIT_MS));
+}
+
+static void put_tenant(const char *id, const char *number, bool by_address, bool suspended)
+{
+	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	Trunkline__Config__V1__Number n = TRUNKLINE__CONFIG__V1__NUMBER__INIT, *numbers[1] = { &n };
+	Trunkline__Config__V1__Trunk trunk = TRUNKLINE__CONFIG__V1__TRUNK__INIT, *trunks[1] = { &trunk };
+	Trunkline__Config__V1__Target reject = TRUNKLINE__CONFIG__V1__TARGET__INIT;
+	char *addresses[1] = { (char *)"127.0.0.1" }, key[64], domain[64], md5[DIGEST_HEX], sha[DIGEST_HEX], host[32];
+
+	snprintf(domain, sizeof(domain), "%s.trunkline.local", id);
+	snprintf(key, sizeof(key), "%s.main", id);
+	snprintf(host, sizeof(host), "127.0.0.1:%d", sip_port + 9);
+	reject.to_case = TRUNKLINE__CONFIG__V1__TARGET__TO_REJECT_STATUS;
+	reject.reject_status = 404;
+	n.number = (char *)number;
+	n.working = n.other = n.forced = &reject;
+	trunk.id = (char *)"carrier";
+	if (by_address) {
+		trunk.n_addresses = 1;
+		trunk.addresses = addresses;
+		trunk.host = host;
+	}
+	digest_ha1(DIGEST_MD5, "gateway", domain, "gate-secret", md5);
+	digest_ha1(DIGEST_SHA256, "gateway", domain, "gate-secret", sha);
+	trunk.username = (char *)"gateway";
+	trunk.ha1_md5 = md5;
+	trunk.ha1_sha256 = sha;
+	t.tenant = (char *)id;
+	t.version = 1;
+	t.time_zone = (char *)"UTC";
+	t.suspended = suspended;
+	t.sip_domain = domain;
+	t.n_numbers = t.n_trunks = 1;
+	t.numbers = numbers;
+	t.trunks = trunks;
+	put(key, &t.base);
+}
+
+static void put_agent(const char *tenant, const char *id, const char *password)
+{
+	Trunkline__Config__V1__Agent a = TRUNKLINE__CONFIG__V1__AGENT__INIT;
+	char key[64], domain[64], md5[DIGEST_HEX], sha[DIGEST_HEX];
+
+	snprintf(domain, sizeof(domain), "%s.trunkline.local", tenant);
+	snprintf(key, sizeof(key), "%s.agent.%s", tenant, id);
+	digest_ha1(DIGEST_MD5, id, domain, password, md5);
+	digest_ha1(DIGEST_SHA256, id, domain, password, sha);
+	a.tenant = (char *)tenant;
+	a.id = (char *)id;
+	a.enabled = true;
+	a.ha1_md5 = md5;
+	a.ha1_sha256 = sha;
+	a.version = 1;
+	put(key, &a.base);
+}
+
+/* ---- the program ---- */
+
+static bool ready(void *arg)
+{
+	char url[64];
+	struct str out = STR_INIT;
+	bool ok;
+
+	(void)arg;
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/readyz", http_port);
+	ok = testkit_run((const char *[]){ "curl", "-sf", "-m", "1", url, NULL }, &out, 3000) == 0;
+	str_done(&out);
+	return ok;
+}
+
+static void start_edge(void)
+{
+	const char *argv[] = { binary, "-c", conf_file, NULL };
+	char log[TESTKIT_PATH + 32];
+
+	snprintf(log, sizeof(log), "%s/edge.log", dir);
+	testkit_spawn(&edge, &(struct testkit_spawn){ .argv = argv, .log = log });
+	if (!testkit_wait(ready, NULL, 10000)) {
+		struct str out = STR_INIT;
+
+		testkit_read(log, &out);
+		print_error("sip-edge is not ready:\n%s\n", str_text(&out));
+		fail();
+	}
+}
+
+/* Value of a metric line that begins with name; -1: none. */
+static double UNUSED metric_value(const char *name)
+{
+	char url[64];
+	struct str out = STR_INIT;
+	double v = -1;
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics", http_port);
+	if (testkit_run((const char *[]){ "curl", "-sf", "-m", "2", url, NULL }, &out, 5000) == 0) {
+		const char *line = strstr(str_text(&out), name);
+
+		while (line && (line != out.data && line[-1] != '\n'))
+			line = strstr(line + 1, name);
+		line = line ? strchr(line, ' ') : NULL;
+		v = line ? atof(line) : -1;
+	}
+	str_done(&out);
+	return v;
+}
+
+static void find_binary(void)
+{
+	char self[400];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-sip-edge", dirname(self));
+}
+
+static int world_start(void **state)
+{
+	struct err_detail detail = { "", "" };
+	char yaml[1024];
+
+	(void)state;
+	find_binary();
+	testkit_dir(dir);
+	testkit_nats_start(&nats, true);
+	/* Ten ports in a row for the edge and its peers. */
+	sip_port = 26000 + (int)(getpid() % 200) * 10;
+	http_port = testkit_tcp_port();
+	assert_int_equal(loop_new(&loop), ERR_OK);
+	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &detail), ERR_OK);
+	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &detail), ERR_OK);
+	put_tenant("acme", "+862011110000", true, false);
+	put_tenant("globex", "+862022220000", false, false);
+	put_tenant("sleepy", "+862033330000", true, true);
+	put_agent("acme", "1001", "secret-1001");
+	put_agent("acme", "1002", "secret-1002");
+	put_agent("globex", "1001", "other-1001");
+	struct bus_sub *sub;
+	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.offer", "call-control", on_offer, NULL), ERR_OK);
+	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-1.edge", NULL, on_events, (void *)"cc-1"), ERR_OK);
+	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-2.edge", NULL, on_events, (void *)"cc-2"), ERR_OK);
+	snprintf(yaml, sizeof(yaml),
+		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: debug\nnats:\n  url: %s\n"
+		 "sip:\n  address: 127.0.0.1\n  port: %d\n  digest: both\n  offer_timeout_ms: 700\n  max_lag_ms: 5000\ndrain:\n  timeout_ms: 2000\n",
+		 http_port, nats.url, sip_port);
+	testkit_file(dir, "edge.yaml", yaml, conf_file);
+	start_edge();
+	return 0;
+}
+
+static int world_stop(void **state)
+{
+	int code = testkit_proc_stop(&edge, SIGTERM, 5000);
+
+	(void)state;
+	bus_kv_close(&config);
+	bus_free(&bus);
+	loop_free(&loop);
+	testkit_nats_stop(&nats);
+	if (code)
+		print_error("sip-edge ended with %d\n", code);
+	return code == 0 ? 0 : 1;
+}
+
+/* Before each test: what an earlier one left unread is not its business. */
+static int UNUSED forget(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		loop_turn(loop, 5);
+	for (struct seen *s = seen_first; s; s = s->next)
+		s->taken = true;
+	return 0;
+}
+
+/* ---- a SIP peer made of text ---- */
+
+struct peer {
+	int fd, port;
+	char host[16];
+	char rx[65536]; /* the message got last */
+};
+
+static void peer_open_at(struct peer *p, const char *host)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t n = sizeof(a);
+
+	memset(p, 0, sizeof(*p));
+	snprintf(p->host, sizeof(p->host), "%s", host);
+	inet_pton(AF_INET, host, &a.sin_addr);
+	p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(p->fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	getsockname(p->fd, (struct sockaddr *)&a, &n);
+	p->port = ntohs(a.sin_port);
+}
+
+static void UNUSED peer_open(struct peer *p)
+{
+	peer_open_at(p, "127.0.0.1");
+}
+
+static void UNUSED peer_close(struct peer *p)
+{
+	close(p->fd);
+}
+
+static void peer_send_bytes(struct peer *p, const char *bytes, size_t n)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)sip_port) };
+
+	inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
+	assert_int_equal(sendto(p->fd, bytes, n, 0, (struct sockaddr *)&a, sizeof(a)), (ssize_t)n);
+}
+
+static void PRINTF(2, 3) peer_send(struct peer *p, const char *fmt, ...)
+{
+	char text[65536];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	peer_send_bytes(p, text, (size_t)n);
+}
+
+struct peer_want {
+	struct peer *p;
+	const char *start;
+};
+
+static bool peer_look(void *arg)
+{
+	struct peer_want *w = arg;
+	ssize_t n;
+
+	while ((n = recv(w->p->fd, w->p->rx, sizeof(w->p->rx) - 1, 0)) >= 0) {
+		w->p->rx[n] = '\0';
+		if (strncmp(w->p->rx, w->start, strlen(w->start)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The next message that begins so; others are passed over. */
+static bool peer_got(struct peer *p, const char *start, int64_t ms)
+{
+	struct peer_want w = { p, start };
+
+	return testkit_wait_loop(loop, peer_look, &w, ms);
+}
+
+static void peer_expect(struct peer *p, const char *start)
+{
+	if (peer_got(p, start, WAIT_MS))
+		return;
+	print_error("did not get '%s'; last was:\n%s\n", start, p->rx);
+	fail();
+}
+
+/* Value of the first header of that name in the last message; "" if there is none. Ring of buffers. */
+static const char *header(const struct peer *p, const char *name)
+{
+	static char bufs[8][1024];
+	static unsigned next;
+	char *buf = bufs[next++ % 8];
+	size_t n = strlen(name);
+
+	buf[0] = '\0';
+	for (const char *line = p->rx; line && *line; line = strstr(line, "\r\n") ? strstr(line, "\r\n") + 2 : NULL) {
+		if (strncasecmp(line, name, n) != 0 || line[n] != ':')
+			continue;
+		for (line += n + 1; *line == ' '; line++)
+			;
+		snprintf(buf, 1024, "%.*s", (int)strcspn(line, "\r\n"), line);
+		break;
+	}
+	return buf;
+}
+
+static const char *body(const struct peer *p)
+{
+	const char *b = strstr(p->rx, "\r\n\r\n");
+
+	return b ? b + 4 : "";
+}
+
+/* A dialog as the peer sees it. */
+struct call {
+	struct peer *p;
+	char ruri[200], call_id[64], from[256], to[256], branch[32], contact[128];
+	char target[256]; /* of requests within the dialog */
+	unsigned cseq;
+	bool caller;
+};
+
+static void new_branch(struct call *c)
+{
+	snprintf(c->branch, sizeof(c->branch), "z9hG4bK%08lx%08lx", random(), random());
+}
+
+static struct call call_new(struct peer *p, const char *number, const char *from_user, const char *from_host)
+{
+	struct call c = { .p = p, .cseq = 1, .caller = true };
+
+	snprintf(c.ruri, sizeof(c.ruri), "sip:%s@127.0.0.1:%d", number, sip_port);
+	snprintf(c.call_id, sizeof(c.call_id), "%lx%lx@test", random(), random());
+	snprintf(c.from, sizeof(c.from), "\"Caller\" <sip:%s@%s>;tag=%lx", from_user, from_host, random());
+	snprintf(c.to, sizeof(c.to), "<%s>", c.ruri);
+	snprintf(c.contact, sizeof(c.contact), "<sip:%s@%s:%d>", from_user, p->host, p->port);
+	return c;
+}
+
+static void request(struct call *c, const char *method, const char *uri, unsigned cseq, const char *extra, const char *sdp)
+{
+	peer_send(c->p,
+		  "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=%s;rport\r\nMax-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\n"
+		  "Call-ID: %s\r\nCSeq: %u %s\r\nContact: %s\r\n%s%sContent-Length: %zu\r\n\r\n%s",
+		  method, uri, c->p->host, c->p->port, c->branch, c->from, c->to, c->call_id, cseq, method, c->contact, extra,
+		  sdp[0] ? "Content-Type: application/sdp\r\n" : "", strlen(sdp), sdp);
+}
+
+static void invite(struct call *c, const char *extra, const char *sdp)
+{
+	new_branch(c);
+	request(c, "INVITE", c->ruri, c->cseq, extra, sdp);
+}
+
+/* Takes the To tag and target of the last message (a response to our INVITE). */
+static void learn(struct call *c)
+{
+	const char *contact = header(c->p, "Contact"), *lt = strchr(contact, '<');
+
+	snprintf(c->to, sizeof(c->to), "%s", header(c->p, "To"));
+	if (lt)
+		snprintf(c->target, sizeof(c->target), "%.*s", (int)strcspn(lt + 1, ">"), lt + 1);
+}
+
+static void ack(struct call *c, const char *sdp)
+{
+	new_branch(c);
+	request(c, "ACK", c->target, c->cseq, "", sdp);
+}
+
+/* ACK of a refusal: same branch, To with the tag of the answer. */
+static void UNUSED ack_refusal(struct call *c)
+{
+	char to[256];
+
+	memcpy(to, c->to, sizeof(to));
+	snprintf(c->to, sizeof(c->to), "%s", header(c->p, "To"));
+	request(c, "ACK", c->ruri, c->cseq, "", "");
+	memcpy(c->to, to, sizeof(to));
+}
+
+static void in_dialog(struct call *c, const char *method, const char *extra, const char *sdp)
+{
+	new_branch(c);
+	request(c, method, c->target, ++c->cseq, extra, sdp);
+}
+
+/* Answers the last request; tag is added to To if it has none. Fills c (may be NULL) as the called side of the dialog. */
+static void answer(struct peer *p, struct call *c, const char *status, const char *tag, const char *sdp)
+{
+	char to[256];
+	const char *cseq = header(p, "CSeq");
+
+	snprintf(to, sizeof(to), "%s", header(p, "To"));
+	if (tag && !strstr(to, "tag="))
+		snprintf(to + strlen(to), sizeof(to) - strlen(to), ";tag=%s", tag);
+	if (c) {
+		const char *contact = header(p, "Contact"), *lt = strchr(contact, '<');
+
+		c->p = p;
+		snprintf(c->call_id, sizeof(c->call_id), "%s", header(p, "Call-ID"));
+		snprintf(c->from, sizeof(c->from), "%s", to);
+		snprintf(c->to, sizeof(c->to), "%s", header(p, "From"));
+		snprintf(c->target, sizeof(c->target), "%.*s", (int)strcspn(lt ? lt + 1 : "", ">"), lt ? lt + 1 : "");
+		snprintf(c->contact, sizeof(c->contact), "<sip:1001@%s:%d>", p->host, p->port);
+		c->cseq = c->cseq ? c->cseq : 100;
+	}
+	peer_send(p,
+		  "SIP/2.0 %s\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <sip:1001@%s:%d>\r\n"
+		  "%sContent-Length: %zu\r\n\r\n%s",
+		  status, header(p, "Via"), header(p, "From"), to, header(p, "Call-ID"), cseq, p->host, p->port,
+		  sdp[0] ? "Content-Type: application/sdp\r\n" : "", strlen(sdp), sdp);
+}
+
+/* An answered inbound call: what most tests begin with. */
+static struct leg_ref UNUSED establish(struct peer *p, struct call *c)
+{
+	struct leg_ref l;
+
+	*c = call_new(p, "+862011110000", "13800138000", "carrier.example");
+	invite(c, "", SDP_A);
+	l = leg_of(cc_event("offer", EV(OFFER)));
+	cc_answer(&l, SDP_B);
+	peer_expect(p, "SIP/2.0 200");
+	learn(c);
+	ack(c, "");
+	cc_event("cc-1", EV(ANSWERED));
+	return l;
+}
+
+/* ---- registration ---- */
+
+/* Authorization for the challenge of that algorithm in the last message. */
+static void authorization(const struct peer *p, enum digest_algorithm a, const char *user, const char *password, const char *method,
+			  const char *uri, struct str *out)
+{
+	struct digest_params d = { .algorithm = a };
+	char ha1[DIGEST_HEX];
+	const char *at = strstr(p->rx, a == DIGEST_SHA256 ? "algorithm=SHA-256" : "algorithm=MD5");
+
+	assert_non_null(at);
+	while (at > p->rx && strncmp(at, "WWW-Authenticate", 16) != 0)
+		at--;
+	assert_int_equal(sscanf(at, "WWW-Authenticate: Digest realm=\"%255[^\"]\", nonce=\"%255[^\"]\"", d.realm, d.nonce), 2);
+	snprintf(d.qop, sizeof(d.qop), "auth");
+	digest_ha1(a, user, d.realm, password, ha1);
+	str_append(out, "Authorization: ");
+	digest_answer(out, &d, user, ha1, method, uri, "c0ffee", 1);
+	str_append(out, "\r\n");
+}
+
+static struct call reg_new(struct peer *p, const char *tenant, const char *user)
+{
+	struct call c = { .p = p, .cseq = 1 };
+
+	snprintf(c.ruri, sizeof(c.ruri), "sip:%s.trunkline.local", tenant);
+	snprintf(c.call_id, sizeof(c.call_id), "reg%lx@test", random());
+	snprintf(c.from, sizeof(c.from), "<sip:%s@%s.trunkline.local>;tag=r%lx", user, tenant, random());
+	snprintf(c.to, sizeof(c.to), "<sip:%s@%s.trunkline.local>", user, tenant);
+	snprintf(c.contact, sizeof(c.contact), "<sip:%s@%s:%d>", user, p->host, p->port);
+	return c;
+}
+
+/* REGISTER, challenge, REGISTER; leaves the final answer in p->rx. */
+static void UNUSED register_as(struct peer *p, const char *tenant, const char *user, const char *password,
+			       enum digest_algorithm a, const char *extra)
+{
+	struct call c = reg_new(p, tenant, user);
+	struct str auth = STR_INIT;
+
+	new_branch(&c);
+	request(&c, "REGISTER", c.ruri, c.cseq, extra, "");
+	peer_expect(p, "SIP/2.0 401");
+	authorization(p, a, user, password, "REGISTER", c.ruri, &auth);
+	str_append(&auth, extra);
+	new_branch(&c);
+	request(&c, "REGISTER", c.ruri, ++c.cseq, str_text(&auth), "");
+	peer_expect(p, "SIP/2.0 ");
+	str_done(&auth);
+}
+
+#endif
