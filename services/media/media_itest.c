@@ -1,0 +1,911 @@
+/* The real program against a real NATS server, with phones that send tones and measure what they hear. */
+#include <arpa/inet.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "audio/g711.h"
+#include "audio/tone.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "bus/bus.h"
+#include "promptstore/promptstore.h"
+#include "recording/segment.h"
+#include "recording/timeline.h"
+#include "rtp/rtcp.h"
+#include "rtp/rtp_event.h"
+#include "testkit/cmocka_all.h"
+#include "testkit/testkit.h"
+#include "trunkline/media/v1/media.pb-c.h"
+
+typedef Trunkline__Media__V1__MediaEvent event_t;
+typedef Trunkline__Media__V1__MediaCommand command_t;
+#define CASE(x) TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_##x
+#define COMMAND(x) TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_##x
+
+static struct testkit_nats nats;
+static struct testkit_proc media;
+static struct loop *loop;
+static struct bus *bus;
+static struct bus_sub *sub, *hb_sub;
+static char dir[TESTKIT_PATH], conf[TESTKIT_PATH + 64], binary[512];
+static int http_port;
+
+/* ---- phones ---- */
+#define HEARD (8000 * 60)
+struct phone {
+	int rtp, rtcp;
+	uint16_t port, to;
+	double hz; /* 0: silent */
+	bool mu;   /* µ-law, else A-law */
+	struct tone tone;
+	uint16_t seq;
+	uint32_t ts, ssrc;
+	atomic_bool on;
+	bool shy; /* does not talk as soon as it may */
+	atomic_size_t n_heard; /* samples */
+	atomic_uint packets, gaps, rtcp_packets, digits;
+	bool any;
+	uint16_t last_seq;
+	uint32_t last_ssrc;
+	int16_t heard[HEARD];
+};
+static struct phone phones[4];
+static pthread_t phone_thread;
+static atomic_bool phones_stop;
+
+static void send_to(int fd, uint16_t port, const void *bytes, size_t size)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	(void)!sendto(fd, bytes, size, 0, (struct sockaddr *)&to, sizeof(to));
+}
+
+static void phone_send(struct phone *p, uint8_t pt, const void *payload, size_t size, uint32_t ts, bool marker)
+{
+	struct rtp_packet h = { .pt = pt, .seq = p->seq++, .ts = ts, .ssrc = p->ssrc, .marker = marker };
+	uint8_t bytes[RTP_HEADER + 200];
+
+	rtp_write(bytes, &h);
+	memcpy(bytes + RTP_HEADER, payload, size);
+	send_to(p->rtp, p->to, bytes, RTP_HEADER + size);
+}
+
+static void phone_talk(struct phone *p)
+{
+	int16_t pcm[160] = { 0 };
+	uint8_t law[160];
+
+	if (!p->on)
+		return;
+	if (p->hz > 0)
+		tone_add(&p->tone, pcm, 160);
+	(p->mu ? g711_u_encode_n : g711_a_encode_n)(law, pcm, 160);
+	phone_send(p, p->mu ? 0 : 8, law, 160, p->ts, false);
+	p->ts += 160;
+}
+
+static void phone_take(struct phone *p, const struct rtp_packet *in)
+{
+	size_t n = p->n_heard;
+
+	if (p->any && (in->seq != (uint16_t)(p->last_seq + 1) || in->ssrc != p->last_ssrc))
+		p->gaps++;
+	p->any = true;
+	p->last_seq = in->seq;
+	p->last_ssrc = in->ssrc;
+	p->packets++;
+	if (in->pt == 101)
+		p->digits++;
+	if (in->pt != (p->mu ? 0 : 8))
+		return;
+	for (size_t i = 0; i < in->size && n < HEARD; i++)
+		p->heard[n++] = (p->mu ? g711_u_pcm : g711_a_pcm)[in->payload[i]];
+	p->n_heard = n;
+}
+
+static void phone_listen(struct phone *p)
+{
+	uint8_t bytes[2048];
+	struct rtp_packet in;
+	struct rtcp_info info;
+	ssize_t n;
+
+	while ((n = recv(p->rtp, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		if (rtp_parse(&in, bytes, (size_t)n))
+			phone_take(p, &in);
+	while ((n = recv(p->rtcp, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		if (rtcp_parse(&info, bytes, (size_t)n, p->ssrc))
+			p->rtcp_packets++;
+}
+
+static void *run_phones(void *arg)
+{
+	int64_t next = clock_mono_us();
+
+	(void)arg;
+	while (!phones_stop) {
+		for (size_t i = 0; i < ARRAY_SIZE(phones); i++) {
+			phone_talk(&phones[i]);
+			phone_listen(&phones[i]);
+		}
+		next += 20000;
+		if (next > clock_mono_us())
+			usleep((useconds_t)(next - clock_mono_us()));
+	}
+	return NULL;
+}
+
+static int bound(uint16_t *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(*port) };
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at))) {
+		close(fd);
+		return -1;
+	}
+	getsockname(fd, (struct sockaddr *)&at, &len);
+	*port = ntohs(at.sin_port);
+	return fd;
+}
+
+static void phone_open(struct phone *p, double hz, bool mu)
+{
+	p->rtcp = -1;
+	while (p->rtcp < 0) {
+		uint16_t next;
+
+		p->port = 0;
+		p->rtp = bound(&p->port);
+		next = (uint16_t)(p->port + 1);
+		p->rtcp = bound(&next);
+		if (p->rtcp < 0)
+			close(p->rtp);
+	}
+	p->hz = hz;
+	p->mu = mu;
+	p->ssrc = (uint32_t)rand();
+	tone_init(&p->tone, hz, 8000, -10);
+}
+
+static void phone_reset(struct phone *p)
+{
+	p->shy = false;
+	p->any = false;
+	p->n_heard = 0;
+	p->packets = p->gaps = p->digits = 0;
+}
+
+/* Share of the frequency in the last n samples heard. */
+static double hears(const struct phone *p, double hz, size_t n)
+{
+	size_t have = p->n_heard;
+
+	return have < n ? 0 : tone_share(p->heard + have - n, n, hz, 8000);
+}
+
+/* ---- the bus ---- */
+static struct {
+	unsigned n;
+	event_t *event[512];
+	ProtobufCMessage *msg[512];
+	unsigned n_msg;
+} inbox;
+static unsigned heartbeats;
+static uint32_t heartbeat_load;
+
+static void on_events(const struct bus_msg *msg, void *arg)
+{
+	Trunkline__Media__V1__MediaEvents *pb = trunkline__media__v1__media_events__unpack(NULL, msg->size, msg->data);
+
+	(void)arg;
+	assert_non_null(pb);
+	assert_string_equal(pb->instance, "media-1");
+	inbox.msg[inbox.n_msg++] = &pb->base;
+	for (size_t i = 0; i < pb->n_events && inbox.n < 512; i++)
+		inbox.event[inbox.n++] = pb->events[i];
+}
+
+static void on_heartbeat(const struct bus_msg *msg, void *arg)
+{
+	Trunkline__Media__V1__Heartbeat *pb = trunkline__media__v1__heartbeat__unpack(NULL, msg->size, msg->data);
+
+	(void)arg;
+	assert_non_null(pb);
+	assert_string_equal(pb->service, "media");
+	assert_true(pb->capacity > 0 && pb->incarnation > 0);
+	heartbeat_load = pb->load;
+	heartbeats++;
+	trunkline__media__v1__heartbeat__free_unpacked(pb, NULL);
+}
+
+static void forget_events(void)
+{
+	for (unsigned i = 0; i < inbox.n_msg; i++)
+		protobuf_c_message_free_unpacked(inbox.msg[i], NULL);
+	inbox.n = inbox.n_msg = 0;
+}
+
+struct wanted {
+	const char *leg;
+	int kind;
+	unsigned nth;
+	event_t *found;
+};
+
+static bool find(void *arg)
+{
+	struct wanted *w = arg;
+	unsigned nth = 0;
+
+	w->found = NULL;
+	for (unsigned i = 0; i < inbox.n && !w->found; i++)
+		if ((int)inbox.event[i]->event_case == w->kind && str_eq(inbox.event[i]->leg_id, w->leg) && nth++ == w->nth)
+			w->found = inbox.event[i];
+	return w->found != NULL;
+}
+
+static event_t *await_nth(const char *leg, int kind, unsigned nth)
+{
+	struct wanted w = { .leg = leg, .kind = kind, .nth = nth };
+
+	if (!testkit_wait_loop(loop, find, &w, 5000)) {
+		for (unsigned i = 0; i < inbox.n; i++)
+			print_message("  event %d of leg %s\n", (int)inbox.event[i]->event_case, inbox.event[i]->leg_id);
+		fail_msg("no event %d of leg %s", kind, leg);
+	}
+	return w.found;
+}
+
+static event_t *await(const char *leg, int kind)
+{
+	return await_nth(leg, kind, 0);
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void wait_ms(int64_t ms)
+{
+	(void)testkit_wait_loop(loop, never, NULL, ms);
+}
+
+static void send_owned(const char *owner, command_t *c)
+{
+	Trunkline__Media__V1__MediaCommands batch = TRUNKLINE__MEDIA__V1__MEDIA_COMMANDS__INIT;
+	uint8_t bytes[40000];
+	size_t n;
+
+	batch.owner = (char *)owner;
+	batch.n_commands = 1;
+	batch.commands = &c;
+	n = trunkline__media__v1__media_commands__get_packed_size(&batch);
+	assert_true(n <= sizeof(bytes));
+	trunkline__media__v1__media_commands__pack(&batch, bytes);
+	assert_int_equal(bus_publish(bus, "tl.centre.media.media-1", bytes, n), ERR_OK);
+	loop_turn(loop, 0);
+}
+
+static command_t command(const char *leg, int kind)
+{
+	command_t c = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__INIT;
+
+	c.tenant = (char *)"acme";
+	c.call_id = (char *)"call1";
+	c.leg_id = (char *)leg;
+	c.epoch = 1;
+	c.command_case = kind;
+	return c;
+}
+
+static void order(command_t c)
+{
+	send_owned("cc-1", &c);
+}
+
+#define BODY(type, name) Trunkline__Media__V1__##type name
+
+static void create(const char *leg, struct phone *p, const char *attributes)
+{
+	BODY(EndpointCreate, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_CREATE__INIT;
+	command_t c = command(leg, COMMAND(CREATE));
+	char sdp[512];
+	event_t *ev;
+	char *at;
+
+	snprintf(sdp, sizeof(sdp),
+		 "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %u RTP/AVP %d 101\r\n"
+		 "a=rtpmap:101 telephone-event/8000\r\n%s",
+		 p->port, p->mu ? 0 : 8, attributes);
+	body.remote_sdp = (ProtobufCBinaryData){ strlen(sdp), (uint8_t *)sdp };
+	c.create = &body;
+	order(c);
+	ev = await(leg, CASE(READY));
+	snprintf(sdp, sizeof(sdp), "%.*s", (int)ev->ready->sdp.len, (char *)ev->ready->sdp.data);
+	at = strstr(sdp, "m=audio ");
+	assert_non_null(at);
+	p->to = (uint16_t)atoi(at + 8);
+	p->on = !p->shy;
+}
+
+static void bridge(const char *a, const char *b)
+{
+	BODY(Bridge, body) = TRUNKLINE__MEDIA__V1__BRIDGE__INIT;
+	command_t c = command(a, COMMAND(BRIDGE));
+
+	body.other_leg_id = (char *)b;
+	c.bridge = &body;
+	order(c);
+}
+
+static void record(const char *leg, bool on)
+{
+	BODY(Record, body) = TRUNKLINE__MEDIA__V1__RECORD__INIT;
+	command_t c = command(leg, COMMAND(RECORD));
+
+	body.on = on;
+	body.recording_id = (char *)"rec1";
+	c.record = &body;
+	order(c);
+}
+
+static void play(const char *leg, char **sha, size_t n, int tone, bool loop_it, bool stop_on_digit, uint32_t id)
+{
+	BODY(Play, body) = TRUNKLINE__MEDIA__V1__PLAY__INIT;
+	command_t c = command(leg, COMMAND(PLAY));
+
+	body.n_sha256 = n;
+	body.sha256 = sha;
+	body.tone = tone;
+	body.loop = loop_it;
+	body.stop_on_digit = stop_on_digit;
+	body.play_id = id;
+	c.play = &body;
+	order(c);
+}
+
+static void simple(const char *leg, int kind)
+{
+	static Trunkline__Media__V1__StopPlay empty = TRUNKLINE__MEDIA__V1__STOP_PLAY__INIT;
+	BODY(Unbridge, unbridge) = TRUNKLINE__MEDIA__V1__UNBRIDGE__INIT;
+	BODY(EndpointAttach, attach) = TRUNKLINE__MEDIA__V1__ENDPOINT_ATTACH__INIT;
+	command_t c = command(leg, kind);
+
+	if (kind == (int)COMMAND(STOP_PLAY))
+		c.stop_play = &empty;
+	if (kind == (int)COMMAND(UNBRIDGE))
+		c.unbridge = &unbridge;
+	if (kind == (int)COMMAND(ATTACH))
+		c.attach = &attach;
+	order(c);
+}
+
+static event_t *call_free(void)
+{
+	BODY(CallFree, body) = TRUNKLINE__MEDIA__V1__CALL_FREE__INIT;
+	command_t c = command("", COMMAND(CALL_FREE));
+
+	forget_events();
+	c.call_free = &body;
+	order(c);
+	return await("", CASE(FREED));
+}
+
+static void press(struct phone *p, char digit, unsigned ms)
+{
+	uint32_t ts = p->ts;
+	uint8_t payload[RTP_EVENT_SIZE];
+
+	p->on = false;
+	usleep(30000);
+	for (unsigned t = 20; t <= ms; t += 20) {
+		(void)rtp_event_write(payload, digit, false, 10, (uint16_t)(t * 8));
+		phone_send(p, 101, payload, sizeof(payload), ts, t == 20);
+		usleep(20000);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		(void)rtp_event_write(payload, digit, true, 10, (uint16_t)(ms * 8));
+		phone_send(p, 101, payload, sizeof(payload), ts, false);
+	}
+	p->ts += (ms + 100) * 8;
+	p->on = true;
+}
+
+/* ---- the program ---- */
+static void start_media(void)
+{
+	const char *argv[] = { binary, "-c", conf, NULL };
+	char log[TESTKIT_PATH + 64];
+
+	snprintf(log, sizeof(log), "%s/media.log", dir);
+	testkit_spawn(&media, &(struct testkit_spawn){ .argv = argv, .log = log });
+	heartbeats = 0;
+	for (int i = 0; i < 500 && heartbeats == 0; i++)
+		wait_ms(20);
+	assert_true(heartbeats > 0);
+}
+
+static void find_binary(void)
+{
+	char self[400];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-media", dirname(self));
+}
+
+static int setup_all(void **state)
+{
+	struct bus_params p = { 0 };
+	char text[1024], sub_dir[TESTKIT_PATH + 64];
+
+	(void)state;
+	find_binary();
+	testkit_dir(dir);
+	testkit_nats_start(&nats, true);
+	http_port = testkit_tcp_port();
+	snprintf(sub_dir, sizeof(sub_dir), "%s/rec", dir);
+	snprintf(text, sizeof(text),
+		 "instance: media-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\n"
+		 "rtp:\n  address: 127.0.0.1\n  port_min: 37000\n  port_max: 37399\n  timeout_ms: 2000\n"
+		 "data:\n  dir: %s/rec\n  cache_dir: %s/prompts\nmedia:\n  workers: 2\n",
+		 http_port, nats.url, dir, dir);
+	testkit_file(dir, "media.yaml", text, conf);
+	assert_int_equal(loop_new(&loop), ERR_OK);
+	p.loop = loop;
+	p.url = nats.url;
+	p.name = "test";
+	assert_int_equal(bus_new(&bus, &p, NULL), ERR_OK);
+	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-1.media", NULL, on_events, NULL), ERR_OK);
+	assert_int_equal(bus_subscribe(&hb_sub, bus, "tl.centre.hb.media.*", NULL, on_heartbeat, NULL), ERR_OK);
+	srand(1);
+	phone_open(&phones[0], 440, false);
+	phone_open(&phones[1], 1000, false);
+	phone_open(&phones[2], 700, true);
+	phone_open(&phones[3], 1300, false);
+	assert_int_equal(pthread_create(&phone_thread, NULL, run_phones, NULL), 0);
+	start_media();
+	return 0;
+}
+
+static int teardown_all(void **state)
+{
+	(void)state;
+	phones_stop = true;
+	pthread_join(phone_thread, NULL);
+	bus_unsubscribe(&sub);
+	bus_unsubscribe(&hb_sub);
+	(void)testkit_proc_stop(&media, SIGTERM, 5000);
+	bus_free(&bus);
+	loop_free(&loop);
+	testkit_nats_stop(&nats);
+	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	forget_events();
+	for (size_t i = 0; i < ARRAY_SIZE(phones); i++)
+		phones[i].on = false;
+	wait_ms(60); /* what is under way from the test before arrives */
+	for (size_t i = 0; i < ARRAY_SIZE(phones); i++)
+		phone_reset(&phones[i]);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	if (testkit_proc_running(&media))
+		(void)call_free();
+	forget_events();
+	assert_true(testkit_proc_running(&media));
+	return 0;
+}
+
+/* ---- tests ---- */
+static void two_parties_hear_each_other_and_nothing_else(void **state)
+{
+	event_t *freed;
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	wait_ms(1500);
+	assert_true(hears(&phones[0], 1000, 8000) > 0.97);
+	assert_true(hears(&phones[1], 440, 8000) > 0.97);
+	assert_true(phones[0].packets > 60 && phones[0].gaps == 0);
+	(void)call_free();
+	freed = await("a", CASE(FREED));
+	assert_true(freed->freed->packets_in > 60 && freed->freed->packets_out > 60);
+	assert_int_equal(freed->freed->packets_lost, 0);
+}
+
+static void the_laws_are_changed_when_the_parties_differ(void **state)
+{
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[2], "");
+	bridge("a", "b");
+	wait_ms(1500);
+	assert_true(hears(&phones[0], 700, 8000) > 0.97);
+	assert_true(hears(&phones[2], 440, 8000) > 0.97);
+}
+
+static void hold_stops_what_is_sent_and_a_reinvite_brings_it_back(void **state)
+{
+	BODY(EndpointRemote, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_REMOTE__INIT;
+	command_t c = command("a", COMMAND(REMOTE));
+	char sdp[512];
+	unsigned n;
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	for (int i = 0; i < 2; i++) {
+		snprintf(sdp, sizeof(sdp),
+			 "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %u RTP/AVP 8\r\na=%s\r\n",
+			 phones[0].port, i ? "sendrecv" : "sendonly");
+		body.sdp = (ProtobufCBinaryData){ strlen(sdp), (uint8_t *)sdp };
+		body.is_offer = true;
+		c.remote = &body;
+		order(c);
+		assert_non_null(strstr((char *)await_nth("a", CASE(READY), 1u + (unsigned)i)->ready->sdp.data, i ? "sendrecv" : "recvonly"));
+		wait_ms(200);
+		n = phones[0].packets;
+		wait_ms(600);
+		if (i)
+			assert_true(phones[0].packets - n > 20);
+		else
+			assert_int_equal(phones[0].packets, n);
+	}
+}
+
+static void store_prompt(double hz, size_t samples, char hex[PROMPTSTORE_HEX])
+{
+	struct promptstore *ps;
+	int16_t *pcm = mem_array(samples, 2);
+	struct tone t;
+
+	assert_int_equal(promptstore_new(&ps, bus, NULL), ERR_OK);
+	tone_init(&t, hz, 8000, -10);
+	tone_add(&t, pcm, samples);
+	promptstore_hash(pcm, samples * 2, hex);
+	assert_int_equal(promptstore_put(ps, "acme", pcm, samples * 2, NULL, NULL), ERR_OK);
+	wait_ms(300);
+	promptstore_free(&ps);
+	mem_free(pcm);
+}
+
+static void prompts_play_one_after_the_other_and_then_end(void **state)
+{
+	char one[PROMPTSTORE_HEX], two[PROMPTSTORE_HEX], none[PROMPTSTORE_HEX];
+	char *list[] = { one, none, two };
+	event_t *ev;
+
+	(void)state;
+	store_prompt(600, 4000, one);
+	store_prompt(900, 8000, two);
+	memset(none, '0', 64);
+	none[64] = '\0';
+	create("a", &phones[0], "");
+	play("a", list, 3, 0, false, false, 5);
+	ev = await("a", CASE(PLAY_DONE));
+	assert_int_equal(ev->play_done->play_id, 5);
+	assert_false(ev->play_done->interrupted);
+	assert_string_equal(ev->play_done->missing_sha256, none);
+	wait_ms(60);
+	assert_in_range(phones[0].n_heard, 12000, 12160);
+	assert_true(tone_share(phones[0].heard, 3900, 600, 8000) > 0.97);
+	assert_true(tone_share(phones[0].heard + 4100, 7800, 900, 8000) > 0.97);
+	/* The same command again: done once, answered again. */
+	play("a", list, 3, 0, false, false, 5);
+	(void)await_nth("a", CASE(PLAY_DONE), 1);
+	wait_ms(100);
+	assert_in_range(phones[0].n_heard, 12000, 12160);
+}
+
+static void music_loops_until_bridged_and_a_digit_stops_a_prompt(void **state)
+{
+	char music[PROMPTSTORE_HEX];
+	char *list[] = { music };
+	event_t *ev;
+
+	(void)state;
+	store_prompt(600, 2000, music);
+	create("a", &phones[0], "");
+	play("a", list, 1, 0, true, false, 1);
+	wait_ms(1500);
+	assert_true(phones[0].n_heard > 8000);
+	assert_true(hears(&phones[0], 600, 8000) > 0.9);
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	wait_ms(1300);
+	assert_true(hears(&phones[0], 1000, 8000) > 0.95);
+	play("a", list, 1, 0, true, true, 2);
+	wait_ms(300);
+	assert_true(hears(&phones[0], 600, 1600) > 0.9);
+	press(&phones[0], '7', 100);
+	ev = await("a", CASE(DIGIT));
+	assert_string_equal(ev->digit->digit, "7");
+	assert_int_equal(ev->digit->duration_ms, 100);
+	ev = await("a", CASE(PLAY_DONE));
+	assert_int_equal(ev->play_done->play_id, 2);
+	assert_true(ev->play_done->interrupted);
+	wait_ms(300);
+	assert_true(hears(&phones[0], 1000, 800) > 0.95); /* the other party again */
+	assert_true(phones[1].digits > 0);		   /* who heard the digit, too */
+	wait_ms(200);
+	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(DIGIT), .nth = 1 }));
+}
+
+static void ring_back_is_one_second_of_425_hz_in_five(void **state)
+{
+	(void)state;
+	create("a", &phones[0], "");
+	play("a", NULL, 0, TRUNKLINE__MEDIA__V1__TONE__TONE_RING_BACK, true, false, 1);
+	wait_ms(5600);
+	simple("a", COMMAND(STOP_PLAY));
+	wait_ms(100);
+	assert_true(tone_share(phones[0].heard, 7900, 425, 8000) > 0.97);
+	assert_true(audio_level_dbfs(phones[0].heard + 8100, 31000) < -50);
+	assert_true(tone_share(phones[0].heard + 40100, 3000, 425, 8000) > 0.97);
+}
+
+/* ---- recording ---- */
+struct track {
+	int16_t left[HEARD], right[HEARD];
+	size_t n;
+};
+static struct track track;
+
+static err_t collect(const int16_t *left, const int16_t *right, size_t n, void *arg)
+{
+	(void)arg;
+	assert_true(track.n + n <= HEARD);
+	memcpy(track.left + track.n, left, n * 2);
+	memcpy(track.right + track.n, right, n * 2);
+	track.n += n;
+	return ERR_OK;
+}
+
+static bool read_recording(const char *path)
+{
+	struct segment_reader *r;
+	struct segment_frame f;
+	struct timeline *t;
+	bool ended;
+
+	track.n = 0;
+	assert_int_equal(segment_reader_open(&r, path), ERR_OK);
+	assert_string_equal(segment_reader_info(r)->tenant, "acme");
+	assert_int_equal(timeline_new(&t, collect, NULL), ERR_OK);
+	while (segment_reader_next(r, &f))
+		assert_int_equal(timeline_frame(t, &f), ERR_OK);
+	assert_int_equal(timeline_finish(t), ERR_OK);
+	ended = segment_reader_ended(r);
+	timeline_free(&t);
+	segment_reader_close(&r);
+	return ended;
+}
+
+static void a_recording_holds_each_party_in_its_channel(void **state)
+{
+	char path[TESTKIT_PATH + 64];
+	event_t *ev;
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	wait_ms(200);
+	record("a", true);
+	record("a", true);
+	wait_ms(2000);
+	record("a", false);
+	ev = await("a", CASE(RECORD_DONE));
+	assert_string_equal(ev->record_done->path, "acme/rec1.seg");
+	assert_string_equal(ev->record_done->recording_id, "rec1");
+	assert_in_range(ev->record_done->duration_ms, 1900, 2300);
+	snprintf(path, sizeof(path), "%s/rec/acme/rec1.seg", dir);
+	assert_true(read_recording(path));
+	assert_in_range(track.n, 1900 * 8, 2300 * 8);
+	assert_true(tone_share(track.left + 800, 12000, 440, 8000) > 0.97);
+	assert_true(tone_share(track.right + 800, 12000, 1000, 8000) > 0.97);
+	record("a", false); /* again */
+	(void)await_nth("a", CASE(RECORD_DONE), 1);
+	unlink(path);
+}
+
+static void a_stranger_is_neither_heard_nor_answered(void **state)
+{
+	struct phone *mallory = &phones[3];
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	wait_ms(300);
+	mallory->to = phones[0].to;
+	mallory->on = true;
+	wait_ms(1500);
+	assert_int_equal(mallory->packets, 0);
+	assert_true(hears(&phones[1], 440, 8000) > 0.97);
+	assert_true(hears(&phones[1], 1300, 8000) < 0.001);
+}
+
+static void a_stranger_who_comes_first_is_not_latched_to(void **state)
+{
+	struct phone *mallory = &phones[3];
+
+	(void)state;
+	phones[0].shy = true;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	mallory->to = phones[0].to;
+	mallory->on = true;
+	wait_ms(800);
+	assert_int_equal(mallory->packets, 0);
+	assert_int_equal(phones[1].packets, 0);
+	phones[0].on = true;
+	wait_ms(1200);
+	assert_true(hears(&phones[1], 440, 6000) > 0.97);
+}
+
+static void silence_is_reported_once(void **state)
+{
+	event_t *ev;
+
+	(void)state;
+	create("a", &phones[0], "");
+	wait_ms(200);
+	phones[0].on = false;
+	ev = await("a", CASE(TIMEOUT));
+	assert_in_range(ev->timeout->silence_ms, 1900, 3200);
+	wait_ms(1500);
+	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(TIMEOUT), .nth = 1 }));
+}
+
+static void an_old_owner_is_refused_and_a_new_one_takes_over(void **state)
+{
+	BODY(EndpointAttach, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_ATTACH__INIT;
+	command_t c = command("a", COMMAND(ATTACH));
+
+	(void)state;
+	create("a", &phones[0], "");
+	c.attach = &body;
+	c.epoch = 7;
+	order(c);
+	(void)await_nth("a", CASE(READY), 1);
+	c.epoch = 6;
+	order(c);
+	assert_int_equal(await("a", CASE(FAILED))->failed->error, ERR_ABORTED);
+	c.epoch = 7;
+	c.leg_id = (char *)"other";
+	order(c);
+	assert_int_equal(await("other", CASE(FAILED))->failed->error, ERR_NOT_FOUND);
+	c.leg_id = (char *)"a";
+	c.tenant = (char *)"rival"; /* another tenant sees nothing */
+	order(c);
+	assert_int_equal(await_nth("a", CASE(FAILED), 1)->failed->error, ERR_NOT_FOUND);
+	BODY(CallFree, free_body) = TRUNKLINE__MEDIA__V1__CALL_FREE__INIT;
+	c = command("", COMMAND(CALL_FREE));
+	c.epoch = 7;
+	c.call_free = &free_body;
+	order(c);
+	(void)await("", CASE(FREED));
+}
+
+static void reports_are_sent_and_counted(void **state)
+{
+	unsigned n = phones[0].rtcp_packets;
+
+	(void)state;
+	create("a", &phones[0], "");
+	wait_ms(5500);
+	assert_true(phones[0].rtcp_packets > n);
+}
+
+static void a_million_random_bytes_do_no_harm(void **state)
+{
+	uint8_t bytes[400];
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	for (unsigned i = 0; i < 5000; i++) {
+		size_t n = (size_t)rand() % sizeof(bytes);
+
+		for (size_t k = 0; k < n; k++)
+			bytes[k] = (uint8_t)rand();
+		if (n && i & 1)
+			bytes[0] = (uint8_t)(0x80 | (bytes[0] & 0x3f));
+		send_to(i & 4 ? phones[0].rtp : phones[3].rtp, phones[0].to, bytes, n);
+		send_to(phones[0].rtcp, (uint16_t)(phones[0].to + 1), bytes, n);
+		if (i % 100 == 0)
+			usleep(2000);
+	}
+	assert_int_equal(bus_publish(bus, "tl.centre.media.media-1", bytes, sizeof(bytes)), ERR_OK);
+	wait_ms(1500);
+	assert_true(testkit_proc_running(&media));
+	assert_true(hears(&phones[1], 440, 6000) > 0.95);
+}
+
+static void kill_9_loses_less_than_a_second_of_a_recording(void **state)
+{
+	char path[TESTKIT_PATH + 64];
+	int64_t began;
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	record("a", true);
+	began = clock_mono_ms();
+	wait_ms(3000);
+	testkit_proc_stop(&media, SIGKILL, 1000);
+	began = clock_mono_ms() - began;
+	snprintf(path, sizeof(path), "%s/rec/acme/rec1.seg", dir);
+	assert_false(read_recording(path));
+	assert_false(segment_is_written(path));
+	assert_true((int64_t)track.n / 8 > began - 1000);
+	assert_true(tone_share(track.left + 800, 12000, 440, 8000) > 0.97);
+	start_media();
+	simple("a", COMMAND(ATTACH));
+	assert_int_equal(await("a", CASE(FAILED))->failed->error, ERR_NOT_FOUND);
+	assert_int_equal(heartbeat_load, 0);
+}
+
+static void sigterm_waits_for_calls_and_then_ends(void **state)
+{
+	(void)state;
+	create("a", &phones[0], "");
+	kill(media.pid, SIGTERM);
+	wait_ms(500);
+	assert_true(testkit_proc_running(&media));
+	(void)call_free();
+	assert_int_equal(testkit_proc_stop(&media, 0, 3000), 0);
+	start_media();
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(two_parties_hear_each_other_and_nothing_else),
+		T(the_laws_are_changed_when_the_parties_differ),
+		T(hold_stops_what_is_sent_and_a_reinvite_brings_it_back),
+		T(prompts_play_one_after_the_other_and_then_end),
+		T(music_loops_until_bridged_and_a_digit_stops_a_prompt),
+		T(ring_back_is_one_second_of_425_hz_in_five),
+		T(a_recording_holds_each_party_in_its_channel),
+		T(a_stranger_is_neither_heard_nor_answered),
+		T(a_stranger_who_comes_first_is_not_latched_to),
+		T(silence_is_reported_once),
+		T(an_old_owner_is_refused_and_a_new_one_takes_over),
+		T(reports_are_sent_and_counted),
+		T(a_million_random_bytes_do_no_harm),
+		T(kill_9_loses_less_than_a_second_of_a_recording),
+		T(sigterm_waits_for_calls_and_then_ends),
+	};
+
+	return cmocka_run_group_tests_name("media", tests, setup_all, teardown_all);
+}
