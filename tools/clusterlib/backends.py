@@ -152,14 +152,14 @@ def pg_roles(plan):
 # What each service may write besides tl.> (messages between services): KV buckets and events. Everybody may read KV,
 # but nobody the account's or server's own API, and nobody deletes or empties a stream.
 WRITES = {
-    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.system.>"],
+    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>"],
     "sip-edge": ["$KV.legs.>", "$KV.bindings.>", "ev.*.system.>"],
     "media": ["ev.*.recording.>", "ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],
     "agent-desk": ["$KV.agents.>", "ev.*.agent.>", "ev.*.system.>"],
-    "recorder": ["$KV.recordings.>", "ev.*.recording.>", "ev.*.system.>"],
-    "event-bridge": [],
+    "recorder": ["ev.*.recording.>", "ev.*.system.>"],
+    "event-bridge": ["$KV.positions.>"],
     "reporting": [],
 }
 COMMON_WRITES = ["tl.>", "$KV.leases.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
