@@ -102,14 +102,21 @@ err_t stream_producer_new(struct stream_producer **ret, const struct stream_prod
 	return ERR_OK;
 }
 
-void stream_producer_free(struct stream_producer **ref)
+void stream_producer_free(struct stream_producer **p)
+{
+	if (*p && (*p)->rk)
+		(void)rd_kafka_flush((*p)->rk, FREE_FLUSH_MS);
+	stream_producer_drop(p);
+}
+
+void stream_producer_drop(struct stream_producer **ref)
 {
 	struct stream_producer *p = *ref;
 
 	if (!p)
 		return;
 	loop_io_stop(&p->io);
-	if (p->rk && rd_kafka_flush(p->rk, FREE_FLUSH_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+	if (p->rk && rd_kafka_outq_len(p->rk) > 0) {
 		(void)rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 		(void)rd_kafka_flush(p->rk, 1000);
 	}

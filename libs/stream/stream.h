@@ -29,6 +29,8 @@ struct stream_producer_params {
 typedef void stream_delivered_fn(err_t e, void *arg);
 err_t stream_producer_new(struct stream_producer **ret, const struct stream_producer_params *p, struct err_detail *detail) MUST;
 void stream_producer_free(struct stream_producer **p); /* flushes up to 5 s */
+/* Without flushing: what is not delivered ends with ERR_CANCELLED (though it may still arrive). */
+void stream_producer_drop(struct stream_producer **p);
 /* Copies. ERR_EXHAUSTED: queue full, try after deliveries. fn once, on the loop: ERR_OK when all in-sync replicas have it.
  * Messages are tried for ever and stay in order; fn fails only for what can never be written (ERR_INVALID, ERR_DENIED),
  * when the session broke (ERR_ABORTED: make a new producer) or at stream_producer_free (ERR_CANCELLED). */

@@ -1,0 +1,1 @@
+$(eval $(call program,services/event-bridge,trunkline-event-bridge,base loop log config metrics service bus stream events pbjson pbcheck proto,,))
