@@ -1,0 +1,281 @@
+#include "admin.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+#include "ops.h"
+#include "publisher.h"
+#include "upload.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
+#include "trunkline/admin/v1/auth.pb-c.h"
+
+#define SERVICE	      "/trunkline.admin.v1.AdminService/"
+#define AUTH_SERVICE  "/trunkline.admin.v1.AuthService/"
+#define METHODS_MAX   64
+#define OPERATORS     AUTH_OPERATOR
+#define ADMINISTRATORS (AUTH_OPERATOR | AUTH_TENANT_ADMIN)
+
+struct entry {
+	struct method m;
+	struct manager *tm;
+	char rpc[40], path[96], action[40];
+};
+struct admin {
+	struct manager *tm;
+	size_t n;
+	struct entry entries[METHODS_MAX];
+	size_t n_rules;
+	struct auth_rule rules[METHODS_MAX + 4];
+};
+
+static struct metric requests_ok = METRIC_COUNTER_L("trunkline_admin_requests_total", "result=\"ok\"", "administrative requests");
+static struct metric requests_failed = METRIC_COUNTER_L("trunkline_admin_requests_total", "result=\"failed\"", "administrative requests");
+
+/* ---- who may ---- */
+
+static void session_free(void *arg)
+{
+	struct session *s = arg;
+
+	upload_free(s->upload);
+	mem_free(s);
+}
+
+err_t admin_authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
+{
+	const struct admin *a = arg;
+	struct session *session;
+
+	if (strcmp(method, AUTH_SERVICE "Login") == 0)
+		return ERR_OK;
+	session = mem_zalloc(sizeof(*session));
+	if (!session)
+		return ERR_EXHAUSTED;
+	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &session->user, detail);
+	if (!e)
+		e = auth_check(a->rules, method, &session->user, detail);
+	if (e)
+		mem_free(session);
+	else
+		rpc_call_set_user(call, session, session_free);
+	return e;
+}
+
+/* ---- jobs ---- */
+
+err_t job_new(struct job **ret, struct manager *tm, const struct method *m, struct rpc_call *call)
+{
+	struct job *j = mem_zalloc(sizeof(*j));
+	const struct session *session = rpc_call_user(call);
+
+	if (!j)
+		return ERR_EXHAUSTED;
+	*j = (struct job){ .tm = tm, .call = call, .method = m };
+	if (session)
+		j->user = session->user;
+	(void)str_copy(j->peer, sizeof(j->peer), rpc_peer(call) ? rpc_peer(call) : "");
+	arena_init(&j->arena, 0);
+	*ret = j;
+	return ERR_OK;
+}
+
+static void job_free(struct job *j)
+{
+	arena_done(&j->arena);
+	upload_free(j->upload);
+	mem_free(j);
+}
+
+/* What a caller may be told when it is not the caller's doing. */
+static void explain(struct job *j, err_t e)
+{
+	const char *text = "internal error; the log of the service has the details";
+
+	if (*j->detail.message)
+		return;
+	if (e == ERR_UNAVAILABLE || e == ERR_TIMEOUT)
+		text = "the database is away; try again";
+	else if (e == ERR_EXHAUSTED)
+		text = "out of memory or too many requests; try again";
+	else if (e == ERR_ABORTED)
+		text = "others changed the same at the same time; try again";
+	(void)err_set(&j->detail, e, "", "%s", text);
+}
+
+void job_fail(struct job *j, err_t e)
+{
+	struct log_ctx ctx = { .tenant = j->rq.tenant };
+
+	if (e == ERR_INTERNAL || e == ERR_UNAVAILABLE || e == ERR_DATA_LOSS || e == ERR_UNKNOWN)
+		LOG_ERROR(&ctx, "admin.failed", "action=%s error=%s detail=%s", j->method->action, err_name(e), LOG_Q(j->db_error));
+	metric_add(&requests_failed, 1);
+	explain(j, e);
+	rpc_fail(j->call, e, &j->detail);
+	job_free(j);
+}
+
+static void on_done(err_t e, void *arg)
+{
+	struct job *j = arg;
+	struct log_ctx ctx = { .tenant = j->rq.tenant };
+
+	e = job_result(j, e);
+	if (e) {
+		job_fail(j, e);
+		return;
+	}
+	metric_add(&requests_ok, 1);
+	if (j->changed && !j->rq.validate_only) {
+		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id), LOG_Q(j->user.subject));
+		publisher_kick(j->tm->publisher);
+	}
+	rpc_reply(j->call, j->reply);
+	job_free(j);
+}
+
+static err_t run(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	err_t e = j->method->op(tx, j);
+
+	if (e)
+		(void)str_copy(j->db_error, sizeof(j->db_error), db_error(tx));
+	return e;
+}
+
+void job_start(struct job *j)
+{
+	err_t e = db_run(j->tm->db, str_empty(j->rq.tenant) ? NULL : j->rq.tenant, run, j, on_done, j);
+
+	if (e)
+		job_fail(j, e);
+}
+
+err_t job_check_tenant(struct job *j)
+{
+	const char *tenant;
+
+	if (str_empty(j->rq.tenant))
+		return ERR_OK;
+	return auth_tenant(&j->user, j->rq.tenant, &tenant, &j->detail);
+}
+
+static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *arg)
+{
+	const struct entry *en = arg;
+	struct job *j;
+	err_t e = job_new(&j, en->tm, &en->m, call);
+
+	if (e) {
+		rpc_fail(call, e, NULL);
+		return;
+	}
+	e = request_from_pb(&j->rq, &en->m, req, &j->detail);
+	if (!e)
+		e = job_check_tenant(j);
+	if (!e && !str_empty(j->rq.request_id))
+		e = request_fingerprint(req, j->fingerprint);
+	if (e)
+		job_fail(j, e);
+	else
+		job_start(j);
+}
+
+/* ---- the table ---- */
+
+static err_t add(struct admin *a, const struct method *m, unsigned needs, const char *rpc, const char *action)
+{
+	struct entry *en = &a->entries[a->n++];
+
+	en->tm = a->tm;
+	en->m = *m;
+	(void)str_copy(en->rpc, sizeof(en->rpc), rpc);
+	(void)str_copy(en->action, sizeof(en->action), action);
+	snprintf(en->path, sizeof(en->path), SERVICE "%s", rpc);
+	en->m.action = en->action;
+	a->rules[a->n_rules++] = (struct auth_rule){ en->path, needs };
+	return rpc_server_add(a->tm->server, &trunkline__admin__v1__admin_service__descriptor, en->rpc, RPC_UNARY, on_call, en);
+}
+
+static const struct verb_row {
+	enum verb verb;
+	const char *prefix, *action;
+	bool many;
+	err_t (*resource_op)(struct db_tx *tx, void *job), (*tenant_op)(struct db_tx *tx, void *job);
+	unsigned tenant_needs;
+} verbs[] = {
+	{ VERB_CREATE, "Create", "create", false, ops_resource_create, ops_tenant_create, OPERATORS },
+	{ VERB_GET,    "Get",    "get",    false, ops_resource_get,    ops_tenant_get,    ADMINISTRATORS },
+	{ VERB_LIST,   "List",   "list",   true,  ops_resource_list,   ops_tenant_list,   OPERATORS },
+	{ VERB_UPDATE, "Update", "update", false, ops_resource_update, ops_tenant_update, ADMINISTRATORS },
+	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete, OPERATORS },
+};
+
+/* kind NULL: tenants. */
+static err_t add_verbs(struct admin *a, const struct kind *kind)
+{
+	char rpc[40], action[40];
+	err_t e = ERR_OK;
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(verbs); i++) {
+		const struct verb_row *v = &verbs[i];
+		struct method m = { .kind = kind, .verb = v->verb, .op = kind ? v->resource_op : v->tenant_op };
+
+		/* Prompts come by UploadPrompt. */
+		if (v->verb == VERB_CREATE && kind && strcmp(kind->name, "prompt") == 0)
+			continue;
+		if (kind)
+			snprintf(rpc, sizeof(rpc), "%s%s", v->prefix, v->many ? kind->titles : kind->title);
+		else
+			snprintf(rpc, sizeof(rpc), "%s%s", v->prefix, v->many ? "Tenants" : "Tenant");
+		snprintf(action, sizeof(action), "%s.%s", kind ? kind->plural : "tenants", v->action);
+		e = add(a, &m, kind ? ADMINISTRATORS : v->tenant_needs, rpc, action);
+	}
+	return e;
+}
+
+static err_t add_all(struct admin *a)
+{
+	/* Listed like a resource: by parent and page. */
+	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
+	struct method m = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
+	err_t e = add_verbs(a, NULL);
+
+	for (size_t i = 0; !e && i < n_kinds; i++)
+		e = add_verbs(a, &kinds[i]);
+	if (!e)
+		e = add(a, &m, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+	if (!e)
+		e = upload_register(a->tm);
+	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "UploadPrompt", ADMINISTRATORS };
+	a->rules[a->n_rules++] = (struct auth_rule){ AUTH_SERVICE "CreateToken", ADMINISTRATORS };
+	return e;
+}
+
+err_t admin_new(struct admin **ret, struct manager *tm)
+{
+	struct admin *a = mem_zalloc(sizeof(*a));
+
+	if (!a)
+		return ERR_EXHAUSTED;
+	a->tm = tm;
+	metrics_register(&requests_ok);
+	metrics_register(&requests_failed);
+	*ret = a;
+	return ERR_OK;
+}
+
+err_t admin_start(struct admin *a)
+{
+	return add_all(a);
+}
+
+void admin_free(struct admin **a)
+{
+	mem_free(*a);
+	*a = NULL;
+}

@@ -1,0 +1,158 @@
+#include "request.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/str.h"
+#include "pbr.h"
+#include "tenantconf/check.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
+
+#define PAGE_DEFAULT 100
+#define PAGE_MAX     1000
+#define PATHS_MAX    64
+
+static err_t take_tenant(struct request *rq, const char *id, const char *field, struct err_detail *detail)
+{
+	err_t e = check_id(id, field, detail);
+
+	if (!e)
+		(void)str_copy(rq->tenant, sizeof(rq->tenant), id);
+	return e;
+}
+
+/* The id of a resource to be created stands beside it, or in it; if in both, it must be the same. */
+static err_t take_new_id(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	const char *id = pbr_string(pb, kind ? kind->id_field : "tenant_id");
+	const char *own = kind ? pbr_string(rq->resource, kind->own_id) : "";
+	const char *field = kind ? kind->id_field : "tenant_id";
+
+	if (str_empty(id))
+		id = own;
+	if (!str_empty(own) && strcmp(id, own) != 0)
+		return err_set(detail, ERR_INVALID, field, "'%.70s', but the resource says '%.70s'", id, own);
+	if (!kind)
+		return take_tenant(rq, id, field, detail);
+	err_t e = kind_check_id(kind, id, field, detail);
+	if (!e)
+		(void)str_copy(rq->id, sizeof(rq->id), id);
+	return e;
+}
+
+static err_t take_name(struct request *rq, const struct kind *kind, const char *text, const char *field, struct err_detail *detail)
+{
+	struct name name;
+	err_t e = name_parse(&name, text, kind, field, detail);
+
+	if (e)
+		return e;
+	(void)str_copy(rq->tenant, sizeof(rq->tenant), name.tenant);
+	(void)str_copy(rq->id, sizeof(rq->id), name.id);
+	return ERR_OK;
+}
+
+static err_t take_resource(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	rq->resource_field = kind ? kind->name : "tenant";
+	rq->resource = pbr_message(pb, rq->resource_field);
+	if (!rq->resource)
+		return err_set(detail, ERR_INVALID, rq->resource_field, "missing");
+	return ERR_OK;
+}
+
+static err_t take_mask(struct request *rq, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	const Google__Protobuf__FieldMask *mask = (const Google__Protobuf__FieldMask *)pbr_message(pb, "update_mask");
+
+	if (!mask)
+		return ERR_OK;
+	if (mask->n_paths > PATHS_MAX)
+		return err_set(detail, ERR_INVALID, "update_mask", "%zu paths; at most %d", mask->n_paths, PATHS_MAX);
+	rq->n_paths = mask->n_paths;
+	rq->paths = mask->paths;
+	return ERR_OK;
+}
+
+static err_t take_page(struct request *rq, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	int32_t size = pbr_int32(pb, "page_size");
+
+	if (size < 0)
+		return err_set(detail, ERR_INVALID, "page_size", "%d is negative", size);
+	rq->page_size = !size ? PAGE_DEFAULT : size > PAGE_MAX ? PAGE_MAX : size;
+	rq->page_token = pbr_string(pb, "page_token");
+	if (strlen(rq->page_token) > 64)
+		return err_set(detail, ERR_INVALID, "page_token", "not a next_page_token");
+	return ERR_OK;
+}
+
+static err_t take_request_id(struct request *rq, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	rq->request_id = pbr_string(pb, "request_id");
+	size_t n = strlen(rq->request_id);
+	if (n && (n > 36 || strspn(rq->request_id, "0123456789abcdefABCDEF-") != n))
+		return err_set(detail, ERR_INVALID, "request_id", "not a UUID");
+	return ERR_OK;
+}
+
+err_t request_from_pb(struct request *rq, const struct method *m, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	err_t e = ERR_OK;
+
+	*rq = (struct request){ .validate_only = pbr_bool(pb, "validate_only"), .etag = pbr_string(pb, "etag") };
+	e = take_request_id(rq, pb, detail);
+	if (!e && (m->verb == VERB_CREATE || m->verb == VERB_UPDATE))
+		e = take_resource(rq, m->kind, pb, detail);
+	if (e)
+		return e;
+	switch (m->verb) {
+	case VERB_CREATE:
+		if (m->kind)
+			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
+		return e ? e : take_new_id(rq, m->kind, pb, detail);
+	case VERB_UPDATE:
+		rq->etag = pbr_string(rq->resource, "etag");
+		e = take_name(rq, m->kind, pbr_string(rq->resource, "name"), m->kind ? m->kind->name : "tenant", detail);
+		if (e == ERR_INVALID && detail)
+			(void)str_copy(detail->field + strlen(detail->field), sizeof(detail->field) - strlen(detail->field), ".name");
+		return e ? e : take_mask(rq, pb, detail);
+	case VERB_LIST:
+		e = take_page(rq, pb, detail);
+		if (!e && m->kind)
+			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
+		return e;
+	default:
+		return take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
+	}
+}
+
+err_t request_fingerprint(const ProtobufCMessage *pb, char hex[65])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	size_t size;
+	struct arena a;
+
+	arena_init(&a, 0);
+	ProtobufCMessage *copy = pbr_shallow(&a, pb);
+	for (unsigned i = 0; copy && i < pb->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &pb->descriptor->fields[i];
+		ProtobufCMessage **sub = (ProtobufCMessage **)(void *)((char *)copy + f->offset);
+
+		if (f->type != PROTOBUF_C_TYPE_MESSAGE || f->label == PROTOBUF_C_LABEL_REPEATED || !*sub)
+			continue;
+		*sub = pbr_shallow(&a, *sub);
+		if (!*sub)
+			copy = NULL;
+		else
+			pbr_set_string(*sub, "password", "");
+	}
+	void *bytes = copy ? pbr_pack(&a, copy, &size) : NULL;
+	bool ok = bytes && EVP_Digest(bytes, size, md, &n, EVP_sha256(), NULL);
+	arena_done(&a);
+	for (unsigned i = 0; ok && i < n; i++)
+		snprintf(hex + (size_t)2 * i, 3, "%02x", md[i]);
+	return ok ? ERR_OK : ERR_EXHAUSTED;
+}

@@ -1,0 +1,138 @@
+#include "bootstrap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "log/log.h"
+
+#define LIFETIME_S 86400
+#define RENEW_S	   (LIFETIME_S / 2)
+#define CHECK_MS   (600 * 1000)
+
+struct bootstrap {
+	struct manager *tm;
+	const char *path;
+	struct loop_timer timer;
+};
+
+static err_t write_all(int fd, const char *text)
+{
+	size_t n = strlen(text);
+	ssize_t done = write(fd, text, n);
+
+	if (done < 0)
+		return err_from_errno(errno);
+	return (size_t)done == n ? ERR_OK : ERR_EXHAUSTED;
+}
+
+/* A new file beside it, then renamed: a reader sees the old or the new token. */
+static err_t write_file(const char *path, const char *token, struct err_detail *detail)
+{
+	struct str temporary = STR_INIT, text = STR_INIT;
+	err_t e = ERR_EXHAUSTED;
+	int fd = -1;
+
+	str_printf(&temporary, "%s.new", path);
+	str_printf(&text, "%s\n", token);
+	if (!temporary.failed && !text.failed) {
+		(void)unlink(temporary.data);
+		fd = open(temporary.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		e = fd < 0 ? err_from_errno(errno) : write_all(fd, text.data);
+	}
+	if (fd >= 0 && close(fd) < 0 && !e)
+		e = err_from_errno(errno);
+	if (!e && rename(temporary.data, path) < 0)
+		e = err_from_errno(errno);
+	if (e)
+		(void)err_set(detail, e, "auth.bootstrap_token_file", "cannot write %.200s: %s", path, strerror(errno));
+	if (text.data)
+		explicit_bzero(text.data, text.len);
+	str_done(&temporary);
+	str_done(&text);
+	return e;
+}
+
+/* Seconds that the token in the file is still valid; 0: it is not. */
+static int64_t valid_s(const struct bootstrap *b, int64_t now_s)
+{
+	char bearer[2048] = "Bearer ";
+	struct auth_user user;
+	struct stat st;
+	int fd = open(b->path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, bearer + 7, sizeof(bearer) - 8);
+	bool private = fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0 || !private)
+		return 0;
+	bearer[7 + strcspn(bearer + 7, "\r\n")] = '\0';
+	if (auth_verify(b->tm->verifier, bearer, now_s, &user, NULL) || !(user.scopes & AUTH_OPERATOR))
+		return 0;
+	return user.expires_s - now_s;
+}
+
+static err_t renew(struct bootstrap *b, struct err_detail *detail)
+{
+	struct auth_user user = { .subject = "operator:bootstrap", .scopes = AUTH_OPERATOR };
+	int64_t now_s = clock_wall_ms() / 1000;
+	char *token;
+
+	if (valid_s(b, now_s) > RENEW_S)
+		return ERR_OK;
+	err_t e = auth_sign(b->tm->signer, &user, now_s, LIFETIME_S, &token);
+	if (e)
+		return err_set(detail, e, "auth.private_key_file", "cannot sign a token");
+	e = write_file(b->path, token, detail);
+	explicit_bzero(token, strlen(token));
+	mem_free(token);
+	if (!e)
+		LOG_INFO(NULL, "bootstrap.token_written", "file=%s lifetime_s=%d", LOG_Q(b->path), LIFETIME_S);
+	return e;
+}
+
+static void on_timer(void *arg)
+{
+	struct bootstrap *b = arg;
+	struct err_detail d = { 0 };
+	err_t e = renew(b, &d);
+
+	if (e)
+		LOG_ERROR(NULL, "bootstrap.failed", "error=%s detail=%s", err_name(e), LOG_Q(d.message));
+	loop_timer_start(&b->timer, CHECK_MS);
+}
+
+err_t bootstrap_new(struct bootstrap **ret, struct manager *tm, struct err_detail *detail)
+{
+	if (str_empty(tm->config->bootstrap_token_file))
+		return ERR_OK;
+	struct bootstrap *b = mem_zalloc(sizeof(*b));
+	if (!b)
+		return ERR_EXHAUSTED;
+	b->tm = tm;
+	b->path = tm->config->bootstrap_token_file;
+	loop_timer_init(&b->timer, tm->loop, on_timer, b);
+	err_t e = renew(b, detail);
+	if (e) {
+		bootstrap_free(&b);
+		return e;
+	}
+	loop_timer_start(&b->timer, CHECK_MS);
+	*ret = b;
+	return ERR_OK;
+}
+
+void bootstrap_free(struct bootstrap **b)
+{
+	if (!*b)
+		return;
+	loop_timer_done(&(*b)->timer);
+	mem_free(*b);
+	*b = NULL;
+}

@@ -1,0 +1,39 @@
+/*
+ * change: what every change has in common. Between begin and end, on a database worker, the tenant's row is locked: the
+ * changes of one tenant come one after the other, and its version grows by one with each.
+ */
+#ifndef TM_CHANGE_H
+#define TM_CHANGE_H
+
+#include "request.h"
+
+struct change {
+	struct db_tx *tx;
+	struct job *job;
+	uint64_t version;	/* of this change: what it writes carries it */
+	char sip_domain[256];
+	int64_t config_bytes;	/* of the tenant's resources without agents; the operation adjusts it */
+	bool repeated;		/* the request was answered before: job->reply is that answer, nothing is to be done */
+};
+/* Locks the tenant; looks whether the request is a repetition. */
+err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;
+/* Audit, outbox, version, answer of the request. before, after: of the resource, without secrets; NULL: there is none. */
+err_t change_end(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
+
+/* Pieces for operations on tenants, which have no row to lock yet, or none any more. */
+err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply) MUST;
+err_t change_audit(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
+err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...) PRINTF(3, 4) MUST;
+err_t change_answer(struct change *c) MUST;
+/* The answer stands, or, for validate_only, everything is undone (job_result). */
+err_t change_finish(struct change *c) MUST;
+/* What the caller is told when the transaction came to e. */
+err_t job_result(const struct job *j, err_t e);
+
+#define STAGE_PROMPT 0
+#define STAGE_MAIN   1
+#define STAGE_AGENT  2
+#define STAGE_GONE   3
+#define STAGE_EVENT  4
+
+#endif

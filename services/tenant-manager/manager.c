@@ -1,0 +1,187 @@
+#include "manager.h"
+
+#include <string.h>
+#include "admin.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "bootstrap.h"
+#include "log/log.h"
+#include "login.h"
+#include "migrations.h"
+#include "publisher.h"
+
+/* ---- health ---- */
+
+static bool db_is_ready(void *arg)
+{
+	return db_ready(((struct manager *)arg)->db);
+}
+
+static bool nats_is_ready(void *arg)
+{
+	return bus_connected(((struct manager *)arg)->bus);
+}
+
+static void on_bus_state(bool connected, void *arg)
+{
+	struct manager *tm = arg;
+
+	if (connected)
+		LOG_INFO(NULL, "nats.connected", "name=%s", "tenant-manager");
+	else
+		LOG_WARN(NULL, "nats.lost", "changes=%s", "accepted, published later");
+	if (tm->publisher)
+		publisher_connected(tm->publisher, connected);
+}
+
+/* ---- drain ---- */
+
+static void on_stopped(void *arg)
+{
+	service_drained(((struct manager *)arg)->service);
+}
+
+static void on_drain(void *arg)
+{
+	struct manager *tm = arg;
+
+	rpc_server_set_serving(tm->server, false);
+	rpc_server_stop(tm->server, 2000, on_stopped, tm);
+}
+
+/* ---- start ---- */
+
+static err_t open_db(struct manager *tm, struct err_detail *detail)
+{
+	const struct manager_config *c = tm->config;
+	struct db_params p = { .loop = tm->loop, .conninfo = c->db_conninfo, .connections = (int)c->db_connections };
+	err_t e = ERR_OK;
+
+	if (!str_empty(c->db_migrate_conninfo))
+		e = db_migrate(c->db_migrate_conninfo, "tenant-manager", migrations, n_migrations, detail);
+	if (!e)
+		e = db_new(&tm->db, &p);
+	p.connections = (int)c->login_connections;
+	return e ? e : db_new(&tm->login_db, &p);
+}
+
+static err_t open_bus(struct manager *tm, struct err_detail *detail)
+{
+	const struct service_common *sc = service_common(tm->service);
+	struct str name = STR_INIT;
+
+	str_printf(&name, "tenant-manager/%s", sc->instance);
+	struct bus_params p = { .loop = tm->loop,
+				.url = sc->nats_url,
+				.name = str_text(&name),
+				.ca_file = sc->nats_ca_file,
+				.cert_file = sc->nats_cert_file,
+				.key_file = sc->nats_key_file,
+				.on_state = on_bus_state,
+				.arg = tm };
+	err_t e = name.failed ? ERR_EXHAUSTED : bus_new(&tm->bus, &p, detail);
+	if (!e)
+		e = events_ensure_stream(tm->bus, detail);
+	if (!e)
+		e = events_new(&tm->events, tm->bus, sc->site, str_text(&name));
+	if (!e)
+		e = promptstore_new(&tm->prompts, tm->bus, detail);
+	if (!e)
+		e = publisher_new(&tm->publisher, tm, detail);
+	str_done(&name);
+	return e;
+}
+
+static err_t open_auth(struct manager *tm, struct err_detail *detail)
+{
+	err_t e = auth_verifier_new(&tm->verifier, tm->config->public_key_file, detail);
+
+	if (!e)
+		e = auth_signer_new(&tm->signer, tm->config->private_key_file, detail);
+	if (!e)
+		e = throttle_new(&tm->throttle);
+	return e ? e : bootstrap_new(&tm->bootstrap, tm, detail);
+}
+
+static const char *or_null(const char *s)
+{
+	return str_empty(s) ? NULL : s;
+}
+
+static err_t open_server(struct manager *tm, struct err_detail *detail)
+{
+	const struct manager_config *c = tm->config;
+	struct rpc_server_params p = { .loop = tm->loop,
+				       .address = c->grpc_address,
+				       .tls = { or_null(c->tls_ca_file), or_null(c->tls_cert_file), or_null(c->tls_key_file), false },
+				       .authorize = admin_authorize };
+	err_t e = admin_new(&tm->admin, tm);
+
+	p.arg = tm->admin;
+	if (str_empty(c->tls_cert_file))
+		p.tls.ca_file = NULL;
+	if (!e)
+		e = rpc_server_new(&tm->server, &p, detail);
+	if (!e)
+		e = admin_start(tm->admin);
+	if (!e)
+		e = login_register(tm);
+	if (!e)
+		e = rpc_server_start(tm->server);
+	if (!e)
+		rpc_server_set_serving(tm->server, true);
+	return e;
+}
+
+err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config, struct err_detail *detail)
+{
+	struct manager *tm = mem_zalloc(sizeof(*tm));
+	err_t e;
+
+	if (!tm)
+		return ERR_EXHAUSTED;
+	tm->config = config;
+	tm->service = svc;
+	tm->loop = service_loop(svc);
+	e = open_auth(tm, detail);
+	if (!e)
+		e = open_db(tm, detail);
+	if (!e)
+		e = open_bus(tm, detail);
+	if (!e)
+		e = open_server(tm, detail);
+	if (e) {
+		manager_free(&tm);
+		return e;
+	}
+	service_add_ready(svc, "postgresql", db_is_ready, tm);
+	service_add_ready(svc, "nats", nats_is_ready, tm);
+	service_on_drain(svc, on_drain, tm);
+	*ret = tm;
+	return ERR_OK;
+}
+
+/* Backwards by who calls whom: after the databases and the bus are gone nothing calls back any more. */
+void manager_free(struct manager **ref)
+{
+	struct manager *tm = *ref;
+
+	if (!tm)
+		return;
+	if (tm->publisher)
+		publisher_connected(tm->publisher, false);
+	db_free(&tm->login_db);
+	db_free(&tm->db);
+	rpc_server_free(&tm->server);
+	promptstore_free(&tm->prompts);
+	events_free(&tm->events);
+	bus_free(&tm->bus);
+	publisher_free(&tm->publisher);
+	admin_free(&tm->admin);
+	bootstrap_free(&tm->bootstrap);
+	throttle_free(&tm->throttle);
+	auth_signer_free(&tm->signer);
+	auth_verifier_free(&tm->verifier);
+	mem_free(tm);
+	*ref = NULL;
+}

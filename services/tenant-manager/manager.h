@@ -1,0 +1,46 @@
+/*
+ * manager: what the parts of tenant-manager share.
+ *
+ *	admin.c       gRPC methods → jobs on database workers → answers
+ *	admin_wire.c  request messages → struct request
+ *	ops_*.c       what a job does, inside one transaction
+ *	publisher.c   outbox → KV, prompt store, events
+ *	upload.c      UploadPrompt;  audio.c: any file → 8 kHz
+ *	login.c       AuthService;  bootstrap.c: the first operator's token
+ */
+#ifndef TM_MANAGER_H
+#define TM_MANAGER_H
+
+#include "auth/auth.h"
+#include "bus/bus.h"
+#include "db/db.h"
+#include "events/events.h"
+#include "promptstore/promptstore.h"
+#include "rpc/rpc.h"
+#include "service/service.h"
+#include "manager_config.h"
+
+struct publisher;
+
+struct manager {
+	const struct manager_config *config;
+	struct service *service;
+	struct loop *loop;
+	struct bus *bus;
+	struct db *db;
+	struct db *login_db; /* passwords are slow on purpose: their own workers, so that nothing else waits for them */
+	struct rpc_server *server;
+	struct auth_verifier *verifier;
+	struct auth_signer *signer;
+	struct events *events;
+	struct promptstore *prompts;
+	struct publisher *publisher;
+	struct admin *admin;
+	struct bootstrap *bootstrap;
+	struct throttle *throttle;
+};
+
+err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config, struct err_detail *detail) MUST;
+void manager_free(struct manager **tm);
+
+#endif

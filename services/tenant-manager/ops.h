@@ -1,0 +1,37 @@
+/*
+ * ops: the operations, each one transaction on a database worker; arg is the struct job. They leave the answer in
+ * job->reply, or what was wrong in job->detail. They may run again (db.h) and begin anew then.
+ */
+#ifndef TM_OPS_H
+#define TM_OPS_H
+
+#include "change.h"
+
+err_t ops_resource_create(struct db_tx *tx, void *job);
+err_t ops_resource_get(struct db_tx *tx, void *job);
+err_t ops_resource_list(struct db_tx *tx, void *job);
+err_t ops_resource_update(struct db_tx *tx, void *job);
+err_t ops_resource_delete(struct db_tx *tx, void *job);
+err_t ops_tenant_create(struct db_tx *tx, void *job);
+err_t ops_tenant_get(struct db_tx *tx, void *job);
+err_t ops_tenant_list(struct db_tx *tx, void *job);
+err_t ops_tenant_update(struct db_tx *tx, void *job);
+err_t ops_tenant_delete(struct db_tx *tx, void *job);
+err_t ops_prompt_upload(struct db_tx *tx, void *job);
+err_t ops_audit_list(struct db_tx *tx, void *job);
+
+/* ---- shared by ops_*.c ---- */
+struct stored {
+	ProtobufCMessage *msg;	/* in the job's arena */
+	uint64_t revision;
+	size_t size;
+};
+/* ERR_NOT_FOUND with kind_not_found(). */
+err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret) MUST;
+/* Checks m, writes it (insert or update) with its references, marks it for publishing. old: what it replaces, or NULL. */
+err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored *old) MUST;
+/* Removes audio that no prompt of the tenant names any more, and marks it. */
+err_t ops_drop_audio(struct change *c, const char *sha256) MUST;
+err_t ops_check_etag(struct job *j, uint64_t revision) MUST;
+
+#endif

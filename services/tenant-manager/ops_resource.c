@@ -1,0 +1,254 @@
+#include "ops.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/str.h"
+#include "merge.h"
+#include "pbr.h"
+#include "tenantconf/check.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
+
+static ProtobufCMessage *answer(struct job *j, const ProtobufCMessage *m, uint64_t revision)
+{
+	return merge_public(&j->arena, j->rq.tenant, j->method->kind, j->rq.id, m, revision);
+}
+
+/* The password of an agent for AuthService. Hashed before this (slow); NULL: none was given. */
+static err_t write_credential(struct change *c, const char *hash)
+{
+	const char *params[] = { c->job->rq.id, hash };
+
+	if (str_empty(hash))
+		return ERR_OK;
+	return db_exec(c->tx, NULL,
+		       "INSERT INTO tm.credential (tenant, agent_id, argon2id) VALUES (tm.tenant(), $1, $2) "
+		       "ON CONFLICT (tenant, agent_id) DO UPDATE SET argon2id = excluded.argon2id",
+		       2, params);
+}
+
+/* Before the first statement, so that the tenant is not locked meanwhile. */
+static err_t hash_login(const struct job *j, char hash[AUTH_HASH_TEXT])
+{
+	const char *password = pbr_string(j->rq.resource, "password");
+
+	hash[0] = '\0';
+	if (strcmp(j->method->kind->name, "agent") != 0 || str_empty(password) || strlen(password) > 128)
+		return ERR_OK;
+	return auth_password_hash(password, hash);
+}
+
+err_t ops_resource_create(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct change c;
+	struct merged m;
+	char hash[AUTH_HASH_TEXT];
+	err_t e = hash_login(j, hash);
+
+	if (!e)
+		e = change_begin(&c, tx, j, j->method->kind->desc);
+	if (e || c.repeated)
+		return e;
+	e = merge_resource(&m, j, NULL, c.sip_domain, c.version);
+	if (!e)
+		e = ops_store(&c, m.msg, NULL);
+	if (!e)
+		e = write_credential(&c, hash);
+	if (!e) {
+		j->reply = answer(j, m.msg, c.version);
+		e = j->reply ? change_end(&c, NULL, j->reply) : ERR_EXHAUSTED;
+	}
+	return e;
+}
+
+err_t ops_resource_get(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct stored s;
+
+	job_restart(j);
+	err_t e = ops_load(tx, j, &s);
+	if (!e) {
+		j->reply = answer(j, s.msg, s.revision);
+		e = j->reply ? ERR_OK : ERR_EXHAUSTED;
+	}
+	return e;
+}
+
+err_t ops_resource_update(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct change c;
+	struct stored old;
+	struct merged m;
+	char hash[AUTH_HASH_TEXT];
+	err_t e = hash_login(j, hash);
+
+	if (!e)
+		e = change_begin(&c, tx, j, j->method->kind->desc);
+	if (e || c.repeated)
+		return e;
+	e = ops_load(tx, j, &old);
+	if (!e)
+		e = ops_check_etag(j, old.revision);
+	if (!e)
+		e = merge_resource(&m, j, old.msg, c.sip_domain, c.version);
+	if (!e)
+		e = ops_store(&c, m.msg, &old);
+	if (!e && !str_empty(m.password))
+		e = write_credential(&c, hash);
+	if (!e) {
+		j->reply = answer(j, m.msg, c.version);
+		const ProtobufCMessage *before = answer(j, old.msg, old.revision);
+		e = j->reply && before ? change_end(&c, before, j->reply) : ERR_EXHAUSTED;
+	}
+	return e;
+}
+
+/* Who refers to it, by name, so that one knows where to go. */
+static err_t check_referrers(struct change *c)
+{
+	struct job *j = c->job;
+	const struct kind *kind = j->method->kind;
+	const char *params[] = { kind->name, j->rq.id };
+	struct db_result *res = NULL;
+	struct str who = STR_INIT;
+	err_t e = db_exec(c->tx, &res,
+			  "SELECT DISTINCT kind, id FROM tm.resource_ref WHERE tenant = tm.tenant() AND to_kind = $1 AND to_id = $2 "
+			  "AND (kind, id) <> ($1, $2) ORDER BY kind, id LIMIT 4",
+			  2, params);
+
+	for (int i = 0; !e && i < db_rows(res) && i < 3; i++) {
+		const struct kind *from = kind_find(db_text(res, i, 0));
+
+		str_printf(&who, "%s%s/%s", i ? ", " : "", from ? from->plural : "", db_text(res, i, 1));
+	}
+	if (!e && db_rows(res) > 3)
+		str_append(&who, " and others");
+	if (!e && db_rows(res))
+		e = err_set(&j->detail, ERR_PRECONDITION, "name", "in use by %s", str_text(&who));
+	str_done(&who);
+	db_result_free(&res);
+	return e;
+}
+
+static err_t delete_row(struct change *c, const struct stored *old)
+{
+	struct job *j = c->job;
+	const struct kind *kind = j->method->kind;
+	const char *params[] = { kind->name, j->rq.id };
+	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2", 2, params);
+
+	if (e)
+		return e;
+	if (!kind->config_field)
+		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, j->rq.id);
+	c->config_bytes -= (int64_t)old->size;
+	e = change_outbox(c, STAGE_MAIN, "main");
+	if (!e && strcmp(kind->name, "prompt") == 0)
+		e = ops_drop_audio(c, pbr_string(old->msg, "sha256"));
+	return e;
+}
+
+err_t ops_resource_delete(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct change c;
+	struct stored old;
+	err_t e = change_begin(&c, tx, j, &google__protobuf__empty__descriptor);
+
+	if (e || c.repeated)
+		return e;
+	e = ops_load(tx, j, &old);
+	if (!e)
+		e = ops_check_etag(j, old.revision);
+	if (!e)
+		e = check_referrers(&c);
+	if (!e)
+		e = delete_row(&c, &old);
+	if (!e) {
+		j->reply = pbr_new(&j->arena, &google__protobuf__empty__descriptor);
+		const ProtobufCMessage *before = answer(j, old.msg, old.revision);
+		e = j->reply && before ? change_end(&c, before, NULL) : ERR_EXHAUSTED;
+	}
+	return e;
+}
+
+/* ---- list ---- */
+
+static const ProtobufCMessageDescriptor *list_response(const struct kind *kind)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "List%s", kind->titles);
+	const ProtobufCMethodDescriptor *m =
+		protobuf_c_service_descriptor_get_method_by_name(&trunkline__admin__v1__admin_service__descriptor, name);
+	return m ? m->output : NULL;
+}
+
+static err_t one_of_list(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
+{
+	const struct kind *kind = j->method->kind;
+	const char *id = arena_strdup(&j->arena, db_text(res, row, 0));
+	size_t size;
+	const void *bytes = db_bytes(res, row, 1, &size);
+	const ProtobufCMessage *m = bytes ? pbr_unpack(&j->arena, kind->desc, bytes, size) : NULL;
+
+	*ret = m && id ? merge_public(&j->arena, j->rq.tenant, kind, id, m, (uint64_t)db_int(res, row, 2)) : NULL;
+	return *ret ? ERR_OK : ERR_EXHAUSTED;
+}
+
+static err_t fill_list(struct job *j, struct db_result *res)
+{
+	const ProtobufCMessageDescriptor *desc = list_response(j->method->kind);
+	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
+	ProtobufCMessage **list = arena_alloc(&j->arena, ((size_t)n + 1) * sizeof(ProtobufCMessage *));
+	err_t e = ERR_OK;
+
+	j->reply = desc ? pbr_new(&j->arena, desc) : NULL;
+	if (!j->reply || !list)
+		return ERR_EXHAUSTED;
+	for (int i = 0; !e && i < n; i++)
+		e = one_of_list(j, res, i, &list[i]);
+	pbr_set_messages(j->reply, j->method->kind->plural, list, (size_t)n);
+	if (!e && db_rows(res) > n) {
+		char *token = arena_strdup(&j->arena, db_text(res, n - 1, 0));
+
+		e = token ? ERR_OK : ERR_EXHAUSTED;
+		pbr_set_string(j->reply, "next_page_token", token);
+	}
+	return e;
+}
+
+/* NOT_FOUND of a tenant that is not there, for reads that would find nothing anyway. */
+static err_t check_tenant(struct db_tx *tx, struct job *j)
+{
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
+
+	if (!e && !db_rows(res))
+		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	db_result_free(&res);
+	return e;
+}
+
+err_t ops_resource_list(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	char limit[16];
+	const char *params[] = { j->method->kind->name, j->rq.page_token, limit };
+	struct db_result *res = NULL;
+
+	job_restart(j);
+	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
+	err_t e = check_tenant(tx, j);
+	if (!e)
+		e = db_exec(tx, &res,
+			    "SELECT id, body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 "
+			    "ORDER BY id LIMIT $3",
+			    3, params);
+	if (!e)
+		e = fill_list(j, res);
+	db_result_free(&res);
+	return e;
+}

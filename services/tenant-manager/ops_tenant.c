@@ -1,0 +1,355 @@
+#include "ops.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/clock.h"
+#include "base/str.h"
+#include "merge.h"
+#include "pbr.h"
+#include "tenantconf/check.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
+
+#define COLUMNS                                                                                                        \
+	"tenant, display_name, time_zone, sip_domain, suspended, version, published_version, "                         \
+	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint"
+
+static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, const struct db_result *res, int row)
+{
+	Trunkline__Admin__V1__Tenant *t = (void *)pbr_new(a, &trunkline__admin__v1__tenant__descriptor);
+
+	if (!t)
+		return NULL;
+	t->name = arena_printf(a, "tenants/%s", db_text(res, row, 0));
+	t->display_name = arena_strdup(a, db_text(res, row, 1));
+	t->time_zone = arena_strdup(a, db_text(res, row, 2));
+	t->sip_domain = arena_strdup(a, db_text(res, row, 3));
+	t->suspended = strcmp(db_text(res, row, 4), "t") == 0;
+	t->config_version = (uint64_t)db_int(res, row, 5);
+	t->published_version = (uint64_t)db_int(res, row, 6);
+	t->create_time_ms = db_int(res, row, 7);
+	t->update_time_ms = db_int(res, row, 8);
+	t->etag = arena_strdup(a, db_text(res, row, 9));
+	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag ? t : NULL;
+}
+
+static err_t load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
+{
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
+
+	if (!e && !db_rows(res))
+		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	if (!e) {
+		*ret = tenant_from_row(&j->arena, res, 0);
+		e = *ret ? ERR_OK : ERR_EXHAUSTED;
+	}
+	db_result_free(&res);
+	return e;
+}
+
+static err_t check_tenant(struct job *j, const Trunkline__Admin__V1__Tenant *t)
+{
+	err_t e = check_display_name(t->display_name, "tenant.display_name", &j->detail);
+
+	if (!e)
+		e = check_time_zone(t->time_zone, "tenant.time_zone", &j->detail);
+	return e ? e : check_domain(t->sip_domain, "tenant.sip_domain", &j->detail);
+}
+
+/* ---- create ---- */
+
+static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
+{
+	struct job *j = c->job;
+	char version[24];
+	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f", version };
+
+	snprintf(version, sizeof(version), "%" PRIu64, c->version);
+	err_t e = db_exec(c->tx, NULL,
+			  "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, revision) "
+			  "VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5)",
+			  5, params);
+	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
+		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
+	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant) : e;
+}
+
+static err_t fill_defaults(struct job *j, Trunkline__Admin__V1__Tenant *t)
+{
+	if (str_empty(t->time_zone))
+		t->time_zone = (char *)"UTC";
+	if (str_empty(t->sip_domain))
+		t->sip_domain = arena_printf(&j->arena, "%s.%s", j->rq.tenant, j->tm->config->sip_domain_suffix);
+	return t->sip_domain ? ERR_OK : ERR_EXHAUSTED;
+}
+
+err_t ops_tenant_create(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct change c = { .tx = tx, .job = j, .version = (uint64_t)clock_wall_ms() };
+	Trunkline__Admin__V1__Tenant *t;
+
+	job_restart(j);
+	err_t e = change_repeated(&c, &trunkline__admin__v1__tenant__descriptor);
+	if (e || c.repeated)
+		return e;
+	t = (void *)pbr_shallow(&j->arena, j->rq.resource);
+	e = t ? fill_defaults(j, t) : ERR_EXHAUSTED;
+	if (!e)
+		e = check_tenant(j, t);
+	if (!e)
+		e = insert(&c, t);
+	if (!e)
+		e = change_outbox(&c, STAGE_MAIN, "main");
+	if (!e)
+		e = load(tx, j, &t);
+	if (!e) {
+		j->reply = &t->base;
+		e = change_audit(&c, NULL, j->reply);
+	}
+	if (!e)
+		e = change_answer(&c);
+	return e ? e : change_finish(&c);
+}
+
+/* ---- get, list ---- */
+
+err_t ops_tenant_get(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	Trunkline__Admin__V1__Tenant *t;
+
+	job_restart(j);
+	err_t e = load(tx, j, &t);
+	if (!e)
+		j->reply = &t->base;
+	return e;
+}
+
+static err_t fill_list(struct job *j, const struct db_result *res)
+{
+	Trunkline__Admin__V1__ListTenantsResponse *r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
+	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->tenants = arena_alloc(&j->arena, ((size_t)n + 1) * sizeof(*r->tenants));
+	if (!r->tenants)
+		return ERR_EXHAUSTED;
+	for (; r->n_tenants < (size_t)n; r->n_tenants++) {
+		r->tenants[r->n_tenants] = tenant_from_row(&j->arena, res, (int)r->n_tenants);
+		if (!r->tenants[r->n_tenants])
+			return ERR_EXHAUSTED;
+	}
+	if (db_rows(res) > n)
+		r->next_page_token = arena_strdup(&j->arena, db_text(res, n - 1, 0));
+	j->reply = &r->base;
+	return r->next_page_token ? ERR_OK : ERR_EXHAUSTED;
+}
+
+/* Operators only: the one question across tenants, by a function of the schema's owner. */
+err_t ops_tenant_list(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	char limit[16];
+	const char *params[] = { j->rq.page_token, limit };
+	struct db_result *res = NULL;
+
+	job_restart(j);
+	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
+	err_t e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.list_tenants($1, $2)", 2, params);
+	if (!e)
+		e = fill_list(j, res);
+	db_result_free(&res);
+	return e;
+}
+
+/* ---- update ---- */
+
+static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
+{
+	static const char *const open[] = { "display_name", "time_zone", "suspended" };
+	bool explicitly;
+	err_t e = merge_check_mask(&j->rq, &j->detail);
+
+	for (unsigned i = 0; !e && i < t->base.descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &t->base.descriptor->fields[i];
+		bool may = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(open); k++)
+			may = may || strcmp(f->name, open[k]) == 0;
+		if (!merge_masked(&j->rq, f, &explicitly))
+			continue;
+		if (!may && explicitly)
+			e = err_set(&j->detail, ERR_INVALID, "update_mask", "'%s' cannot be changed", f->name);
+		else if (may && strcmp(f->name, "suspended") == 0 && !(j->user.scopes & AUTH_OPERATOR) && explicitly)
+			e = err_set(&j->detail, ERR_DENIED, "update_mask", "only operators suspend a tenant");
+		else if (may && (strcmp(f->name, "suspended") != 0 || (j->user.scopes & AUTH_OPERATOR)))
+			pbr_copy_field(&t->base, j->rq.resource, f);
+	}
+	return e;
+}
+
+static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
+{
+	char version[24];
+	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version };
+
+	snprintf(version, sizeof(version), "%" PRIu64, c->version);
+	return db_exec(c->tx, NULL,
+		       "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, revision = $4, "
+		       "updated_at = now() WHERE tenant = tm.tenant()",
+		       4, params);
+}
+
+err_t ops_tenant_update(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct change c;
+	Trunkline__Admin__V1__Tenant *before, *t;
+	err_t e = change_begin(&c, tx, j, &trunkline__admin__v1__tenant__descriptor);
+
+	if (e || c.repeated)
+		return e;
+	e = load(tx, j, &before);
+	if (!e && !str_empty(j->rq.etag) && strcmp(j->rq.etag, before->etag) != 0)
+		e = err_set(&j->detail, ERR_ABORTED, "etag", "it has been changed since it was read; read it again");
+	if (e)
+		return e;
+	t = (void *)pbr_shallow(&j->arena, &before->base);
+	e = t ? merge(j, t) : ERR_EXHAUSTED;
+	if (!e)
+		e = check_tenant(j, t);
+	if (!e)
+		e = update(&c, t);
+	if (!e)
+		e = change_outbox(&c, STAGE_MAIN, "main");
+	if (!e)
+		e = load(tx, j, &t);
+	if (e)
+		return e;
+	j->reply = &t->base;
+	return change_end(&c, &before->base, j->reply);
+}
+
+/* ---- delete ---- */
+
+/* That each of its agents and each of its prompts is gone has to be published, too. */
+static err_t mark_all_gone(struct change *c)
+{
+	char version[24];
+	const char *params[] = { version };
+
+	snprintf(version, sizeof(version), "%" PRIu64, c->version);
+	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND stage <> 4", 0, NULL);
+	if (!e)
+		e = db_exec(c->tx, NULL,
+			    "INSERT INTO tm.outbox (tenant, item, stage, version) "
+			    "SELECT tm.tenant(), 'agent.' || id, 2, $1::bigint FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'agent' "
+			    "UNION ALL SELECT tm.tenant(), 'gone.' || sha256, 3, $1::bigint FROM tm.prompt_audio WHERE tenant = tm.tenant()",
+			    1, params);
+	return e ? e : change_outbox(c, STAGE_MAIN, "main");
+}
+
+err_t ops_tenant_delete(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct change c;
+	Trunkline__Admin__V1__Tenant *before;
+	err_t e = change_begin(&c, tx, j, &google__protobuf__empty__descriptor);
+
+	if (e || c.repeated)
+		return e;
+	e = load(tx, j, &before);
+	if (!e && !str_empty(j->rq.etag) && strcmp(j->rq.etag, before->etag) != 0)
+		e = err_set(&j->detail, ERR_ABORTED, "etag", "it has been changed since it was read; read it again");
+	if (!e)
+		e = mark_all_gone(&c);
+	if (!e)
+		e = db_exec(tx, NULL, "DELETE FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
+	if (e)
+		return e;
+	j->reply = pbr_new(&j->arena, &google__protobuf__empty__descriptor);
+	e = j->reply ? change_audit(&c, &before->base, NULL) : ERR_EXHAUSTED;
+	if (!e)
+		e = change_answer(&c);
+	return e ? e : change_finish(&c);
+}
+
+/* ---- audit ---- */
+
+static err_t audit_record(struct job *j, struct db_result *res, int row, Trunkline__Admin__V1__AuditRecord **ret)
+{
+	Trunkline__Admin__V1__AuditRecord *r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__audit_record__descriptor);
+	struct arena *a = &j->arena;
+	size_t size;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->seq = (uint64_t)db_int(res, row, 0);
+	r->time_ms = db_int(res, row, 1);
+	r->actor = arena_strdup(a, db_text(res, row, 2));
+	r->action = arena_strdup(a, db_text(res, row, 3));
+	r->resource = arena_strdup(a, db_text(res, row, 4));
+	r->peer = arena_strdup(a, db_text(res, row, 5));
+	for (int i = 0; i < 2; i++) {
+		ProtobufCBinaryData *to = i ? &r->after : &r->before;
+		const void *bytes = db_bytes(res, row, 6 + i, &size);
+
+		if (!bytes)
+			continue;
+		to->data = arena_dup(a, bytes, size);
+		to->len = to->data ? size : 0;
+	}
+	*ret = r;
+	return r->actor && r->action && r->resource && r->peer ? ERR_OK : ERR_EXHAUSTED;
+}
+
+static err_t fill_audit(struct job *j, struct db_result *res)
+{
+	Trunkline__Admin__V1__ListAuditEntriesResponse *r =
+		(void *)pbr_new(&j->arena, &trunkline__admin__v1__list_audit_entries_response__descriptor);
+	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
+	err_t e = ERR_OK;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->entries = arena_alloc(&j->arena, ((size_t)n + 1) * sizeof(*r->entries));
+	if (!r->entries)
+		return ERR_EXHAUSTED;
+	for (; !e && r->n_entries < (size_t)n; r->n_entries++)
+		e = audit_record(j, res, (int)r->n_entries, &r->entries[r->n_entries]);
+	if (!e && db_rows(res) > n) {
+		r->next_page_token = arena_strdup(&j->arena, db_text(res, n - 1, 0));
+		e = r->next_page_token ? ERR_OK : ERR_EXHAUSTED;
+	}
+	j->reply = &r->base;
+	return e;
+}
+
+err_t ops_audit_list(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	int64_t before = INT64_MAX;
+	char before_text[24], limit[16];
+	const char *params[] = { before_text, limit };
+	struct db_result *res = NULL;
+	Trunkline__Admin__V1__Tenant *t;
+
+	job_restart(j);
+	if (!str_empty(j->rq.page_token) && str_to_i64(j->rq.page_token, 0, INT64_MAX, &before))
+		return err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
+	snprintf(before_text, sizeof(before_text), "%" PRId64, before);
+	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
+	err_t e = load(tx, j, &t);
+	if (!e)
+		e = db_exec(tx, &res,
+			    "SELECT seq, floor(extract(epoch FROM at) * 1000)::bigint, actor, action, resource, peer, before, after "
+			    "FROM tm.audit WHERE tenant = tm.tenant() AND seq < $1 ORDER BY seq DESC LIMIT $2",
+			    2, params);
+	if (!e)
+		e = fill_audit(j, res);
+	db_result_free(&res);
+	return e;
+}

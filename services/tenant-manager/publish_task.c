@@ -1,0 +1,146 @@
+/* Publishing of one loaded item. */
+#include <string.h>
+#include "base/str.h"
+#include "publisher_internal.h"
+#include "tenantconf/tenantconf.h"
+#include "trunkline/event/v1/event.pb-c.h"
+#include "pbr.h"
+
+#define ATTEMPTS 8
+
+static void get_current(struct task *t);
+
+static const char *config_key(const struct task *t, char buf[TENANTCONF_KEY])
+{
+	return t->kind == ITEM_AGENT ? tenantconf_key_agent(t->tenant, t->key, buf) : tenantconf_key_main(t->tenant, buf);
+}
+
+/* ---- configuration: compare-and-set by the version inside ---- */
+
+static void on_written(err_t e, uint64_t seq, void *arg)
+{
+	struct task *t = arg;
+
+	(void)seq;
+	/* Another instance was quicker: look at what it wrote. */
+	if (e == ERR_ABORTED && ++t->attempts < ATTEMPTS)
+		get_current(t);
+	else
+		task_published(t, e);
+}
+
+static void write_over(struct task *t, uint64_t revision)
+{
+	char key[TENANTCONF_KEY];
+	err_t e;
+
+	if (t->bytes)
+		e = bus_kv_put(t->p->config, config_key(t, key), t->bytes, t->size, revision, on_written, t);
+	else
+		e = bus_kv_delete(t->p->config, config_key(t, key), revision, on_written, t);
+	if (e)
+		task_published(t, e);
+}
+
+static void on_current(err_t e, const struct bus_msg *msg, void *arg)
+{
+	struct task *t = arg;
+
+	if (e == ERR_NOT_FOUND) {
+		if (t->bytes)
+			write_over(t, 0);
+		else
+			task_published(t, ERR_OK);
+	} else if (e) {
+		task_published(t, e);
+	} else if (t->bytes && publish_version(msg->data, msg->size, t->kind == ITEM_AGENT) >= t->version) {
+		task_published(t, ERR_OK); /* it is there, or something newer */
+	} else {
+		write_over(t, msg->seq);
+	}
+}
+
+static void get_current(struct task *t)
+{
+	char key[TENANTCONF_KEY];
+	err_t e = bus_kv_get(t->p->config, config_key(t, key), on_current, t);
+
+	if (e)
+		task_published(t, e);
+}
+
+/* What the readers would refuse must not go out: they would keep the old one, and nobody here would know. */
+static err_t check(struct task *t)
+{
+	const struct tenant *conf = NULL;
+	const struct tenant_agent *agent = NULL;
+	err_t e = t->kind == ITEM_MAIN ? tenantconf_tenant_from_pb(&conf, t->bytes, t->size, &t->detail)
+				       : tenantconf_agent_from_pb(&agent, t->bytes, t->size, &t->detail);
+
+	tenant_unref(&conf);
+	tenant_agent_unref(&agent);
+	return e;
+}
+
+/* ---- audio, events ---- */
+
+static void on_done(err_t e, void *arg)
+{
+	task_published(arg, e);
+}
+
+static err_t publish_audio(struct task *t)
+{
+	struct promptstore *ps = t->p->tm->prompts;
+
+	if (t->bytes)
+		return promptstore_put(ps, t->tenant, t->bytes, t->size, on_done, t);
+	return promptstore_delete(ps, t->tenant, t->key, on_done, t);
+}
+
+static void on_event(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	task_published(arg, e);
+}
+
+static err_t publish_event(struct task *t)
+{
+	const Trunkline__Event__V1__Event *ev =
+		(const void *)pbr_unpack(&t->arena, &trunkline__event__v1__event__descriptor, t->bytes, t->size);
+
+	return ev ? events_emit(t->p->tm->events, "system", "audit", ev, on_event, t) : ERR_EXHAUSTED;
+}
+
+void task_publish(struct task *t)
+{
+	err_t e = ERR_OK;
+
+	switch (t->kind) {
+	case ITEM_MAIN:
+	case ITEM_AGENT:
+		e = t->bytes ? check(t) : ERR_OK;
+		if (!e) {
+			get_current(t);
+			return;
+		}
+		break;
+	case ITEM_AUDIT:
+		if (t->bytes) {
+			e = publish_event(t);
+			if (!e)
+				return;
+		}
+		break;
+	case ITEM_PROMPT:
+	case ITEM_GONE:
+		/* A prompt that has gone again has nothing to put; one that is needed again must not be removed. */
+		if ((t->kind == ITEM_PROMPT) != (t->bytes != NULL))
+			break;
+		e = publish_audio(t);
+		if (!e)
+			return;
+		break;
+	}
+	task_published(t, e);
+}

@@ -1,0 +1,63 @@
+/*
+ * request: one administrative request as the operations see it, whatever the kind of resource; and the job that carries
+ * it to a database worker and back. A job belongs to the loop, but for the time in which its operation runs on a worker.
+ */
+#ifndef TM_REQUEST_H
+#define TM_REQUEST_H
+
+#include "auth/auth.h"
+#include "base/arena.h"
+#include "db/db.h"
+#include "kind.h"
+#include "rpc/rpc.h"
+#include "manager.h"
+
+enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE };
+
+struct method {
+	const struct kind *kind;	/* NULL: tenants */
+	enum verb verb;
+	const char *action;		/* "queues.create", for the audit */
+	err_t (*op)(struct db_tx *tx, void *job);
+};
+
+struct request {
+	char tenant[64];	/* "": none (ListTenants) */
+	char id[64];
+	const char *etag;	/* "": any */
+	const char *request_id;	/* "": none */
+	bool validate_only;
+	const ProtobufCMessage *resource;	/* Create, Update; of the request */
+	size_t n_paths;
+	char *const *paths;	/* of the update mask */
+	int page_size;
+	const char *page_token;
+	const char *resource_field;	/* "queue": stands before the fields in errors */
+};
+
+struct job {
+	struct manager *tm;
+	struct rpc_call *call;
+	const struct method *method;
+	struct request rq;
+	struct auth_user user;
+	char peer[64];
+	char fingerprint[65];
+	struct upload *upload;	/* UploadPrompt only; owned */
+	/* results; begun anew with each attempt */
+	struct arena arena;
+	ProtobufCMessage *reply;
+	struct err_detail detail;
+	char db_error[200];	/* for the log */
+	bool changed;		/* something waits in the outbox */
+};
+
+/* admin_wire.c. Fills rq from the request message; parent, name and page are checked, the resource is not. */
+err_t request_from_pb(struct request *rq, const struct method *m, const ProtobufCMessage *pb, struct err_detail *detail) MUST;
+/* What makes two requests the same; passwords do not go in. */
+err_t request_fingerprint(const ProtobufCMessage *pb, char hex[65]) MUST;
+
+/* Begins an attempt: forgets what an earlier one left. */
+void job_restart(struct job *j);
+
+#endif
