@@ -168,8 +168,21 @@ NEVER = ["$JS.API.ACCOUNT.>", "$JS.API.SERVER.>", "$JS.API.STREAM.DELETE.>", "$J
          "$JS.API.STREAM.SNAPSHOT.>", "$JS.API.STREAM.RESTORE.>"]
 
 
+# event-bridge gives back to EVENTS what is in Kafka; of the other streams it may empty none either.
+MAY = {"event-bridge": ["$JS.API.STREAM.PURGE.EVENTS"]}
+
+
+def never(name):
+    """Denials weigh more than permissions, so who may purge one stream gets that family by the list of the others."""
+    if name not in MAY:
+        return NEVER
+    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "recordings", "positions"]
+    return [s for s in NEVER if ".PURGE." not in s] + [f"$JS.API.STREAM.PURGE.KV_{b}" for b in kv]
+
+
 def nats_user(name, writes):
-    return {"user": name, "permissions": {"publish": {"allow": writes, "deny": NEVER}, "subscribe": {"allow": COMMON_READS}}}
+    return {"user": name, "permissions": {"publish": {"allow": writes + MAY.get(name, []), "deny": never(name)},
+                                          "subscribe": {"allow": COMMON_READS}}}
 
 
 def nats_conf(plan):
