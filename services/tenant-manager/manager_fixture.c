@@ -1,0 +1,286 @@
+#include "manager_fixture.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "pbjson/pbjson.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
+#include "trunkline/admin/v1/auth.pb-c.h"
+
+#define BINARY_SUFFIX "/bin/trunkline-tenant-manager"
+
+/* build/release/test/… of this program says where the service is. */
+static const char *binary(char buf[512])
+{
+	ssize_t n = readlink("/proc/self/exe", buf, 400);
+
+	if (n <= 0)
+		testkit_die("readlink /proc/self/exe");
+	buf[n] = '\0';
+	for (int i = 0; i < 2; i++)
+		*strrchr(buf, '/') = '\0';
+	strcat(buf, BINARY_SUFFIX);
+	if (access(buf, X_OK) != 0)
+		testkit_die("no %s: run `make` first", buf);
+	return buf;
+}
+
+static void run(const char *const *argv)
+{
+	struct str out = STR_INIT;
+
+	if (testkit_run(argv, &out, 20000))
+		testkit_die("%s: %s", argv[0], str_text(&out));
+	str_done(&out);
+}
+
+static void make_roles(struct fixture *f)
+{
+	run((const char *[]){ "psql", "-Xq", "-v", "ON_ERROR_STOP=1", f->pg.dsn, "-c",
+			      "CREATE ROLE trunkline_owner LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS; "
+			      "CREATE ROLE tenant_manager LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS; "
+			      "REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO trunkline_owner; "
+			      "GRANT CREATE ON DATABASE postgres TO trunkline_owner",
+			      NULL });
+	/* The last user= of a connection string wins. */
+	snprintf(f->owner_dsn, sizeof(f->owner_dsn), "%s user=trunkline_owner", f->pg.dsn);
+	snprintf(f->dsn, sizeof(f->dsn), "%s user=tenant_manager", f->pg.dsn);
+}
+
+static void make_keys(struct fixture *f)
+{
+	char key[TESTKIT_PATH + 64], pub[TESTKIT_PATH + 64];
+
+	snprintf(key, sizeof(key), "%s/token.key", f->dir);
+	snprintf(pub, sizeof(pub), "%s/token.pub", f->dir);
+	run((const char *[]){ "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key, NULL });
+	run((const char *[]){ "openssl", "pkey", "-in", key, "-pubout", "-out", pub, NULL });
+	testkit_certificate(f->dir, "tenant-manager");
+}
+
+static void write_config(struct fixture *f)
+{
+	struct str s = STR_INIT;
+	char path[TESTKIT_PATH + 64];
+
+	str_printf(&s, "instance: tm-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\n", f->http_port);
+	str_printf(&s, "nats:\n  url: %s\n", f->nats.url);
+	str_printf(&s, "grpc:\n  address: 127.0.0.1:%d\n", f->grpc_port);
+	str_printf(&s, "tls:\n  ca_file: %s/ca.pem\n  cert_file: %s/tenant-manager.pem\n  key_file: %s/tenant-manager.key\n", f->dir, f->dir,
+		   f->dir);
+	str_printf(&s, "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\n", f->dsn, f->owner_dsn);
+	str_printf(&s, "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: %s/operator.token\n",
+		   f->dir, f->dir, f->dir);
+	testkit_file(f->dir, "tm.yaml", str_text(&s), path);
+	str_done(&s);
+}
+
+static bool is_ready(void *arg)
+{
+	struct fixture *f = arg;
+	struct str out = STR_INIT;
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/readyz", f->http_port);
+	int code = testkit_run((const char *[]){ "curl", "-sf", "-m", "2", url, NULL }, &out, 5000);
+	str_done(&out);
+	return code == 0;
+}
+
+void fixture_service_start(struct fixture *f)
+{
+	char path[512], conf[TESTKIT_PATH + 64], log[TESTKIT_PATH + 64], token[TESTKIT_PATH + 64];
+	const char *argv[] = { binary(path), "-c", conf, NULL };
+	struct str text = STR_INIT;
+
+	snprintf(conf, sizeof(conf), "%s/tm.yaml", f->dir);
+	snprintf(log, sizeof(log), "%s/tm.log", f->dir);
+	snprintf(token, sizeof(token), "%s/operator.token", f->dir);
+	testkit_spawn(&f->proc, &(struct testkit_spawn){ .argv = argv, .log = log });
+	if (!testkit_wait(is_ready, f, 20000)) {
+		testkit_read(log, &text);
+		testkit_die("the service does not become ready:\n%s", str_text(&text));
+	}
+	testkit_read(token, &text);
+	(void)str_copy(f->operator_token, sizeof(f->operator_token), str_text(&text));
+	f->operator_token[strcspn(f->operator_token, "\n")] = '\0';
+	str_done(&text);
+}
+
+void fixture_service_stop(struct fixture *f, int signo)
+{
+	(void)testkit_proc_stop(&f->proc, signo, 10000);
+}
+
+void fixture_start(struct fixture *f)
+{
+	*f = (struct fixture){ .grpc_port = testkit_tcp_port(), .http_port = testkit_tcp_port() };
+	testkit_dir(f->dir);
+	testkit_postgres_start(&f->pg);
+	testkit_nats_start(&f->nats, true);
+	make_roles(f);
+	make_keys(f);
+	write_config(f);
+	if (loop_new(&f->loop))
+		testkit_die("loop_new");
+	fixture_service_start(f);
+}
+
+void fixture_stop(struct fixture *f)
+{
+	fixture_service_stop(f, SIGTERM);
+	loop_free(&f->loop);
+	testkit_nats_stop(&f->nats);
+	testkit_postgres_stop(&f->pg);
+}
+
+/* ---- calls ---- */
+
+static struct rpc_client *client(struct fixture *f, const char *token)
+{
+	char target[32], ca[TESTKIT_PATH + 64];
+	struct rpc_client *c;
+
+	snprintf(target, sizeof(target), "127.0.0.1:%d", f->grpc_port);
+	snprintf(ca, sizeof(ca), "%s/ca.pem", f->dir);
+	if (rpc_client_new(&c, &(struct rpc_client_params){ .target = target, .tls = { .ca_file = ca }, .token = token }))
+		testkit_die("rpc_client_new");
+	return c;
+}
+
+err_t fixture_call(struct fixture *f, const char *token, const char *method, const char *json, struct str *answer,
+		   struct err_detail *detail)
+{
+	const ProtobufCServiceDescriptor *service = &trunkline__admin__v1__admin_service__descriptor;
+	const ProtobufCMethodDescriptor *m = protobuf_c_service_descriptor_get_method_by_name(service, method);
+	ProtobufCMessage *req, *rep = NULL;
+	struct err_detail own = { 0 };
+
+	if (!m) {
+		service = &trunkline__admin__v1__auth_service__descriptor;
+		m = protobuf_c_service_descriptor_get_method_by_name(service, method);
+	}
+	if (!m)
+		testkit_die("no method %s", method);
+	if (pbjson_parse(&req, m->input, json, strlen(json), 0, &own))
+		testkit_die("%s: %s %s in %s", method, own.field, own.message, json);
+	struct rpc_client *c = client(f, token);
+	err_t e = rpc_client_call(c, service, method, req, &rep, detail ? detail : &own);
+	if (!e && answer && pbjson_print(answer, rep, 0, NULL))
+		testkit_die("pbjson_print");
+	if (rep)
+		protobuf_c_message_free_unpacked(rep, NULL);
+	protobuf_c_message_free_unpacked(req, NULL);
+	rpc_client_free(&c);
+	return e;
+}
+
+const char *fixture_must(struct fixture *f, const char *token, const char *method, const char *json)
+{
+	static struct str answer = STR_INIT;
+	struct err_detail d = { 0 };
+
+	str_reset(&answer);
+	err_t e = fixture_call(f, token, method, json, &answer, &d);
+	if (e)
+		testkit_die("%s %s: %s %s: %s", method, json, err_name(e), d.field, d.message);
+	return str_text(&answer);
+}
+
+struct source {
+	Trunkline__Admin__V1__UploadPromptRequest msg;
+	Trunkline__Admin__V1__UploadPromptHeader header;
+	const unsigned char *file;
+	size_t size, at;
+	bool begun;
+};
+
+static err_t next_piece(const ProtobufCMessage **msg, void *arg)
+{
+	struct source *s = arg;
+	size_t n = s->size - s->at < 100000 ? s->size - s->at : 100000;
+
+	*msg = NULL;
+	if (s->begun && !n)
+		return ERR_OK;
+	if (s->begun) {
+		s->msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_CHUNK;
+		s->msg.chunk = (ProtobufCBinaryData){ n, (uint8_t *)s->file + s->at };
+		s->at += n;
+	}
+	s->begun = true;
+	*msg = &s->msg.base;
+	return ERR_OK;
+}
+
+err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail)
+{
+	struct source s = { .msg = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__INIT,
+			    .header = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_HEADER__INIT,
+			    .file = file,
+			    .size = size };
+	ProtobufCMessage *rep = NULL;
+
+	s.header.parent = (char *)parent;
+	s.header.prompt_id = (char *)id;
+	s.msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_HEADER;
+	s.msg.header = &s.header;
+	struct rpc_client *c = client(f, token);
+	err_t e = rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt", next_piece, &s, &rep, detail);
+	if (!e && answer && pbjson_print(answer, rep, 0, NULL))
+		testkit_die("pbjson_print");
+	if (rep)
+		protobuf_c_message_free_unpacked(rep, NULL);
+	rpc_client_free(&c);
+	return e;
+}
+
+const char *fixture_field(const char *json, const char *field)
+{
+	static char ring[8][2048];
+	static int at;
+	char *buf = ring[at++ % 8], want[80];
+
+	buf[0] = '\0';
+	snprintf(want, sizeof(want), "\"%s\":", field);
+	const char *p = strstr(json, want);
+	if (!p)
+		return buf;
+	p += strlen(want);
+	p += strspn(p, " ");
+	if (*p == '"')
+		snprintf(buf, sizeof(ring[0]), "%.*s", (int)strcspn(p + 1, "\""), p + 1);
+	else
+		snprintf(buf, sizeof(ring[0]), "%.*s", (int)strcspn(p, ",}"), p);
+	return buf;
+}
+
+const char *fixture_token(struct fixture *f, const char *tenant, const char *scope)
+{
+	static char tokens[16][2048];
+	static int n;
+	struct str json = STR_INIT;
+	char *buf = tokens[n++ % 16];
+
+	str_printf(&json, "{\"tenant\":\"%s\",\"scopes\":[\"%s\"]}", tenant, scope);
+	(void)str_copy(buf, sizeof(tokens[0]), fixture_field(fixture_must(f, f->operator_token, "CreateToken", str_text(&json)), "accessToken"));
+	str_done(&json);
+	return buf;
+}
+
+const char *fixture_sql(struct fixture *f, const char *sql)
+{
+	static struct str out = STR_INIT;
+
+	str_reset(&out);
+	if (testkit_run((const char *[]){ "psql", "-XAtq", f->pg.dsn, "-c", sql, NULL }, &out, 20000))
+		testkit_die("psql: %s", str_text(&out));
+	if (out.len && out.data[out.len - 1] == '\n')
+		out.data[--out.len] = '\0';
+	return str_text(&out);
+}

@@ -1,0 +1,45 @@
+/*
+ * manager_fixture: for the tests: the service as a process, with a private PostgreSQL and NATS, and calls to it in JSON.
+ * What cannot be set up ends the test program.
+ */
+#ifndef TM_MANAGER_FIXTURE_H
+#define TM_MANAGER_FIXTURE_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "rpc/rpc.h"
+#include "testkit/testkit.h"
+
+struct fixture {
+	struct testkit_postgres pg;
+	struct testkit_nats nats;
+	struct testkit_proc proc;
+	char dir[TESTKIT_PATH];
+	int grpc_port, http_port;
+	char dsn[TESTKIT_PATH + 128];		/* of role tenant_manager */
+	char owner_dsn[TESTKIT_PATH + 128];
+	char operator_token[2048];
+	struct loop *loop;
+};
+
+void fixture_start(struct fixture *f);
+void fixture_stop(struct fixture *f);
+/* The service alone; start waits until it is ready. */
+void fixture_service_start(struct fixture *f);
+void fixture_service_stop(struct fixture *f, int signo);
+
+/* A unary method of AdminService or AuthService ("Login", "CreateToken"); request and answer in JSON. token NULL: none. */
+err_t fixture_call(struct fixture *f, const char *token, const char *method, const char *json, struct str *answer,
+		   struct err_detail *detail) MUST;
+/* The same, which must succeed; returns the answer, valid until the next call. */
+const char *fixture_must(struct fixture *f, const char *token, const char *method, const char *json);
+err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail) MUST;
+/* A token made by the operator; scopes: "SCOPE_TENANT_ADMIN". Valid until the program ends. */
+const char *fixture_token(struct fixture *f, const char *tenant, const char *scope);
+/* Value of a string field in the answer's JSON ("etag"), "" if there is none; a ring of 8 buffers. */
+const char *fixture_field(const char *json, const char *field);
+/* One value by psql as the superuser. */
+const char *fixture_sql(struct fixture *f, const char *sql);
+
+#endif
