@@ -165,6 +165,8 @@ struct bus_lease_params {
 	void (*on_lost)(void *arg);
 	void *arg;
 };
+/* Opens the bucket; blocking, for start-up: only who starts leases inside callbacks must call it before. */
+err_t bus_lease_prepare(struct bus *bus, struct err_detail *detail) MUST;
 err_t bus_lease_start(struct bus_lease **ret, struct bus *bus, const struct bus_lease_params *p) MUST;
 bool bus_lease_held(const struct bus_lease *l);
 /* Releases at once (a standby takes over without waiting for the TTL). */

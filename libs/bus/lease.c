@@ -162,16 +162,21 @@ static void on_watch(enum bus_kv_op op, const char *key, const struct bus_msg *m
 	}
 }
 
-err_t bus_lease_start(struct bus_lease **ret, struct bus *bus, const struct bus_lease_params *p)
+err_t bus_lease_prepare(struct bus *bus, struct err_detail *detail)
 {
 	struct bus_kv_params kp = { .bucket = "leases", .ttl_ms = LEASE_TTL_MS };
+
+	return bus->leases ? ERR_OK : bus_kv_open(&bus->leases, bus, &kp, detail);
+}
+
+err_t bus_lease_start(struct bus_lease **ret, struct bus *bus, const struct bus_lease_params *p)
+{
 	struct bus_lease *l;
-	err_t e = ERR_OK;
+	err_t e;
 
 	if (!bus_subject_valid(p->key, false) || strlen(p->key) >= sizeof(l->key) || strlen(p->holder) >= sizeof(l->holder))
 		return ERR_INVALID;
-	if (!bus->leases)
-		e = bus_kv_open(&bus->leases, bus, &kp, NULL);
+	e = bus_lease_prepare(bus, NULL);
 	if (e)
 		return e;
 	l = mem_zalloc(sizeof(*l));

@@ -44,7 +44,7 @@ void router_fail(struct router *r)
 	if (r->failed)
 		return;
 	r->failed = true;
-	LOG_ERROR(NULL, "router.out_of_memory", "shards=%lld", (long long)metric_get(&router_metric_leading));
+	LOG_ERROR(NULL, "router.failed", "shards=%lld", (long long)metric_get(&router_metric_leading));
 	loop_stop(r->loop);
 }
 
@@ -107,8 +107,11 @@ static void start_leases(struct router *r)
 		return;
 	r->leasing = true;
 	for (int i = 0; i < ROUTER_SHARDS; i++) {
-		if (!shard_start(r->shards[i]))
+		err_t e = shard_start(r->shards[i]);
+
+		if (!e)
 			continue;
+		LOG_ERROR(NULL, "shard.failed", "shard=%d error=%s", i, err_name(e));
 		router_fail(r);
 		return;
 	}
@@ -202,6 +205,8 @@ static err_t open_stores(struct router *r, struct err_detail *d)
 	struct tenantconf_params conf = { .bus = r->bus, .on_change = on_conf, .on_error = on_conf_error, .arg = r };
 	err_t e = bus_kv_open(&r->calls, r->bus, &(struct bus_kv_params){ .bucket = "calls", .history = 1 }, d);
 
+	if (!e)
+		e = bus_lease_prepare(r->bus, d);
 	if (!e)
 		e = events_ensure_stream(r->bus, d);
 	if (!e)
