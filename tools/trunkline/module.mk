@@ -1,0 +1,1 @@
+$(eval $(call program,tools/trunkline,trunkline,base rpc proto pbjson,jansson yaml,))
