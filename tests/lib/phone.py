@@ -1,8 +1,8 @@
 """A SIP phone that nobody here wrote (baresip), driven by a test or the demo.
 
-    with Phone(directory, "1001", port=27000, registrar="127.0.0.1:20060", domain="acme.example",
+    with Phone(directory, "1001", registrar="127.0.0.1:20060", domain="acme.example",
                password="secret", speaks="hello.wav", answers=True) as phone:
-        phone.wait("REGISTER_OK")
+        phone.wait_registered()
         phone.wait("CALL_ESTABLISHED", timeout=20)
 
 Its microphone plays a WAV file (8 kHz, mono, 16 bit) over and over; what it hears is written to heard(). Commands and events
@@ -36,7 +36,8 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 CONFIG = """poll_method epoll
-sip_listen 127.0.0.1:{port}
+sip_listen {host}:{port}
+net_interface {host}
 call_local_timeout 120
 call_max_calls 4
 audio_path /usr/share/baresip
@@ -68,8 +69,9 @@ snd_path {heard}
 
 
 class Phone:
-    def __init__(self, directory, user, port, registrar=None, domain="127.0.0.1", password="", speaks=None, answers=False,
-                 outbound=None, rtp=None, transport="udp"):
+    def __init__(self, directory, user, port=0, registrar=None, domain="127.0.0.1", password="", speaks=None, answers=False,
+                 outbound=None, rtp=None, transport="udp", host="127.0.0.1", name=""):
+        port = port or free_port(socket.SOCK_DGRAM)
         self.user, self.port = user, port
         self.dir = os.path.join(directory, "phone-%s-%d" % (user, port))
         self.ctrl = free_port()
@@ -81,8 +83,8 @@ class Phone:
         speaks = self._endless(speaks)
         rtp = rtp or free_port(socket.SOCK_DGRAM) // 2 * 2
         with open(os.path.join(self.dir, "config"), "w") as f:
-            f.write(CONFIG.format(port=port, speaks=speaks, ctrl=self.ctrl, heard=heard, rtp=rtp, rtp_last=rtp + 100))
-        account = "<sip:%s@%s;transport=%s>;audio_codecs=pcma,pcmu" % (user, domain, transport)
+            f.write(CONFIG.format(host=host, port=port, speaks=speaks, ctrl=self.ctrl, heard=heard, rtp=rtp, rtp_last=rtp + 100))
+        account = '%s<sip:%s@%s;transport=%s>;audio_codecs=pcma,pcmu' % ('"%s" ' % name if name else "", user, domain, transport)
         if password:
             account += ";auth_user=%s;auth_pass=%s" % (user, password)
         account += ";regint=%d" % (60 if registrar else 0)
@@ -170,6 +172,15 @@ class Phone:
             if e["type"] in types:
                 return e
             self.seen.append(e)
+
+    def wait_registered(self, timeout=10):
+        """The registration may be answered before we listen to events: the phone's own words count."""
+        deadline = time.monotonic() + timeout
+        while " 200 OK" not in self.text():
+            if time.monotonic() > deadline or self.proc.poll() is not None:
+                raise PhoneError("phone %s did not register within %s s:\n%s" % (self.user, timeout, self.text()[-1500:]))
+            time.sleep(0.05)
+        return self
 
     def dial(self, uri):
         self.command("dial", uri)
