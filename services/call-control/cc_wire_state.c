@@ -102,13 +102,14 @@ static struct cc_event *fact_queue(Event *m, const struct call *call, const stru
 	default:
 		dequeued.cause = TEXT(f->text);
 		dequeued.waited_ms = f->ms;
+		dequeued.service_level_ms = call->queue ? call->queue->service_level_ms : 0;
 		BODY(m, DEQUEUED, dequeued, &dequeued);
 		break;
 	}
 	return event_pack(m, false, false);
 }
 
-static struct cc_event *fact_agent(Event *m, const struct call_fact *f)
+static struct cc_event *fact_agent(Event *m, const struct call *call, const struct call_fact *f)
 {
 	Trunkline__Event__V1__AgentRinging ringing = TRUNKLINE__EVENT__V1__AGENT_RINGING__INIT;
 	Trunkline__Event__V1__AgentNoAnswer none = TRUNKLINE__EVENT__V1__AGENT_NO_ANSWER__INIT;
@@ -127,6 +128,7 @@ static struct cc_event *fact_agent(Event *m, const struct call_fact *f)
 	default:
 		answered.waited_ms = f->ms;
 		answered.rang_ms = f->ms2;
+		answered.service_level_ms = call->queue ? call->queue->service_level_ms : 0;
 		BODY(m, AGENT_ANSWERED, agent_answered, &answered);
 		break;
 	}
@@ -257,7 +259,7 @@ struct cc_event *cc_wire_fact(const struct call *call, const struct call_fact *f
 	case FACT_AGENT_RINGING:
 	case FACT_AGENT_NO_ANSWER:
 	case FACT_AGENT_ANSWERED:
-		return fact_agent(&m, f);
+		return fact_agent(&m, call, f);
 	case FACT_BRIDGED:
 	case FACT_HELD:
 	case FACT_RETRIEVED:

@@ -1,0 +1,34 @@
+/*
+ * books: a batch of events into the tables, in one transaction with the offsets up to which it reaches. Runs on a database worker.
+ *
+ * For each tenant in the batch the transaction sets the tenant (row-level security is forced), reads which events it has already
+ * counted, and adds the changes. Everything is written by COPY into temporary tables and one upsert per table and tenant.
+ */
+#ifndef REPORTING_BOOKS_H
+#define REPORTING_BOOKS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "db/db.h"
+#include "stream/stream.h"
+
+struct books_job {
+	const struct stream_record *records;
+	size_t n;
+	/* results of the last run */
+	uint64_t applied, repeated, malformed;
+	struct err_detail bad;	/* of the last malformed one */
+};
+/* arg: struct books_job. Repeatable. */
+err_t books_write(struct db_tx *tx, void *arg) MUST;
+
+struct books_offset {
+	const char *topic;
+	int32_t partition;
+	int64_t next; /* -1: nothing counted yet */
+};
+/* arg: struct books_offset. */
+err_t books_read_offset(struct db_tx *tx, void *arg) MUST;
+
+#endif

@@ -1,0 +1,4 @@
+$(eval $(call program,services/reporting,trunkline-reporting,base loop log config metrics service rpc auth db stream pbcheck proto,,))
+
+# The migrations are part of the program (.incbin in migrations.c).
+$(B)/obj/services/reporting/migrations.o: $(wildcard services/reporting/migrations/*.sql)

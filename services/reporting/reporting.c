@@ -1,0 +1,95 @@
+/* reporting: set-up, readiness, drain. */
+#include "reporting.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "log/log.h"
+#include "migrations.h"
+
+#define GRACE_MS 1000
+
+const struct config_item reporting_items[] = {
+	CONFIG_STR(struct reporting_config, brokers, "kafka.brokers", "127.0.0.1:9092", "Kafka brokers: host:port,host:port"),
+	CONFIG_STR(struct reporting_config, group, "kafka.group", "trunkline-reporting", "consumer group: instances of one group share the partitions"),
+	CONFIG_INT(struct reporting_config, batch, "kafka.batch", 1000, 1, 100000, "most events of one transaction"),
+	CONFIG_STR_REQUIRED(struct reporting_config, db_conninfo, "db.conninfo", "PostgreSQL of the service's role (libpq); the password by passfile or certificate"),
+	CONFIG_STR(struct reporting_config, db_migrate_conninfo, "db.migrate_conninfo", "", "PostgreSQL of the owner, for migrations at start; empty: none are run"),
+	CONFIG_STR(struct reporting_config, grpc_address, "grpc.address", "127.0.0.1:9093", "address of ReportService: host:port"),
+	CONFIG_STR(struct reporting_config, tls_ca_file, "tls.ca_file", "", "CA of client certificates, which are optional (PEM)"),
+	CONFIG_STR(struct reporting_config, tls_cert_file, "tls.cert_file", "", "certificate of the server (PEM); empty: no TLS, for loopback only"),
+	CONFIG_STR(struct reporting_config, tls_key_file, "tls.key_file", "", "its key (PEM)"),
+	CONFIG_STR_REQUIRED(struct reporting_config, public_key_file, "auth.public_key_file", "public key that tokens are verified with (PEM, P-256)"),
+	CONFIG_END,
+};
+
+static bool db_is_ready(void *arg)
+{
+	return db_ready(((struct reporting *)arg)->db);
+}
+
+static bool kafka_is_ready(void *arg)
+{
+	return ingest_lag(arg) >= 0;
+}
+
+static void on_server_stopped(void *arg)
+{
+	service_drained(((struct reporting *)arg)->svc);
+}
+
+static void on_drain(void *arg)
+{
+	struct reporting *r = arg;
+
+	ingest_stop(r);
+	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
+}
+
+err_t reporting_new(struct reporting **ret, struct service *svc, const struct reporting_config *cfg, struct err_detail *d)
+{
+	struct reporting *r = mem_zalloc(sizeof(*r));
+	struct db_params dp = { .loop = service_loop(svc), .conninfo = cfg->db_conninfo, .connections = 3 };
+	err_t e = ERR_OK;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->svc = svc;
+	r->loop = service_loop(svc);
+	if (!str_empty(cfg->db_migrate_conninfo))
+		e = db_migrate(cfg->db_migrate_conninfo, "reporting", migrations, n_migrations, d);
+	if (!e)
+		e = db_new(&r->db, &dp);
+	dp.connections = 1;
+	if (!e)
+		e = db_new(&r->offsets, &dp);
+	if (!e)
+		e = query_start(r, cfg, d);
+	if (!e)
+		e = ingest_start(r, cfg, d);
+	if (e) {
+		reporting_free(&r);
+		return e;
+	}
+	service_add_ready(svc, "database", db_is_ready, r);
+	service_add_ready(svc, "kafka", kafka_is_ready, r);
+	service_on_drain(svc, on_drain, r);
+	*ret = r;
+	return ERR_OK;
+}
+
+void reporting_free(struct reporting **pr)
+{
+	struct reporting *r = *pr;
+
+	if (!r)
+		return;
+	*pr = NULL;
+	if (r->retry.loop)
+		ingest_stop(r);
+	db_free(&r->db); /* the batch under way still reads the consumer's records */
+	stream_consumer_free(&r->consumer);
+	db_free(&r->offsets);
+	rpc_server_free(&r->server);
+	auth_verifier_free(&r->verifier);
+	mem_free(r);
+}
