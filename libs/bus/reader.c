@@ -12,13 +12,14 @@
 
 #define NS_PER_MS 1000000LL
 #define AGAIN_MS  250
+#define INFO_MS	  2000
 
 struct bus_reader {
 	struct bus *bus;
 	struct pull pull;
 	struct bus_hook hook;
-	struct loop_timer again;
-	struct request *creating;
+	struct loop_timer again, info;
+	struct request *creating, *asking;
 	uint64_t next_seq, consumer_seq;
 	size_t window, busy;
 	int64_t behind;
@@ -133,6 +134,30 @@ static void start(void *arg)
 	json_decref(body);
 }
 
+/* ---- lag: what deliveries say of it is old when the window is full ----------------------------------------------- */
+
+static void on_info(const struct bus_raw *raw, void *arg)
+{
+	struct bus_reader *r = arg;
+	json_t *info = raw && raw->msg.size ? json_loadb(raw->msg.data, raw->msg.size, 0, NULL) : NULL;
+
+	r->asking = NULL;
+	if (info && !api_error(info))
+		r->behind = (int64_t)json_integer_value(json_object_get(info, "num_pending"));
+	json_decref(info);
+	loop_timer_start(&r->info, INFO_MS);
+}
+
+static void ask_info(void *arg)
+{
+	struct bus_reader *r = arg;
+	char path[BUS_SUBJECT_MAX];
+
+	(void)snprintf(path, sizeof(path), "CONSUMER.INFO.%s.%s", r->stream, r->consumer);
+	if (r->creating || r->bus->conn.state != CONN_UP || api_send(&r->asking, r->bus, path, NULL, on_info, r, false))
+		loop_timer_start(&r->info, INFO_MS);
+}
+
 void bus_reader_release(struct bus_reader *r, size_t n)
 {
 	r->busy = n < r->busy ? r->busy - n : 0;
@@ -165,6 +190,8 @@ err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader
 				 .lost = begin_again, .arg = r };
 	pull_init(&r->pull, bus);
 	loop_timer_init(&r->again, bus->loop, start, r);
+	loop_timer_init(&r->info, bus->loop, ask_info, r);
+	loop_timer_start(&r->info, INFO_MS);
 	r->hook = (struct bus_hook){ .on_up = start, .on_down = begin_again, .arg = r };
 	bus_hook_add(bus, &r->hook);
 	start(r);
@@ -182,8 +209,10 @@ void bus_reader_free(struct bus_reader **ref)
 		*r->freed = true;
 	bus_hook_remove(r->bus, &r->hook);
 	bus_request_cancel(&r->creating);
+	bus_request_cancel(&r->asking);
 	pull_done(&r->pull);
 	loop_timer_done(&r->again);
+	loop_timer_done(&r->info);
 	mem_free(r);
 	*ref = NULL;
 }
