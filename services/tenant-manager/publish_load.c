@@ -79,14 +79,19 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 {
 	struct db_result *res = NULL;
 	struct str out = STR_INIT;
-	/* One snapshot for both statements: a version and exactly what belongs to it. */
+	/* One snapshot for both statements: a version and exactly what belongs to it. Audio that came meanwhile goes first:
+	 * nobody is to be told of a prompt that cannot be fetched. */
 	err_t e = db_exec(tx, NULL, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", 0, NULL);
 
 	if (!e)
 		e = db_exec(tx, &res,
-			    "SELECT version, display_name, time_zone, sip_domain, suspended FROM tm.tenant WHERE tenant = tm.tenant()", 0,
-			    NULL);
-	if (!e && db_rows(res)) {
+			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
+			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0) "
+			    "FROM tm.tenant WHERE tenant = tm.tenant()",
+			    0, NULL);
+	if (!e && db_rows(res))
+		t->postponed = strcmp(db_text(res, 0, 5), "t") == 0;
+	if (!e && db_rows(res) && !t->postponed) {
 		e = put_head(t, &out, res);
 		if (!e)
 			e = put_resources(tx, &out);
@@ -219,6 +224,7 @@ err_t task_load(struct db_tx *tx, void *arg)
 	t->bytes = NULL;
 	t->size = 0;
 	t->version = 0;
+	t->postponed = false;
 	switch (t->kind) {
 	case ITEM_MAIN:
 		return load_main(tx, t);

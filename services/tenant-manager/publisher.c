@@ -107,6 +107,8 @@ static void on_loaded(err_t e, void *arg)
 
 	if (e)
 		task_published(t, e);
+	else if (t->postponed)
+		task_over(t, ERR_OK);
 	else
 		task_publish(t);
 }

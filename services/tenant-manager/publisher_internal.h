@@ -21,6 +21,7 @@ struct task {
 	const void *bytes;	/* NULL: there is none (any more) */
 	size_t size;
 	uint64_t version;	/* of the bytes */
+	bool postponed;		/* something else of the tenant has to go first; the row stays */
 	/* publishing */
 	unsigned attempts;
 	err_t error;
