@@ -152,8 +152,8 @@ static err_t upsert(struct remote *rm, const struct cli *cli, const struct item 
 		return resource_create(rm, cli, it->resource, id, fields, ret, detail);
 	}
 	*did = "updated";
-	if (!e && strcmp(it->resource->noun, "tenant") == 0)
-		json_object_del(fields, "sip_domain"); /* fixed after creation */
+	json_object_del(fields, "sip_domain"); /* of a tenant, and the number of a number: fixed after creation */
+	json_object_del(fields, "number");
 	if (!e)
 		return resource_update(rm, cli, it->resource, id, fields, ret, detail);
 	json_decref(fields);

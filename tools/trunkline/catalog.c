@@ -14,6 +14,9 @@ const struct catalog_noun catalog_nouns[] = {
 	{ "flow", "IVR flows" },
 	{ "agent", "agents: administration, and an agent's own work" },
 	{ "apply", "create or change everything that a file describes" },
+	{ "calls", "calls that were, and are" },
+	{ "recording", "recordings: search, download" },
+	{ "report", "what queues and agents did" },
 	{ "audit", "who changed what" },
 	{ "events", "what happens, as it happens" },
 	{ "token", "access tokens for people and programs" },
@@ -49,7 +52,7 @@ const struct catalog_resource catalog_resources[] = {
 };
 
 #define STATUS_COLUMNS                                                                                                                    \
-	"AGENT=agent_id,NAME=display_name,STATE=state:enum,REASON=reason,SINCE=since_ms:time,QUEUE=queue_id,CALL=call_id,SITE=site"
+	"AGENT=agent_id,NAME=display_name,STATE=state:word,REASON=reason,SINCE=since_ms:time,QUEUE=queue_id,CALL=call_id,SITE=site"
 
 #define DESK_COMMAND(name, method, help) { "agent", name, help, run_method, SERVER_DESK, NULL, method, "agent_id?", NULL, NULL, NULL }
 
@@ -63,6 +66,21 @@ const struct catalog_verb catalog_verbs[] = {
 	{ "agent", "states", "the states of all agents (leads)", run_table, SERVER_DESK, NULL, "ListAgents", "", "agents", STATUS_COLUMNS, NULL },
 	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch, SERVER_DESK, NULL, "StreamEvents",
 	  "", NULL, NULL, NULL },
+	{ "calls", "list", "newest first", run_table, SERVER_REPORTING, NULL, "ListCalls", "", "calls",
+	  "OFFERED=offered_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,WAIT=wait_ms:span,TALK=talk_ms:span,KEYS=digits,"
+	  "RESULT=disposition,CAUSE=cause,RECORDING=recording_id,CALL=call_id", NULL },
+	{ "recording", "list", "newest first", run_table, SERVER_RECORDER, NULL, "ListRecordings", "", "recordings",
+	  "STARTED=started_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,LENGTH=duration_ms:span,SIZE=size_bytes:size,"
+	  "STATE=state:word,RECORDING=recording_id", NULL },
+	{ "recording", "get", "one of them, whole", run_method, SERVER_RECORDER, NULL, "GetRecording", "recording_id", NULL, NULL, NULL },
+	{ "recording", "fetch", "download the audio", run_recording_fetch, SERVER_RECORDER, NULL, "Download", "recording_id", NULL, NULL,
+	  "output=FILE  where to, - for standard output (default: the name the recorder proposes); also -o" },
+	{ "report", "queue", "queues by quarters of an hour, or --step-minutes 30, 60, 1440", run_table, SERVER_REPORTING, NULL, "QueryQueueIntervals",
+	  "", "intervals", "START=start_ms:time," CATALOG_QUEUE_COLUMNS, NULL },
+	{ "report", "agent", "agents by quarters of an hour, or --step-minutes 30, 60, 1440", run_table, SERVER_REPORTING, NULL, "QueryAgentIntervals",
+	  "", "intervals", "START=start_ms:time," CATALOG_AGENT_COLUMNS, NULL },
+	{ "report", "summary", "sums: the tenant, its queues, its agents", run_report_summary, SERVER_REPORTING, NULL, "GetSummary", "", NULL, NULL,
+	  NULL },
 	{ "events", "watch", "facts of calls, agents and recordings as they happen (leads)", run_events_watch, SERVER_DESK, NULL, "WatchFacts", "", NULL,
 	  NULL, NULL },
 	{ "audit", "list", "changes, newest first", run_table, SERVER_ADMIN, NULL, "ListAuditEntries", "", "entries",
@@ -137,6 +155,10 @@ static const ProtobufCServiceDescriptor *service_of(const struct catalog_verb *v
 		return NULL;
 	if (v->server == SERVER_DESK)
 		return service_desk();
+	if (v->server == SERVER_RECORDER)
+		return service_recordings();
+	if (v->server == SERVER_REPORTING)
+		return service_reports();
 	return strcmp(v->noun, "token") == 0 ? service_auth() : service_admin();
 }
 

@@ -31,6 +31,14 @@ struct catalog_noun {
 	const char *name, *help;
 };
 
+#define CATALOG_QUEUE_COLUMNS                                                                                                             \
+	"QUEUE=queue_id,OFFERED=offered,ANSWERED=answered,IN TARGET=answered_in_target,ABANDONED=abandoned,OVERFLOWED=overflowed,"        \
+	"SL=kpis.service_level:percent,ASA=kpis.speed_of_answer_ms:span,MAX WAIT=wait_max_ms:span,TALK=kpis.talk_time_ms:span,"           \
+	"AHT=kpis.handle_time_ms:span"
+#define CATALOG_AGENT_COLUMNS                                                                                                             \
+	"AGENT=agent_id,OFFERED=offered,ANSWERED=answered,MISSED=missed,TALK=talk_ms:span,HOLD=hold_ms:span,WRAP-UP=wrap_up_ms:span,"     \
+	"READY=ready_ms:span,BUSY=busy_ms:span,AHT=kpis.handle_time_ms:span,OCCUPANCY=kpis.occupancy:percent"
+
 extern const struct catalog_resource catalog_resources[]; /* ends with noun NULL */
 extern const struct catalog_verb catalog_verbs[];
 extern const struct catalog_noun catalog_nouns[];
@@ -49,12 +57,15 @@ const ProtobufCMessageDescriptor *catalog_message_of(const struct catalog_resour
 const ProtobufCServiceDescriptor *service_admin(void);
 const ProtobufCServiceDescriptor *service_auth(void);
 const ProtobufCServiceDescriptor *service_desk(void);
+const ProtobufCServiceDescriptor *service_recordings(void);
+const ProtobufCServiceDescriptor *service_reports(void);
 
 /* ---- run_*.c ---- */
 catalog_run_fn run_create, run_get, run_list, run_update, run_delete, run_apply; /* resources */
 catalog_run_fn run_upload_prompt;
 catalog_run_fn run_method, run_table; /* any method: flags → request, answer → text */
 catalog_run_fn run_agent_watch, run_events_watch;
+catalog_run_fn run_recording_fetch, run_report_summary;
 catalog_run_fn run_login, run_logout, run_whoami;
 catalog_run_fn run_completion, run_complete, run_version;
 

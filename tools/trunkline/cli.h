@@ -64,6 +64,8 @@ err_t fields_set(json_t *object, const ProtobufCMessageDescriptor *desc, const c
 const ProtobufCFieldDescriptor *fields_find(const ProtobufCMessageDescriptor *desc, const char *flag);
 /* "text", "number", "yes|no", "time", "duration", "json" …: what the field wants, for help. */
 const char *fields_kind(const ProtobufCFieldDescriptor *fd);
+/* Decodes into heap memory (mem_free) and its size. */
+err_t fields_base64_decode(const char *text, unsigned char **ret, size_t *size) MUST;
 /* The flag's name of a field: '-' for '_'. */
 const char *fields_flag(const ProtobufCFieldDescriptor *fd, char *buf, size_t size);
 /* A span "1h30m", "5s", "250ms", or a moment "2026-11-23T09:00", "today", "now", "-1h", in milliseconds. */
@@ -89,13 +91,16 @@ err_t remote_upload(struct remote *r, const ProtobufCServiceDescriptor *service,
 		    err_t (*next)(json_t **message, void *arg), void *arg, json_t **ret, struct err_detail *detail) MUST;
 
 /* ---- show.c, table.c: JSON → people ---- */
-/* columns: "HEADER=field[:format],…"; formats: leaf, enum, yes, time, day, span, count, percent, list. */
+/* columns: "HEADER=field[:format],…"; formats: leaf (of a resource name), word (enum), time, span, size, percent,
+ * count, list, choice. */
 void table_print(const json_t *rows, const char *columns);
 void show_message(const json_t *message);
 void show_json(const json_t *value, bool one_line);
 /* "19:05:02" of wall milliseconds; a date too when it is not today; buf of 32. */
 const char *show_time(int64_t wall_ms, char buf[32]);
 const char *show_span(int64_t ms, char buf[32]);
+/* "AGENT_STATE_ON_CALL" → "on-call": names of enums without their type; other text as it is. */
+const char *show_word(const char *name, char buf[64]);
 /* Width on a terminal. */
 size_t show_width(const char *text);
 int64_t show_number(const json_t *value); /* also of a number in a string */

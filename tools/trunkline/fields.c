@@ -261,6 +261,34 @@ json_t *fields_base64(const unsigned char *p, size_t n)
 	return json;
 }
 
+err_t fields_base64_decode(const char *text, unsigned char **ret, size_t *size)
+{
+	size_t len = strlen(text), n = 0;
+	unsigned char *out = mem_alloc(len / 4 * 3 + 3);
+	uint32_t bits = 0;
+	int have = 0;
+
+	if (!out)
+		return ERR_EXHAUSTED;
+	for (; *text && *text != '='; text++) {
+		const char *at = strchr(base64, *text);
+
+		if (!at) {
+			mem_free(out);
+			return ERR_INVALID;
+		}
+		bits = bits << 6 | (uint32_t)(at - base64);
+		have += 6;
+		if (have >= 8) {
+			have -= 8;
+			out[n++] = (unsigned char)(bits >> have);
+		}
+	}
+	*ret = out;
+	*size = n;
+	return ERR_OK;
+}
+
 /* ---- messages: JSON, @file, or their fields in order, "german:5"; a choice: "queue:sales" ---- */
 static bool is_choice(const ProtobufCMessageDescriptor *desc)
 {

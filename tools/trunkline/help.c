@@ -1,4 +1,5 @@
 #include "catalog.h"
+#include "docs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,16 +74,19 @@ static void inside(const ProtobufCFieldDescriptor *fd)
 	printf("}");
 }
 
-static void field_line(const ProtobufCFieldDescriptor *fd)
+static void field_line(const ProtobufCMessageDescriptor *desc, const ProtobufCFieldDescriptor *fd)
 {
-	char flag[80], left[128];
+	char flag[80], left[128], doc[256];
 	bool list = fd->label == PROTOBUF_C_LABEL_REPEATED;
 
-	snprintf(left, sizeof(left), "--%s %s%s", fields_flag(fd, flag, sizeof(flag)), fields_kind(fd), list ? " …" : "");
-	printf("  %-34s ", left);
+	(void)fields_flag(fd, flag, sizeof(flag));
+	if (strcmp(fields_kind(fd), "TIME") == 0)
+		flag[strlen(flag) - 3] = '\0'; /* --wrap-up is --wrap-up-ms */
+	snprintf(left, sizeof(left), "--%s %s%s", flag, fields_kind(fd), list ? " …" : "");
+	printf("  %-*s ", 32 + (list ? 2 : 0), left);
 	choices(fd);
 	inside(fd);
-	puts("");
+	printf("%s%s\n", fd->descriptor ? "  " : "", docs_field(desc, fd->name, doc, sizeof(doc)));
 }
 
 /* "file=FILE  help|dry-run  help" */
@@ -93,7 +97,7 @@ static void own_options(const char *spec)
 		char left[64];
 
 		snprintf(left, sizeof(left), "--%.*s", (int)(k < n ? k : n), spec);
-		printf("  %-34s %.*s\n", left, (int)(n - (k < n ? k + 2 : n)), spec + (k < n ? k + 2 : n));
+		printf("  %-32s %.*s\n", left, (int)(n - (k < n ? k + 2 : n)), spec + (k < n ? k + 2 : n));
 		spec += n + (spec[n] == '|');
 	}
 }
@@ -101,7 +105,7 @@ static void own_options(const char *spec)
 static bool hidden(const char *name)
 {
 	static const char *const names[] = { "name", "etag", "page_token", "parent", "ha1_md5", "ha1_sha256", "version", "create_time_ms",
-					     "update_time_ms", "config_version", "published_version" };
+					     "update_time_ms", "config_version", "published_version", "id", "tenant", "sha256", "size_bytes", "duration_ms" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -113,6 +117,7 @@ void help_verb(const struct catalog_verb *v)
 {
 	const ProtobufCMessageDescriptor *desc = catalog_flags_of(v);
 	const struct catalog_resource *r = catalog_resource(v->noun);
+	char doc[400];
 
 	printf("usage: trunkline %s%s%s", v->noun, *v->name ? " " : "", v->name);
 	for (const char *a = v->args; *a;) {
@@ -123,12 +128,14 @@ void help_verb(const struct catalog_verb *v)
 		a += n + strspn(a + n, " ?");
 	}
 	printf(" [OPTIONS]\n\n%s\n", v->help);
+	if (v->service && v->method && *docs_method(v->service, v->method, doc, sizeof(doc)))
+		printf("%s\n", doc);
 	if (desc || v->options)
 		puts("\noptions:");
 	own_options(v->options);
 	for (unsigned i = 0; desc && i < desc->n_fields; i++)
 		if (!hidden(desc->fields[i].name))
-			field_line(&desc->fields[i]);
+			field_line(desc, &desc->fields[i]);
 	if (desc)
 		puts("\nTIME is 30s, 5m, 1h30m, or a moment: now, today, yesterday, -1h (ago), 2026-11-23T09:00. A list (…) takes a,b or the\n"
 		     "option again. JSON is JSON, @FILE, its fields in order (german:5), or for a choice its name (queue:sales); a field\n"

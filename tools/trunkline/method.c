@@ -42,14 +42,21 @@ static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageD
 	return e;
 }
 
-static err_t request_of(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
+/* Flags that the command itself reads, not the request. */
+static bool own_flag(const char *name)
+{
+	return strcmp(name, "output") == 0;
+}
+
+err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
 	const ProtobufCMessageDescriptor *desc = catalog_flags_of(v);
 	json_t *req = json_object();
 	err_t e = positional(req, cli, v, detail);
 
 	for (int i = 0; !e && i < cli->n_flags; i++)
-		e = fields_set(req, desc, cli->flags[i].name, cli->flags[i].value, detail);
+		if (!own_flag(cli->flags[i].name))
+			e = fields_set(req, desc, cli->flags[i].name, cli->flags[i].value, detail);
 	if (!e)
 		e = context(req, cli, desc, detail);
 	if (e)
@@ -63,7 +70,7 @@ err_t run_method(const struct cli *cli, const struct catalog_verb *v, struct err
 {
 	struct remote *rm = NULL;
 	json_t *req = NULL, *resp = NULL;
-	err_t e = request_of(&req, cli, v, detail);
+	err_t e = method_request(&req, cli, v, detail);
 
 	if (!e)
 		e = remote_open(&rm, cli, v->server, detail);
@@ -133,7 +140,7 @@ static err_t table(const struct cli *cli, const struct catalog_verb *v, json_t *
 err_t run_table(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
 	json_t *req = NULL;
-	err_t e = request_of(&req, cli, v, detail);
+	err_t e = method_request(&req, cli, v, detail);
 
 	return e ? e : table(cli, v, req, detail);
 }

@@ -116,6 +116,8 @@ err_t cli_parse(struct cli *cli, int argc, char **argv, struct err_detail *detai
 			cli->help = true;
 		else if (flags && strcmp(argv[i], "-f") == 0 && i + 1 < argc)
 			cli->flags[cli->n_flags++] = (struct cli_flag){ strdup("file"), argv[++i] };
+		else if (flags && strcmp(argv[i], "-o") == 0 && i + 1 < argc)
+			cli->flags[cli->n_flags++] = (struct cli_flag){ strdup("output"), argv[++i] };
 		else if (flags && strncmp(argv[i], "--", 2) == 0)
 			e = take_flag(cli, argc, argv, &i, detail);
 		else

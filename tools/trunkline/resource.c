@@ -77,6 +77,19 @@ err_t resource_create(struct remote *rm, const struct cli *cli, const struct cat
 	return e;
 }
 
+/* A field mask in JSON is lowerCamelCase. */
+static void mask_append(struct str *mask, const char *field)
+{
+	if (mask->len)
+		str_append_c(mask, ',');
+	for (; *field; field++) {
+		bool up = *field == '_' && field[1];
+
+		field += up;
+		str_append_c(mask, up ? (char)(*field - 'a' + 'A') : *field);
+	}
+}
+
 /* Exactly what was named is changed, also to nothing: the mask is the keys. */
 err_t resource_update(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t *fields, json_t **ret,
 		      struct err_detail *detail)
@@ -88,7 +101,7 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 
 	if (!e) {
 		json_object_foreach(fields, key, v)
-			str_printf(&mask, "%s%s", mask.len ? "," : "", key);
+			mask_append(&mask, key);
 		json_object_set_new(fields, "name", json_string(str_text(&name)));
 		req = json_object();
 		json_object_set(req, r->noun, fields);

@@ -17,6 +17,8 @@ err_t resource_get(struct remote *rm, const struct cli *cli, const struct catalo
 /* Audio of a prompt, made or replaced. display_name may be NULL. */
 err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name, const char *file, json_t **ret,
 		      struct err_detail *detail) MUST;
+/* The request of any method, from words and flags. */
+err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail) MUST;
 /* One line from standard input. */
 err_t resource_password(char *buf, size_t size, struct err_detail *detail) MUST;
 

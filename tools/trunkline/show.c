@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,16 +87,34 @@ static bool is_ms(const char *key)
 	return n > 3 && strcmp(key + n - 3, "_ms") == 0;
 }
 
+const char *show_word(const char *name, char buf[64])
+{
+	static const char *const prefixes[] = { "AGENT_STATE_", "SCOPE_", "RECORDING_STATE_", "RECORDING_FORMAT_" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		size_t len = strlen(prefixes[i]);
+
+		if (strncmp(name, prefixes[i], len) != 0)
+			continue;
+		for (name += len; *name && n < 63; name++)
+			buf[n++] = *name == '_' ? '-' : (char)tolower((unsigned char)*name);
+		buf[n] = '\0';
+		return strcmp(buf, "unspecified") == 0 ? "" : buf;
+	}
+	return name;
+}
+
 static void scalar(const char *key, const json_t *v)
 {
-	char buf[32];
+	char buf[32], name[64];
 
 	if (key && is_ms(key) && show_number(v) > 100000000000)
 		printf("%s\n", show_time(show_number(v), buf));
 	else if (key && is_ms(key))
 		printf("%lld (%s)\n", (long long)show_number(v), show_span(show_number(v), buf));
 	else if (json_is_string(v))
-		printf("%s\n", json_string_value(v));
+		printf("%s\n", show_word(json_string_value(v), name));
 	else if (json_is_boolean(v))
 		printf("%s\n", json_is_true(v) ? "yes" : "no");
 	else if (json_is_real(v))

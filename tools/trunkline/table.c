@@ -1,7 +1,6 @@
 /* Aligned tables: columns are data ("QUEUE=queue_id,WAIT=wait_ms:span"); numbers stand to the right. */
 #include "cli.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,21 +78,6 @@ static void plain(struct str *out, const json_t *v)
 	}
 }
 
-/* AGENT_STATE_ON_CALL of an enum whose names start with its type's: what is common is cut by the format's argument. */
-static void enum_word(struct str *out, const json_t *v)
-{
-	const char *s = json_is_string(v) ? json_string_value(v) : "";
-	static const char *const prefixes[] = { "AGENT_STATE_", "SCOPE_" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-		if (strncmp(s, prefixes[i], strlen(prefixes[i])) == 0)
-			s += strlen(prefixes[i]);
-	if (strcmp(s, "UNSPECIFIED") == 0)
-		return;
-	for (; *s; s++)
-		str_append_c(out, *s == '_' ? '-' : (char)tolower((unsigned char)*s));
-}
-
 /* ["a","b"] → "a b"; [{"skill_id":"x","level":5}] → "x:5" */
 static void list(struct str *out, const json_t *v)
 {
@@ -140,7 +124,7 @@ static void times(struct str *out, const json_t *v, const char *format)
 	char buf[32];
 
 	if (strcmp(format, "span") == 0)
-		str_append(out, v ? show_span(ms, buf) : "");
+		str_append(out, v ? ms < 0 ? "-" : show_span(ms, buf) : "");
 	else if (ms)
 		str_append(out, show_time(ms, buf));
 }
@@ -148,19 +132,22 @@ static void times(struct str *out, const json_t *v, const char *format)
 static void cell(struct str *out, const json_t *v, const char *format)
 {
 	const char *s = json_is_string(v) ? json_string_value(v) : "", *slash = strrchr(s, '/');
+	char word[64];
 
 	if (strcmp(format, "time") == 0 || strcmp(format, "span") == 0)
 		times(out, v, format);
 	else if (strcmp(format, "leaf") == 0)
 		str_append(out, slash ? slash + 1 : s);
-	else if (strcmp(format, "enum") == 0)
-		enum_word(out, v);
+	else if (strcmp(format, "word") == 0)
+		str_append(out, show_word(s, word));
 	else if (strcmp(format, "count") == 0)
 		str_printf(out, "%zu", json_array_size(v));
 	else if (strcmp(format, "list") == 0)
 		list(out, v);
 	else if (strcmp(format, "choice") == 0)
 		choice(out, v);
+	else if (strcmp(format, "percent") == 0 && json_number_value(v) < 0)
+		str_append(out, "-"); /* nothing to divide by */
 	else if (strcmp(format, "percent") == 0 && v)
 		str_printf(out, "%.1f %%", json_number_value(v) * 100);
 	else if (strcmp(format, "size") == 0)
@@ -171,7 +158,7 @@ static void cell(struct str *out, const json_t *v, const char *format)
 
 static bool numeric(const char *s)
 {
-	return !*s || (s[strspn(s, "0123456789.:-% skBM")] == '\0' && !strchr("sk%BM", *s) && strncmp(s, "20", 2) != 0);
+	return !*s || strcmp(s, "-") == 0 || (s[strspn(s, "0123456789.:-% skBM")] == '\0' && !strchr("sk%BM", *s) && strncmp(s, "20", 2) != 0);
 }
 
 /* A table's cell is one line, and no terminal command. */

@@ -1,7 +1,6 @@
 /* Streams for people: one line an event; the connection comes back by itself. */
 #include "resource.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,24 +18,12 @@ static const char *text(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
-/* "AGENT_STATE_ON_CALL" → "on-call" */
-static const char *word(const json_t *o, const char *key, size_t skip, char buf[64])
-{
-	const char *s = text(o, key);
-	size_t n = 0;
-
-	for (s += strlen(s) > skip ? skip : 0; *s && n < 63; s++)
-		buf[n++] = *s == '_' ? '-' : (char)tolower((unsigned char)*s);
-	buf[n] = '\0';
-	return buf;
-}
-
 /* ---- an agent's events ---- */
 static void state_line(const json_t *s)
 {
 	char state[64];
 
-	printf("agent %s %s is %s", text(s, "agent_id"), text(s, "display_name"), word(s, "state", 12, state));
+	printf("agent %s %s is %s", text(s, "agent_id"), text(s, "display_name"), show_word(text(s, "state"), state));
 	if (*text(s, "reason"))
 		printf(" (%s)", text(s, "reason"));
 	if (*text(s, "call_id"))
@@ -100,14 +87,14 @@ static void detail_pairs(const json_t *body)
 	json_object_foreach((json_t *)body, key, v) {
 		size_t n = strlen(key);
 		bool ms = n > 3 && strcmp(key + n - 3, "_ms") == 0;
-		char buf[32];
+		char buf[32], word[64];
 
 		if (ms && show_number(v) > 100000000000)
 			continue; /* moments stand in other events */
 		if (ms && show_number(v))
 			printf("  %.*s=%s", (int)n - 3, key, show_span(show_number(v), buf));
 		else if (json_is_string(v) && json_string_length(v) && strcmp(json_string_value(v), "0") != 0)
-			printf("  %s=%s", key, json_string_value(v));
+			printf("  %s=%s", key, show_word(json_string_value(v), word));
 		else if (json_is_integer(v) && json_integer_value(v))
 			printf("  %s=%lld", key, (long long)json_integer_value(v));
 	}
