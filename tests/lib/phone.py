@@ -182,6 +182,15 @@ class Phone:
             time.sleep(0.05)
         return self
 
+    def registered(self, timeout=10):
+        """The registrar has answered 200 (it may have before anybody could listen to events)."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if " 200 OK " in self.text():
+                return True
+            time.sleep(0.05)
+        raise PhoneError("phone %s did not register within %s s:\n%s" % (self.user, timeout, self.text()[-1500:]))
+
     def dial(self, uri):
         self.command("dial", uri)
 
