@@ -386,6 +386,8 @@ static err_t job_new(struct job **ret, const struct db *db, const char *tenant,
 /* With the lock held. */
 static err_t submit(struct db *db, struct job *j)
 {
+	if (db->stopping)
+		return ERR_CANCELLED;
 	if (db->waiting.n >= JOBS_MAX)
 		return ERR_EXHAUSTED;
 	list_add(&db->waiting, j);

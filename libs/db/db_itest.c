@@ -1,0 +1,475 @@
+/* Against a private PostgreSQL. */
+#include "db/db.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "testkit/testkit.h"
+
+static struct testkit_postgres pg;
+static struct loop *loop;
+static struct db *db;
+static char dsn[256];
+
+static void psql(const char *sql)
+{
+	struct str out = STR_INIT;
+
+	if (testkit_run((const char *[]){ "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", pg.dsn, "-c", sql, NULL }, &out, 20000))
+		testkit_die("psql: %s", str_text(&out));
+	str_done(&out);
+}
+
+/* ---- jobs ---- */
+
+struct job {
+	const char *sql;
+	const char *param;
+	char text[256], error[256], constraint[64];
+	int rows, runs;
+	bool done;
+	err_t e;
+};
+
+static err_t run_sql(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct db_result *res = NULL;
+	const char *params[] = { j->param };
+
+	j->runs++;
+	err_t e = db_exec(tx, &res, j->sql, j->param ? 1 : 0, params);
+	if (!e) {
+		j->rows = db_rows(res);
+		(void)str_copy(j->text, sizeof(j->text), j->rows ? db_text(res, 0, 0) : "");
+	} else {
+		(void)str_copy(j->error, sizeof(j->error), db_error(tx));
+		(void)str_copy(j->constraint, sizeof(j->constraint), db_constraint(tx));
+	}
+	db_result_free(&res);
+	return e;
+}
+
+static err_t sql(const char *tenant, const char *text, struct job *j)
+{
+	*j = (struct job){ .sql = text };
+	return db_run_wait(db, tenant, run_sql, j);
+}
+
+static void on_done(err_t e, void *arg)
+{
+	struct job *j = arg;
+
+	j->e = e;
+	j->done = true;
+}
+
+/* ---- tests ---- */
+
+static void a_tenants_transaction_sees_and_writes_only_its_own_rows(void **state)
+{
+	struct job j;
+
+	(void)state;
+	assert_int_equal(sql("acme", "INSERT INTO calls VALUES ('acme', 1, 'a')", &j), ERR_OK);
+	assert_int_equal(sql("globex", "INSERT INTO calls VALUES ('globex', 1, 'g')", &j), ERR_OK);
+	assert_int_equal(sql("acme", "SELECT what FROM calls", &j), ERR_OK);
+	assert_int_equal(j.rows, 1);
+	assert_string_equal(j.text, "a");
+	assert_int_equal(sql("acme", "INSERT INTO calls VALUES ('globex', 2, 'x')", &j), ERR_DENIED);
+	assert_int_equal(sql("acme", "UPDATE calls SET what = 'mine' WHERE tenant = 'globex' RETURNING 1", &j), ERR_OK);
+	assert_int_equal(j.rows, 0);
+	/* After a transaction the setting is '', not NULL: the policy must not take that for a tenant. */
+	assert_int_equal(sql(NULL, "SELECT what FROM calls", &j), ERR_OK);
+	assert_int_equal(j.rows, 0);
+	assert_int_equal(sql("acme'; DROP TABLE calls; --", "SELECT 1", &j), ERR_INVALID);
+}
+
+static void the_setting_does_not_outlive_the_transaction_on_a_pooled_connection(void **state)
+{
+	struct job j;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(sql("acme", "SELECT current_setting('trunkline.tenant')", &j), ERR_OK);
+		assert_string_equal(j.text, "acme");
+		assert_int_equal(sql(NULL, "SELECT coalesce(nullif(current_setting('trunkline.tenant', true), ''), 'none')", &j), ERR_OK);
+		assert_string_equal(j.text, "none");
+	}
+}
+
+static void failures_carry_their_kind_the_constraint_and_a_text_for_the_log(void **state)
+{
+	struct job j;
+
+	(void)state;
+	assert_int_equal(sql("acme", "INSERT INTO calls VALUES ('acme', 50, 'x')", &j), ERR_OK);
+	assert_int_equal(sql("acme", "INSERT INTO calls VALUES ('acme', 50, 'x')", &j), ERR_EXISTS);
+	assert_string_equal(j.constraint, "calls_pkey");
+	assert_non_null(strstr(j.error, "duplicate key"));
+	assert_int_equal(sql("acme", "SELECT nonsense", &j), ERR_INTERNAL);
+	assert_int_equal(sql("acme", "SELECT 'x'::int", &j), ERR_INVALID);
+	assert_int_equal(sql("acme", "SELECT * FROM secrets", &j), ERR_DENIED);
+	assert_int_equal(sql("acme", "SELECT 1", &j), ERR_OK);
+}
+
+static err_t insert_and_fail(struct db_tx *tx, void *arg)
+{
+	err_t e = db_exec(tx, NULL, "INSERT INTO calls VALUES ('acme', 99, 'x')", 0, NULL);
+
+	return e ? e : *(err_t *)arg;
+}
+
+static err_t insert_and_overlook(struct db_tx *tx, void *arg)
+{
+	(void)arg;
+	err_t e = db_exec(tx, NULL, "INSERT INTO calls VALUES ('acme', 98, 'x')", 0, NULL);
+	if (!e)
+		e = db_exec(tx, NULL, "SELECT 1/0", 0, NULL);
+	return e == ERR_INVALID ? ERR_OK : e;
+}
+
+static void what_fails_leaves_nothing_behind_even_if_the_job_overlooks_it(void **state)
+{
+	err_t wish = ERR_PRECONDITION;
+	struct job j;
+
+	(void)state;
+	assert_int_equal(db_run_wait(db, "acme", insert_and_fail, &wish), ERR_PRECONDITION);
+	assert_int_equal(db_run_wait(db, "acme", insert_and_overlook, NULL), ERR_INVALID);
+	assert_int_equal(sql("acme", "SELECT count(*) FROM calls WHERE id IN (98, 99)", &j), ERR_OK);
+	assert_string_equal(j.text, "0");
+}
+
+static _Atomic int attempts;
+
+/* Write skew: both read, both write, one must be repeated. */
+static err_t serializable(struct db_tx *tx, void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&attempts, 1);
+	err_t e = db_exec(tx, NULL, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", 0, NULL);
+	if (!e)
+		e = db_exec(tx, NULL, "SELECT sum(n) FROM counters", 0, NULL);
+	if (!e)
+		e = db_exec(tx, NULL, "SELECT pg_sleep(0.05)", 0, NULL);
+	return e ? e : db_exec(tx, NULL, "INSERT INTO counters SELECT coalesce(max(n), 0) + 1 FROM counters", 0, NULL);
+}
+
+static void a_serialization_failure_is_repeated_until_it_succeeds(void **state)
+{
+	struct job a = { 0 }, b = { 0 }, j;
+
+	(void)state;
+	assert_int_equal(db_run(db, NULL, serializable, NULL, on_done, &a), ERR_OK);
+	assert_int_equal(db_run(db, NULL, serializable, NULL, on_done, &b), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &a.done, 5000));
+	assert_true(testkit_wait_flag(loop, &b.done, 5000));
+	assert_int_equal(a.e, ERR_OK);
+	assert_int_equal(b.e, ERR_OK);
+	assert_true(atomic_load(&attempts) > 2);
+	assert_int_equal(sql(NULL, "SELECT count(DISTINCT n) FROM counters", &j), ERR_OK);
+	assert_string_equal(j.text, "2");
+}
+
+static err_t aborted_by_itself(struct db_tx *tx, void *arg)
+{
+	++*(int *)arg;
+	err_t e = db_exec(tx, NULL, "SELECT 1", 0, NULL);
+	return e ? e : ERR_ABORTED;
+}
+
+static void an_abort_that_the_job_decides_is_not_repeated(void **state)
+{
+	int runs = 0;
+
+	(void)state;
+	assert_int_equal(db_run_wait(db, NULL, aborted_by_itself, &runs), ERR_ABORTED);
+	assert_int_equal(runs, 1);
+}
+
+static void a_deferred_constraint_fails_the_commit(void **state)
+{
+	struct job j;
+
+	(void)state;
+	assert_int_equal(sql(NULL, "INSERT INTO children VALUES (77)", &j), ERR_PRECONDITION);
+	assert_int_equal(sql(NULL, "SELECT count(*) FROM children", &j), ERR_OK);
+	assert_string_equal(j.text, "0");
+}
+
+static void a_statement_that_takes_too_long_is_ended(void **state)
+{
+	struct db *quick;
+	struct job j = { .sql = "SELECT pg_sleep(30)" };
+	int64_t before_ms = clock_mono_ms();
+
+	(void)state;
+	assert_int_equal(db_new(&quick, &(struct db_params){ .conninfo = dsn, .connections = 1, .statement_timeout_ms = 200 }), ERR_OK);
+	assert_int_equal(db_run_wait(quick, NULL, run_sql, &j), ERR_TIMEOUT);
+	assert_true(clock_mono_ms() - before_ms < 3000);
+	j = (struct job){ .sql = "SELECT 7" };
+	assert_int_equal(db_run_wait(quick, NULL, run_sql, &j), ERR_OK);
+	assert_string_equal(j.text, "7");
+	db_free(&quick);
+}
+
+static void a_server_that_answers_nothing_does_not_hold_a_worker_for_ever(void **state)
+{
+	struct db *quick;
+	struct job j = { .sql = "SELECT 1" };
+
+	(void)state;
+	assert_int_equal(db_new(&quick, &(struct db_params){ .conninfo = dsn, .connections = 1, .statement_timeout_ms = 100, .wait_ms = 300 }),
+			 ERR_OK);
+	assert_int_equal(db_run_wait(quick, NULL, run_sql, &j), ERR_OK);
+	/* The backend stops in the middle; the network and the process are still there. */
+	struct str out = STR_INIT;
+	assert_int_equal(testkit_run((const char *[]){ "psql", "-XAtq", pg.dsn, "-c",
+						       "SELECT pid FROM pg_stat_activity WHERE application_name = 'trunkline' AND usename = 'app' "
+						       "ORDER BY backend_start DESC LIMIT 1", NULL }, &out, 5000), 0);
+	pid_t backend = atoi(str_text(&out));
+	str_done(&out);
+	assert_true(backend > 0);
+	kill(backend, SIGSTOP);
+	int64_t before_ms = clock_mono_ms();
+	j = (struct job){ .sql = "SELECT 2" };
+	/* Given up after statement timeout + 5 s, and done over another connection. */
+	assert_int_equal(db_run_wait(quick, NULL, run_sql, &j), ERR_OK);
+	assert_int_equal(j.runs, 2);
+	assert_true(clock_mono_ms() - before_ms < 9000);
+	kill(backend, SIGCONT);
+	db_free(&quick);
+}
+
+static bool is_ready(void *arg)
+{
+	return db_ready(arg);
+}
+
+static bool is_not_ready(void *arg)
+{
+	return !db_ready(arg);
+}
+
+static void connections_come_back_after_the_server_was_killed(void **state)
+{
+	struct job j, k = { .sql = "SELECT 1" };
+
+	(void)state;
+	assert_true(testkit_wait(is_ready, db, 3000));
+	testkit_postgres_kill(&pg);
+	int64_t before_ms = clock_mono_ms();
+	assert_int_equal(db_run(db, NULL, run_sql, &k, on_done, &k), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &k.done, 6000));
+	assert_int_equal(k.e, ERR_UNAVAILABLE);
+	assert_true(clock_mono_ms() - before_ms < 3000); /* wait_ms is 1,500 */
+	assert_true(testkit_wait(is_not_ready, db, 3000)); /* an idle worker looks once a second */
+	testkit_postgres_restart(&pg);
+	assert_true(testkit_wait(is_ready, db, 5000));
+	assert_int_equal(sql("acme", "SELECT count(*) FROM calls WHERE id = 50", &j), ERR_OK);
+	assert_string_equal(j.text, "1");
+}
+
+static err_t bytes_round_trip(struct db_tx *tx, void *arg)
+{
+	static const unsigned char blob[] = { 0, 1, 2, 255, '\\', '\'', 0, 9 };
+	struct db_result *res = NULL;
+	const char *params[] = { "7", NULL, NULL };
+	size_t size;
+
+	(void)arg;
+	db_bind_bytes(tx, 1, blob, sizeof(blob));
+	err_t e = db_exec(tx, NULL, "INSERT INTO blobs VALUES ($1, $2, $3)", 3, params);
+	if (!e)
+		e = db_exec(tx, &res, "SELECT b, nothing FROM blobs WHERE id = 7", 0, NULL);
+	if (!e) {
+		const void *back = db_bytes(res, 0, 0, &size);
+		assert_int_equal(size, sizeof(blob));
+		assert_memory_equal(back, blob, size);
+		assert_ptr_equal(db_bytes(res, 0, 0, &size), back);
+		assert_true(db_null(res, 0, 1));
+		assert_null(db_bytes(res, 0, 1, &size));
+	}
+	db_result_free(&res);
+	return e;
+}
+
+static void bytes_go_in_and_come_out_as_they_are(void **state)
+{
+	(void)state;
+	assert_int_equal(db_run_wait(db, NULL, bytes_round_trip, NULL), ERR_OK);
+}
+
+static err_t copy_rows(struct db_tx *tx, void *arg)
+{
+	struct str rows = STR_INIT;
+	char id[16];
+
+	for (int i = 0; i < 20000; i++) {
+		snprintf(id, sizeof(id), "%d", 1000 + i);
+		db_copy_field(&rows, "acme", false);
+		db_copy_field(&rows, id, false);
+		db_copy_field(&rows, i % 3 ? "tab\there" : NULL, true);
+	}
+	err_t e = db_copy(tx, arg, str_text(&rows), rows.len);
+	if (!e)
+		e = db_exec(tx, NULL, "SELECT 1", 0, NULL); /* the pipeline is in order again */
+	str_done(&rows);
+	return e;
+}
+
+static void thousands_of_rows_are_copied_in_one_transaction(void **state)
+{
+	struct job j;
+
+	(void)state;
+	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY many (tenant, id, what) FROM STDIN"), ERR_OK);
+	assert_int_equal(sql(NULL, "SELECT count(*) || ' ' || count(what) FROM many", &j), ERR_OK);
+	assert_string_equal(j.text, "20000 13333");
+	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY many (tenant, id, what) FROM STDIN"), ERR_EXISTS);
+	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY no_such_table FROM STDIN"), ERR_INTERNAL);
+	assert_int_equal(sql(NULL, "SELECT count(*) FROM many", &j), ERR_OK);
+	assert_string_equal(j.text, "20000");
+}
+
+static void jobs_finish_on_the_loop_and_those_not_begun_are_cancelled_at_the_end(void **state)
+{
+	struct db *own;
+	struct job slow = { .sql = "SELECT pg_sleep(0.2)" }, never[20];
+
+	(void)state;
+	assert_int_equal(db_new(&own, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 1 }), ERR_OK);
+	assert_true(testkit_wait(is_ready, own, 3000));
+	assert_int_equal(db_run(own, NULL, run_sql, &slow, on_done, &slow), ERR_OK);
+	for (int i = 0; i < 20; i++) {
+		never[i] = (struct job){ .sql = "SELECT 1" };
+		assert_int_equal(db_run(own, NULL, run_sql, &never[i], on_done, &never[i]), ERR_OK);
+	}
+	usleep(50000);
+	db_free(&own);
+	assert_true(slow.done);
+	assert_int_equal(slow.e, ERR_OK);
+	assert_true(never[19].done);
+	assert_int_equal(never[19].e, ERR_CANCELLED);
+	assert_int_equal(never[19].runs, 0);
+}
+
+/* ---- migrations ---- */
+
+static err_t migrate(const struct db_migration *list, size_t n, struct err_detail *d)
+{
+	*d = (struct err_detail){ 0 };
+	return db_migrate(pg.dsn, "test", list, n, d);
+}
+
+static void migrations_run_once_in_order_and_an_old_one_must_not_change(void **state)
+{
+	struct db_migration list[] = { { "0001_a.sql", "CREATE TABLE a (x int); INSERT INTO a VALUES (1)" },
+				       { "0003_c.sql", "INSERT INTO a VALUES (3)" } };
+	struct db_migration changed[] = { { "0001_a.sql", "CREATE TABLE a (x bigint)" }, list[1] };
+	struct db_migration late[] = { list[0], { "0002_b.sql", "INSERT INTO a VALUES (2)" }, list[1] };
+	struct db_migration broken[] = { list[0], list[1], { "0004_d.sql", "INSERT INTO a VALUES (4); SELECT 1/0" } };
+	struct db_migration good[] = { list[0], list[1], { "0004_d.sql", "INSERT INTO a VALUES (4)" } };
+	struct err_detail d;
+	struct job j;
+
+	(void)state;
+	assert_int_equal(migrate(list, 1, &d), ERR_OK);
+	assert_int_equal(migrate(list, 2, &d), ERR_OK);
+	assert_int_equal(migrate(list, 2, &d), ERR_OK);
+	assert_int_equal(migrate(changed, 2, &d), ERR_PRECONDITION);
+	assert_string_equal(d.field, "0001_a.sql");
+	assert_int_equal(migrate(late, 3, &d), ERR_PRECONDITION);
+	assert_string_equal(d.field, "0002_b.sql");
+	assert_int_equal(migrate(broken, 3, &d), ERR_INVALID);
+	assert_string_equal(d.field, "0004_d.sql");
+	assert_int_equal(migrate(good, 3, &d), ERR_OK);
+	psql("GRANT SELECT ON a TO app");
+	assert_int_equal(sql(NULL, "SELECT string_agg(x::text, ',' ORDER BY x) FROM a", &j), ERR_OK);
+	assert_string_equal(j.text, "1,3,4");
+	/* An older program after a newer one: it finds more than it knows, and that is no error. */
+	assert_int_equal(migrate(list, 2, &d), ERR_OK);
+	assert_int_equal(db_migrate("host=/nonexistent", "test", list, 2, &d), ERR_UNAVAILABLE);
+}
+
+/* ---- memory ---- */
+
+static err_t whole_use(void *arg)
+{
+	struct db *own;
+	struct job j = { .sql = "SELECT what FROM calls WHERE id = 50" };
+	err_t e = db_new(&own, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 1 });
+
+	(void)arg;
+	if (e)
+		return e;
+	e = db_run_wait(own, "acme", run_sql, &j);
+	db_free(&own);
+	return e;
+}
+
+static void memory_that_runs_out_anywhere_is_an_error_and_nothing_worse(void **state)
+{
+	(void)state;
+	testkit_each_alloc_failure(whole_use, NULL);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	testkit_postgres_start(&pg);
+	psql("CREATE ROLE app LOGIN; CREATE TABLE secrets (x int);"
+	     "CREATE TABLE calls (tenant text, id int, what text, PRIMARY KEY (tenant, id));"
+	     "ALTER TABLE calls ENABLE ROW LEVEL SECURITY; ALTER TABLE calls FORCE ROW LEVEL SECURITY;"
+	     "CREATE POLICY own ON calls USING (tenant = nullif(current_setting('trunkline.tenant', true), ''));"
+	     "CREATE TABLE counters (n int); CREATE TABLE blobs (id int, b bytea, nothing bytea);"
+	     "CREATE TABLE many (tenant text, id int PRIMARY KEY, what text);"
+	     "CREATE TABLE parents (id int PRIMARY KEY);"
+	     "CREATE TABLE children (id int REFERENCES parents DEFERRABLE INITIALLY DEFERRED);"
+	     "GRANT ALL ON calls, counters, blobs, many, parents, children TO app");
+	snprintf(dsn, sizeof(dsn), "%s user=app", pg.dsn);
+	if (loop_new(&loop) || db_new(&db, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 2, .wait_ms = 1500 }))
+		testkit_die("set-up");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	db_free(&db);
+	loop_free(&loop);
+	testkit_postgres_stop(&pg);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_tenants_transaction_sees_and_writes_only_its_own_rows),
+		cmocka_unit_test(the_setting_does_not_outlive_the_transaction_on_a_pooled_connection),
+		cmocka_unit_test(failures_carry_their_kind_the_constraint_and_a_text_for_the_log),
+		cmocka_unit_test(what_fails_leaves_nothing_behind_even_if_the_job_overlooks_it),
+		cmocka_unit_test(a_serialization_failure_is_repeated_until_it_succeeds),
+		cmocka_unit_test(an_abort_that_the_job_decides_is_not_repeated),
+		cmocka_unit_test(a_deferred_constraint_fails_the_commit),
+		cmocka_unit_test(a_statement_that_takes_too_long_is_ended),
+		cmocka_unit_test(a_server_that_answers_nothing_does_not_hold_a_worker_for_ever),
+		cmocka_unit_test(bytes_go_in_and_come_out_as_they_are),
+		cmocka_unit_test(thousands_of_rows_are_copied_in_one_transaction),
+		cmocka_unit_test(connections_come_back_after_the_server_was_killed),
+		cmocka_unit_test(jobs_finish_on_the_loop_and_those_not_begun_are_cancelled_at_the_end),
+		cmocka_unit_test(migrations_run_once_in_order_and_an_old_one_must_not_change),
+		cmocka_unit_test(memory_that_runs_out_anywhere_is_an_error_and_nothing_worse),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

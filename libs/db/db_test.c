@@ -1,0 +1,73 @@
+#include "db/db.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+#include "db/db_internal.h"
+
+static void fields_of_a_copy_are_escaped_so_that_any_text_survives(void **state)
+{
+	static const struct {
+		const char *value, *want;
+	} rows[] = {
+		{ "plain", "plain\t" }, { "", "\t" },		     { NULL, "\\N\t" },
+		{ "a\tb", "a\\tb\t" },	{ "line\nline\r", "line\\nline\\r\t" }, { "\\N", "\\\\N\t" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct str s = STR_INIT;
+
+		db_copy_field(&s, rows[i].value, false);
+		assert_string_equal(str_text(&s), rows[i].want);
+		str_done(&s);
+	}
+	struct str s = STR_INIT;
+	db_copy_field(&s, "last", true);
+	assert_string_equal(str_text(&s), "last\n");
+	str_done(&s);
+}
+
+static void sqlstates_map_to_errors(void **state)
+{
+	static const struct {
+		const char *state;
+		err_t want;
+	} rows[] = {
+		{ "23505", ERR_EXISTS },   { "23503", ERR_PRECONDITION }, { "23514", ERR_INVALID },	{ "22P02", ERR_INVALID },
+		{ "42501", ERR_DENIED },   { "40001", ERR_ABORTED },	  { "40P01", ERR_ABORTED },	{ "57014", ERR_TIMEOUT },
+		{ "57P01", ERR_UNAVAILABLE }, { "08006", ERR_UNAVAILABLE }, { "P0001", ERR_PRECONDITION }, { "53100", ERR_EXHAUSTED },
+		{ "42601", ERR_INTERNAL }, { NULL, ERR_INTERNAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(db_err_from_sqlstate(rows[i].state), rows[i].want);
+}
+
+static void reading_no_result_is_harmless(void **state)
+{
+	struct db_result *r = NULL;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(db_rows(r), 0);
+	assert_string_equal(db_text(r, 0, 0), "");
+	assert_true(db_null(r, 0, 0));
+	assert_int_equal(db_int(r, 0, 0), 0);
+	assert_null(db_bytes(r, 0, 0, &size));
+	assert_int_equal(size, 0);
+	db_result_free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fields_of_a_copy_are_escaped_so_that_any_text_survives),
+		cmocka_unit_test(sqlstates_map_to_errors),
+		cmocka_unit_test(reading_no_result_is_harmless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
