@@ -19,17 +19,20 @@ struct sip_root {
 #define LONGEST_SLEEP_MS 1000
 /* What nta wants to do after a call from outside may wait so long: several calls share one step. */
 #define KICK_MS 2
+#define AGAIN_MS 5
 #define FD_WINDOW 32
 
+/* A step returns 0 when it handled something (when the next timer is due is then not known) and when that timer is less
+ * than 1 ms away: only the first is a reason to go on at once. */
 static void step(struct sip_root *r)
 {
 	su_duration_t next = su_root_step(r->su, 0);
 
-	for (int i = 1; i < SIP_ROOT_BATCH && next == 0; i++)
+	for (int i = 1; i < SIP_ROOT_BATCH && next == 0 && su_root_yield(r->su) > 0; i++)
 		next = su_root_step(r->su, 0);
-	if (next < 0 || next > LONGEST_SLEEP_MS) /* negative: SU_WAIT_FOREVER, nothing is due at all */
-		next = LONGEST_SLEEP_MS;
-	loop_timer_start(&r->timer, (int64_t)next);
+	if (next == 0)
+		next = AGAIN_MS;
+	loop_timer_start(&r->timer, next < LONGEST_SLEEP_MS ? (int64_t)next : LONGEST_SLEEP_MS);
 }
 
 static void on_events(uint32_t events, void *arg)

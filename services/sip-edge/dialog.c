@@ -189,8 +189,10 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 		edge_metrics_failed(in->status);
 	if (row->event == LEG_EV_UNCLAIMED)
 		edge_metrics_refused(EDGE_REFUSED_UNCLAIMED);
-	LOG_INFO(&log, "leg.ended", "cause=%s status=%u by_us=%d outbound=%d", d->ended_cause, d->ended_status, d->ended_by_us,
-		 d->outbound);
+	/* The one line per leg: everything about it. */
+	LOG_INFO(&log, "leg.ended", "cause=%s status=%u by_us=%d outbound=%d caller=%s called=%s trunk=%s agent=%s life_ms=%lld owner=%s",
+		 d->ended_cause, d->ended_status, d->ended_by_us, d->outbound, LOG_Q(d->caller), LOG_Q(d->called), d->trunk_id,
+		 d->agent_id, (long long)(clock_wall_ms() - d->born_ms), d->owner);
 }
 
 static void tell_offer(struct dialog *d, const struct dialog_input *in)
@@ -247,7 +249,7 @@ static void established(struct dialog *d)
 	struct log_ctx log = dialog_log(d);
 
 	metric_add(&edge_metric_answered, 1);
-	LOG_INFO(&log, "leg.answered", "outbound=%d after_ms=%lld", d->outbound, (long long)(clock_wall_ms() - d->born_ms));
+	LOG_DEBUG(&log, "leg.answered", "outbound=%d after_ms=%lld", d->outbound, (long long)(clock_wall_ms() - d->born_ms));
 	dialog_refreshed(d);
 	dialog_save(d);
 }

@@ -177,7 +177,7 @@ static bool make_transaction(struct dialog *d, msg_t *msg, sip_t *sip)
 	if (!d->invite)
 		return false;
 	nta_incoming_bind(d->invite, on_ack_cancel, d);
-	nta_incoming_treply(d->invite, SIP_100_TRYING, TAG_END());
+	/* 100 Trying is sent by nta if no other answer went within 200 ms (RFC 3261 §17.2.1). */
 	return adopt_remember(d, sip->sip_call_id, sip->sip_to, sip->sip_from);
 }
 
@@ -204,7 +204,7 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		return;
 	}
 	log = dialog_log(d);
-	LOG_INFO(&log, "leg.offered", "caller=%s called=%s trunk=%s agent=%s sip_call_id=%s", LOG_Q(d->caller), LOG_Q(d->called),
+	LOG_DEBUG(&log, "leg.offered", "caller=%s called=%s trunk=%s agent=%s sip_call_id=%s", LOG_Q(d->caller), LOG_Q(d->called),
 		 d->trunk_id, d->agent_id, LOG_Q(sip->sip_call_id->i_id));
 	in = (struct dialog_input){ .reason = sip->sip_call_id->i_id };
 	dialog_event(d, LEG_EV_INVITE, &in);

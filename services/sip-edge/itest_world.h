@@ -465,7 +465,7 @@ static int world_start(void **state)
 	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-1.edge", NULL, on_events, (void *)"cc-1"), ERR_OK);
 	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-2.edge", NULL, on_events, (void *)"cc-2"), ERR_OK);
 	snprintf(yaml, sizeof(yaml),
-		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: debug\nnats:\n  url: %s\n"
+		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\nnats:\n  url: %s\n"
 		 "sip:\n  address: 127.0.0.1\n  port: %d\n  digest: both\n  offer_timeout_ms: 700\n  max_lag_ms: 5000\ndrain:\n  timeout_ms: 2000\n",
 		 http_port, nats.url, sip_port);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
@@ -604,7 +604,7 @@ static const char *header(const struct peer *p, const char *name)
 	return buf;
 }
 
-static const char *body(const struct peer *p)
+UNUSED static const char *body(const struct peer *p)
 {
 	const char *b = strstr(p->rx, "\r\n\r\n");
 
@@ -679,14 +679,14 @@ static void UNUSED ack_refusal(struct call *c)
 	memcpy(c->to, to, sizeof(to));
 }
 
-static void in_dialog(struct call *c, const char *method, const char *extra, const char *sdp)
+static void UNUSED in_dialog(struct call *c, const char *method, const char *extra, const char *sdp)
 {
 	new_branch(c);
 	request(c, method, c->target, ++c->cseq, extra, sdp);
 }
 
 /* Answers the last request; tag is added to To if it has none. Fills c (may be NULL) as the called side of the dialog. */
-static void answer(struct peer *p, struct call *c, const char *status, const char *tag, const char *sdp)
+static void UNUSED answer(struct peer *p, struct call *c, const char *status, const char *tag, const char *sdp)
 {
 	char to[256];
 	const char *cseq = header(p, "CSeq");
