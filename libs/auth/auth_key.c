@@ -38,7 +38,7 @@ static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
-err_t auth_key_load(struct str *pem, const char *file, bool private_key, struct err_detail *detail)
+err_t auth_key_load(struct str *pem, EVP_PKEY **ret, const char *file, bool private_key, struct err_detail *detail)
 {
 	err_t e = read_file(pem, file, detail);
 	EVP_PKEY *key;
@@ -53,7 +53,10 @@ err_t auth_key_load(struct str *pem, const char *file, bool private_key, struct 
 	if (!key || !is_p256(key))
 		e = err_set(detail, ERR_INVALID, "key", "%s: must be a P-256 %s key in PEM", file,
 			    private_key ? "private" : "public");
-	EVP_PKEY_free(key);
+	if (!e && ret)
+		*ret = key;
+	else
+		EVP_PKEY_free(key);
 	BIO_free(bio);
 	return e;
 }

@@ -1,1 +1,1 @@
-$(eval $(call library,auth,base,jwt sodium ssl,))
+$(eval $(call library,auth,base,jwt jansson sodium ssl,))
