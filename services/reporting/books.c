@@ -380,6 +380,8 @@ err_t books_write(struct db_tx *tx, void *arg)
 	e = write_batch(tx, job, b);
 	if (!e)
 		e = write_offsets(tx, job);
+	if (e)
+		(void)str_copy(job->why, sizeof(job->why), db_error(tx));
 	kpi_batch_free(&b);
 	return e;
 }

@@ -29,7 +29,8 @@ static void on_written(err_t e, void *arg)
 		return;
 	if (e) {
 		metric_add(&failures, 1);
-		LOG_WARN(NULL, "batch.failed", "error=%s records=%zu retry_ms=%d", err_name(e), r->job.n, RETRY_MS);
+		LOG_WARN(NULL, "batch.failed", "error=%s records=%zu retry_ms=%d why=%s", err_name(e), r->job.n, RETRY_MS,
+			 LOG_Q(r->job.why));
 		loop_timer_start(&r->retry, RETRY_MS);
 		return;
 	}

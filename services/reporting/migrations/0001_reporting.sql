@@ -116,3 +116,6 @@ BEGIN
 END $$;
 GRANT SELECT, INSERT, UPDATE ON rep.kafka_offset TO reporting;
 GRANT EXECUTE ON FUNCTION rep.tenant() TO reporting;
+
+-- Batches are staged in temporary tables (books.c).
+DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO reporting', current_database()); END $$;
