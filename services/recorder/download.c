@@ -1,0 +1,137 @@
+#include "download.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "audio/wav.h"
+#include "base/mem.h"
+#include "mp3.h"
+
+#define CHUNK 65536
+
+struct download {
+	int fd; /* MP3 as it is */
+	struct mp3_reader *mp3; /* WAV: decoded on the way */
+	uint64_t total;
+	uint64_t left; /* WAV: bytes of samples still to be sent */
+	bool begun;
+	char name[RECORDING_ID + 16];
+	uint8_t bytes[WAV_HEADER + MP3_READ_SAMPLES * 4];
+};
+
+static void download_free(struct download *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	mp3_reader_close(&d->mp3);
+	mem_free(d);
+}
+
+static err_t open_file(struct download *d, const char *path)
+{
+	struct stat st;
+
+	d->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (d->fd < 0 || fstat(d->fd, &st))
+		return err_from_errno(errno);
+	d->total = (uint64_t)st.st_size;
+	return ERR_OK;
+}
+
+static err_t open_wav(struct download *d, const char *path, const struct recording *r)
+{
+	err_t e = mp3_reader_open(&d->mp3, path);
+
+	d->left = r->samples * 4;
+	d->total = d->left + WAV_HEADER;
+	return e;
+}
+
+/* The next chunk: *n 0 at the end. */
+static err_t next_bytes(struct download *d, size_t *n)
+{
+	ssize_t got;
+
+	got = read(d->fd, d->bytes, CHUNK);
+	if (got < 0)
+		return err_from_errno(errno);
+	*n = (size_t)got;
+	return ERR_OK;
+}
+
+static err_t next_wav(struct download *d, size_t *n)
+{
+	size_t head = 0, frames, size;
+	err_t e;
+
+	if (!d->begun) {
+		wav_write_header(d->bytes, 8000, 2, (uint32_t)(d->left > UINT32_MAX - WAV_HEADER ? UINT32_MAX - WAV_HEADER : d->left));
+		head = WAV_HEADER;
+	}
+	e = mp3_reader_next(d->mp3, (int16_t *)(d->bytes + head), &frames);
+	if (e)
+		return e;
+	size = frames * 4;
+	if (frames == 0 && d->left) { /* the last samples are in the encoder's padding: silence */
+		size = d->left < CHUNK ? (size_t)d->left : CHUNK;
+		memset(d->bytes + head, 0, size);
+	}
+	if (size > d->left)
+		size = (size_t)d->left;
+	d->left -= size;
+	*n = head + size;
+	return ERR_OK;
+}
+
+static void send_next(struct rpc_call *call, void *arg)
+{
+	struct download *d = arg;
+	size_t n = 0;
+	err_t e = rpc_cancelled(call) ? ERR_CANCELLED : d->mp3 ? next_wav(d, &n) : next_bytes(d, &n);
+
+	if (!e && n) {
+		e = download_send(call, d->bytes, n, d->total, d->begun ? NULL : d->name);
+		d->begun = true;
+		if (!e)
+			return; /* on when it has been taken */
+	}
+	rpc_on_drained(call, NULL, NULL);
+	download_free(d);
+	if (e)
+		rpc_fail(call, e, NULL);
+	else
+		rpc_finish(call);
+}
+
+/* The call must be finished also when its peer has left: the next chunk does it. */
+static void on_cancel(struct rpc_call *call, void *arg)
+{
+	send_next(call, arg);
+}
+
+err_t download_start(struct rpc_call *call, const char *dir, const struct recording *r, enum recording_format format)
+{
+	static const char *const suffix[] = { ".mp3", ".mono.mp3", ".wav" };
+	char path[2 * ENCODE_PATH];
+	struct download *d = mem_zalloc(sizeof(*d));
+	err_t e;
+
+	if (!d)
+		return ERR_EXHAUSTED;
+	d->fd = -1;
+	snprintf(d->name, sizeof(d->name), "%s%s", r->id, suffix[format]);
+	snprintf(path, sizeof(path), "%s/%s%s", dir, r->path, format == FORMAT_MONO ? ".mono.mp3" : ".mp3");
+	e = format == FORMAT_WAV ? open_wav(d, path, r) : open_file(d, path);
+	if (e) {
+		download_free(d);
+		return e;
+	}
+	rpc_on_drained(call, send_next, d);
+	rpc_on_cancel(call, on_cancel, d);
+	send_next(call, d);
+	return ERR_OK;
+}

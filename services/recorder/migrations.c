@@ -1,0 +1,15 @@
+#include "migrations.h"
+
+/* The bytes of the file and a NUL, as a symbol. The compiler runs in the root of the project. */
+#define FILE_SYMBOL(symbol, file)                                                                                      \
+	__asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"services/recorder/migrations/" file                     \
+		"\"\n.byte 0\n.popsection\n");                                                                         \
+	extern const char symbol[] __attribute__((visibility("hidden")))
+
+FILE_SYMBOL(migration_0001, "0001_recordings.sql");
+
+/* In the order of their numbers; never change one that has been released, write the next. */
+const struct db_migration recorder_migrations[] = {
+	{ "0001_recordings.sql", migration_0001 },
+};
+const size_t recorder_n_migrations = ARRAY_SIZE(recorder_migrations);

@@ -1,0 +1,4 @@
+$(eval $(call program,services/recorder,trunkline-recorder,base loop log config metrics service bus rpc auth db events pbcheck proto recording audio,lame,))
+
+# The migrations are part of the program (.incbin in migrations.c).
+$(B)/obj/services/recorder/migrations.o: $(wildcard services/recorder/migrations/*.sql)

@@ -1,0 +1,141 @@
+#include "recorder.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "intake.h"
+#include "log/log.h"
+#include "migrations.h"
+
+#define GRACE_MS 2000
+
+static bool bus_ready(void *arg)
+{
+	return bus_connected(((struct recorder *)arg)->bus);
+}
+
+static bool index_ready(void *arg)
+{
+	return db_ready(((struct recorder *)arg)->db);
+}
+
+static void on_server_stopped(void *arg)
+{
+	intake_stop(((struct recorder *)arg)->intake);
+}
+
+static void on_drain(void *arg)
+{
+	struct recorder *r = arg;
+
+	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
+}
+
+static void on_state(bool connected, void *arg)
+{
+	(void)arg;
+	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "site=local");
+}
+
+/* PostgreSQL may be away when we start: then somebody has migrated, or the first writes wait until it is back. */
+static err_t migrate(const struct recorder_config *cfg, struct err_detail *detail)
+{
+	return *cfg->db_migrate_conninfo ?
+		       db_migrate(cfg->db_migrate_conninfo, "recorder", recorder_migrations, recorder_n_migrations, detail) :
+		       ERR_OK;
+}
+
+static err_t open_books(struct recorder *r, struct err_detail *detail)
+{
+	struct db_params p = { .loop = r->loop, .conninfo = r->cfg->db_conninfo, .connections = (int)r->cfg->db_connections };
+	err_t e = migrate(r->cfg, detail);
+
+	if (e == ERR_UNAVAILABLE) {
+		LOG_WARN(NULL, "db.not_migrated", "why=%s", LOG_Q(detail->message));
+		e = ERR_OK;
+	}
+	if (e)
+		return e;
+	e = db_new(&r->db, &p);
+	return e ? err_set(detail, e, "db.conninfo", "no worker can be started") : ERR_OK;
+}
+
+static err_t open_bus(struct recorder *r, struct err_detail *detail)
+{
+	const struct service_common *c = service_common(r->svc);
+	struct bus_params p = { .loop = r->loop, .url = c->nats_url, .name = r->source, .ca_file = c->nats_ca_file,
+				.cert_file = c->nats_cert_file, .key_file = c->nats_key_file, .on_state = on_state };
+	err_t e = bus_new(&r->bus, &p, detail);
+
+	if (!e)
+		e = events_ensure_stream(r->bus, detail);
+	return e ? e : events_new(&r->events, r->bus, c->site, r->source);
+}
+
+static err_t check_dir(const char *dir, struct err_detail *detail)
+{
+	(void)mkdir(dir, 0750);
+	if (access(dir, R_OK | W_OK | X_OK))
+		return err_set(detail, ERR_DENIED, "data.dir", "%s cannot be written", dir);
+	return ERR_OK;
+}
+
+static err_t open_all(struct recorder *r, struct err_detail *detail)
+{
+	err_t e = auth_verifier_new(&r->verifier, r->cfg->public_key_file, detail);
+
+	if (!e)
+		e = check_dir(r->cfg->data_dir, detail);
+	if (!e)
+		e = open_books(r, detail);
+	if (!e)
+		e = open_bus(r, detail);
+	if (!e)
+		e = pool_new(&r->pool, r->loop, (unsigned)r->cfg->workers);
+	if (!e)
+		e = intake_new(&r->intake, r, detail);
+	return e ? e : api_start(r, detail);
+}
+
+err_t recorder_new(struct recorder **ret, struct service *svc, const struct recorder_config *cfg, struct err_detail *detail)
+{
+	struct recorder *r = mem_zalloc(sizeof(*r));
+	err_t e;
+
+	if (!r)
+		return err_set(detail, ERR_EXHAUSTED, "memory", "exhausted");
+	r->svc = svc;
+	r->loop = service_loop(svc);
+	r->cfg = cfg;
+	snprintf(r->source, sizeof(r->source), "recorder/%s", service_common(svc)->instance);
+	recorder_metrics_register();
+	e = open_all(r, detail);
+	if (e) {
+		recorder_free(&r);
+		return e;
+	}
+	service_add_ready(svc, "nats", bus_ready, r);
+	service_add_ready(svc, "postgresql", index_ready, r);
+	service_on_drain(svc, on_drain, r);
+	*ret = r;
+	return ERR_OK;
+}
+
+void recorder_free(struct recorder **ref)
+{
+	struct recorder *r = *ref;
+
+	if (!r)
+		return;
+	rpc_server_free(&r->server);
+	pool_free(&r->pool);
+	intake_free(&r->intake);
+	db_free(&r->db);
+	events_free(&r->events);
+	bus_free(&r->bus);
+	auth_verifier_free(&r->verifier);
+	mem_free(r);
+	*ref = NULL;
+}

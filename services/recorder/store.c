@@ -1,0 +1,299 @@
+#include "store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+#define NUMBER	24
+#define COLUMNS "id, call_id, leg_id, agent_id, queue_id, caller, called, started_ms, state, samples, complete, path, " \
+		"stereo_bytes, mono_bytes, stored_ms"
+
+static const char *const state_names[] = { "recording", "stored", "lost" };
+
+/* ---- writing ---- */
+struct put {
+	struct recording r;
+	void (*done)(err_t e, void *arg);
+	void *arg;
+};
+
+#define KEEP(column) #column " = coalesce(nullif(excluded." #column ", ''), r." #column ")"
+#define FILE(column) #column " = CASE WHEN excluded.state = 'stored' THEN excluded." #column " ELSE r." #column " END"
+static const char put_sql[] =
+	"INSERT INTO rec.recording AS r (tenant, " COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+	"$14, $15, $16) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(
+		queue_id) ", " KEEP(caller) ", " KEEP(called) ", " FILE(started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ", " FILE(mono_bytes) ", " FILE(stored_ms) ", "
+	"state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END";
+
+static err_t run_put(struct db_tx *tx, void *arg)
+{
+	const struct recording *r = &((struct put *)arg)->r;
+	char n[5][NUMBER];
+	struct db_result *res = NULL;
+	err_t e;
+
+	snprintf(n[0], NUMBER, "%lld", (long long)r->started_ms);
+	snprintf(n[1], NUMBER, "%llu", (unsigned long long)r->samples);
+	snprintf(n[2], NUMBER, "%llu", (unsigned long long)r->stereo_bytes);
+	snprintf(n[3], NUMBER, "%llu", (unsigned long long)r->mono_bytes);
+	snprintf(n[4], NUMBER, "%lld", (long long)r->stored_ms);
+	e = db_exec(tx, &res, put_sql, 16,
+		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id, r->caller, r->called, n[0],
+				      state_names[r->state], n[1], r->complete ? "t" : "f", r->path, n[2], n[3], n[4] });
+	db_result_free(&res);
+	return e;
+}
+
+static void put_done(err_t e, void *arg)
+{
+	struct put *p = arg;
+
+	p->done(e, p->arg);
+	mem_free(p);
+}
+
+err_t store_put(struct db *db, const struct recording *r, void (*done)(err_t e, void *arg), void *arg)
+{
+	struct put *p = mem_alloc(sizeof(*p));
+	err_t e;
+
+	if (!p)
+		return ERR_EXHAUSTED;
+	*p = (struct put){ *r, done, arg };
+	e = db_run(db, p->r.tenant, run_put, p, put_done, p);
+	if (e)
+		mem_free(p);
+	return e;
+}
+
+/* ---- reading ---- */
+static void take_text(char dst[RECORDING_ID], const struct db_result *res, int row, int col)
+{
+	(void)str_copy(dst, RECORDING_ID, db_text(res, row, col));
+}
+
+static enum recording_state parse_state(const char *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(state_names); i++)
+		if (str_eq(s, state_names[i]))
+			return (enum recording_state)i;
+	return RECORDING_LOST;
+}
+
+static void take_row(struct recording *r, const char *tenant, const struct db_result *res, int row)
+{
+	*r = (struct recording){ 0 };
+	(void)str_copy(r->tenant, sizeof(r->tenant), tenant);
+	take_text(r->id, res, row, 0);
+	take_text(r->call_id, res, row, 1);
+	take_text(r->leg_id, res, row, 2);
+	take_text(r->agent_id, res, row, 3);
+	take_text(r->queue_id, res, row, 4);
+	take_text(r->caller, res, row, 5);
+	take_text(r->called, res, row, 6);
+	r->started_ms = db_int(res, row, 7);
+	r->state = parse_state(db_text(res, row, 8));
+	r->samples = (uint64_t)db_int(res, row, 9);
+	r->complete = str_eq(db_text(res, row, 10), "t");
+	(void)str_copy(r->path, sizeof(r->path), db_text(res, row, 11));
+	r->stereo_bytes = (uint64_t)db_int(res, row, 12);
+	r->mono_bytes = (uint64_t)db_int(res, row, 13);
+	r->stored_ms = db_int(res, row, 14);
+}
+
+struct get {
+	char tenant[RECORDING_ID], agent_id[RECORDING_ID], id[RECORDING_ID];
+	struct recording r;
+	store_found_fn *done;
+	void *arg;
+};
+
+static err_t run_find(struct db_tx *tx, void *arg)
+{
+	struct get *g = arg;
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res,
+			  "SELECT " COLUMNS " FROM rec.recording WHERE tenant = $1 AND id = $2 AND ($3 = '' OR agent_id = $3)", 3,
+			  (const char *[]){ g->tenant, g->id, g->agent_id });
+
+	if (!e && db_rows(res) == 0)
+		e = ERR_NOT_FOUND;
+	if (!e)
+		take_row(&g->r, g->tenant, res, 0);
+	db_result_free(&res);
+	return e;
+}
+
+static void find_done(err_t e, void *arg)
+{
+	struct get *g = arg;
+
+	g->done(e, &g->r, g->arg);
+	mem_free(g);
+}
+
+err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done, void *arg)
+{
+	struct get *g = mem_zalloc(sizeof(*g));
+	err_t e;
+
+	if (!g)
+		return ERR_EXHAUSTED;
+	g->done = done;
+	g->arg = arg;
+	(void)str_copy(g->tenant, sizeof(g->tenant), tenant);
+	(void)str_copy(g->agent_id, sizeof(g->agent_id), agent_id);
+	(void)str_copy(g->id, sizeof(g->id), id);
+	e = db_run(db, g->tenant, run_find, g, find_done, g);
+	if (e)
+		mem_free(g);
+	return e;
+}
+
+/* ---- listing ---- */
+#define PARAMS_MAX 16
+struct list {
+	struct store_filter f;
+	store_list_fn *done;
+	void *arg;
+	unsigned n;
+	bool more;
+	/* The statement being built. */
+	struct str sql;
+	int n_params;
+	const char *params[PARAMS_MAX];
+	char values[PARAMS_MAX][2 * RECORDING_ID];
+	struct recording rows[STORE_PAGE_MAX];
+};
+
+static void add_param(struct list *l, const char *condition, const char *value)
+{
+	int i = l->n_params++;
+
+	(void)str_copy(l->values[i], sizeof(l->values[i]), value);
+	l->params[i] = l->values[i];
+	str_printf(&l->sql, " AND %s$%d", condition, l->n_params);
+}
+
+static void add_number(struct list *l, const char *condition, int64_t v)
+{
+	char text[NUMBER];
+
+	snprintf(text, sizeof(text), "%lld", (long long)v);
+	add_param(l, condition, text);
+	str_append(&l->sql, "::bigint");
+}
+
+static void add_equal(struct list *l, const char *condition, const char *value)
+{
+	if (*value)
+		add_param(l, condition, value);
+}
+
+/* "123*" → LIKE '123%', with what LIKE would understand taken literally. */
+static void add_number_or_prefix(struct list *l, const char *column, const char *value)
+{
+	char condition[32], pattern[2 * RECORDING_ID];
+	size_t n = strlen(value), at = 0;
+
+	if (n == 0)
+		return;
+	if (value[n - 1] != '*') {
+		snprintf(condition, sizeof(condition), "%s = ", column);
+		add_param(l, condition, value);
+		return;
+	}
+	for (size_t i = 0; i + 1 < n; i++) {
+		if (strchr("%_\\", value[i]))
+			pattern[at++] = '\\';
+		pattern[at++] = value[i];
+	}
+	pattern[at++] = '%';
+	pattern[at] = '\0';
+	snprintf(condition, sizeof(condition), "%s LIKE ", column);
+	add_param(l, condition, pattern);
+}
+
+static void build(struct list *l)
+{
+	const struct store_filter *f = &l->f;
+
+	l->n_params = 0;
+	str_reset(&l->sql);
+	str_append(&l->sql, "SELECT " COLUMNS " FROM rec.recording WHERE true");
+	add_param(l, "tenant = ", f->tenant);
+	if (f->from_ms)
+		add_number(l, "started_ms >= ", f->from_ms);
+	if (f->to_ms)
+		add_number(l, "started_ms < ", f->to_ms);
+	add_number_or_prefix(l, "caller", f->caller);
+	add_number_or_prefix(l, "called", f->called);
+	add_equal(l, "agent_id = ", f->agent_id);
+	add_equal(l, "queue_id = ", f->queue_id);
+	add_equal(l, "call_id = ", f->call_id);
+	if (f->min_ms)
+		add_number(l, "samples >= ", f->min_ms * 8);
+	if (f->max_ms)
+		add_number(l, "samples <= ", f->max_ms * 8);
+	if (!f->include_unstored)
+		str_append(&l->sql, " AND state = 'stored'");
+	if (*f->after_id) {
+		add_number(l, "started_ms <= ", f->after_ms);
+		str_printf(&l->sql, " AND (started_ms < $%d::bigint OR (true", l->n_params);
+		add_param(l, "id < ", f->after_id);
+		str_append(&l->sql, "))");
+	}
+	str_printf(&l->sql, " ORDER BY started_ms DESC, id DESC LIMIT %u", f->limit + 1);
+}
+
+static err_t run_list(struct db_tx *tx, void *arg)
+{
+	struct list *l = arg;
+	struct db_result *res = NULL;
+	err_t e;
+
+	build(l);
+	if (l->sql.failed)
+		return ERR_EXHAUSTED;
+	e = db_exec(tx, &res, str_text(&l->sql), l->n_params, l->params);
+	if (e)
+		goto out;
+	l->n = (unsigned)db_rows(res);
+	l->more = l->n > l->f.limit;
+	if (l->more)
+		l->n = l->f.limit;
+	for (unsigned i = 0; i < l->n; i++)
+		take_row(&l->rows[i], l->f.tenant, res, (int)i);
+out:
+	db_result_free(&res);
+	return e;
+}
+
+static void list_done(err_t e, void *arg)
+{
+	struct list *l = arg;
+
+	l->done(e, l->rows, l->n, l->more, l->arg);
+	str_done(&l->sql);
+	mem_free(l);
+}
+
+err_t store_list(struct db *db, const struct store_filter *f, store_list_fn *done, void *arg)
+{
+	struct list *l = mem_zalloc(sizeof(*l));
+	err_t e;
+
+	if (!l)
+		return ERR_EXHAUSTED;
+	l->f = *f;
+	if (l->f.limit < 1 || l->f.limit > STORE_PAGE_MAX)
+		l->f.limit = STORE_PAGE_MAX;
+	l->done = done;
+	l->arg = arg;
+	e = db_run(db, l->f.tenant, run_list, l, list_done, l);
+	if (e)
+		mem_free(l);
+	return e;
+}

@@ -1,0 +1,35 @@
+/*
+ * store: the index of recordings in PostgreSQL. Loop thread; every call completes once on the loop (unless it returns an
+ * error) and copies what it is given.
+ */
+#ifndef RECORDER_STORE_H
+#define RECORDER_STORE_H
+
+#include "db/db.h"
+#include "recording.h"
+
+/* Writes what is known of a recording. Texts that are empty leave what is there; a state only goes forward (RECORDING →
+ * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. */
+err_t store_put(struct db *db, const struct recording *r, void (*done)(err_t e, void *arg), void *arg) MUST;
+
+/* agent_id: "" all, else only that agent's. ERR_NOT_FOUND. */
+typedef void store_found_fn(err_t e, const struct recording *r, void *arg);
+err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done, void *arg) MUST;
+
+#define STORE_PAGE_MAX 500
+struct store_filter {
+	char tenant[RECORDING_ID];
+	int64_t from_ms, to_ms; /* 0: open */
+	char caller[RECORDING_ID], called[RECORDING_ID]; /* a trailing * : all that begin so */
+	char agent_id[RECORDING_ID], queue_id[RECORDING_ID], call_id[RECORDING_ID];
+	int64_t min_ms, max_ms;
+	bool include_unstored;
+	unsigned limit; /* 1…STORE_PAGE_MAX */
+	int64_t after_ms; /* continue behind this one; after_id "" : from the newest */
+	char after_id[RECORDING_ID];
+};
+/* Newest first; more: there are others behind the last. */
+typedef void store_list_fn(err_t e, const struct recording *list, unsigned n, bool more, void *arg);
+err_t store_list(struct db *db, const struct store_filter *f, store_list_fn *done, void *arg) MUST;
+
+#endif
