@@ -77,6 +77,7 @@ struct pub_list {
 	size_t bytes;
 	struct loop_timer timer; /* acknowledgement of the head is due */
 	struct loop_timer again; /* the refused ones are tried again */
+	int64_t timeout_ms; /* until a repeat: grows while acknowledgements are late */
 	bool stalled;
 	uint64_t next_id;
 };

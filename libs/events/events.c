@@ -9,6 +9,7 @@
 #define NAME_MAX_TEXT 130
 #define MAX_AGE_MS    (7 * 86400 * INT64_C(1000))
 #define MAX_BYTES     (INT64_C(8) << 30)
+#define DUPLICATES_MS 60000 /* what an adopter publishes again comes within seconds; each id costs the server memory */
 
 struct events {
 	struct bus *bus;
@@ -23,6 +24,7 @@ err_t events_ensure_stream(struct bus *bus, struct err_detail *detail)
 				       .subjects = subjects,
 				       .max_age_ms = MAX_AGE_MS,
 				       .max_bytes = MAX_BYTES,
+				       .duplicates_ms = DUPLICATES_MS,
 				       .discard_new = true };
 
 	return bus_stream_ensure(bus, &p, detail);

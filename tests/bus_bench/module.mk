@@ -1,0 +1,1 @@
+$(eval $(call program,tests/bus_bench,trunkline-bus-bench,base loop bus testkit,,))
