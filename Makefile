@@ -64,6 +64,7 @@ $(B)/lib/libproto.a: $(PBO)
 #   $(eval $(call program,DIR,BINARY,DEPS,PKGS,LDLIBS))      DIR/*.c    -> $(B)/bin/BINARY (+ lib of all but main.c for tests)
 # *_test.c  beside it: unit tests (cmocka, no environment);  *_itest.c: tests that start real components by themselves;
 # *_fuzz.c: libFuzzer targets (VARIANT=fuzz); *_fixture.c: linked into every test of the directory.
+# TESTDEPS_NAME (TESTDEPS_services/X of a program), set before the call: libraries that only its tests need.
 LIBDEPS_proto   :=
 PKGS_proto      := libprotobuf-c
 LIBS_ALL        := proto
@@ -142,7 +143,7 @@ $(B)/lib/lib$(1).a: $(LIBSRC_$(1):libs/%.c=$(B)/obj/libs/%.o)
 	@mkdir -p $$(@D)
 	@echo "  AR      $$@"
 	@rm -f $$@; $$(AR) rcs $$@ $$^
-$(call testrules,libs/$(1),$(foreach d,$(call closure,$(1) testkit),$(B)/lib/lib$(d).a),$(call closure,$(1) testkit))
+$(call testrules,libs/$(1),$(foreach d,$(call closure,$(1) testkit $(TESTDEPS_$(1))),$(B)/lib/lib$(d).a),$(call closure,$(1) testkit $(TESTDEPS_$(1))))
 endef
 
 define program
@@ -163,7 +164,7 @@ $(B)/bin/$(BIN_$(1)): $(B)/obj/$(1)/main.o $(foreach d,$(call closure,$(BIN_$(1)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
 	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(call closure,$(BIN_$(1)))) $$(call pkglibs,$(call closure,$(BIN_$(1)))) -o $$@
-$(call testrules,$(1),$(foreach d,$(call closure,$(BIN_$(1)) testkit),$(B)/lib/lib$(d).a),$(call closure,$(BIN_$(1)) testkit))
+$(call testrules,$(1),$(foreach d,$(call closure,$(BIN_$(1)) testkit $(TESTDEPS_$(1))),$(B)/lib/lib$(d).a),$(call closure,$(BIN_$(1)) testkit $(TESTDEPS_$(1))))
 endef
 
 include $(MODULES)

@@ -1,1 +1,2 @@
+TESTDEPS_tenantconf := confkit
 $(eval $(call library,tenantconf,base bus proto pbcheck,,))

@@ -1,0 +1,1 @@
+$(eval $(call library,confkit,base loop bus proto pbjson tenantconf testkit,,))
