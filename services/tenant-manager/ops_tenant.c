@@ -10,9 +10,13 @@
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
+/* Published is everything when nothing waits in the outbox. (A list is read outside any tenant, where the outbox cannot be
+ * seen: it tells the last version that had a change of something else than an agent.) */
 #define COLUMNS                                                                                                        \
-	"tenant, display_name, time_zone, sip_domain, suspended, version, published_version, "                         \
-	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint"
+	"tenant, display_name, time_zone, sip_domain, suspended, version, "                                            \
+	"CASE WHEN tm.tenant() IS NULL OR EXISTS (SELECT 1 FROM tm.outbox o WHERE o.tenant = tm.tenant() AND o.stage <= 2) "   \
+	"THEN published_version ELSE version END, "                                                                    \
+	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, revision"
 
 static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, const struct db_result *res, int row)
 {
