@@ -82,14 +82,28 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 	*(struct write *)arg = (struct write){ true, e };
 }
 
-static struct bus_kv *open_bucket(struct bus *bus)
-{
+struct opening {
+	struct bus *bus;
 	struct bus_kv *kv;
-	struct err_detail d = { 0 };
+	struct err_detail detail;
+};
 
-	if (bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 }, &d))
-		testkit_die("confkit: %s %s", d.field, d.message);
-	return kv;
+/* NATS may be just restarting. */
+static bool try_open(void *arg)
+{
+	struct opening *o = arg;
+
+	return bus_connected(o->bus) &&
+	       !bus_kv_open(&o->kv, o->bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 }, &o->detail);
+}
+
+static struct bus_kv *open_bucket(struct loop *loop, struct bus *bus)
+{
+	struct opening o = { .bus = bus };
+
+	if (!testkit_wait_loop(loop, try_open, &o, 10000))
+		testkit_die("confkit: %s %s", o.detail.field, o.detail.message);
+	return o.kv;
 }
 
 static void wait_written(struct loop *loop, struct write *w, err_t sent, const char *key)
@@ -100,7 +114,7 @@ static void wait_written(struct loop *loop, struct write *w, err_t sent, const c
 
 void confkit_publish_bytes(struct loop *loop, struct bus *bus, const char *key, const void *bytes, size_t size)
 {
-	struct bus_kv *kv = open_bucket(bus);
+	struct bus_kv *kv = open_bucket(loop, bus);
 	struct write w = { 0 };
 
 	wait_written(loop, &w, bus_kv_put(kv, key, bytes, size, BUS_KV_ANY, on_written, &w), key);
@@ -109,7 +123,7 @@ void confkit_publish_bytes(struct loop *loop, struct bus *bus, const char *key, 
 
 void confkit_delete(struct loop *loop, struct bus *bus, const char *key)
 {
-	struct bus_kv *kv = open_bucket(bus);
+	struct bus_kv *kv = open_bucket(loop, bus);
 	struct write w = { 0 };
 
 	wait_written(loop, &w, bus_kv_delete(kv, key, BUS_KV_ANY, on_written, &w), key);

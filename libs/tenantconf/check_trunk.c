@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include "base/str.h"
+#include "tenant_internal.h"
 
 #define ADDRESSES_MAX 256
 
@@ -40,13 +41,14 @@ bool check_parse_prefix(const char *text, struct tenant_prefix *ret)
 	return true;
 }
 
-/* Half the Internet is not a trunk. */
+/* Half the Internet is not a trunk; nor is an IPv6 prefix that holds all of IPv4 as mapped addresses. */
 static bool too_wide(const struct tenant_prefix *p)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool v4 = p->bits >= 96 && memcmp(p->addr.s6_addr, mapped, 12) == 0;
+	static const struct in6_addr mapped = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
 
-	return v4 ? p->bits < 96 + 8 : p->bits < 16;
+	if (p->bits >= 96 && memcmp(&p->addr, &mapped, 12) == 0)
+		return p->bits < 96 + 8;
+	return p->bits < 16 || (p->bits < 96 && tenant_prefix_matches(p, &mapped));
 }
 
 static err_t check_addresses(const Trunkline__Config__V1__Trunk *t, struct err_detail *d)
