@@ -491,7 +491,8 @@ static void start_close(struct leg *leg)
 	if (leg->closing)
 		return;
 	unbridge(leg);
-	record_off(leg, 0);
+	if (leg->record.state == RECORD_ON)
+		record_off(leg, 0);
 	leg->closing = true;
 	leg->all->ops->close(leg, leg->all->arg);
 }
