@@ -42,6 +42,13 @@ void core_timer(struct router_core *core, struct timer *t, int64_t at_ms)
 	wheel_start(&core->wheel, &t->node, at_ms);
 }
 
+void core_agent_want(struct router_core *core, struct agent *a, int64_t at_ms)
+{
+	a->want_ms = at_ms;
+	if (at_ms && (!wheel_running(&a->timer.node) || a->timer.node.at_ms > at_ms))
+		wheel_start(&core->wheel, &a->timer.node, at_ms);
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
 static int64_t or_default(int64_t v, int64_t def)
@@ -97,13 +104,8 @@ static void free_contents(struct router_core *core)
 		mem_free(((struct call *)pool_at(&core->call_pool, i))->tried);
 	for (uint32_t i = 0; i < core->group_pool.n; i++)
 		core_group_free(core, pool_at(&core->group_pool, i));
-	for (uint32_t i = 0; i < core->class_pool.n; i++) {
-		struct class *k = pool_at(&core->class_pool, i);
-
-		mem_free(k->groups.v);
-		mem_free(k->feeds.v);
-		mem_free(k->wants);
-	}
+	for (uint32_t i = 0; i < core->class_pool.n; i++)
+		core_class_free(pool_at(&core->class_pool, i));
 }
 
 void router_core_free(struct router_core **ref)
@@ -270,13 +272,25 @@ err_t router_core_owner(struct router_core *core, const char *owner, bool alive,
 
 /* ---- time ---------------------------------------------------------------------------------------------------------- */
 
+static void agent_fired(struct router_core *core, struct agent *a)
+{
+	int64_t want_ms = a->want_ms;
+
+	if (want_ms > core->now_ms) {
+		wheel_start(&core->wheel, &a->timer.node, want_ms);
+	} else if (want_ms) {
+		a->want_ms = 0;
+		core_agent_timer(core, a);
+	}
+}
+
 static void fired(struct wheel_node *n, void *arg)
 {
 	struct router_core *core = arg;
 	struct timer *t = (struct timer *)n;
 
 	if (t->of == TIMER_OF_AGENT)
-		core_agent_timer(core, (struct agent *)((char *)t - offsetof(struct agent, timer)));
+		agent_fired(core, (struct agent *)((char *)t - offsetof(struct agent, timer)));
 	else
 		core_call_timer(core, (struct call *)((char *)t - offsetof(struct call, timer)));
 }

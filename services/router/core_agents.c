@@ -34,7 +34,7 @@ void core_agent_give_back(struct router_core *core, struct agent *a, const char 
 	a->cause = cause;
 	core->stats.given_back++;
 	apply(core, a, AGENT_EV_UNRESERVE, cause, NULL);
-	core_timer(core, &a->timer, core->now_ms + RETRY_MS);
+	core_agent_want(core, a, core->now_ms + RETRY_MS);
 }
 
 static int64_t look_interval(const struct router_core *core)
@@ -50,15 +50,15 @@ static void set_timer(struct router_core *core, struct agent *a)
 	if (a->casing)
 		return;
 	if (a->state == AGENT_RESERVED)
-		core_timer(core, &a->timer, a->give_back ? core->now_ms + RETRY_MS : a->until_ms + GRACE_MS);
+		core_agent_want(core, a, a->give_back ? core->now_ms + RETRY_MS : a->until_ms + GRACE_MS);
 	else if (a->state == AGENT_WRAP_UP)
-		core_timer(core, &a->timer, a->until_ms);
+		core_agent_want(core, a, a->until_ms);
 	else if (a->state == AGENT_ON_CALL)
-		core_timer(core, &a->timer, core->now_ms + core->p.look_ms);
+		core_agent_want(core, a, core->now_ms + core->p.look_ms);
 	else if (a->state == AGENT_READY && a->blind >= a->revision)
-		core_timer(core, &a->timer, core->now_ms + RETRY_MS);
+		core_agent_want(core, a, core->now_ms + RETRY_MS);
 	else
-		wheel_stop(&a->timer.node);
+		core_agent_want(core, a, 0);
 }
 
 static bool reserved_for(const struct agent *a, const char *call_id)
@@ -148,7 +148,7 @@ err_t router_core_reserved(struct router_core *core, const struct router_reserve
 		lost(core, a);
 	} else {
 		a->unknown = true;
-		core_timer(core, &a->timer, core->now_ms + RETRY_MS);
+		core_agent_want(core, a, core->now_ms + RETRY_MS);
 	}
 	core_agent_settle(core, a);
 	return core_done(core);
@@ -262,7 +262,7 @@ static void reservation_over(struct router_core *core, struct agent *a)
 
 	if (a->accepted) {
 		apply(core, a, AGENT_EV_NO_ANSWER, "reservation-expired", "unreachable");
-		core_timer(core, &a->timer, core->now_ms + RETRY_MS);
+		core_agent_want(core, a, core->now_ms + RETRY_MS);
 		return;
 	}
 	a->call = NULL;
@@ -277,17 +277,17 @@ void core_agent_timer(struct router_core *core, struct agent *a)
 {
 	if (a->unknown || (!a->casing && a->state == AGENT_READY && a->blind >= a->revision)) {
 		agent_effect(core, a, ROUTER_FX_READ_AGENT);
-		core_timer(core, &a->timer, core->now_ms + RETRY_MS);
+		core_agent_want(core, a, core->now_ms + RETRY_MS);
 	} else if (a->casing) {
 		return;
 	} else if (a->state == AGENT_RESERVED) {
 		reservation_over(core, a);
 	} else if (a->state == AGENT_WRAP_UP) {
 		apply(core, a, AGENT_EV_WRAP_UP_OVER, NULL, NULL);
-		core_timer(core, &a->timer, core->now_ms + RETRY_MS);
+		core_agent_want(core, a, core->now_ms + RETRY_MS);
 	} else if (a->state == AGENT_ON_CALL) {
 		agent_effect(core, a, ROUTER_FX_LOOK);
-		core_timer(core, &a->timer, core->now_ms + look_interval(core));
+		core_agent_want(core, a, core->now_ms + look_interval(core));
 	}
 }
 
@@ -310,6 +310,6 @@ err_t router_core_looked(struct router_core *core, const char *tenant, const cha
 		core->stats.reconciled++;
 		apply(core, a, AGENT_EV_RECONCILED, NULL, NULL);
 	}
-	core_timer(core, &a->timer, core->now_ms + core->p.look_ms);
+	core_agent_want(core, a, core->now_ms + core->p.look_ms);
 	return core_done(core);
 }

@@ -205,7 +205,7 @@ static void feed_group(struct router_core *core, struct group *g)
 
 static bool room_for_head(struct router_core *core, uint32_t index)
 {
-	uint32_t cap = core->cap_heads ? core->cap_heads * 2 : POOL_CHUNK;
+	uint32_t cap = core->cap_heads ? core->cap_heads * 2 : POOL_FIRST;
 	uint64_t *heads;
 
 	if (index < core->cap_heads)
@@ -377,8 +377,11 @@ static struct class *class_get(struct router_core *core, const struct want *want
 	k->index = index;
 	k->hash = hash;
 	k->n_wants = n;
-	k->wants = mem_dup(wants, n * sizeof(*wants));
-	if (!k->wants || hmap_add(&core->classes, hash, k))
+	k->wants = n <= CLASS_INLINE ? k->few : mem_array(n, sizeof(*wants));
+	if (!k->wants)
+		goto broken;
+	memcpy(k->wants, wants, n * sizeof(*wants));
+	if (hmap_add(&core->classes, hash, k))
 		goto broken;
 	connect_class(core, k);
 	return k;
@@ -387,16 +390,22 @@ broken:
 	return NULL;
 }
 
+void core_class_free(struct class *k)
+{
+	mem_free(k->groups.v);
+	mem_free(k->feeds.v);
+	if (k->wants != k->few)
+		mem_free(k->wants);
+	k->groups = k->feeds = (struct u32s){ 0 };
+	k->wants = NULL;
+}
+
 static void drop_class(struct router_core *core, struct class *k)
 {
 	for (uint32_t i = 0; i < k->n_wants; i++)
 		u32s_remove(&skill_at(core, k->wants[i].skill)->classes, k->index);
 	hmap_remove(&core->classes, k->hash, k);
-	mem_free(k->groups.v);
-	mem_free(k->feeds.v);
-	mem_free(k->wants);
-	k->groups = k->feeds = (struct u32s){ 0 };
-	k->wants = NULL;
+	core_class_free(k);
 	pool_put(&core->class_pool, k->index);
 }
 

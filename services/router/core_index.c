@@ -136,7 +136,7 @@ struct queue *core_queue_get(struct router_core *core, uint32_t tenant, const ch
 /* The agent's generation counts on where an earlier one of that number stopped, so no dead entry comes to life. */
 static bool room_for_gen(struct router_core *core, uint32_t index)
 {
-	uint32_t cap = core->cap_gens ? core->cap_gens * 2 : POOL_CHUNK, *gens;
+	uint32_t cap = core->cap_gens ? core->cap_gens * 2 : POOL_FIRST, *gens;
 
 	if (index < core->cap_gens)
 		return true;
@@ -182,10 +182,14 @@ struct call *core_call_new(struct router_core *core, uint32_t tenant, const char
 
 struct owner *core_owner_get(struct router_core *core, const char *id)
 {
-	uint64_t hash = hmap_hash(0, id);
-	struct owner *o = hmap_find(&core->owners, hash, owner_is, id);
+	struct owner *o = core->last_owner;
+	uint64_t hash;
 	uint32_t index;
 
+	if (o && strcmp(o->id, id) == 0)
+		return o;
+	hash = hmap_hash(0, id);
+	o = core->last_owner = hmap_find(&core->owners, hash, owner_is, id);
 	if (o)
 		return o;
 	o = pool_get(&core->owner_pool, &index);

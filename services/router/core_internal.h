@@ -66,15 +66,17 @@ struct group {
 	struct want *wants; /* ascending by skill */
 };
 
+#define CLASS_INLINE 6 /* skills kept beside the class itself: five and `everyone` */
 struct class {
-	uint32_t index;
-	uint64_t hash;
-	uint32_t n_members, n_counted, n_idle; /* counted: on duty */
-	struct agent *members;	       /* list by class_next */
-	struct u32s groups;    /* that its agents can serve (indices into core->heads) */
-	struct u32s feeds;     /* MULTI groups among them */
-	uint32_t n_wants;
+	struct u32s groups; /* that its agents can serve (indices into core->heads) */
+	struct u32s feeds;  /* MULTI groups among them */
 	struct want *wants; /* ascending by skill */
+	uint32_t n_wants;
+	uint32_t n_members, n_counted, n_idle; /* counted: on duty */
+	struct want few[CLASS_INLINE];
+	struct agent *members; /* list by class_next */
+	uint64_t hash;
+	uint32_t index;
 };
 
 struct queue {
@@ -115,42 +117,35 @@ enum call_state {
 	CALL_ASSIGNED,	/* told its owner, no result yet */
 	CALL_PARKED,	/* not to be served now: its owner is dead, or a moment's peace */
 };
+/* Members in the order of their use, the names of the others at the end: an event touches two or three cache lines. */
 struct call {
 	struct callheap_node node; /* first */
+	uint64_t hash;
+	uint32_t index, tenant;
 	enum call_state state;
 	uint32_t priority;
 	struct group *group;
 	struct queue *queue; /* NULL: for one agent, in no queue */
+	char id[AGENT_CALL_TEXT];
 	struct agent *agent; /* RESERVING, ASSIGNED */
 	struct owner *owner;
 	struct call *queue_next, *queue_prev, *owner_next, *owner_prev;
-	struct call *dead_next;
+	int64_t arrival_ms, reserved_until_ms;
 	struct timer timer;
-	uint64_t hash;
 	uint64_t epoch;
 	uint64_t agent_revision;
-	int64_t arrival_ms, reserved_until_ms;
 	uint32_t *tried, n_tried; /* agent numbers */
-	uint32_t index, tenant;
-	char id[AGENT_CALL_TEXT];
+	struct call *dead_next;
 	char leg_id[AGENT_CALL_TEXT];
 };
 
 struct agent {
-	uint32_t index, tenant;
 	uint64_t hash;
-	/* the record */
-	enum agent_state state;
-	uint64_t revision;
-	int64_t ready_since_ms;
-	int64_t until_ms;	/* of RESERVED, WRAP_UP */
-	uint64_t router_epoch;
+	uint32_t index, tenant;
+	char id[AGENT_ID_TEXT];
+	enum agent_state state; /* of the record */
 	bool on_duty;
-	/* configuration */
-	bool enabled, auto_ready;
-	struct class *class; /* NULL: not in the configuration */
-	struct agent *class_next, *class_prev;
-	/* ours */
+	bool enabled, auto_ready; /* of the configuration */
 	bool counted;	     /* in the on_duty of its class and groups */
 	bool idle;	     /* in the feeds, by fed_ms */
 	bool casing;	     /* our compare-and-set for cas_call is under way (call NULL: nobody wants it any more) … */
@@ -159,17 +154,23 @@ struct agent {
 	bool orphan;	     /* in core->orphans */
 	bool give_back;	     /* RESERVED, to be given back: repeated until the record says so */
 	uint8_t missing;     /* looks that did not find the call */
-	uint64_t blind;	     /* lost a compare-and-set on this revision: unusable until a newer one is seen */
+	uint64_t revision;
+	int64_t ready_since_ms;
+	struct class *class; /* NULL: not in the configuration */
 	struct call *call;   /* RESERVING or ASSIGNED to it */
 	struct group *group; /* GROUP_AGENT: calls for this agent only */
-	const char *cause;   /* of give_back */
-	struct timer timer;
-	uint64_t orphan_hash;
+	uint64_t blind;	     /* lost a compare-and-set on this revision: unusable until a newer one is seen */
 	uint64_t cas_revision;
 	int64_t fed_ms;
-	char cas_call[AGENT_CALL_TEXT];
-	char id[AGENT_ID_TEXT];
+	int64_t want_ms;     /* timer wanted at; 0: none. The node may be set to an earlier time */
+	struct timer timer;
+	int64_t until_ms;    /* of RESERVED, WRAP_UP */
+	uint64_t router_epoch;
 	char call_id[AGENT_CALL_TEXT];
+	char cas_call[AGENT_CALL_TEXT];
+	struct agent *class_next, *class_prev;
+	const char *cause;   /* of give_back */
+	uint64_t orphan_hash;
 	char leg_id[AGENT_CALL_TEXT];
 	char site[AGENT_ID_TEXT];
 };
@@ -186,6 +187,7 @@ struct router_core {
 	size_t n_waiting, n_idle, n_on_call, n_dormant;
 	uint32_t status_at; /* queue to be looked at next */
 	struct tenant *last_tenant;
+	struct owner *last_owner;
 	struct router_fx *fx, spare_fx; /* spare: where an effect goes when there is no memory */
 	size_t n_fx, cap_fx;
 	struct arena arena; /* texts of effects whose object is gone */
@@ -201,6 +203,8 @@ struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind
 bool u32s_add(struct u32s *l, uint32_t v); /* false: out of memory */
 void u32s_remove(struct u32s *l, uint32_t v); /* order is not kept */
 void core_timer(struct router_core *core, struct timer *t, int64_t at_ms);
+/* The same for an agent, lazily: a timer moved to later stays where it is and looks again when it fires. 0: none. */
+void core_agent_want(struct router_core *core, struct agent *a, int64_t at_ms);
 
 /* core_index.c: things by name; _get makes them (NULL: out of memory, broken) */
 struct tenant *core_tenant_find(struct router_core *core, const char *id);
@@ -231,6 +235,7 @@ uint32_t core_wants_add(struct router_core *core, uint32_t tenant, const struct 
 /* Idle agents who could serve it: for display, a walk over classes. */
 uint32_t core_group_idle(const struct router_core *core, const struct group *g);
 void core_group_free(struct router_core *core, struct group *g); /* memory only, at the end */
+void core_class_free(struct class *k);
 
 /* core_match.c: who gets whom */
 void core_heap_changed(struct router_core *core, struct group *g);

@@ -68,6 +68,8 @@ void core_agent_feed(struct router_core *core, struct agent *a)
 	a->fed_ms = a->ready_since_ms;
 	core->n_idle++;
 	a->class->n_idle++;
+	for (uint32_t i = 0; i < k->n_wants; i++) /* the misses at once, not one after the other */
+		__builtin_prefetch(&((struct skill *)pool_at(&core->skill_pool, k->wants[i].skill))->feeds[k->wants[i].level]);
 	for (uint32_t i = 0; i < k->n_wants; i++) {
 		struct skill *s = pool_at(&core->skill_pool, k->wants[i].skill);
 
@@ -129,7 +131,7 @@ static struct agent *longest_idle(struct router_core *core, struct feed *feeds, 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct feed_entry *e;
 
-		if (!feeds[i].n && !feeds[i].n_late)
+		if (feed_empty(&feeds[i]))
 			continue;
 		e = feed_head(&feeds[i], core->gens);
 		if (e && (!best || e->since_ms < best->since_ms))
@@ -219,7 +221,7 @@ static void reserve(struct router_core *core, struct call *c, struct agent *a)
 
 	core_agent_unidle(core, a);
 	wheel_stop(&c->timer.node);
-	wheel_stop(&a->timer.node);
+	a->want_ms = 0;
 	a->casing = true;
 	a->cas_revision = a->revision;
 	a->call = c;

@@ -73,37 +73,51 @@ static void sift_down(struct feed_entry *h, uint32_t n, uint32_t i)
 
 static err_t make_late_room(struct feed *f, const uint32_t *gens)
 {
-	struct feed_entry *late;
-	uint32_t live = 0, cap;
+	uint32_t live = 0, cap = f->late ? f->late->cap : 0;
+	struct feed_late *late = f->late;
 
-	for (uint32_t i = 0; i < f->n_late; i++)
-		if (!dead(&f->late[i], gens))
-			f->late[live++] = f->late[i];
-	f->n_late = live;
+	for (uint32_t i = 0; late && i < late->n; i++)
+		if (!dead(&late->v[i], gens))
+			late->v[live++] = late->v[i];
 	for (uint32_t i = live / 2; i-- > 0;)
-		sift_down(f->late, live, i);
-	if (f->cap_late && live <= f->cap_late / 2)
+		sift_down(late->v, live, i);
+	if (late)
+		late->n = live;
+	if (cap && live <= cap / 2)
 		return ERR_OK;
-	cap = f->cap_late ? f->cap_late * 2 : FEED_FIRST;
-	late = mem_realloc(f->late, cap * sizeof(*late));
+	cap = cap ? cap * 2 : FEED_FIRST;
+	late = mem_realloc(late, sizeof(*late) + cap * sizeof(late->v[0]));
 	if (!late)
 		return ERR_EXHAUSTED;
+	late->n = live;
+	late->cap = cap;
 	f->late = late;
-	f->cap_late = cap;
 	return ERR_OK;
 }
 
 static err_t add_late(struct feed *f, const uint32_t *gens, struct feed_entry e)
 {
-	if (f->n_late == f->cap_late) {
+	if (!f->late || f->late->n == f->late->cap) {
 		err_t err = make_late_room(f, gens);
 
 		if (err)
 			return err;
 	}
-	f->late[f->n_late] = e;
-	sift_up(f->late, f->n_late++);
+	f->late->v[f->late->n] = e;
+	sift_up(f->late->v, f->late->n++);
 	return ERR_OK;
+}
+
+static const struct feed_entry *late_head(struct feed *f, const uint32_t *gens)
+{
+	struct feed_late *l = f->late;
+
+	while (l->n && dead(&l->v[0], gens)) {
+		l->v[0] = l->v[--l->n];
+		if (l->n)
+			sift_down(l->v, l->n, 0);
+	}
+	return l->n ? &l->v[0] : NULL;
 }
 
 /* ---- the feed ------------------------------------------------------------------------------------------------------ */
@@ -136,13 +150,8 @@ const struct feed_entry *feed_head(struct feed *f, const uint32_t *gens)
 		f->head = (f->head + 1) & (f->cap - 1);
 		f->n--;
 	}
-	while (f->n_late && dead(&f->late[0], gens)) {
-		f->late[0] = f->late[--f->n_late];
-		if (f->n_late)
-			sift_down(f->late, f->n_late, 0);
-	}
 	ring = f->n ? slot(f, 0) : NULL;
-	late = f->n_late ? &f->late[0] : NULL;
+	late = f->late ? late_head(f, gens) : NULL;
 	if (!ring || !late)
 		return ring ? ring : late;
 	return late->since_ms < ring->since_ms ? late : ring;
@@ -156,8 +165,8 @@ bool feed_first(const struct feed *f, const uint32_t *gens, bool (*skip)(uint32_
 	for (uint32_t i = 0; i < f->n && !best; i++)
 		if (!dead(slot(f, i), gens) && !skip(slot(f, i)->agent, arg))
 			best = slot(f, i);
-	for (uint32_t i = 0; i < f->n_late; i++) {
-		const struct feed_entry *e = &f->late[i];
+	for (uint32_t i = 0; f->late && i < f->late->n; i++) {
+		const struct feed_entry *e = &f->late->v[i];
 
 		if ((!best || e->since_ms < best->since_ms) && !dead(e, gens) && !skip(e->agent, arg))
 			best = e;

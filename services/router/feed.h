@@ -18,12 +18,20 @@ struct feed_entry {
 	uint32_t agent;
 	uint32_t gen;
 };
-struct feed {
-	struct feed_entry *ring;
-	uint32_t head, n, cap; /* cap: power of two */
-	struct feed_entry *late; /* binary heap */
-	uint32_t n_late, cap_late;
+struct feed_late { /* binary heap */
+	uint32_t n, cap;
+	struct feed_entry v[];
 };
+struct feed { /* half a cache line: skills have one for each level */
+	struct feed_entry *ring;
+	struct feed_late *late; /* NULL: none ever */
+	uint32_t head, n, cap;	/* cap: power of two */
+};
+
+static inline bool feed_empty(const struct feed *f)
+{
+	return !f->n && (!f->late || !f->late->n);
+}
 
 void feed_done(struct feed *f);
 /* gens: generation by agent number, the same array at each call. ERR_EXHAUSTED. */

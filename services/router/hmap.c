@@ -1,5 +1,6 @@
 #include "hmap.h"
 #include "base/mem.h"
+#include "pool.h"
 
 #define HMAP_FIRST 16
 
@@ -39,6 +40,7 @@ static err_t grow(struct hmap *m)
 
 	if (!slots)
 		return ERR_EXHAUSTED;
+	pool_huge(slots, n * sizeof(*slots));
 	for (size_t i = 0; m->slots && i <= m->mask; i++)
 		if (m->slots[i].obj)
 			put(slots, n - 1, m->slots[i].hash, m->slots[i].obj);

@@ -2,38 +2,47 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE (2u << 20)
+
+void pool_huge(void *block, size_t size)
+{
+	uintptr_t begin = ((uintptr_t)block + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+	uintptr_t end = ((uintptr_t)block + size) & ~(uintptr_t)(HUGE_PAGE - 1);
+
+	/* Only advice: refused, everything works, slower. */
+	if (block && begin < end)
+		(void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
 
 void pool_done(struct pool *p)
 {
-	for (uint32_t i = 0; i < p->n_chunks; i++)
+	for (uint32_t i = 0; i < POOL_CHUNKS; i++)
 		mem_free(p->chunks[i]);
-	mem_free(p->chunks);
 	mem_free(p->free);
 	*p = (struct pool)POOL_INIT(p->size);
 }
 
 static err_t add_chunk(struct pool *p)
 {
-	uint32_t *nfree;
-	char *chunk;
+	uint32_t chunk = 0, n = POOL_FIRST, *more;
 
-	if (p->n_chunks == p->cap_chunks) {
-		uint32_t cap = p->cap_chunks ? p->cap_chunks * 2 : 8;
-		char **chunks = mem_realloc(p->chunks, cap * sizeof(*chunks));
-
-		if (!chunks)
-			return ERR_EXHAUSTED;
-		p->chunks = chunks;
-		p->cap_chunks = cap;
+	while (chunk < POOL_CHUNKS && p->chunks[chunk]) {
+		chunk++;
+		n *= 2;
 	}
-	nfree = mem_realloc(p->free, (size_t)(p->n_chunks + 1) * POOL_CHUNK * sizeof(*nfree));
-	if (!nfree)
+	if (chunk == POOL_CHUNKS)
 		return ERR_EXHAUSTED;
-	p->free = nfree;
-	chunk = mem_array(POOL_CHUNK, p->size);
-	if (!chunk)
+	more = mem_realloc(p->free, (size_t)(p->room + n) * sizeof(*more));
+	if (!more)
 		return ERR_EXHAUSTED;
-	p->chunks[p->n_chunks++] = chunk;
+	p->free = more;
+	p->chunks[chunk] = mem_alloc((size_t)n * p->size);
+	if (!p->chunks[chunk])
+		return ERR_EXHAUSTED;
+	pool_huge(p->chunks[chunk], (size_t)n * p->size);
+	p->room += n;
 	return ERR_OK;
 }
 
@@ -44,7 +53,7 @@ void *pool_get(struct pool *p, uint32_t *index)
 	if (p->n_free) {
 		*index = p->free[--p->n_free];
 	} else {
-		if (p->n == p->n_chunks * POOL_CHUNK && add_chunk(p))
+		if (p->n == p->room && add_chunk(p))
 			return NULL;
 		*index = p->n++;
 	}

@@ -1,8 +1,8 @@
 /*
- * pool: objects of one size with stable addresses and small numbers, from chunks; freed ones are used again.
+ * pool: objects of one size with stable addresses and small numbers, from chunks that double; freed ones are used again.
  *
  *	struct pool p = POOL_INIT(sizeof(struct call));
- *	struct call *c = pool_get(&p, &c_index);      // zeroed
+ *	struct call *c = pool_get(&p, &index);      // zeroed
  *	pool_put(&p, index);
  */
 #ifndef ROUTER_POOL_H
@@ -12,13 +12,14 @@
 #include <stdint.h>
 #include "base/err.h"
 
-#define POOL_CHUNK 1024u
-#define POOL_NONE  UINT32_MAX
+#define POOL_FIRST  1024u /* objects of the first chunk */
+#define POOL_CHUNKS 22
+#define POOL_NONE   UINT32_MAX
 
 struct pool {
-	char **chunks;
-	uint32_t n_chunks, cap_chunks;
+	char *chunks[POOL_CHUNKS];
 	uint32_t n;	/* numbers ever handed out */
+	uint32_t room;	/* numbers that the chunks have room for */
 	uint32_t *free; /* numbers given back */
 	uint32_t n_free;
 	size_t size;
@@ -33,7 +34,12 @@ void pool_put(struct pool *p, uint32_t index);
 
 static inline void *pool_at(const struct pool *p, uint32_t index)
 {
-	return p->chunks[index / POOL_CHUNK] + (size_t)(index % POOL_CHUNK) * p->size;
+	uint32_t i = index + POOL_FIRST, chunk = 31 - (uint32_t)__builtin_clz(i / POOL_FIRST);
+
+	return p->chunks[chunk] + (size_t)(i - (POOL_FIRST << chunk)) * p->size;
 }
+
+/* Asks for huge pages for a large block: random access over many MB is otherwise a page walk each. */
+void pool_huge(void *block, size_t size);
 
 #endif

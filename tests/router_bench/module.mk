@@ -1,0 +1,1 @@
+$(eval $(call program,tests/router_bench,router-bench,trunkline-router,,))
