@@ -32,7 +32,9 @@ static void step(struct sip_root *r)
 		next = su_root_step(r->su, 0);
 	if (next == 0)
 		next = AGAIN_MS;
-	loop_timer_start(&r->timer, next < LONGEST_SLEEP_MS ? (int64_t)next : LONGEST_SLEEP_MS);
+	if (next < 0 || next > LONGEST_SLEEP_MS) /* negative: SU_WAIT_FOREVER, nothing is due at all */
+		next = LONGEST_SLEEP_MS;
+	loop_timer_start(&r->timer, (int64_t)next);
 }
 
 static void on_events(uint32_t events, void *arg)
