@@ -114,6 +114,7 @@ err_t router_core_dequeue(struct router_core *core, const char *tenant, const ch
 enum router_outcome { ROUTER_ACCEPTED = 1, ROUTER_CALL_GONE = 2, ROUTER_STALE = 3 }; /* = router.proto Outcome */
 struct router_result_in {
 	const char *owner, *tenant, *call_id, *agent_id;
+	const char *leg_id; /* NULL or "": not told; else which assignment of that agent to that call is meant */
 	uint64_t call_epoch, router_epoch;
 	enum router_outcome outcome;
 };

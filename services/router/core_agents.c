@@ -81,6 +81,11 @@ static void won(struct router_core *core, struct agent *a)
 		a->call = NULL;
 		core_call_park(core, c, core->p.park_ms);
 		core_agent_give_back(core, a, "call-gone");
+	} else if (!core_time_to_ring(core, c, a->until_ms)) { /* the write took too long */
+		a->call = NULL;
+		c->agent = NULL;
+		core_agent_give_back(core, a, "too-late");
+		core_call_serve(core, c);
 	} else {
 		core_call_assigned(core, c, a);
 	}
@@ -157,18 +162,18 @@ err_t router_core_reserved(struct router_core *core, const struct router_reserve
 /* ---- the record ---------------------------------------------------------------------------------------------------- */
 
 /* RESERVED for a call that our books do not give it: by an earlier leader, or by one who does not know yet that it is
- * none. If the call waits here, take the reservation over; if it has another agent, give this one back. */
+ * none. If the call waits here, take the reservation over. If it has another agent, its owner's answer to that assignment
+ * tells which of the two is free (accepted(), call_gone()). */
 static void foreign_reservation(struct router_core *core, struct agent *a)
 {
 	struct call *c = core_call_find(core, a->tenant, a->call_id);
+	bool waits = c && (c->state == CALL_WAITING || c->state == CALL_PARKED);
 
-	if (!c || core_tried(c, a) || !c->owner->alive) {
-		core_orphan_set(core, a, true);
-	} else if (c->state == CALL_WAITING || c->state == CALL_PARKED) {
+	if (waits && c->owner->alive && !core_tried(c, a) && core_time_to_ring(core, c, a->until_ms)) {
 		core_call_unwait(core, c);
 		core_call_assigned(core, c, a);
-	} else if (c->agent != a) {
-		core_agent_give_back(core, a, "superseded");
+	} else {
+		core_orphan_set(core, a, true);
 	}
 }
 

@@ -120,10 +120,25 @@ void core_call_refuse(struct router_core *core, struct call *c, err_t error, con
 
 /* ---- assigned ------------------------------------------------------------------------------------------------------ */
 
+/* Is there time left to tell the owner (half of the margin is for messages under way) and to ring the phone? */
+bool core_time_to_ring(const struct router_core *core, const struct call *c, int64_t reserved_until_ms)
+{
+	return core->now_ms + core_ring_ms(c) + core->p.margin_ms / 2 <= reserved_until_ms;
+}
+
+int64_t core_ring_ms(const struct call *c)
+{
+	return c->queue ? c->queue->ring_timeout_ms : 20000;
+}
+
 static void tell_assigned(struct router_core *core, struct call *c)
 {
-	struct router_fx *fx = core_effect(core, ROUTER_FX_ASSIGNED);
+	struct router_fx *fx;
 
+	/* Whoever accepted it now would still ring when the reservation ends. */
+	if (!core_time_to_ring(core, c, c->reserved_until_ms))
+		return;
+	fx = core_effect(core, ROUTER_FX_ASSIGNED);
 	fx->tenant = core_tenant_name(core, c->tenant);
 	fx->owner = c->owner->id;
 	fx->call_id = c->id;
@@ -282,7 +297,7 @@ static void serve_or_adopt(struct router_core *core, struct call *c)
 {
 	struct agent *a = core_orphan_find(core, c->tenant, c->id);
 
-	if (a && !core_tried(c, a) && !a->accepted && !a->give_back && !a->casing && c->owner->alive)
+	if (a && !core_tried(c, a) && !a->give_back && !a->casing && c->owner->alive && core_time_to_ring(core, c, a->until_ms))
 		core_call_assigned(core, c, a);
 	else
 		core_call_serve(core, c);
@@ -341,10 +356,8 @@ static void enqueue_again(struct router_core *core, const struct router_enqueue_
 		c->agent->accepted = true;
 		c->agent = NULL;
 		serve = true;
-	} else if (c->state == CALL_ASSIGNED && !same) {
-		detach(core, c, "call-moved");
-		serve = true;
 	}
+	/* ASSIGNED and another place: the assignment stands, its owner may have accepted it already. */
 	set_place(core, c, in, t);
 	if (serve)
 		serve_or_adopt(core, c);
@@ -397,42 +410,58 @@ err_t router_core_dequeue(struct router_core *core, const char *tenant, const ch
 
 /* ---- results ------------------------------------------------------------------------------------------------------- */
 
-/* The holder's word that the agent has the call: whatever else we had in mind for it is over. */
-static void accepted(struct router_core *core, struct agent *a, struct call *c, const char *call_id)
+/* Is the agent RESERVED for the call, by that assignment? Late repeats of what was said about an earlier one are not. */
+static bool means(const struct agent *a, const struct router_result_in *in)
 {
+	return a->state == AGENT_RESERVED && !a->casing && strcmp(a->call_id, in->call_id) == 0 &&
+	       (str_empty(in->leg_id) || strcmp(a->leg_id, in->leg_id) == 0);
+}
+
+/* The holder's word that this agent has the call: whatever else we had in mind for it is over. */
+static void accepted(struct router_core *core, struct agent *a, struct call *c, const struct router_result_in *in)
+{
+	struct agent *other;
+
+	if (!means(a, in) || (c && core_tried(c, a)))
+		return;
+	if (c && c->agent == a) {
+		a->call = NULL;
+		c->agent = NULL;
+	}
 	if (c) {
-		if (c->agent == a && a->call == c && !a->casing) {
-			a->call = NULL;
-			c->agent = NULL;
-		} else {
-			detach(core, c, "superseded");
-		}
+		detach(core, c, "superseded");
 		core_call_forget(core, c);
 	}
-	if (a->state == AGENT_RESERVED && strcmp(a->call_id, call_id) == 0) {
-		core_orphan_set(core, a, false);
-		a->accepted = true;
+	core_orphan_set(core, a, false);
+	a->accepted = true;
+	/* A reservation of the call by a deposed leader that nobody will use. */
+	while ((other = core_orphan_find(core, a->tenant, in->call_id))) {
+		core_orphan_set(core, other, false);
+		core_agent_give_back(core, other, "superseded");
 	}
 }
 
-static void call_gone(struct router_core *core, struct agent *a, struct call *c, const char *call_id)
+static void call_gone(struct router_core *core, struct agent *a, struct call *c, const struct router_result_in *in)
 {
-	if (c) {
+	if (!means(a, in) || a->accepted)
+		return;
+	core_orphan_set(core, a, false);
+	if (c && c->agent == a) {
 		detach(core, c, "call-gone");
 		core_call_forget(core, c);
-	}
-	if (a->state == AGENT_RESERVED && !a->give_back && !a->casing && !a->call && strcmp(a->call_id, call_id) == 0)
+	} else if (!a->give_back) {
 		core_agent_give_back(core, a, "call-gone");
+	}
 }
 
 /* An assignment of an earlier leader came too late. */
 static void stale(struct router_core *core, struct agent *a, const struct call *c, const struct router_result_in *in)
 {
-	bool ours = c && c->agent == a;
-
-	if (in->router_epoch < core->p.epoch && !ours && a->state == AGENT_RESERVED && a->router_epoch == in->router_epoch &&
-	    !a->give_back && !a->accepted && strcmp(a->call_id, in->call_id) == 0)
-		core_agent_give_back(core, a, "stale-assignment");
+	if (!means(a, in) || a->accepted || a->give_back || (c && c->agent == a) || in->router_epoch >= core->p.epoch ||
+	    a->router_epoch != in->router_epoch)
+		return;
+	core_orphan_set(core, a, false);
+	core_agent_give_back(core, a, "stale-assignment");
 }
 
 err_t router_core_result(struct router_core *core, const struct router_result_in *in, int64_t now_ms)
@@ -445,9 +474,9 @@ err_t router_core_result(struct router_core *core, const struct router_result_in
 	if (!a || in->router_epoch > core->p.epoch || (c && in->call_epoch < c->epoch))
 		return core_done(core);
 	if (in->outcome == ROUTER_ACCEPTED)
-		accepted(core, a, c, in->call_id);
+		accepted(core, a, c, in);
 	else if (in->outcome == ROUTER_CALL_GONE)
-		call_gone(core, a, c, in->call_id);
+		call_gone(core, a, c, in);
 	else if (in->outcome == ROUTER_STALE)
 		stale(core, a, c, in);
 	return core_done(core);

@@ -252,6 +252,8 @@ void core_serve_all(struct router_core *core);
 /* core_calls.c: the life of one waiting call */
 void core_call_forget(struct router_core *core, struct call *c);
 void core_call_assigned(struct router_core *core, struct call *c, struct agent *a); /* tells the owner, repeats */
+int64_t core_ring_ms(const struct call *c);
+bool core_time_to_ring(const struct router_core *core, const struct call *c, int64_t reserved_until_ms);
 void core_call_refuse(struct router_core *core, struct call *c, err_t error, const char *message);
 void core_call_timer(struct router_core *core, struct call *c);
 

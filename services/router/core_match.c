@@ -216,7 +216,6 @@ static struct call *pick_call(const struct router_core *core, const struct agent
 
 static void reserve(struct router_core *core, struct call *c, struct agent *a)
 {
-	int64_t ring_ms = c->queue ? c->queue->ring_timeout_ms : 20000;
 	struct router_fx *fx = core_effect(core, ROUTER_FX_RESERVE);
 
 	core_agent_unidle(core, a);
@@ -228,7 +227,7 @@ static void reserve(struct router_core *core, struct call *c, struct agent *a)
 	memcpy(a->cas_call, c->id, sizeof(a->cas_call));
 	c->agent = a;
 	c->state = CALL_RESERVING;
-	c->reserved_until_ms = core->now_ms + ring_ms + core->p.margin_ms;
+	c->reserved_until_ms = core->now_ms + core_ring_ms(c) + core->p.margin_ms;
 	fx->tenant = core_tenant_name(core, c->tenant);
 	fx->call_id = c->id;
 	fx->agent_id = a->id;

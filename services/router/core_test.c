@@ -469,6 +469,23 @@ static void a_caller_who_left_during_the_reservation_gives_the_agent_back(void *
 	world_free(&w);
 }
 
+static void a_late_answer_about_an_earlier_assignment_changes_nothing(void **arg)
+{
+	struct world w = world_assigned();
+	struct router_result_in old = { .owner = "cc-1", .tenant = "acme", .call_id = "c1", .agent_id = "a1", .leg_id = "leg-0",
+					.call_epoch = 1, .router_epoch = 7, .outcome = ROUTER_CALL_GONE };
+
+	UNUSED(arg);
+	drop_effects(&w);
+	assert_int_equal(router_core_result(w.core, &old, w.now), ERR_OK);
+	old.outcome = ROUTER_ACCEPTED;
+	assert_int_equal(router_core_result(w.core, &old, w.now), ERR_OK);
+	result(&w, "a2", "c1", 7, ROUTER_CALL_GONE);
+	assert_int_equal(calls(&w), 1);
+	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL));
+	world_free(&w);
+}
+
 static void an_owner_without_the_call_gives_the_agent_back(void **arg)
 {
 	struct world w = world_assigned();
@@ -680,6 +697,8 @@ static void a_reservation_by_a_fenced_leader_is_given_back(void **arg)
 	/* c1 has a1; an older leader's write makes a2 reserved for it as well. */
 	drop_effects(&w);
 	state_of_call(&w, "a2", AGENT_RESERVED, "c1", 6);
+	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL)); /* whom its owner took is for its owner to say */
+	result(&w, "a1", "c1", 7, ROUTER_ACCEPTED);
 	assert_string_equal(find_fx(&w, ROUTER_FX_AGENT, NULL)->agent_id, "a2");
 	assert_string_equal(find_fx(&w, ROUTER_FX_AGENT, NULL)->cause, "superseded");
 	drop_effects(&w);
@@ -748,6 +767,7 @@ int main(void)
 		cmocka_unit_test(a_lost_compare_and_set_goes_to_the_next_agent),
 		cmocka_unit_test(an_unknown_outcome_is_read_again_before_anything_else),
 		cmocka_unit_test(a_caller_who_left_during_the_reservation_gives_the_agent_back),
+		cmocka_unit_test(a_late_answer_about_an_earlier_assignment_changes_nothing),
 		cmocka_unit_test(an_owner_without_the_call_gives_the_agent_back),
 		cmocka_unit_test(a_reservation_past_its_deadline_is_given_back_by_rule),
 		cmocka_unit_test(a_call_that_was_not_answered_comes_back_to_its_place),

@@ -81,16 +81,16 @@ static err_t take_enqueue(struct router_request *r, struct arena *a, const pb_en
 
 static err_t take_result(struct router_request *r, const Trunkline__Router__V1__AssignmentResult *pb, struct err_detail *d)
 {
-	err_t err = check_id(pb->agent_id, false, "result.agent_id", d);
+	err_t err;
 
-	if (err)
+	if ((err = check_id(pb->agent_id, false, "result.agent_id", d)) || (err = check_id(pb->leg_id, true, "result.leg_id", d)))
 		return err;
 	if ((int)pb->outcome < ROUTER_ACCEPTED || (int)pb->outcome > ROUTER_STALE)
 		return err_set(d, ERR_INVALID, "result.outcome", "%d is no outcome", (int)pb->outcome);
 	r->kind = ROUTER_REQUEST_RESULT;
 	r->result = (struct router_result_in){ .owner = r->enqueue.owner, .tenant = r->enqueue.tenant,
 					       .call_id = r->enqueue.call_id, .agent_id = pb->agent_id,
-					       .call_epoch = r->enqueue.call_epoch, .router_epoch = pb->router_epoch,
+					       .leg_id = pb->leg_id, .call_epoch = r->enqueue.call_epoch, .router_epoch = pb->router_epoch,
 					       .outcome = (enum router_outcome)pb->outcome };
 	return ERR_OK;
 }
