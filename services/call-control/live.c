@@ -150,10 +150,15 @@ static void on_published(err_t e, uint64_t seq, void *arg)
 
 	(void)seq;
 	l->under_way--;
-	if (e && !l->lost) {
+	if (e && !l->lost) { /* into the next checkpoint, which carries and publishes it again; never in a tight loop */
+		struct log_ctx ctx = ctx_of(l);
+
 		metric_add(&cc_metric_publish_retries, 1);
+		LOG_WARN(&ctx, "event.publish_failed", "id=%s error=%s", ev->id, err_name(e));
 		l->publishing--;
-		publish(ev);
+		ev->next = l->pending;
+		l->pending = ev;
+		retry_later(l);
 		return;
 	}
 	l->publishing--;

@@ -154,8 +154,8 @@ def pg_roles(plan):
 WRITES = {
     "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>"],
     "sip-edge": ["$KV.legs.>", "$KV.bindings.>", "ev.*.system.>"],
-    "media": ["ev.*.recording.>", "ev.*.system.>"],
-    "call-control": ["$KV.calls.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.system.>"],
+    "media": ["ev.*.system.>"],
+    "call-control": ["$KV.calls.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],
     "agent-desk": ["$KV.agents.>", "ev.*.agent.>", "ev.*.system.>"],
     "recorder": ["ev.*.recording.>", "ev.*.system.>"],
