@@ -113,7 +113,14 @@ void fixture_service_start(struct fixture *f)
 
 void fixture_service_stop(struct fixture *f, int signo)
 {
-	(void)testkit_proc_stop(&f->proc, signo, 10000);
+	struct str text = STR_INIT;
+	bool running = testkit_proc_running(&f->proc);
+	int code = testkit_proc_stop(&f->proc, signo, 10000);
+
+	if (running && signo == SIGTERM && code) {
+		testkit_read(f->proc.log, &text);
+		testkit_die("the service ended with %d:\n%s", code, str_text(&text));
+	}
 }
 
 void fixture_start(struct fixture *f)
