@@ -129,8 +129,9 @@ static void adopt(struct control *cc, const struct bus_msg *msg)
 	}
 	str_copy(l->previous_owner, sizeof(l->previous_owner), s.owner.instance);
 	metric_add(&cc_metric_adopted, 1);
-	LOG_INFO(&(struct log_ctx){ .tenant = s.call->tenant, .call = s.call->id }, "call.adopting", "from=%s phase=%s epoch=%llu",
-		 s.owner.instance, call_phase_name(s.call->phase), (unsigned long long)s.call->epoch);
+	LOG_INFO(&(struct log_ctx){ .tenant = s.call->tenant, .call = s.call->id }, "call.adopting",
+		 "from=%s phase=%s epoch=%llu", s.owner.instance, call_phase_name(s.call->phase),
+		 (unsigned long long)s.call->epoch);
 	live_perform(l);
 }
 
@@ -145,7 +146,8 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		bus_kv_unwatch(&cc->scan);
 		return;
 	}
-	if (op == BUS_KV_PUT && msg->size && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) && orphan(cc, &owner))
+	if (op == BUS_KV_PUT && msg->size && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
+	    orphan(cc, &owner))
 		adopt(cc, msg);
 }
 
@@ -159,7 +161,9 @@ static void scan(struct control *cc, int64_t now)
 
 static void beat(struct control *cc)
 {
-	struct cc_heartbeat hb = { .load = HASH_COUNT(cc->calls), .capacity = (uint32_t)cc->max_calls, .draining = cc->draining };
+	struct cc_heartbeat hb = { .load = HASH_COUNT(cc->calls),
+				   .capacity = (uint32_t)cc->max_calls,
+				   .draining = cc->draining };
 	char subject[BATCH_SUBJECT];
 	struct str out = STR_INIT;
 

@@ -330,8 +330,8 @@ void call_finish(struct call *call, const char *cause, uint32_t status, int64_t 
 		return;
 	}
 	if (call->phase == CALL_PHASE_QUEUED || call->phase == CALL_PHASE_DIALLING)
-		call_queue_leave(call, str_eq(cause, "caller-hung-up") ? "abandoned" : cause, call->phase == CALL_PHASE_QUEUED,
-				 now_ms, todo);
+		call_queue_leave(call, str_eq(cause, "caller-hung-up") ? "abandoned" : cause,
+				 call->phase == CALL_PHASE_QUEUED, now_ms, todo);
 	call_hold_end(call, now_ms);
 	release_agent(call, todo);
 	if (call->recording)
@@ -409,7 +409,8 @@ static void attach_again(struct call *call, int64_t now_ms, struct call_todo *to
 	call->repeat_ms = now_ms + REPEAT_MS;
 }
 
-static void leg_state(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+static void leg_state(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+		      struct call_todo *todo)
 {
 	keep_sdp(leg, in);
 	if (leg == &call->caller_leg) {
@@ -451,26 +452,31 @@ static struct call_leg *leg_of(struct call *call, const char *leg_id)
 	return NULL; /* of an attempt long over */
 }
 
-static void leg_ended(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+static void leg_ended(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+		      struct call_todo *todo)
 {
 	bool agent = leg == &call->agent_leg;
 	bool was_ending = leg->state == LEG_ENDING;
 
-	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending && str_eq(in->cause, "unknown-leg"))
+	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending &&
+	    str_eq(in->cause, "unknown-leg"))
 		return; /* answers what we asked before we dialled; if the dial was lost, its deadline tells */
 	leg_finished(call, leg, in->cause, in->status, now_ms, todo);
 	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
 		end_if_done(call, now_ms, todo);
 	else if (!agent)
-		call_finish(call, str_eq(in->cause, "unknown-leg") || str_eq(in->cause, "edge-error") ? "lost" : "caller-hung-up", 0,
-			    now_ms, todo);
+		call_finish(call,
+			    str_eq(in->cause, "unknown-leg") || str_eq(in->cause, "edge-error") ? "lost"
+												: "caller-hung-up",
+			    0, now_ms, todo);
 	else if (call->phase == CALL_PHASE_DIALLING)
 		call_agent_failed(call, in->cause, in->status, now_ms, todo);
 	else if (!was_ending)
 		call_finish(call, "agent-hung-up", 0, now_ms, todo);
 }
 
-static void leg_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+static void leg_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			 struct call_todo *todo)
 {
 	struct call_command *c;
 
@@ -489,7 +495,8 @@ static void leg_answered(struct call *call, struct call_leg *leg, const struct c
 	}
 }
 
-static void media_ready(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+static void media_ready(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			struct call_todo *todo)
 {
 	struct call_command *c;
 
@@ -514,7 +521,8 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 	}
 }
 
-static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			 struct call_todo *todo)
 {
 	if (in->request == REQUEST_REOFFER && leg->reoffer) {
 		todo_command(todo, COMMAND_REANSWER, leg)->request = leg->reoffer; /* without SDP: 488 */
@@ -639,7 +647,8 @@ static void play_done(struct call *call, const struct call_input *in, int64_t no
 /* A leg of an attempt long over still speaks: it is told to go. */
 static void stray_leg(struct call *call, const struct call_input *in, struct call_todo *todo)
 {
-	if (str_empty(in->leg_id) || (in->kind != INPUT_LEG_ANSWERED && in->kind != INPUT_LEG_RINGING && in->kind != INPUT_LEG_STATE))
+	if (str_empty(in->leg_id) ||
+	    (in->kind != INPUT_LEG_ANSWERED && in->kind != INPUT_LEG_RINGING && in->kind != INPUT_LEG_STATE))
 		return;
 	str_copy(call->stray.id, sizeof(call->stray.id), in->leg_id);
 	str_copy(call->stray.edge, sizeof(call->stray.edge), in->edge ? in->edge : call->caller_leg.edge);

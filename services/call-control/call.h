@@ -21,26 +21,26 @@
 #include "base/id.h"
 #include "tenantconf/tenant.h"
 
-#define CALL_NAME	64	/* ids of tenants, queues, agents, flows, steps, instances, with NUL */
-#define CALL_NUMBER	128	/* calling and called numbers */
-#define CALL_LEG_ID	40
-#define CALL_VARS_MAX	32
-#define CALL_VAR_NAME	32
-#define CALL_VALUE	256
-#define CALL_TRIED_MAX	8
-#define CALL_STEPS_MAX	1000	/* flow steps taken without waiting: more is a loop without an exit */
+#define CALL_NAME      64  /* ids of tenants, queues, agents, flows, steps, instances, with NUL */
+#define CALL_NUMBER    128 /* calling and called numbers */
+#define CALL_LEG_ID    40
+#define CALL_VARS_MAX  32
+#define CALL_VAR_NAME  32
+#define CALL_VALUE     256
+#define CALL_TRIED_MAX 8
+#define CALL_STEPS_MAX 1000 /* flow steps taken without waiting: more is a loop without an exit */
 
 enum call_phase {
-	CALL_PHASE_NEW,		/* checkpoint written, nothing done yet */
-	CALL_PHASE_ANSWERING,	/* caller's endpoint wanted, then 200 OK sent, waiting for ACK */
-	CALL_PHASE_PLAYING,	/* flow step play */
-	CALL_PHASE_COLLECTING,	/* flow step collect */
-	CALL_PHASE_QUEUED,	/* waiting for an agent */
-	CALL_PHASE_DIALLING,	/* an agent is reserved: endpoint, INVITE, ringing */
-	CALL_PHASE_WELCOME,	/* agent has answered; caller hears the welcome */
-	CALL_PHASE_CONNECTING,	/* agent has answered; the caller's leg gets its 200 OK only now */
+	CALL_PHASE_NEW,	       /* checkpoint written, nothing done yet */
+	CALL_PHASE_ANSWERING,  /* caller's endpoint wanted, then 200 OK sent, waiting for ACK */
+	CALL_PHASE_PLAYING,    /* flow step play */
+	CALL_PHASE_COLLECTING, /* flow step collect */
+	CALL_PHASE_QUEUED,     /* waiting for an agent */
+	CALL_PHASE_DIALLING,   /* an agent is reserved: endpoint, INVITE, ringing */
+	CALL_PHASE_WELCOME,    /* agent has answered; caller hears the welcome */
+	CALL_PHASE_CONNECTING, /* agent has answered; the caller's leg gets its 200 OK only now */
 	CALL_PHASE_TALKING,
-	CALL_PHASE_ENDING,	/* everything hung up; waiting for the confirmations */
+	CALL_PHASE_ENDING, /* everything hung up; waiting for the confirmations */
 	CALL_PHASE_ENDED,
 	CALL_PHASE_COUNT
 };
@@ -50,14 +50,14 @@ enum leg_state { LEG_NONE, LEG_OFFERED, LEG_DIALLING, LEG_RINGING, LEG_ANSWERING
 
 struct call_leg {
 	char id[CALL_LEG_ID];
-	char edge[CALL_NAME];	/* instance that holds the dialog */
+	char edge[CALL_NAME]; /* instance that holds the dialog */
 	enum leg_state state;
-	bool endpoint;		/* media has (or was asked for) an RTP endpoint */
-	bool held;		/* the phone has put us on hold */
-	int64_t since_ms;	/* of state */
-	void *sdp;		/* last SDP of the phone; owned */
+	bool endpoint;	  /* media has (or was asked for) an RTP endpoint */
+	bool held;	  /* the phone has put us on hold */
+	int64_t since_ms; /* of state */
+	void *sdp;	  /* last SDP of the phone; owned */
 	size_t sdp_size;
-	uint32_t reoffer;	/* number of a re-INVITE waiting for media's answer; 0: none */
+	uint32_t reoffer; /* number of a re-INVITE waiting for media's answer; 0: none */
 };
 
 struct call_var {
@@ -71,25 +71,25 @@ enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER
 struct call {
 	char tenant[CALL_NAME];
 	char id[ID_TEXT];
-	uint64_t epoch;			/* grows with each adoption, from 1 */
+	uint64_t epoch; /* grows with each adoption, from 1 */
 	enum call_phase phase;
-	const struct tenant *conf;	/* referenced: the call keeps the version it began with */
-	const struct flow *flow;	/* in conf; NULL: none */
-	int step;			/* index in flow; -1: none */
-	int entered_step;		/* of which FlowStepEntered is recorded; -1: none */
-	int steps_in_a_row;		/* taken without the caller hearing or keying anything */
-	bool yielded;			/* a long run of steps goes on in the next turn */
+	const struct tenant *conf; /* referenced: the call keeps the version it began with */
+	const struct flow *flow;   /* in conf; NULL: none */
+	int step;		   /* index in flow; -1: none */
+	int entered_step;	   /* of which FlowStepEntered is recorded; -1: none */
+	int steps_in_a_row;	   /* taken without the caller hearing or keying anything */
+	bool yielded;		   /* a long run of steps goes on in the next turn */
 	char caller[CALL_NUMBER], caller_name[CALL_NUMBER], called[CALL_NUMBER];
 	char trunk_id[CALL_NAME];
-	char media[CALL_NAME];		/* instance; chosen by the shell before the first step; "": none is alive */
+	char media[CALL_NAME]; /* instance; chosen by the shell before the first step; "": none is alive */
 	struct call_leg caller_leg, agent_leg;
-	struct call_leg stray;		/* of an attempt long over that still speaks: hung up */
+	struct call_leg stray; /* of an attempt long over that still speaks: hung up */
 	struct call_var *vars;
 	int n_vars;
 	/* collect */
 	char digits[33];
 	int tries;
-	uint32_t play_id;		/* of the newest play: older PlayDone are ignored */
+	uint32_t play_id; /* of the newest play: older PlayDone are ignored */
 	/* queue */
 	const struct tenant_queue *queue; /* in conf; NULL: none */
 	char queue_id[CALL_NAME];
@@ -98,35 +98,35 @@ struct call {
 	bool queue_acked;
 	char tried[CALL_TRIED_MAX][CALL_NAME];
 	int n_tried;
-	char agent_id[CALL_NAME];	/* reserved, ringing or talking */
-	char wanted_agent[CALL_NAME];	/* ring agent step */
+	char agent_id[CALL_NAME];     /* reserved, ringing or talking */
+	char wanted_agent[CALL_NAME]; /* ring agent step */
 	uint64_t router_epoch;
 	uint32_t attempt;
-	bool dialled;			/* this owner has sent the dial of this attempt */
+	bool dialled; /* this owner has sent the dial of this attempt */
 	/* recording */
-	char recording_id[CALL_LEG_ID];	/* <call_id>-<n> */
+	char recording_id[CALL_LEG_ID]; /* <call_id>-<n> */
 	unsigned n_recordings;
 	bool recording;
 	int64_t recording_started_ms;
 	/* times; 0 = never */
 	int64_t offered_ms, answered_ms, queued_ms, agent_answered_ms, bridged_ms, ended_ms;
-	int64_t wait_ms;		/* in queues, of those left behind */
+	int64_t wait_ms; /* in queues, of those left behind */
 	int64_t hold_ms, hold_since_ms;
-	const char *cause;		/* static: why it ended */
-	const char *disposition;	/* static */
-	uint64_t event_seq;		/* of the last fact */
+	const char *cause;	 /* static: why it ended */
+	const char *disposition; /* static */
+	uint64_t event_seq;	 /* of the last fact */
 	/* deadlines, wall ms; 0 = not running */
-	int64_t step_deadline_ms;	/* of what the phase waits for */
-	int64_t wait_deadline_ms;	/* the queue's longest wait */
-	int64_t adopt_until_ms;		/* adopted and the edge has not told the caller's leg yet */
-	int64_t repeat_ms;		/* next repetition of an unacknowledged request */
-	bool media_freed;		/* media has confirmed that it holds nothing of the call any more */
-	bool checkpoint;		/* set by call_step when what was decided must be written */
+	int64_t step_deadline_ms; /* of what the phase waits for */
+	int64_t wait_deadline_ms; /* the queue's longest wait */
+	int64_t adopt_until_ms;	  /* adopted and the edge has not told the caller's leg yet */
+	int64_t repeat_ms;	  /* next repetition of an unacknowledged request */
+	bool media_freed;	  /* media has confirmed that it holds nothing of the call any more */
+	bool checkpoint;	  /* set by call_step when what was decided must be written */
 };
 
 enum call_input_kind {
-	INPUT_START,		/* the first checkpoint is acknowledged */
-	INPUT_ADOPTED,		/* we have taken over somebody else's call */
+	INPUT_START,   /* the first checkpoint is acknowledged */
+	INPUT_ADOPTED, /* we have taken over somebody else's call */
 	INPUT_LEG_RINGING,
 	INPUT_LEG_ANSWERED,
 	INPUT_LEG_ENDED,
@@ -138,48 +138,67 @@ enum call_input_kind {
 	INPUT_PLAY_DONE,
 	INPUT_DIGIT,
 	INPUT_RECORD_DONE,
-	INPUT_MEDIA_FREED,	/* leg_id NULL: the whole call */
+	INPUT_MEDIA_FREED, /* leg_id NULL: the whole call */
 	INPUT_QUEUED,
 	INPUT_REFUSED,
 	INPUT_ASSIGNED,
-	INPUT_ROUTER_EPOCH,	/* a new leader: assert the place */
-	INPUT_TICK,		/* a deadline has passed */
-	INPUT_DRAIN,		/* nothing: the shell hands over; reserved for tests */
+	INPUT_ROUTER_EPOCH, /* a new leader: assert the place */
+	INPUT_TICK,	    /* a deadline has passed */
+	INPUT_DRAIN,	    /* nothing: the shell hands over; reserved for tests */
 };
 
 /* What happened. Only the members of the kind are set; pointers are valid during the step. */
 struct call_input {
 	enum call_input_kind kind;
 	const char *leg_id;
-	const char *edge;	/* LEG_*: instance that says so; may be NULL */
-	uint32_t status;	/* LEG_ENDED, LEG_RINGING */
-	const char *cause;	/* LEG_ENDED */
+	const char *edge;  /* LEG_*: instance that says so; may be NULL */
+	uint32_t status;   /* LEG_ENDED, LEG_RINGING */
+	const char *cause; /* LEG_ENDED */
 	const void *sdp;
 	size_t sdp_size;
 	bool sdp_holds;		/* the phone's SDP does not want to hear or send (RFC 3264, 8.4) */
-	bool answered, ringing;	/* LEG_STATE */
+	bool answered, ringing; /* LEG_STATE */
 	uint32_t request;	/* LEG_REOFFER: number; MEDIA_*: enum call_request */
 	uint32_t play_id;
 	char digit;
-	err_t error;		/* MEDIA_FAILED, REFUSED */
-	const char *agent_id;	/* ASSIGNED */
+	err_t error;	      /* MEDIA_FAILED, REFUSED */
+	const char *agent_id; /* ASSIGNED */
 	const char *queue_id;
 	uint64_t router_epoch;
 	uint32_t agents_signed_in;
-	const char *path;	/* RECORD_DONE */
+	const char *path; /* RECORD_DONE */
 	int64_t duration_ms;
 };
 
 enum call_command_kind {
 	/* sip-edge (leg says which) */
-	COMMAND_PROGRESS, COMMAND_ANSWER, COMMAND_REJECT, COMMAND_HANG_UP, COMMAND_DIAL, COMMAND_REANSWER, COMMAND_ATTACH,
+	COMMAND_PROGRESS,
+	COMMAND_ANSWER,
+	COMMAND_REJECT,
+	COMMAND_HANG_UP,
+	COMMAND_DIAL,
+	COMMAND_REANSWER,
+	COMMAND_ATTACH,
 	/* media */
-	COMMAND_ENDPOINT, COMMAND_REMOTE, COMMAND_FREE_ENDPOINT, COMMAND_PLAY, COMMAND_STOP_PLAY, COMMAND_BRIDGE, COMMAND_UNBRIDGE,
-	COMMAND_RECORD, COMMAND_FREE_CALL, COMMAND_ATTACH_ENDPOINT,
+	COMMAND_ENDPOINT,
+	COMMAND_REMOTE,
+	COMMAND_FREE_ENDPOINT,
+	COMMAND_PLAY,
+	COMMAND_STOP_PLAY,
+	COMMAND_BRIDGE,
+	COMMAND_UNBRIDGE,
+	COMMAND_RECORD,
+	COMMAND_FREE_CALL,
+	COMMAND_ATTACH_ENDPOINT,
 	/* router */
-	COMMAND_ENQUEUE, COMMAND_DEQUEUE, COMMAND_RESULT,
+	COMMAND_ENQUEUE,
+	COMMAND_DEQUEUE,
+	COMMAND_RESULT,
 	/* agent's record */
-	COMMAND_AGENT_ON_CALL, COMMAND_AGENT_NO_ANSWER, COMMAND_AGENT_CALL_ENDED, COMMAND_AGENT_GIVE_BACK,
+	COMMAND_AGENT_ON_CALL,
+	COMMAND_AGENT_NO_ANSWER,
+	COMMAND_AGENT_CALL_ENDED,
+	COMMAND_AGENT_GIVE_BACK,
 };
 bool call_command_is_edge(enum call_command_kind k);
 bool call_command_is_media(enum call_command_kind k);
@@ -188,44 +207,59 @@ bool call_command_is_router(enum call_command_kind k);
 struct call_command {
 	enum call_command_kind kind;
 	struct call_leg *leg;
-	const void *sdp;	/* copied: owned by the todo list */
+	const void *sdp; /* copied: owned by the todo list */
 	size_t sdp_size;
-	bool offer;		/* REMOTE */
+	bool offer; /* REMOTE */
 	uint32_t status;
 	uint32_t request;
 	uint32_t retry_after_s;
-	const char *text;	/* reason, cause; static or in the call */
+	const char *text; /* reason, cause; static or in the call */
 	/* PLAY */
 	const struct tenant_prompt *const *prompts; /* in conf; none: ring-back tone */
 	size_t n_prompts;
 	bool loop, stop_on_digit;
 	uint32_t play_id;
-	bool on;		/* RECORD */
-	bool accepted;		/* RESULT */
+	bool on;       /* RECORD */
+	bool accepted; /* RESULT */
 	char agent_id[CALL_NAME];
-	int64_t timeout_ms;	/* DIAL; AGENT_CALL_ENDED: wrap-up */
+	int64_t timeout_ms; /* DIAL; AGENT_CALL_ENDED: wrap-up */
 	uint64_t router_epoch;
 };
 
 enum fact_kind {
-	FACT_OFFERED, FACT_ANSWERED, FACT_STEP, FACT_DIGITS, FACT_ENQUEUED, FACT_RESERVED, FACT_AGENT_RINGING, FACT_AGENT_NO_ANSWER,
-	FACT_AGENT_ANSWERED, FACT_BRIDGED, FACT_HELD, FACT_RETRIEVED, FACT_LEG_FINISHED, FACT_DEQUEUED, FACT_ENDED, FACT_RECORDING_STARTED,
-	FACT_RECORDING_STOPPED, FACT_ADOPTED,
+	FACT_OFFERED,
+	FACT_ANSWERED,
+	FACT_STEP,
+	FACT_DIGITS,
+	FACT_ENQUEUED,
+	FACT_RESERVED,
+	FACT_AGENT_RINGING,
+	FACT_AGENT_NO_ANSWER,
+	FACT_AGENT_ANSWERED,
+	FACT_BRIDGED,
+	FACT_HELD,
+	FACT_RETRIEVED,
+	FACT_LEG_FINISHED,
+	FACT_DEQUEUED,
+	FACT_ENDED,
+	FACT_RECORDING_STARTED,
+	FACT_RECORDING_STOPPED,
+	FACT_ADOPTED,
 };
 /* A fact of this step; what is not here is in the call. Strings are static, in the call or in its configuration. */
 struct call_fact {
 	enum fact_kind kind;
-	uint64_t seq;		/* per call; recording facts have their own: 1 started, 2 stopped */
+	uint64_t seq; /* per call; recording facts have their own: 1 started, 2 stopped */
 	int64_t at_ms;
 	char leg_id[CALL_LEG_ID];
 	char agent_id[CALL_NAME];
 	char queue_id[CALL_NAME];
-	const char *kind_text;	/* step kind, leg kind, who held */
+	const char *kind_text; /* step kind, leg kind, who held */
 	const char *step_id, *flow_id, *variable;
-	char text[CALL_VALUE];	/* digits, cause, path, previous owner */
+	char text[CALL_VALUE]; /* digits, cause, path, previous owner */
 	uint32_t status;
-	uint32_t number;	/* priority, attempt */
-	int64_t ms, ms2;	/* waited, rang / held / duration / service level, arrival */
+	uint32_t number; /* priority, attempt */
+	int64_t ms, ms2; /* waited, rang / held / duration / service level, arrival */
 };
 
 #define TODO_MAX 24
@@ -234,7 +268,7 @@ struct call_todo {
 	int n_commands;
 	struct call_fact facts[TODO_MAX];
 	int n_facts;
-	bool overflow;		/* never in a right program: asserted by tests */
+	bool overflow; /* never in a right program: asserted by tests */
 };
 void call_todo_reset(struct call_todo *todo);
 
@@ -249,7 +283,8 @@ int64_t call_deadline_ms(const struct call *call);
 bool call_ended(const struct call *call);
 /* Replaces what the phone said last; keeps the old one when memory is short. */
 err_t call_leg_set_sdp(struct call_leg *leg, const void *sdp, size_t size) MUST;
-const char *call_var(const struct call *call, const char *name);	/* NULL if unset; also caller, called, call_id, queue */
+const char *call_var(const struct call *call,
+		     const char *name); /* NULL if unset; also caller, called, call_id, queue */
 err_t call_set_var(struct call *call, const char *name, const char *value) MUST;
 
 #endif

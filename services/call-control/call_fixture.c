@@ -32,8 +32,8 @@ static Step *answer(const char *id, const char *next)
 	return s;
 }
 
-static Step *collect(const char *id, const char *next, const char *variable, const char *prompt, uint32_t min, uint32_t max,
-		     uint32_t tries, const char *on_failure)
+static Step *collect(const char *id, const char *next, const char *variable, const char *prompt, uint32_t min,
+		     uint32_t max, uint32_t tries, const char *on_failure)
 {
 	Trunkline__Config__V1__CollectStep *c = calloc(1, sizeof(*c));
 	Step *s = step(id, next);
@@ -138,43 +138,48 @@ static Trunkline__Config__V1__Number *number(const char *text, const char *flow,
 const struct tenant *fixture_tenant(void)
 {
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
-	Trunkline__Config__V1__Flow main_flow = TRUNKLINE__CONFIG__V1__FLOW__INIT, account = TRUNKLINE__CONFIG__V1__FLOW__INIT;
+	Trunkline__Config__V1__Flow main_flow = TRUNKLINE__CONFIG__V1__FLOW__INIT,
+				    account = TRUNKLINE__CONFIG__V1__FLOW__INIT;
 	Trunkline__Config__V1__Queue q = TRUNKLINE__CONFIG__V1__QUEUE__INIT, *queues[] = { &q };
 	Trunkline__Config__V1__Prompt p = TRUNKLINE__CONFIG__V1__PROMPT__INIT, *prompts[] = { &p };
 	Trunkline__Config__V1__Flow *flows[] = { &main_flow, &account };
-	Step *main_steps[] = { answer("hello", "menu"), collect("menu", "which", "key", "greet", 1, 1, 1, "bye"),
-			       branch("which", "key", "1", "wait", "bye"), queue_step("wait", "sales", "sorry"),
-			       play("sorry", "bye", "greet"), hang_up("bye") };
-	Step *account_steps[] = { collect("number", "again", "account", NULL, 2, 6, 2, "bye"), play("again", "bye", "greet"), hang_up("bye") };
-	Trunkline__Config__V1__Number *numbers[] = { number("100", "main", NULL), number("200", "account", NULL), number("300", NULL, NULL),
-						     number("500", NULL, "sales") };
+	Step *main_steps[] = { answer("hello", "menu"),
+			       collect("menu", "which", "key", "greet", 1, 1, 1, "bye"),
+			       branch("which", "key", "1", "wait", "bye"),
+			       queue_step("wait", "sales", "sorry"),
+			       play("sorry", "bye", "greet"),
+			       hang_up("bye") };
+	Step *account_steps[] = { collect("number", "again", "account", NULL, 2, 6, 2, "bye"),
+				  play("again", "bye", "greet"), hang_up("bye") };
+	Trunkline__Config__V1__Number *numbers[] = { number("100", "main", NULL), number("200", "account", NULL),
+						     number("300", NULL, NULL), number("500", NULL, "sales") };
 	struct err_detail d = { "", "" };
 	uint8_t *bytes;
 	size_t size;
 
 	if (cached)
 		return tenant_ref(cached);
-	t.tenant = (char *)(uintptr_t)"acme";
+	t.tenant = (char *)(uintptr_t) "acme";
 	t.version = 1;
-	t.display_name = (char *)(uintptr_t)"Acme";
-	t.time_zone = (char *)(uintptr_t)"UTC";
-	t.sip_domain = (char *)(uintptr_t)"acme.trunkline.local";
-	p.id = (char *)(uintptr_t)"greet";
+	t.display_name = (char *)(uintptr_t) "Acme";
+	t.time_zone = (char *)(uintptr_t) "UTC";
+	t.sip_domain = (char *)(uintptr_t) "acme.trunkline.local";
+	p.id = (char *)(uintptr_t) "greet";
 	p.sha256 = (char *)(uintptr_t)SHA;
 	p.size_bytes = 16000;
 	p.duration_ms = 1000;
-	q.id = (char *)(uintptr_t)"sales";
+	q.id = (char *)(uintptr_t) "sales";
 	q.priority = 3;
-	q.music_prompt_id = q.welcome_prompt_id = (char *)(uintptr_t)"greet";
+	q.music_prompt_id = q.welcome_prompt_id = (char *)(uintptr_t) "greet";
 	q.max_wait_ms = 60000;
 	q.ring_timeout_ms = 15000;
 	q.wrap_up_ms = 3000;
 	q.record = 1;
 	q.answer_before_queue = 1;
-	main_flow.id = (char *)(uintptr_t)"main";
+	main_flow.id = (char *)(uintptr_t) "main";
 	main_flow.n_steps = sizeof(main_steps) / sizeof(main_steps[0]);
 	main_flow.steps = main_steps;
-	account.id = (char *)(uintptr_t)"account";
+	account.id = (char *)(uintptr_t) "account";
 	account.n_steps = 3;
 	account.steps = account_steps;
 	t.n_queues = t.n_prompts = 1;

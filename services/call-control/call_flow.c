@@ -83,7 +83,8 @@ static void collect_prompt(struct call *call, const struct flow_step *s, int64_t
 		call->step_deadline_ms = now_ms + s->collect.first_timeout_ms;
 }
 
-static void collect_end(struct call *call, const struct flow_step *s, const char *how, int64_t now_ms, struct call_todo *todo)
+static void collect_end(struct call *call, const struct flow_step *s, const char *how, int64_t now_ms,
+			struct call_todo *todo)
 {
 	bool enough = strlen(call->digits) >= s->collect.min_digits;
 	struct call_fact *f;
@@ -105,7 +106,8 @@ static void collect_end(struct call *call, const struct flow_step *s, const char
 }
 
 /* One digit by the rules of GT-4.4; returns false when the step is over. */
-static bool collect_digit(struct call *call, const struct flow_step *s, char digit, int64_t now_ms, struct call_todo *todo)
+static bool collect_digit(struct call *call, const struct flow_step *s, char digit, int64_t now_ms,
+			  struct call_todo *todo)
 {
 	size_t n = strlen(call->digits);
 
@@ -205,8 +207,8 @@ static bool take(struct call *call, const struct flow_step *s, int *next, int64_
 		if (!s->play.prompts.n)
 			return true;
 		if (audible(call, now_ms, todo)) {
-			call_play(call, &call->caller_leg, s->play.prompts.list, s->play.prompts.n, false, s->play.interruptible,
-				  todo);
+			call_play(call, &call->caller_leg, s->play.prompts.list, s->play.prompts.n, false,
+				  s->play.interruptible, todo);
 			call_set_phase(call, CALL_PHASE_PLAYING);
 		}
 		return false;

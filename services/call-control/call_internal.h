@@ -4,23 +4,23 @@
 
 #include "call.h"
 
-#define ANSWER_TIMEOUT_MS   40000 /* 200 OK repeated for 64·T1 = 32 s (RFC 3261, 13.3.1.4), then the edge gives up */
-#define MEDIA_TIMEOUT_MS    5000
-#define ENDING_TIMEOUT_MS   30000 /* a peer that restarts is back by then */
-#define ENDING_REPEAT_MS    1000
-#define REPEAT_MS	    2000
-#define KEEP_PLACE_MS	    30000 /* an acknowledged place is asserted again now and then: the queue is soft state */
-#define ADOPT_TIMEOUT_MS    30000
-#define RING_TIMEOUT_MS	    20000
-#define COLLECT_FIRST_MS    5000
-#define COLLECT_DIGIT_MS    3000
-#define DIAL_GRACE_MS	    5000
-#define CHECK_LEGS_MS	    20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
+#define ANSWER_TIMEOUT_MS 40000 /* 200 OK repeated for 64·T1 = 32 s (RFC 3261, 13.3.1.4), then the edge gives up */
+#define MEDIA_TIMEOUT_MS  5000
+#define ENDING_TIMEOUT_MS 30000 /* a peer that restarts is back by then */
+#define ENDING_REPEAT_MS  1000
+#define REPEAT_MS	  2000
+#define KEEP_PLACE_MS	  30000 /* an acknowledged place is asserted again now and then: the queue is soft state */
+#define ADOPT_TIMEOUT_MS  30000
+#define RING_TIMEOUT_MS	  20000
+#define COLLECT_FIRST_MS  5000
+#define COLLECT_DIGIT_MS  3000
+#define DIAL_GRACE_MS	  5000
+#define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */
 struct call_command *todo_command(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg);
-struct call_command *todo_sdp(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg, const void *sdp,
-			      size_t size);
+struct call_command *todo_sdp(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg,
+			      const void *sdp, size_t size);
 struct call_fact *todo_fact(struct call_todo *todo, struct call *call, enum fact_kind kind, int64_t now_ms);
 
 /* call.c */
@@ -59,7 +59,8 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 /* call_talk.c */
 void call_connect(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo);
-void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo);
+void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+		  struct call_todo *todo);
 void call_record(struct call *call, bool on, int64_t now_ms, struct call_todo *todo);
 void call_record_done(struct call *call, const char *path, int64_t duration_ms, int64_t now_ms, struct call_todo *todo);
 void call_hold_end(struct call *call, int64_t now_ms);

@@ -205,7 +205,8 @@ void call_agent_failed(struct call *call, const char *cause, uint32_t status, in
 	call->agent_id[0] = '\0';
 	call_set_phase(call, CALL_PHASE_QUEUED);
 	if (call->wanted_agent[0])
-		overflow(call, str_eq(why, "busy") || str_eq(why, "rejected") ? "busy" : "no-answer", true, now_ms, todo);
+		overflow(call, str_eq(why, "busy") || str_eq(why, "rejected") ? "busy" : "no-answer", true, now_ms,
+			 todo);
 	else if (call->wait_deadline_ms && now_ms >= call->wait_deadline_ms)
 		overflow(call, "timeout", true, now_ms, todo);
 	else
@@ -260,7 +261,9 @@ void call_queue_input(struct call *call, const struct call_input *in, int64_t no
 		else if (in->error == ERR_PRECONDITION)
 			overflow(call, "no-agents", false, now_ms, todo);
 		else
-			call->repeat_ms = now_ms + REPEAT_MS; /* the router does not know the queue yet: configuration is on its way */
+			call->repeat_ms =
+			    now_ms +
+			    REPEAT_MS; /* the router does not know the queue yet: configuration is on its way */
 		break;
 	case INPUT_ROUTER_EPOCH:
 		call_queue_assert(call, now_ms, todo);

@@ -55,26 +55,26 @@ struct world {
 	int n_mail;
 	enum end_state caller, agent;
 	char agent_leg[CALL_LEG_ID];
-	unsigned legs;			/* chosen so far */
+	unsigned legs; /* chosen so far */
 	bool endpoints, recording;
 	/* router */
 	bool queued, assigned;
 	char assigned_leg[CALL_LEG_ID];
-	int64_t arrival_ms;		/* of this stay */
+	int64_t arrival_ms; /* of this stay */
 	/* agent's record: reserved by the router, released by call-control */
 	bool reserved, on_call;
 	int64_t reserved_since_ms, ringing_since_ms;
 	/* checkpoints: saved = acknowledged; facts of the step ride with it */
 	struct str saved;
-	struct cc_event *facts;		/* since the last checkpoint */
+	struct cc_event *facts; /* since the last checkpoint */
 	struct call_command held[HELD_MAX];
 	int n_held;
-	char *published[FACTS_MAX];	/* by number: the packed event */
+	char *published[FACTS_MAX]; /* by number: the packed event */
 	size_t published_size[FACTS_MAX];
 	uint64_t max_seq;
 	int ended_facts;
 	unsigned crashes;
-	bool break_order;		/* sabotage: publish before the checkpoint */
+	bool break_order; /* sabotage: publish before the checkpoint */
 	const char *complaint;
 };
 
@@ -131,7 +131,8 @@ static void edge_command(struct world *w, const struct call_command *c)
 		return;
 	}
 	if (!s || *s == END_GONE || *s == END_NONE) { /* unknown or gone: said again on every command */
-		post(w, (struct call_input){ .kind = INPUT_LEG_ENDED, .cause = s ? "bye" : "unknown-leg" }, c->leg->id, 1);
+		post(w, (struct call_input){ .kind = INPUT_LEG_ENDED, .cause = s ? "bye" : "unknown-leg" }, c->leg->id,
+		     1);
 		return;
 	}
 	switch (c->kind) {
@@ -144,7 +145,10 @@ static void edge_command(struct world *w, const struct call_command *c)
 		leg_gone(w, c->leg->id, "hung-up", c->status);
 		break;
 	case COMMAND_ATTACH:
-		post(w, (struct call_input){ .kind = INPUT_LEG_STATE, .answered = *s == END_UP, .ringing = *s == END_RINGING }, c->leg->id, 1);
+		post(w,
+		     (struct call_input){
+			 .kind = INPUT_LEG_STATE, .answered = *s == END_UP, .ringing = *s == END_RINGING },
+		     c->leg->id, 1);
 		break;
 	default:
 		break;
@@ -168,10 +172,14 @@ static void people(struct world *w)
 	} else if (w->agent == END_UP && chance(15)) {
 		leg_gone(w, w->agent_leg, "bye", 0);
 	} else if (w->agent == END_UP && chance(20)) {
-		post(w, (struct call_input){ .kind = INPUT_LEG_REOFFER, .request = 1 + rng() % 9, .sdp_holds = chance(500) }, w->agent_leg, 1);
+		post(w,
+		     (struct call_input){
+			 .kind = INPUT_LEG_REOFFER, .request = 1 + rng() % 9, .sdp_holds = chance(500) },
+		     w->agent_leg, 1);
 	}
 	if (w->caller == END_UP && chance(60))
-		post(w, (struct call_input){ .kind = INPUT_DIGIT, .digit = "0123456789*#"[rng() % 12] }, w->call->caller_leg.id, 1);
+		post(w, (struct call_input){ .kind = INPUT_DIGIT, .digit = "0123456789*#"[rng() % 12] },
+		     w->call->caller_leg.id, 1);
 }
 
 /* ---- media, router, agent's record ------------------------------------------------------------------------------------ */
@@ -184,7 +192,10 @@ static void media_command(struct world *w, const struct call_command *c)
 	case COMMAND_ENDPOINT:
 		w->endpoints = true;
 		if (chance(5))
-			post(w, (struct call_input){ .kind = INPUT_MEDIA_FAILED, .request = c->request, .error = ERR_EXHAUSTED }, leg, 1);
+			post(w,
+			     (struct call_input){
+				 .kind = INPUT_MEDIA_FAILED, .request = c->request, .error = ERR_EXHAUSTED },
+			     leg, 1);
 		else
 			post(w, (struct call_input){ .kind = INPUT_MEDIA_READY, .request = c->request }, leg, 1);
 		break;
@@ -199,7 +210,9 @@ static void media_command(struct world *w, const struct call_command *c)
 		break;
 	case COMMAND_RECORD:
 		if (!c->on)
-			post(w, (struct call_input){ .kind = INPUT_RECORD_DONE, .path = "acme/x.seg", .duration_ms = 1 }, leg, 1);
+			post(w,
+			     (struct call_input){ .kind = INPUT_RECORD_DONE, .path = "acme/x.seg", .duration_ms = 1 },
+			     leg, 1);
 		w->recording = c->on;
 		break;
 	case COMMAND_FREE_CALL:
@@ -251,7 +264,10 @@ static void router_tick(struct world *w)
 {
 	assign(w);
 	if (w->assigned && chance(300))
-		post(w, (struct call_input){ .kind = INPUT_ASSIGNED, .agent_id = "1001", .queue_id = "sales", .router_epoch = 1 }, w->assigned_leg, 1);
+		post(w,
+		     (struct call_input){
+			 .kind = INPUT_ASSIGNED, .agent_id = "1001", .queue_id = "sales", .router_epoch = 1 },
+		     w->assigned_leg, 1);
 	if (chance(3))
 		post(w, (struct call_input){ .kind = INPUT_ROUTER_EPOCH, .router_epoch = 2 }, NULL, 1);
 }
@@ -322,7 +338,8 @@ static void release(struct world *w)
 	for (int i = 0; i < w->n_held; i++) {
 		struct call_command *c = &w->held[i];
 
-		if (!chance(5) || c->kind >= COMMAND_AGENT_ON_CALL) { /* the agent's record: compare-and-set, never lost */
+		if (!chance(5) ||
+		    c->kind >= COMMAND_AGENT_ON_CALL) { /* the agent's record: compare-and-set, never lost */
 			if (call_command_is_edge(c->kind))
 				edge_command(w, c);
 			else if (call_command_is_media(c->kind))
@@ -364,7 +381,8 @@ static void input(struct world *w, const struct call_input *in)
 {
 	if (getenv("SIM_TRACE"))
 		print_message("%lld %s: input %d leg %s cause %s (caller %d agent %d) held %d\n", (long long)w->now_ms,
-			      call_phase_name(w->call->phase), in->kind, in->leg_id ? in->leg_id + 26 : "", in->cause ? in->cause : "", w->caller, w->agent, w->n_held);
+			      call_phase_name(w->call->phase), in->kind, in->leg_id ? in->leg_id + 26 : "",
+			      in->cause ? in->cause : "", w->caller, w->agent, w->n_held);
 	call_step(w->call, in, w->now_ms, &w->todo);
 	perform(w);
 	/* The acknowledgement of a checkpoint comes now or with a later step; facts wait for it. */

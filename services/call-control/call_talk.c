@@ -26,7 +26,8 @@ void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo)
 		todo_fact(todo, call, FACT_BRIDGED, now_ms);
 	}
 	if (call->recording)
-		todo_command(todo, COMMAND_RECORD, &call->caller_leg)->on = true; /* after an adoption: the same file goes on */
+		todo_command(todo, COMMAND_RECORD, &call->caller_leg)->on =
+		    true; /* after an adoption: the same file goes on */
 	else if (first && call->queue && call->queue->record)
 		call_record(call, true, now_ms, todo);
 }
@@ -97,7 +98,8 @@ static void hold(struct call *call, struct call_leg *leg, bool held, int64_t now
 	todo_command(todo, COMMAND_STOP_PLAY, other);
 }
 
-void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+		  struct call_todo *todo)
 {
 	struct call_command *c;
 

@@ -72,7 +72,8 @@ static void in_start(struct bench *b)
 
 static void in_ready(struct bench *b, const char *leg, enum call_request request)
 {
-	step(b, (struct call_input){ .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
+	step(b, (struct call_input){
+		    .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
 }
 
 static void in_answered(struct bench *b, const char *leg)
@@ -87,7 +88,8 @@ static void in_ended(struct bench *b, const char *leg, const char *cause, uint32
 
 static void in_play_done(struct bench *b)
 {
-	step(b, (struct call_input){ .kind = INPUT_PLAY_DONE, .leg_id = b->call->caller_leg.id, .play_id = b->call->play_id });
+	step(b, (struct call_input){
+		    .kind = INPUT_PLAY_DONE, .leg_id = b->call->caller_leg.id, .play_id = b->call->play_id });
 }
 
 static void in_digit(struct bench *b, char d)
@@ -97,7 +99,8 @@ static void in_digit(struct bench *b, char d)
 
 static void in_assigned(struct bench *b, const char *agent, const char *leg)
 {
-	step(b, (struct call_input){ .kind = INPUT_ASSIGNED, .agent_id = agent, .leg_id = leg, .router_epoch = 7, .queue_id = "sales" });
+	step(b, (struct call_input){
+		    .kind = INPUT_ASSIGNED, .agent_id = agent, .leg_id = leg, .router_epoch = 7, .queue_id = "sales" });
 }
 
 static void tick(struct bench *b, int64_t ms)
@@ -139,7 +142,8 @@ static void hung_up(struct bench *b)
 	if (call_leg_alive(&b->call->caller_leg))
 		in_ended(b, "c", "hung-up", 0);
 	if (b->call->recording)
-		step(b, (struct call_input){ .kind = INPUT_RECORD_DONE, .leg_id = "c", .path = "acme/x.seg", .duration_ms = 5000 });
+		step(b, (struct call_input){
+			    .kind = INPUT_RECORD_DONE, .leg_id = "c", .path = "acme/x.seg", .duration_ms = 5000 });
 	assert_false(call_ended(b->call));
 	step(b, freed);
 	assert_true(call_ended(b->call));
@@ -417,14 +421,20 @@ static void hold_and_retrieve_are_answered_and_measured(void **state)
 
 	(void)state;
 	to_talking(&b);
-	step(&b, (struct call_input){ .kind = INPUT_LEG_REOFFER, .leg_id = "a", .request = 3, .sdp = "v=0", .sdp_size = 3, .sdp_holds = true });
+	step(&b, (struct call_input){ .kind = INPUT_LEG_REOFFER,
+				      .leg_id = "a",
+				      .request = 3,
+				      .sdp = "v=0",
+				      .sdp_size = 3,
+				      .sdp_holds = true });
 	assert_true(command(&b, COMMAND_REMOTE)->offer);
 	assert_non_null(fact(&b, FACT_HELD));
 	assert_true(command(&b, COMMAND_PLAY)->loop);
 	in_ready(&b, "a", REQUEST_REOFFER);
 	assert_int_equal(command(&b, COMMAND_REANSWER)->request, 3);
 	now += 9000;
-	step(&b, (struct call_input){ .kind = INPUT_LEG_REOFFER, .leg_id = "a", .request = 4, .sdp = "v=0", .sdp_size = 3 });
+	step(&b, (struct call_input){
+		     .kind = INPUT_LEG_REOFFER, .leg_id = "a", .request = 4, .sdp = "v=0", .sdp_size = 3 });
 	assert_int_equal(fact(&b, FACT_RETRIEVED)->ms, 9000);
 	assert_non_null(command(&b, COMMAND_STOP_PLAY));
 	assert_int_equal(b.call->hold_ms, 9000);
@@ -489,7 +499,8 @@ static void media_that_does_not_answer_refuses_the_call(void **state)
 	end(&b);
 	begin(&b, "100");
 	in_start(&b);
-	step(&b, (struct call_input){ .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .request = REQUEST_CALLER, .error = ERR_INVALID });
+	step(&b, (struct call_input){
+		     .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .request = REQUEST_CALLER, .error = ERR_INVALID });
 	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 488);
 	end(&b);
 }
@@ -535,7 +546,8 @@ static void an_adopted_call_whose_agent_answered_meanwhile_is_connected(void **s
 	in_ready(&b, "a", REQUEST_AGENT);
 	step(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-2" });
 	step(&b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = "c", .answered = true });
-	step(&b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = "a", .answered = true, .sdp = "v=0", .sdp_size = 3 });
+	step(&b, (struct call_input){
+		     .kind = INPUT_LEG_STATE, .leg_id = "a", .answered = true, .sdp = "v=0", .sdp_size = 3 });
 	assert_non_null(command(&b, COMMAND_AGENT_ON_CALL));
 	end(&b);
 }

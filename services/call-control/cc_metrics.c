@@ -2,27 +2,42 @@
 
 struct metric cc_metric_calls = METRIC_GAUGE("trunkline_calls", "calls this instance owns");
 struct metric cc_metric_offers = METRIC_COUNTER("trunkline_call_offers_total", "calls offered by sip-edge");
-struct metric cc_metric_refused = METRIC_COUNTER("trunkline_call_refused_total", "offers refused: no media engine, too many calls, draining, unknown tenant");
+struct metric cc_metric_refused =
+    METRIC_COUNTER("trunkline_call_refused_total",
+		   "offers refused: no media engine, too many calls, draining, unknown tenant");
 struct metric cc_metric_ended = METRIC_COUNTER("trunkline_call_ended_total", "calls that came to their last event");
-struct metric cc_metric_adopted = METRIC_COUNTER("trunkline_call_adopted_total", "calls taken over from an owner that is gone");
-struct metric cc_metric_fenced = METRIC_COUNTER("trunkline_call_fenced_total", "checkpoints refused because another owner has the call");
-struct metric cc_metric_stale = METRIC_COUNTER("trunkline_call_stale_total", "commands that a peer refused for their old epoch");
+struct metric cc_metric_adopted =
+    METRIC_COUNTER("trunkline_call_adopted_total", "calls taken over from an owner that is gone");
+struct metric cc_metric_fenced =
+    METRIC_COUNTER("trunkline_call_fenced_total", "checkpoints refused because another owner has the call");
+struct metric cc_metric_stale =
+    METRIC_COUNTER("trunkline_call_stale_total", "commands that a peer refused for their old epoch");
 struct metric cc_metric_checkpoints = METRIC_COUNTER("trunkline_call_checkpoints_total", "checkpoints written");
-struct metric cc_metric_checkpoint_retries = METRIC_COUNTER("trunkline_call_checkpoint_retries_total", "checkpoints to be written again");
+struct metric cc_metric_checkpoint_retries =
+    METRIC_COUNTER("trunkline_call_checkpoint_retries_total", "checkpoints to be written again");
 struct metric cc_metric_events = METRIC_COUNTER("trunkline_call_events_total", "events published");
-struct metric cc_metric_publish_retries = METRIC_COUNTER("trunkline_call_publish_retries_total", "events published again after a failure");
-struct metric cc_metric_agent_refused = METRIC_COUNTER("trunkline_call_agent_change_refused_total", "changes of an agent's state that its record did not allow");
-struct metric cc_metric_bad_messages = METRIC_COUNTER("trunkline_call_bad_messages_total", "messages from the bus that did not validate");
-struct metric cc_metric_out_of_memory = METRIC_COUNTER("trunkline_call_out_of_memory_total", "facts or messages lost to memory");
-struct metric cc_metric_send_failed = METRIC_COUNTER("trunkline_call_send_failed_total", "batches that the bus did not take");
+struct metric cc_metric_publish_retries =
+    METRIC_COUNTER("trunkline_call_publish_retries_total", "events published again after a failure");
+struct metric cc_metric_agent_refused = METRIC_COUNTER("trunkline_call_agent_change_refused_total",
+						       "changes of an agent's state that its record did not allow");
+struct metric cc_metric_bad_messages =
+    METRIC_COUNTER("trunkline_call_bad_messages_total", "messages from the bus that did not validate");
+struct metric cc_metric_out_of_memory =
+    METRIC_COUNTER("trunkline_call_out_of_memory_total", "facts or messages lost to memory");
+struct metric cc_metric_send_failed =
+    METRIC_COUNTER("trunkline_call_send_failed_total", "batches that the bus did not take");
 struct metric cc_metric_media_instances = METRIC_GAUGE("trunkline_media_instances", "media engines alive");
 
 void cc_metrics_register(void)
 {
-	struct metric *const all[] = { &cc_metric_calls, &cc_metric_offers, &cc_metric_refused, &cc_metric_ended, &cc_metric_adopted,
-				       &cc_metric_fenced, &cc_metric_stale, &cc_metric_checkpoints, &cc_metric_checkpoint_retries,
-				       &cc_metric_events, &cc_metric_publish_retries, &cc_metric_agent_refused, &cc_metric_bad_messages,
-				       &cc_metric_out_of_memory, &cc_metric_send_failed, &cc_metric_media_instances };
+	struct metric *const all[] = {
+		&cc_metric_calls,	   &cc_metric_offers,	       &cc_metric_refused,
+		&cc_metric_ended,	   &cc_metric_adopted,	       &cc_metric_fenced,
+		&cc_metric_stale,	   &cc_metric_checkpoints,     &cc_metric_checkpoint_retries,
+		&cc_metric_events,	   &cc_metric_publish_retries, &cc_metric_agent_refused,
+		&cc_metric_bad_messages,   &cc_metric_out_of_memory,   &cc_metric_send_failed,
+		&cc_metric_media_instances
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);

@@ -25,7 +25,8 @@ struct cc_offer {
 struct cc_in {
 	void (*offer)(const struct cc_offer *offer, void *arg);
 	/* One thing that happened to a call; epoch != 0: the sender says another owner has this epoch (stale). */
-	void (*input)(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch, void *arg);
+	void (*input)(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch,
+		      void *arg);
 	void (*router_epoch)(uint32_t shard, uint64_t epoch, void *arg);
 	void *arg;
 };
@@ -66,14 +67,16 @@ struct cc_event {
 	void *owner;	/* the shell's, while the event is on its way */
 };
 /* NULL: out of memory. */
-struct cc_event *cc_wire_fact(const struct call *call, const struct call_fact *fact, const char *site, const char *source) MUST;
+struct cc_event *cc_wire_fact(const struct call *call, const struct call_fact *fact, const char *site,
+			      const char *source) MUST;
 void cc_event_free_list(struct cc_event *list);
 
 struct cc_owner {
 	char instance[CALL_NAME];
 	uint64_t incarnation;
 };
-err_t cc_wire_put_checkpoint(struct str *out, const struct call *call, const struct cc_owner *owner, const struct cc_event *events) MUST;
+err_t cc_wire_put_checkpoint(struct str *out, const struct call *call, const struct cc_owner *owner,
+			     const struct cc_event *events) MUST;
 /* Only who owns it: cheap look at every checkpoint in the bucket. */
 err_t cc_wire_checkpoint_owner(const void *data, size_t size, struct cc_owner *ret, struct err_detail *detail) MUST;
 /* The call without configuration: the caller sets conf and calls call_bind(). *ret_events: of its last step. */

@@ -7,7 +7,6 @@
 #include "trunkline/media/v1/media.pb-c.h"
 #include "trunkline/router/v1/router.pb-c.h"
 
-
 /* protobuf-c accepts invalid UTF-8 and cuts at NUL: whatever is not plain text of bounded size is refused. */
 static bool text_ok(const char *s, size_t max)
 {
@@ -41,20 +40,31 @@ static err_t ids_ok(const char *tenant, const char *call_id, const char *leg_id,
 
 /* ---- sip-edge ---------------------------------------------------------------------------------------------------- */
 
-static err_t edge_offer(const char *edge, const Trunkline__Edge__V1__EdgeEvent *e, const struct cc_in *fn, struct err_detail *d)
+static err_t edge_offer(const char *edge, const Trunkline__Edge__V1__EdgeEvent *e, const struct cc_in *fn,
+			struct err_detail *d)
 {
 	const Trunkline__Edge__V1__LegOffer *o = e->offer;
 	struct cc_offer offer = {
-		.edge = edge,		    .tenant = e->tenant,     .call_id = e->call_id,	  .leg_id = e->leg_id,
-		.caller = o->caller,	    .called = o->called,     .caller_name = o->caller_name, .trunk_id = o->trunk_id,
-		.agent_id = o->agent_id,    .sdp = o->sdp.data,	     .sdp_size = o->sdp.len,	  .sip_call_id = o->sip_call_id,
+		.edge = edge,
+		.tenant = e->tenant,
+		.call_id = e->call_id,
+		.leg_id = e->leg_id,
+		.caller = o->caller,
+		.called = o->called,
+		.caller_name = o->caller_name,
+		.trunk_id = o->trunk_id,
+		.agent_id = o->agent_id,
+		.sdp = o->sdp.data,
+		.sdp_size = o->sdp.len,
+		.sip_call_id = o->sip_call_id,
 	};
 
 	if (!text_ok(o->caller, CALL_NUMBER) || !text_ok(o->caller_name, CALL_NUMBER))
 		return bad(d, "offer.caller", "up to 127 bytes of UTF-8 are wanted");
 	if (!text_ok(o->called, CALL_NUMBER) || str_empty(o->called))
 		return bad(d, "offer.called", "1 to 127 bytes of UTF-8 are wanted");
-	if (!text_ok(o->trunk_id, CALL_NAME) || !text_ok(o->agent_id, CALL_NAME) || !text_ok(o->sip_call_id, CALL_VALUE))
+	if (!text_ok(o->trunk_id, CALL_NAME) || !text_ok(o->agent_id, CALL_NAME) ||
+	    !text_ok(o->sip_call_id, CALL_VALUE))
 		return bad(d, "offer", "ids of at most 63 bytes are wanted");
 	if (fn->offer)
 		fn->offer(&offer, fn->arg);
@@ -147,7 +157,9 @@ static bool media_input(const Trunkline__Media__V1__MediaEvent *e, struct call_i
 		return in->digit && strchr("0123456789*#ABCD", in->digit) && !e->digit->digit[1];
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_RECORD_DONE:
 		in->kind = INPUT_RECORD_DONE;
-		in->path = text_ok(e->record_done->path, CALL_VALUE) && !str_empty(e->record_done->path) ? e->record_done->path : NULL;
+		in->path = text_ok(e->record_done->path, CALL_VALUE) && !str_empty(e->record_done->path)
+			       ? e->record_done->path
+			       : NULL;
 		in->duration_ms = e->record_done->duration_ms;
 		return true;
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FAILED:
@@ -208,7 +220,8 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 
 /* ---- router ------------------------------------------------------------------------------------------------------- */
 
-static err_t router_input(const Trunkline__Router__V1__RouterEvent *e, uint64_t epoch, struct call_input *in, struct err_detail *d)
+static err_t router_input(const Trunkline__Router__V1__RouterEvent *e, uint64_t epoch, struct call_input *in,
+			  struct err_detail *d)
 {
 	in->router_epoch = epoch;
 	switch (e->event_case) {
@@ -239,7 +252,8 @@ static err_t router_input(const Trunkline__Router__V1__RouterEvent *e, uint64_t 
 
 err_t cc_wire_router_events(const void *data, size_t size, const struct cc_in *fn, struct err_detail *d)
 {
-	Trunkline__Router__V1__RouterEvents *m = unpack(&trunkline__router__v1__router_events__descriptor, data, size, d);
+	Trunkline__Router__V1__RouterEvents *m =
+	    unpack(&trunkline__router__v1__router_events__descriptor, data, size, d);
 	err_t e = ERR_OK;
 
 	if (!m)

@@ -6,7 +6,10 @@
 #include "trunkline/media/v1/media.pb-c.h"
 #include "trunkline/router/v1/router.pb-c.h"
 
-#define BYTES(p, n) { (n), (uint8_t *)(uintptr_t)(p) }
+#define BYTES(p, n)                            \
+	{                                      \
+		(n), (uint8_t *)(uintptr_t)(p) \
+	}
 #define TEXT(s) ((char *)(uintptr_t)((s) ? (s) : ""))
 
 static void put(struct str *out, const ProtobufCMessage *m)
@@ -60,7 +63,8 @@ static void put_edge(struct str *out, Trunkline__Edge__V1__EdgeCommand *c)
 	put(out, &m.base);
 }
 
-static void put_dial(struct str *out, Trunkline__Edge__V1__EdgeCommand *m, const struct call *call, const struct call_command *c)
+static void put_dial(struct str *out, Trunkline__Edge__V1__EdgeCommand *m, const struct call *call,
+		     const struct call_command *c)
 {
 	Trunkline__Edge__V1__LegDial d = TRUNKLINE__EDGE__V1__LEG_DIAL__INIT;
 
@@ -278,7 +282,8 @@ static void put_router(struct str *out, Trunkline__Router__V1__RouterRequest *r)
 	put(out, &m.base);
 }
 
-static void put_enqueue(struct str *out, Trunkline__Router__V1__RouterRequest *m, const struct call *call, const char *site)
+static void put_enqueue(struct str *out, Trunkline__Router__V1__RouterRequest *m, const struct call *call,
+			const char *site)
 {
 	Trunkline__Router__V1__Enqueue e = TRUNKLINE__ROUTER__V1__ENQUEUE__INIT;
 	char *tried[CALL_TRIED_MAX];
@@ -314,8 +319,8 @@ void cc_wire_put_router(struct str *out, const struct call *call, const struct c
 	case COMMAND_RESULT:
 		result.agent_id = TEXT(c->agent_id);
 		result.router_epoch = c->router_epoch;
-		result.outcome = c->accepted ? TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_ACCEPTED :
-					       TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_CALL_GONE;
+		result.outcome = c->accepted ? TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_ACCEPTED
+					     : TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_CALL_GONE;
 		m.request_case = TRUNKLINE__ROUTER__V1__ROUTER_REQUEST__REQUEST_RESULT;
 		m.result = &result;
 		break;

@@ -8,10 +8,10 @@
 #include "trunkline/event/v1/event.pb-c.h"
 
 #define TEXT(s) ((char *)(uintptr_t)((s) ? (s) : ""))
-#define BODY(m, Case, member, value)                                                                                   \
-	do {                                                                                                           \
-		(m)->body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_##Case;                                             \
-		(m)->member = (value);                                                                                 \
+#define BODY(m, Case, member, value)                                       \
+	do {                                                               \
+		(m)->body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_##Case; \
+		(m)->member = (value);                                     \
 	} while (0)
 
 typedef Trunkline__Event__V1__Event Event;
@@ -300,7 +300,8 @@ static void checkpoint_scalars(const struct call *call, Checkpoint *m)
 	m->event_seq = call->event_seq;
 	m->phase = (uint32_t)call->phase;
 	m->flow_id = TEXT(call->flow ? call->flow->id : "");
-	m->step_id = TEXT(call->flow && call->step >= 0 && call->step < call->flow->n_steps ? call->flow->steps[call->step].id : "");
+	m->step_id = TEXT(
+	    call->flow && call->step >= 0 && call->step < call->flow->n_steps ? call->flow->steps[call->step].id : "");
 	m->config_version = call->conf ? call->conf->version : 0;
 	m->caller = TEXT(call->caller);
 	m->caller_name = TEXT(call->caller_name);
@@ -346,7 +347,8 @@ static void put_packed(struct str *out, const Checkpoint *m)
 
 #define EVENTS_MAX 512
 
-err_t cc_wire_put_checkpoint(struct str *out, const struct call *call, const struct cc_owner *owner, const struct cc_event *events)
+err_t cc_wire_put_checkpoint(struct str *out, const struct call *call, const struct cc_owner *owner,
+			     const struct cc_event *events)
 {
 	Checkpoint m = TRUNKLINE__CALL__V1__CALL_CHECKPOINT__INIT;
 	Leg caller = TRUNKLINE__CALL__V1__LEG__INIT, agent = TRUNKLINE__CALL__V1__LEG__INIT;
@@ -398,9 +400,9 @@ err_t cc_wire_checkpoint_owner(const void *data, size_t size, struct cc_owner *r
 static const char *known_text(const char *text)
 {
 	static const char *const known[] = {
-		"caller-hung-up", "agent-hung-up", "flow-end", "rejected",  "queue-timeout", "failed",	"lost",	    "no-such-number",
-		"suspended",	  "flow-loop",	   "full",     "no-agents", "no-answer",     "busy",	"media-timeout", "answered",
-		"abandoned",	  "ivr",	   "refused",
+		"caller-hung-up", "agent-hung-up", "flow-end",	"rejected", "queue-timeout", "failed",	  "lost",
+		"no-such-number", "suspended",	   "flow-loop", "full",	    "no-agents",     "no-answer", "busy",
+		"media-timeout",  "answered",	   "abandoned", "ivr",	    "refused",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -488,8 +490,9 @@ static err_t events_from_pb(struct cc_event **list, const Checkpoint *m)
 
 		if (!ev)
 			return ERR_INVALID;
-		*end = event_pack(ev, ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STARTED ||
-					      ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STOPPED,
+		*end = event_pack(ev,
+				  ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STARTED ||
+				      ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STOPPED,
 				  ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_CALL_ENDED);
 		trunkline__event__v1__event__free_unpacked(ev, NULL);
 		if (!*end)

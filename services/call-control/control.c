@@ -10,7 +10,8 @@
 #include "log/log.h"
 
 const struct config_item control_items[] = {
-	CONFIG_INT(struct control_config, max_calls, "calls.max", 20000, 1, 1000000, "calls this instance takes at a time; beyond: 503"),
+	CONFIG_INT(struct control_config, max_calls, "calls.max", 20000, 1, 1000000,
+		   "calls this instance takes at a time; beyond: 503"),
 	CONFIG_END,
 };
 
@@ -111,8 +112,12 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 {
 	const struct service_common *common = service_common(svc);
 	struct control *cc = mem_zalloc(sizeof(*cc));
-	struct bus_params bp = { .loop = service_loop(svc), .url = common->nats_url, .ca_file = common->nats_ca_file,
-				 .cert_file = common->nats_cert_file, .key_file = common->nats_key_file, .on_state = on_state };
+	struct bus_params bp = { .loop = service_loop(svc),
+				 .url = common->nats_url,
+				 .ca_file = common->nats_ca_file,
+				 .cert_file = common->nats_cert_file,
+				 .key_file = common->nats_key_file,
+				 .on_state = on_state };
 	err_t e;
 
 	if (!cc)

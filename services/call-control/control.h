@@ -31,18 +31,18 @@ struct live {
 	struct call *call;
 	struct control *control;
 	struct loop_timer timer;
-	uint64_t revision;		 /* of the checkpoint */
-	enum call_input_kind first;	 /* START or ADOPTED, once the first checkpoint is acknowledged */
+	uint64_t revision;	    /* of the checkpoint */
+	enum call_input_kind first; /* START or ADOPTED, once the first checkpoint is acknowledged */
 	char previous_owner[CALL_NAME];
 	bool started, writing, dirty, deleting;
-	bool lost;			 /* somebody else's now: freed when nothing is under way */
-	int under_way;			 /* callbacks that still hold this object */
-	struct cc_event *pending;	 /* facts not yet in an acknowledged checkpoint */
-	struct cc_event *written;	 /* in the checkpoint under way */
-	int publishing;			 /* facts on their way into the stream */
-	struct call_command *held;	 /* commands that wait for the checkpoint of their step */
-	int n_held, n_ripe;		 /* ripe: the first of them, of the checkpoint under way */
-	int64_t retry_ms;		 /* wall: a write that could not be sent is tried again; 0: none */
+	bool lost;		   /* somebody else's now: freed when nothing is under way */
+	int under_way;		   /* callbacks that still hold this object */
+	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
+	struct cc_event *written;  /* in the checkpoint under way */
+	int publishing;		   /* facts on their way into the stream */
+	struct call_command *held; /* commands that wait for the checkpoint of their step */
+	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
+	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
 	UT_hash_handle hh;
 };
 
@@ -88,7 +88,8 @@ int64_t control_now_ms(const struct control *cc);
 /* live.c: calls */
 struct live *live_find(struct control *cc, const char *call_id);
 /* Takes over call (and events). revision 0: new. */
-struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision, enum call_input_kind first) MUST;
+struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,
+		      enum call_input_kind first) MUST;
 void live_step(struct live *l, const struct call_input *in);
 /* Facts and commands in control->todo are performed; the checkpoint is written if the call asks for it. */
 void live_perform(struct live *l);
@@ -111,7 +112,8 @@ struct control_config {
 	int64_t max_calls;
 };
 extern const struct config_item control_items[];
-err_t control_new(struct control **ret, struct service *svc, const struct control_config *cfg, struct err_detail *detail) MUST;
+err_t control_new(struct control **ret, struct service *svc, const struct control_config *cfg,
+		  struct err_detail *detail) MUST;
 void control_free(struct control **cc);
 
 #endif

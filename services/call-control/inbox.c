@@ -7,11 +7,11 @@
 #include "log/log.h"
 #include "sdp/sdp.h"
 
-
 static void bad_message(const struct bus_msg *msg, const struct err_detail *d)
 {
 	metric_add(&cc_metric_bad_messages, 1);
-	LOG_WARN(NULL, "bus.bad_message", "subject=%s field=%s why=%s", msg->subject, LOG_Q(d->field), LOG_Q(d->message));
+	LOG_WARN(NULL, "bus.bad_message", "subject=%s field=%s why=%s", msg->subject, LOG_Q(d->field),
+		 LOG_Q(d->message));
 }
 
 /* ---- offers -------------------------------------------------------------------------------------------------------- */
@@ -106,7 +106,8 @@ static bool holds(const void *sdp, size_t size)
 	return false;
 }
 
-static void on_input(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch, void *arg)
+static void on_input(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch,
+		     void *arg)
 {
 	struct control *cc = arg;
 	struct live *l = live_find(cc, call_id);

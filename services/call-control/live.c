@@ -175,7 +175,8 @@ static void publish(struct cc_event *ev)
 	struct live *l = ev->owner;
 	char subject[160];
 
-	snprintf(subject, sizeof(subject), "ev.%s.%s.%s", l->call->tenant, ev->recording ? "recording" : "call", l->call->id);
+	snprintf(subject, sizeof(subject), "ev.%s.%s.%s", l->call->tenant, ev->recording ? "recording" : "call",
+		 l->call->id);
 	l->publishing++;
 	l->under_way++;
 	if (bus_js_publish(l->control->bus, subject, ev->bytes, ev->size, ev->id, on_published, ev)) {
@@ -327,7 +328,8 @@ static void to_router(struct live *l, const struct call_command *c)
 	cc_wire_put_router(out, l->call, c, l->control->site);
 }
 
-static void on_agent(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+static void on_agent(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+		     void *arg)
 {
 	(void)record;
 	(void)revision;
@@ -336,7 +338,8 @@ static void on_agent(err_t e, const struct agent_record *record, uint64_t revisi
 	if (e)
 		metric_add(&cc_metric_agent_refused, 1);
 	if (e)
-		LOG_DEBUG(NULL, "agent.change_refused", "error=%s why=%s", err_name(e), LOG_Q(detail ? detail->message : ""));
+		LOG_DEBUG(NULL, "agent.change_refused", "error=%s why=%s", err_name(e),
+			  LOG_Q(detail ? detail->message : ""));
 }
 
 static void to_agent(struct live *l, const struct call_command *c)
@@ -365,7 +368,8 @@ static void to_agent(struct live *l, const struct call_command *c)
 	}
 	e = agents_apply(l->control->agents, l->call->tenant, c->agent_id, &ev, on_agent, NULL);
 	if (e)
-		LOG_ERROR(&ctx, "agent.change_failed", "agent=%s event=%s error=%s", c->agent_id, agent_event_name(ev.kind), err_name(e));
+		LOG_ERROR(&ctx, "agent.change_failed", "agent=%s event=%s error=%s", c->agent_id,
+			  agent_event_name(ev.kind), err_name(e));
 }
 
 static void perform_command(struct live *l, const struct call_command *c)
@@ -410,8 +414,8 @@ void live_perform(struct live *l)
 	for (int i = 0; i < cc->todo.n_commands; i++)
 		perform_command(l, &cc->todo.commands[i]);
 	if (cc->todo.overflow)
-		LOG_ERROR(&(struct log_ctx){ .tenant = l->call->tenant, .call = l->call->id }, "call.todo_overflow", "phase=%s",
-			  call_phase_name(l->call->phase));
+		LOG_ERROR(&(struct log_ctx){ .tenant = l->call->tenant, .call = l->call->id }, "call.todo_overflow",
+			  "phase=%s", call_phase_name(l->call->phase));
 	call_todo_reset(&cc->todo);
 	if (l->call->checkpoint) {
 		l->call->checkpoint = false;
@@ -432,19 +436,22 @@ void live_step(struct live *l, const struct call_input *in)
 	if (before != l->call->phase && log_enabled(LOG_LEVEL_DEBUG)) {
 		struct log_ctx ctx = ctx_of(l);
 
-		LOG_DEBUG(&ctx, "call.phase", "from=%s to=%s", call_phase_name(before), call_phase_name(l->call->phase));
+		LOG_DEBUG(&ctx, "call.phase", "from=%s to=%s", call_phase_name(before),
+			  call_phase_name(l->call->phase));
 	}
 	if (before != l->call->phase && call_ended(l->call)) {
 		struct log_ctx ctx = ctx_of(l);
 
 		metric_add(&cc_metric_ended, 1);
 		LOG_INFO(&ctx, "call.ended", "cause=%s disposition=%s caller=%s called=%s wait_ms=%lld", l->call->cause,
-			 l->call->disposition, LOG_Q(l->call->caller), LOG_Q(l->call->called), (long long)l->call->wait_ms);
+			 l->call->disposition, LOG_Q(l->call->caller), LOG_Q(l->call->called),
+			 (long long)l->call->wait_ms);
 	}
 	live_perform(l);
 }
 
-struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision, enum call_input_kind first)
+struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,
+		      enum call_input_kind first)
 {
 	struct live *l = mem_zalloc(sizeof(*l));
 

@@ -30,8 +30,8 @@ struct call_command *todo_command(struct call_todo *todo, enum call_command_kind
 	return c;
 }
 
-struct call_command *todo_sdp(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg, const void *sdp,
-			      size_t size)
+struct call_command *todo_sdp(struct call_todo *todo, enum call_command_kind kind, struct call_leg *leg,
+			      const void *sdp, size_t size)
 {
 	struct call_command *c = todo_command(todo, kind, leg);
 

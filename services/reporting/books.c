@@ -7,7 +7,6 @@
 #include "event_wire.h"
 #include "kpi.h"
 
-
 /* A temporary table per target, for COPY: emptied at the end of each transaction. */
 static const char *const stages[] = {
 	"CREATE TEMP TABLE IF NOT EXISTS stage_queue (LIKE rep.queue_interval) ON COMMIT DELETE ROWS",
@@ -20,7 +19,8 @@ static const char *const stages[] = {
 static const char *const upserts[] = {
 	"INSERT INTO rep.queue_interval AS t SELECT * FROM stage_queue WHERE tenant = rep.tenant() "
 	"ON CONFLICT (tenant, queue_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
-	"answered = t.answered + excluded.answered, answered_in_target = t.answered_in_target + excluded.answered_in_target, "
+	"answered = t.answered + excluded.answered, answered_in_target = t.answered_in_target + "
+	"excluded.answered_in_target, "
 	"abandoned = t.abandoned + excluded.abandoned, abandoned_short = t.abandoned_short + excluded.abandoned_short, "
 	"abandoned_20s = t.abandoned_20s + excluded.abandoned_20s, overflowed = t.overflowed + excluded.overflowed, "
 	"wait_answered_ms = t.wait_answered_ms + excluded.wait_answered_ms, "
@@ -30,13 +30,17 @@ static const char *const upserts[] = {
 	"after_work_ms = t.after_work_ms + excluded.after_work_ms",
 	"INSERT INTO rep.agent_interval AS t SELECT * FROM stage_agent WHERE tenant = rep.tenant() "
 	"ON CONFLICT (tenant, agent_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
-	"answered = t.answered + excluded.answered, missed = t.missed + excluded.missed, handled = t.handled + excluded.handled, "
-	"talk_ms = t.talk_ms + excluded.talk_ms, hold_ms = t.hold_ms + excluded.hold_ms, ready_ms = t.ready_ms + excluded.ready_ms, "
+	"answered = t.answered + excluded.answered, missed = t.missed + excluded.missed, handled = t.handled + "
+	"excluded.handled, "
+	"talk_ms = t.talk_ms + excluded.talk_ms, hold_ms = t.hold_ms + excluded.hold_ms, ready_ms = t.ready_ms + "
+	"excluded.ready_ms, "
 	"busy_ms = t.busy_ms + excluded.busy_ms, ringing_ms = t.ringing_ms + excluded.ringing_ms, "
 	"on_call_ms = t.on_call_ms + excluded.on_call_ms, wrap_up_ms = t.wrap_up_ms + excluded.wrap_up_ms",
 	"INSERT INTO rep.tenant_interval AS t SELECT * FROM stage_tenant WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, start_ms) DO UPDATE SET calls = t.calls + excluded.calls, answered = t.answered + excluded.answered, "
-	"abandoned = t.abandoned + excluded.abandoned, ivr = t.ivr + excluded.ivr, refused = t.refused + excluded.refused, "
+	"ON CONFLICT (tenant, start_ms) DO UPDATE SET calls = t.calls + excluded.calls, answered = t.answered + "
+	"excluded.answered, "
+	"abandoned = t.abandoned + excluded.abandoned, ivr = t.ivr + excluded.ivr, refused = t.refused + "
+	"excluded.refused, "
 	"failed = t.failed + excluded.failed",
 	"INSERT INTO rep.call AS t SELECT * FROM stage_call WHERE tenant = rep.tenant() "
 	"ON CONFLICT (tenant, call_id) DO UPDATE SET seen_upto = excluded.seen_upto, seen_bits = excluded.seen_bits, "
@@ -87,9 +91,11 @@ static void put_key(struct str *rows, const struct kpi_key *k, bool with_start)
 static void rows_queues(struct str *rows, const struct kpi_batch *b)
 {
 	for (const struct kpi_queue *q = b->queues; q; q = q->hh.next) {
-		const int64_t v[] = { q->offered,	   q->answered,		 q->answered_in_target, q->abandoned,	q->abandoned_short,
-				      q->abandoned_20s,	   q->overflowed,	 q->wait_answered_ms,	q->wait_abandoned_ms, q->wait_max_ms,
-				      q->handled,	   q->talk_ms,		 q->hold_ms,		q->after_work_ms };
+		const int64_t v[] = { q->offered,     q->answered,	   q->answered_in_target,
+				      q->abandoned,   q->abandoned_short,  q->abandoned_20s,
+				      q->overflowed,  q->wait_answered_ms, q->wait_abandoned_ms,
+				      q->wait_max_ms, q->handled,	   q->talk_ms,
+				      q->hold_ms,     q->after_work_ms };
 
 		put_key(rows, &q->key, true);
 		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
@@ -100,8 +106,8 @@ static void rows_queues(struct str *rows, const struct kpi_batch *b)
 static void rows_agents(struct str *rows, const struct kpi_batch *b)
 {
 	for (const struct kpi_agent *a = b->agents; a; a = a->hh.next) {
-		const int64_t v[] = { a->offered, a->answered, a->missed,     a->handled,    a->talk_ms,   a->hold_ms,
-				      a->ready_ms, a->busy_ms, a->ringing_ms, a->on_call_ms, a->wrap_up_ms };
+		const int64_t v[] = { a->offered,  a->answered, a->missed,     a->handled,    a->talk_ms,   a->hold_ms,
+				      a->ready_ms, a->busy_ms,	a->ringing_ms, a->on_call_ms, a->wrap_up_ms };
 
 		put_key(rows, &a->key, true);
 		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
@@ -164,7 +170,7 @@ static err_t copy_all(struct db_tx *tx, const struct kpi_batch *b)
 		const char *sql;
 		void (*rows)(struct str *rows, const struct kpi_batch *b);
 	} list[] = {
-		{ "COPY stage_queue FROM STDIN", rows_queues }, { "COPY stage_agent FROM STDIN", rows_agents },
+		{ "COPY stage_queue FROM STDIN", rows_queues },	  { "COPY stage_agent FROM STDIN", rows_agents },
 		{ "COPY stage_tenant FROM STDIN", rows_tenants }, { "COPY stage_call FROM STDIN", rows_calls },
 		{ "COPY stage_seen FROM STDIN", rows_seen },
 	};
@@ -197,15 +203,15 @@ static struct name *tenants_of(struct kpi_batch *b)
 	const struct kpi_call *c;
 	const struct kpi_agent_seen *a;
 
-#define ADD(text)                                                                                                      \
-	do {                                                                                                           \
-		HASH_FIND_STR(list, text, found);                                                                      \
-		if (!found && (found = arena_alloc(&b->arena, sizeof(*found)))) {                                      \
-			(void)str_copy(found->tenant, sizeof(found->tenant), text);                                    \
-			HASH_ADD_STR(list, tenant, found);                                                             \
-		} else if (!found) {                                                                                   \
-			b->failed = true;                                                                              \
-		}                                                                                                      \
+#define ADD(text)                                                                   \
+	do {                                                                        \
+		HASH_FIND_STR(list, text, found);                                   \
+		if (!found && (found = arena_alloc(&b->arena, sizeof(*found)))) {   \
+			(void)str_copy(found->tenant, sizeof(found->tenant), text); \
+			HASH_ADD_STR(list, tenant, found);                          \
+		} else if (!found) {                                                \
+			b->failed = true;                                           \
+		}                                                                   \
 	} while (0)
 	for (c = b->calls; c; c = c->hh.next)
 		ADD(c->key.tenant);
@@ -226,8 +232,10 @@ static err_t load_seen(struct db_tx *tx, struct kpi_batch *b, const char *tenant
 {
 	struct db_result *r = NULL;
 	err_t e = db_exec(tx, &r,
-			  agents ? "SELECT agent_id, seen_upto, seen_bits FROM rep.agent_seen WHERE tenant = rep.tenant() AND agent_id = ANY ($1::text[])" :
-				   "SELECT call_id, seen_upto, seen_bits FROM rep.call WHERE tenant = rep.tenant() AND call_id = ANY ($1::text[])",
+			  agents ? "SELECT agent_id, seen_upto, seen_bits FROM rep.agent_seen WHERE tenant = "
+				   "rep.tenant() AND agent_id = ANY ($1::text[])"
+				 : "SELECT call_id, seen_upto, seen_bits FROM rep.call WHERE tenant = rep.tenant() AND "
+				   "call_id = ANY ($1::text[])",
 			  1, &ids);
 
 	for (int i = 0; !e && i < db_rows(r); i++) {
@@ -328,7 +336,8 @@ static struct kpi_event *decode(struct books_job *job, struct kpi_batch *b, size
 			job->malformed++;
 			continue;
 		}
-		if (ev->kind == KPI_AGENT_STATE ? !kpi_batch_agent(b, ev->tenant, ev->agent_id) : !kpi_batch_call(b, ev->tenant, ev->call_id))
+		if (ev->kind == KPI_AGENT_STATE ? !kpi_batch_agent(b, ev->tenant, ev->agent_id)
+						: !kpi_batch_call(b, ev->tenant, ev->call_id))
 			return NULL;
 		n++;
 	}

@@ -18,8 +18,8 @@ struct books_job {
 	size_t n;
 	/* results of the last run */
 	uint64_t applied, repeated, malformed;
-	struct err_detail bad;	/* of the last malformed one */
-	char why[256];		/* what the database said when it failed: for the log */
+	struct err_detail bad; /* of the last malformed one */
+	char why[256];	       /* what the database said when it failed: for the log */
 };
 /* arg: struct books_job. Repeatable. */
 err_t books_write(struct db_tx *tx, void *arg) MUST;

@@ -93,7 +93,13 @@ static err_t check(const Event *m, struct err_detail *d)
 
 err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct arena *a, struct err_detail *d)
 {
-	struct kpi_event ev = { .caller = "", .called = "", .trunk_id = "", .cause = "", .disposition = "", .digits = "", .recording_id = "" };
+	struct kpi_event ev = { .caller = "",
+				.called = "",
+				.trunk_id = "",
+				.cause = "",
+				.disposition = "",
+				.digits = "",
+				.recording_id = "" };
 	ProtobufCMessage *msg;
 	const Event *m;
 	err_t e = pbcheck_unpack(&msg, &trunkline__event__v1__event__descriptor, data, size, d);
@@ -110,8 +116,8 @@ err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct
 		ev.seq = m->seq;
 		ev.time_ms = m->time_ms;
 		body_from_pb(&ev, m, a);
-		if (!ev.tenant || !ev.call_id || !ev.agent_id || !ev.queue_id || !ev.caller || !ev.called || !ev.trunk_id || !ev.cause ||
-		    !ev.disposition || !ev.digits || !ev.recording_id)
+		if (!ev.tenant || !ev.call_id || !ev.agent_id || !ev.queue_id || !ev.caller || !ev.called ||
+		    !ev.trunk_id || !ev.cause || !ev.disposition || !ev.digits || !ev.recording_id)
 			e = err_set(d, ERR_EXHAUSTED, "", "out of memory");
 	}
 	protobuf_c_message_free_unpacked(msg, NULL);

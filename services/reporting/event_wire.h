@@ -8,6 +8,7 @@
 #include "kpi.h"
 
 /* Strings are the arena's. ERR_INVALID: not an event that can be counted; detail says why. */
-err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct arena *arena, struct err_detail *detail) MUST;
+err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct arena *arena,
+		    struct err_detail *detail) MUST;
 
 #endif

@@ -12,9 +12,11 @@
 
 static struct metric lag = METRIC_GAUGE("trunkline_lag", "events in Kafka not yet counted");
 static struct metric applied = METRIC_COUNTER("trunkline_reporting_events_total", "events counted");
-static struct metric repeated = METRIC_COUNTER("trunkline_reporting_repeated_total", "events that had been counted before");
+static struct metric repeated =
+    METRIC_COUNTER("trunkline_reporting_repeated_total", "events that had been counted before");
 static struct metric malformed = METRIC_COUNTER("trunkline_reporting_malformed_total", "records that are no event");
-static struct metric failures = METRIC_COUNTER("trunkline_reporting_failures_total", "batches that must be written again");
+static struct metric failures =
+    METRIC_COUNTER("trunkline_reporting_failures_total", "batches that must be written again");
 
 static const char *const topics[] = { "trunkline.call.v1", "trunkline.agent.v1", NULL };
 
@@ -29,8 +31,8 @@ static void on_written(err_t e, void *arg)
 		return;
 	if (e) {
 		metric_add(&failures, 1);
-		LOG_WARN(NULL, "batch.failed", "error=%s records=%zu retry_ms=%d why=%s", err_name(e), r->job.n, RETRY_MS,
-			 LOG_Q(r->job.why));
+		LOG_WARN(NULL, "batch.failed", "error=%s records=%zu retry_ms=%d why=%s", err_name(e), r->job.n,
+			 RETRY_MS, LOG_Q(r->job.why));
 		loop_timer_start(&r->retry, RETRY_MS);
 		return;
 	}
@@ -38,8 +40,8 @@ static void on_written(err_t e, void *arg)
 	metric_add(&repeated, (int64_t)r->job.repeated);
 	if (r->job.malformed) {
 		metric_add(&malformed, (int64_t)r->job.malformed);
-		LOG_WARN(NULL, "record.ignored", "count=%llu field=%s why=%s", (unsigned long long)r->job.malformed, LOG_Q(r->job.bad.field),
-			 LOG_Q(r->job.bad.message));
+		LOG_WARN(NULL, "record.ignored", "count=%llu field=%s why=%s", (unsigned long long)r->job.malformed,
+			 LOG_Q(r->job.bad.field), LOG_Q(r->job.bad.message));
 	}
 	stream_consumer_next(r->consumer);
 }

@@ -74,20 +74,20 @@ static void key_set(struct kpi_key *k, const char *tenant, const char *id, int64
 }
 
 /* One of the batch's rows by key, made if it is not there. */
-#define ROW(b, head, type, tenant, id, start, out)                                                                     \
-	do {                                                                                                           \
-		struct kpi_key key_;                                                                                   \
-		key_set(&key_, tenant, id, start);                                                                     \
-		HASH_FIND(hh, (b)->head, &key_, sizeof(key_), out);                                                    \
-		if (!(out)) {                                                                                          \
-			(out) = arena_alloc(&(b)->arena, sizeof(type));                                                \
-			if (!(out)) {                                                                                  \
-				(b)->failed = true;                                                                    \
-			} else {                                                                                       \
-				(out)->key = key_;                                                                     \
-				HASH_ADD(hh, (b)->head, key, sizeof((out)->key), out);                                 \
-			}                                                                                              \
-		}                                                                                                      \
+#define ROW(b, head, type, tenant, id, start, out)                                     \
+	do {                                                                           \
+		struct kpi_key key_;                                                   \
+		key_set(&key_, tenant, id, start);                                     \
+		HASH_FIND(hh, (b)->head, &key_, sizeof(key_), out);                    \
+		if (!(out)) {                                                          \
+			(out) = arena_alloc(&(b)->arena, sizeof(type));                \
+			if (!(out)) {                                                  \
+				(b)->failed = true;                                    \
+			} else {                                                       \
+				(out)->key = key_;                                     \
+				HASH_ADD(hh, (b)->head, key, sizeof((out)->key), out); \
+			}                                                              \
+		}                                                                      \
 	} while (0)
 
 static struct kpi_queue *queue_at(struct kpi_batch *b, const struct kpi_event *ev, int64_t time_ms)

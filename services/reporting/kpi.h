@@ -24,8 +24,9 @@
 #define KPI_INTERVAL_MS (15 * 60 * 1000)
 #define KPI_SHORT_MS	5000
 #define KPI_KP14_MS	20000
-#define KPI_ID		64	/* ids with NUL */
-#define KPI_STATE_SPAN_MS (7 * 86400 * INT64_C(1000)) /* of a longer state only this much is counted: a forgotten sign-out */
+#define KPI_ID		64 /* ids with NUL */
+#define KPI_STATE_SPAN_MS \
+	(7 * 86400 * INT64_C(1000)) /* of a longer state only this much is counted: a forgotten sign-out */
 
 enum kpi_kind {
 	KPI_OTHER, /* counted for nothing, but seen */
@@ -69,13 +70,14 @@ struct kpi_key {
 };
 struct kpi_queue {
 	struct kpi_key key;
-	int64_t offered, answered, answered_in_target, abandoned, abandoned_short, abandoned_20s, overflowed, wait_answered_ms,
-		wait_abandoned_ms, wait_max_ms, handled, talk_ms, hold_ms, after_work_ms;
+	int64_t offered, answered, answered_in_target, abandoned, abandoned_short, abandoned_20s, overflowed,
+	    wait_answered_ms, wait_abandoned_ms, wait_max_ms, handled, talk_ms, hold_ms, after_work_ms;
 	UT_hash_handle hh;
 };
 struct kpi_agent {
 	struct kpi_key key;
-	int64_t offered, answered, missed, handled, talk_ms, hold_ms, ready_ms, busy_ms, ringing_ms, on_call_ms, wrap_up_ms;
+	int64_t offered, answered, missed, handled, talk_ms, hold_ms, ready_ms, busy_ms, ringing_ms, on_call_ms,
+	    wrap_up_ms;
 	UT_hash_handle hh;
 };
 struct kpi_tenant { /* key.id is "" */

@@ -23,8 +23,20 @@ static uint32_t rng(void)
 
 static struct kpi_event blank(enum kpi_kind kind, const char *call, uint64_t seq, int64_t at)
 {
-	return (struct kpi_event){ .kind = kind, .tenant = "acme", .call_id = call, .agent_id = "", .queue_id = "", .seq = seq, .time_ms = at,
-				   .caller = "", .called = "", .trunk_id = "", .cause = "", .disposition = "", .digits = "", .recording_id = "" };
+	return (struct kpi_event){ .kind = kind,
+				   .tenant = "acme",
+				   .call_id = call,
+				   .agent_id = "",
+				   .queue_id = "",
+				   .seq = seq,
+				   .time_ms = at,
+				   .caller = "",
+				   .called = "",
+				   .trunk_id = "",
+				   .cause = "",
+				   .disposition = "",
+				   .digits = "",
+				   .recording_id = "" };
 }
 
 static struct kpi_event in_queue(enum kpi_kind kind, const char *call, uint64_t seq, int64_t at, int64_t waited)
@@ -64,9 +76,11 @@ static struct kpi_queue *queue_row(struct kpi_batch *b, int64_t start)
 
 static void answered_within_the_target_is_service_level_KP_21_KP_9(void **state)
 {
-	struct kpi_event list[] = { in_queue(KPI_ENQUEUED, "c1", 1, T0, 0),	     in_queue(KPI_AGENT_ANSWERED, "c1", 2, T0 + 20000, 20000),
-				    in_queue(KPI_ENQUEUED, "c2", 1, T0, 0),	     in_queue(KPI_AGENT_ANSWERED, "c2", 2, T0 + 20001, 20001),
-				    in_queue(KPI_ENQUEUED, "c3", 1, T0 + 100, 0), in_queue(KPI_DEQUEUED, "c3", 2, T0 + 4100, 4000) };
+	struct kpi_event list[] = {
+		in_queue(KPI_ENQUEUED, "c1", 1, T0, 0),	      in_queue(KPI_AGENT_ANSWERED, "c1", 2, T0 + 20000, 20000),
+		in_queue(KPI_ENQUEUED, "c2", 1, T0, 0),	      in_queue(KPI_AGENT_ANSWERED, "c2", 2, T0 + 20001, 20001),
+		in_queue(KPI_ENQUEUED, "c3", 1, T0 + 100, 0), in_queue(KPI_DEQUEUED, "c3", 2, T0 + 4100, 4000)
+	};
 	struct kpi_batch *b;
 	struct kpi_queue *q;
 

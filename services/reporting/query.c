@@ -10,7 +10,7 @@
 #include "log/log.h"
 #include "report_wire.h"
 
-#define REPORT "/trunkline.report.v1.ReportService/"
+#define REPORT	"/trunkline.report.v1.ReportService/"
 #define READERS (AUTH_OPERATOR | AUTH_TENANT_ADMIN | AUTH_SUPERVISOR)
 
 static const struct auth_rule rules[] = {
@@ -30,35 +30,42 @@ struct job {
 
 /* ---- SQL (columns in the order of report_wire.c) ------------------------------------------------------------------------ */
 
-#define QUEUE_SUMS                                                                                                     \
-	"sum(offered), sum(answered), sum(answered_in_target), sum(abandoned), sum(abandoned_short), sum(abandoned_20s), "     \
-	"sum(overflowed), sum(wait_answered_ms), sum(wait_abandoned_ms), max(wait_max_ms), sum(handled), sum(talk_ms), "       \
+#define QUEUE_SUMS                                                                                         \
+	"sum(offered), sum(answered), sum(answered_in_target), sum(abandoned), sum(abandoned_short), "     \
+	"sum(abandoned_20s), "                                                                             \
+	"sum(overflowed), sum(wait_answered_ms), sum(wait_abandoned_ms), max(wait_max_ms), sum(handled), " \
+	"sum(talk_ms), "                                                                                   \
 	"sum(hold_ms), sum(after_work_ms) "
-#define AGENT_SUMS                                                                                                     \
-	"sum(offered), sum(answered), sum(missed), sum(handled), sum(talk_ms), sum(hold_ms), sum(ready_ms), sum(busy_ms), "    \
+#define AGENT_SUMS                                                                                            \
+	"sum(offered), sum(answered), sum(missed), sum(handled), sum(talk_ms), sum(hold_ms), sum(ready_ms), " \
+	"sum(busy_ms), "                                                                                      \
 	"sum(ringing_ms), sum(on_call_ms), sum(wrap_up_ms) "
 #define IN_RANGE "WHERE tenant = rep.tenant() AND start_ms >= $1::bigint AND start_ms < $2::bigint "
 
-static const char queues_sql[] = "SELECT queue_id, start_ms / $3::bigint * $3::bigint AS at, " QUEUE_SUMS "FROM rep.queue_interval " IN_RANGE
-				 "AND ($4 = '' OR queue_id = $4) GROUP BY queue_id, at ORDER BY at, queue_id LIMIT 10000";
-static const char agents_sql[] = "SELECT agent_id, start_ms / $3::bigint * $3::bigint AS at, " AGENT_SUMS "FROM rep.agent_interval " IN_RANGE
-				 "AND ($4 = '' OR agent_id = $4) GROUP BY agent_id, at ORDER BY at, agent_id LIMIT 10000";
-static const char totals_sql[] = "SELECT coalesce(sum(calls), 0), coalesce(sum(answered), 0), coalesce(sum(abandoned), 0), "
-				 "coalesce(sum(ivr), 0), coalesce(sum(refused), 0), coalesce(sum(failed), 0) FROM rep.tenant_interval " IN_RANGE;
+static const char queues_sql[] =
+    "SELECT queue_id, start_ms / $3::bigint * $3::bigint AS at, " QUEUE_SUMS "FROM rep.queue_interval " IN_RANGE
+    "AND ($4 = '' OR queue_id = $4) GROUP BY queue_id, at ORDER BY at, queue_id LIMIT 10000";
+static const char agents_sql[] =
+    "SELECT agent_id, start_ms / $3::bigint * $3::bigint AS at, " AGENT_SUMS "FROM rep.agent_interval " IN_RANGE
+    "AND ($4 = '' OR agent_id = $4) GROUP BY agent_id, at ORDER BY at, agent_id LIMIT 10000";
+static const char totals_sql[] =
+    "SELECT coalesce(sum(calls), 0), coalesce(sum(answered), 0), coalesce(sum(abandoned), 0), "
+    "coalesce(sum(ivr), 0), coalesce(sum(refused), 0), coalesce(sum(failed), 0) FROM rep.tenant_interval " IN_RANGE;
 static const char queue_totals_sql[] = "SELECT queue_id, $1::bigint, " QUEUE_SUMS "FROM rep.queue_interval " IN_RANGE
 				       "GROUP BY queue_id ORDER BY queue_id LIMIT 10000";
 static const char agent_totals_sql[] = "SELECT agent_id, $1::bigint, " AGENT_SUMS "FROM rep.agent_interval " IN_RANGE
 				       "GROUP BY agent_id ORDER BY agent_id LIMIT 10000";
 static const char calls_sql[] =
-	"SELECT call_id, coalesce(caller, ''), coalesce(called, ''), coalesce(trunk_id, ''), coalesce(queue_id, ''), "
-	"coalesce(agent_id, ''), coalesce(disposition, ''), coalesce(cause, ''), coalesce(digits, ''), coalesce(recording_id, ''), "
-	"offered_ms, answered_ms, agent_answered_ms, ended_ms, wait_ms, talk_ms, hold_ms FROM rep.call "
-	"WHERE tenant = rep.tenant() AND offered_ms >= $1::bigint AND offered_ms < $2::bigint "
-	"AND ($3 = '' OR agent_id = $3) AND ($4 = '' OR queue_id = $4) AND ($5 = '' OR disposition = $5) "
-	"AND ($6 = '' OR CASE WHEN $7 = 't' THEN starts_with(caller, $6) ELSE caller = $6 END) "
-	"AND ($8 = '' OR CASE WHEN $9 = 't' THEN starts_with(called, $8) ELSE called = $8 END) "
-	"AND ($10::bigint < 0 OR (offered_ms, call_id) < ($10::bigint, $11)) "
-	"ORDER BY offered_ms DESC, call_id DESC LIMIT $12::bigint + 1";
+    "SELECT call_id, coalesce(caller, ''), coalesce(called, ''), coalesce(trunk_id, ''), coalesce(queue_id, ''), "
+    "coalesce(agent_id, ''), coalesce(disposition, ''), coalesce(cause, ''), coalesce(digits, ''), "
+    "coalesce(recording_id, ''), "
+    "offered_ms, answered_ms, agent_answered_ms, ended_ms, wait_ms, talk_ms, hold_ms FROM rep.call "
+    "WHERE tenant = rep.tenant() AND offered_ms >= $1::bigint AND offered_ms < $2::bigint "
+    "AND ($3 = '' OR agent_id = $3) AND ($4 = '' OR queue_id = $4) AND ($5 = '' OR disposition = $5) "
+    "AND ($6 = '' OR CASE WHEN $7 = 't' THEN starts_with(caller, $6) ELSE caller = $6 END) "
+    "AND ($8 = '' OR CASE WHEN $9 = 't' THEN starts_with(called, $8) ELSE called = $8 END) "
+    "AND ($10::bigint < 0 OR (offered_ms, call_id) < ($10::bigint, $11)) "
+    "ORDER BY offered_ms DESC, call_id DESC LIMIT $12::bigint + 1";
 
 struct numbers {
 	char from[24], to[24], step[24], after[24], page[24];
@@ -105,8 +112,9 @@ static err_t ask(struct db_tx *tx, void *arg)
 		return e;
 	default:
 		return db_exec(tx, &r->calls, calls_sql, 12,
-			       (const char *[]){ n.from, n.to, q->agent_id, q->queue_id, q->disposition, q->caller, q->caller_prefix ? "t" : "f",
-						 q->called, q->called_prefix ? "t" : "f", n.after, q->after_call, n.page });
+			       (const char *[]){ n.from, n.to, q->agent_id, q->queue_id, q->disposition, q->caller,
+						 q->caller_prefix ? "t" : "f", q->called, q->called_prefix ? "t" : "f",
+						 n.after, q->after_call, n.page });
 	}
 }
 
@@ -119,7 +127,9 @@ static void on_asked(err_t e, void *arg)
 		struct err_detail d;
 
 		LOG_WARN(NULL, "query.failed", "method=%s error=%s", rpc_method(j->call), err_name(e));
-		(void)err_set(&d, e, "", e == ERR_UNAVAILABLE ? "the database is away: try again" : "the question could not be answered");
+		(void)err_set(&d, e, "",
+			      e == ERR_UNAVAILABLE ? "the database is away: try again"
+						   : "the question could not be answered");
 		rpc_fail(j->call, e == ERR_UNAVAILABLE || e == ERR_TIMEOUT ? e : ERR_INTERNAL, &d);
 	} else {
 		report_reply(j->call, &j->q, &j->r);
@@ -194,11 +204,13 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 err_t query_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
 {
 	static rpc_handler_fn *const handlers[REPORT_KINDS] = { on_queues, on_agents, on_summary, on_calls };
-	struct rpc_server_params p = { .loop = r->loop,
-				       .address = cfg->grpc_address,
-				       .tls = { .ca_file = cfg->tls_ca_file, .cert_file = cfg->tls_cert_file, .key_file = cfg->tls_key_file },
-				       .authorize = authorize,
-				       .arg = r };
+	struct rpc_server_params p = {
+		.loop = r->loop,
+		.address = cfg->grpc_address,
+		.tls = { .ca_file = cfg->tls_ca_file, .cert_file = cfg->tls_cert_file, .key_file = cfg->tls_key_file },
+		.authorize = authorize,
+		.arg = r
+	};
 	err_t e;
 
 	if (str_empty(cfg->tls_cert_file))

@@ -102,39 +102,44 @@ static err_t page(struct report_query *q, int32_t size, const char *token, struc
 	return ERR_OK;
 }
 
-static err_t calls_from_pb(struct report_query *q, const Trunkline__Report__V1__ListCallsRequest *m, int64_t now_ms, struct err_detail *d)
+static err_t calls_from_pb(struct report_query *q, const Trunkline__Report__V1__ListCallsRequest *m, int64_t now_ms,
+			   struct err_detail *d)
 {
 	err_t e;
 
 	if ((e = parent(q, m->parent, d)) || (e = range(q, m->from_ms, m->to_ms, now_ms, d)) ||
 	    (e = page(q, m->page_size, m->page_token, d)) || (e = id(q->agent_id, "agent_id", m->agent_id, d)) ||
-	    (e = id(q->queue_id, "queue_id", m->queue_id, d)) || (e = id(q->disposition, "disposition", m->disposition, d)) ||
+	    (e = id(q->queue_id, "queue_id", m->queue_id, d)) ||
+	    (e = id(q->disposition, "disposition", m->disposition, d)) ||
 	    (e = pattern(q->caller, &q->caller_prefix, "caller", m->caller, d)))
 		return e;
 	return pattern(q->called, &q->called_prefix, "called", m->called, d);
 }
 
-static err_t queues_from_pb(struct report_query *q, const Trunkline__Report__V1__QueryQueueIntervalsRequest *m, int64_t now_ms,
-			    struct err_detail *d)
+static err_t queues_from_pb(struct report_query *q, const Trunkline__Report__V1__QueryQueueIntervalsRequest *m,
+			    int64_t now_ms, struct err_detail *d)
 {
 	err_t e;
 
-	if ((e = parent(q, m->parent, d)) || (e = range(q, m->from_ms, m->to_ms, now_ms, d)) || (e = step(q, m->step_minutes, d)))
+	if ((e = parent(q, m->parent, d)) || (e = range(q, m->from_ms, m->to_ms, now_ms, d)) ||
+	    (e = step(q, m->step_minutes, d)))
 		return e;
 	return id(q->queue_id, "queue_id", m->queue_id, d);
 }
 
-static err_t agents_from_pb(struct report_query *q, const Trunkline__Report__V1__QueryAgentIntervalsRequest *m, int64_t now_ms,
-			    struct err_detail *d)
+static err_t agents_from_pb(struct report_query *q, const Trunkline__Report__V1__QueryAgentIntervalsRequest *m,
+			    int64_t now_ms, struct err_detail *d)
 {
 	err_t e;
 
-	if ((e = parent(q, m->parent, d)) || (e = range(q, m->from_ms, m->to_ms, now_ms, d)) || (e = step(q, m->step_minutes, d)))
+	if ((e = parent(q, m->parent, d)) || (e = range(q, m->from_ms, m->to_ms, now_ms, d)) ||
+	    (e = step(q, m->step_minutes, d)))
 		return e;
 	return id(q->agent_id, "agent_id", m->agent_id, d);
 }
 
-static err_t summary_from_pb(struct report_query *q, const Trunkline__Report__V1__GetSummaryRequest *m, int64_t now_ms, struct err_detail *d)
+static err_t summary_from_pb(struct report_query *q, const Trunkline__Report__V1__GetSummaryRequest *m, int64_t now_ms,
+			     struct err_detail *d)
 {
 	err_t e = parent(q, m->parent, d);
 
@@ -144,7 +149,8 @@ static err_t summary_from_pb(struct report_query *q, const Trunkline__Report__V1
 	return e;
 }
 
-err_t report_from_pb(struct report_query *ret, enum report_kind kind, const ProtobufCMessage *req, int64_t now_ms, struct err_detail *d)
+err_t report_from_pb(struct report_query *ret, enum report_kind kind, const ProtobufCMessage *req, int64_t now_ms,
+		     struct err_detail *d)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = kind;
@@ -202,9 +208,10 @@ static void agent_kpis(const AgentRow *m, Kpis *k)
 
 static void queue_to_pb(QueueRow *m, Kpis *k, const struct db_result *r, int row)
 {
-	int64_t *const to[] = { &m->start_ms,	       &m->offered,	     &m->answered,	     &m->answered_in_target, &m->abandoned,
-				&m->abandoned_short,   &m->abandoned_20s,    &m->overflowed,	     &m->wait_answered_ms,   &m->wait_abandoned_ms,
-				&m->wait_max_ms,       &m->handled,	     &m->talk_ms,	     &m->hold_ms,	     &m->after_work_ms };
+	int64_t *const to[] = { &m->start_ms,	      &m->offered,	     &m->answered,	&m->answered_in_target,
+				&m->abandoned,	      &m->abandoned_short,   &m->abandoned_20s, &m->overflowed,
+				&m->wait_answered_ms, &m->wait_abandoned_ms, &m->wait_max_ms,	&m->handled,
+				&m->talk_ms,	      &m->hold_ms,	     &m->after_work_ms };
 
 	trunkline__report__v1__queue_interval__init(m);
 	trunkline__report__v1__kpis__init(k);
@@ -217,8 +224,10 @@ static void queue_to_pb(QueueRow *m, Kpis *k, const struct db_result *r, int row
 
 static void agent_to_pb(AgentRow *m, Kpis *k, const struct db_result *r, int row)
 {
-	int64_t *const to[] = { &m->start_ms, &m->offered, &m->answered,   &m->missed,	   &m->handled,	   &m->talk_ms,
-				&m->hold_ms,  &m->ready_ms, &m->busy_ms, &m->ringing_ms, &m->on_call_ms, &m->wrap_up_ms };
+	int64_t *const to[] = {
+		&m->start_ms, &m->offered,  &m->answered, &m->missed,	  &m->handled,	  &m->talk_ms,
+		&m->hold_ms,  &m->ready_ms, &m->busy_ms,  &m->ringing_ms, &m->on_call_ms, &m->wrap_up_ms
+	};
 
 	trunkline__report__v1__agent_interval__init(m);
 	trunkline__report__v1__kpis__init(k);
@@ -293,7 +302,8 @@ static void out_of_memory(struct rpc_call *call)
 
 static void reply_queues(struct rpc_call *call, const struct report_result *r)
 {
-	Trunkline__Report__V1__QueryQueueIntervalsResponse m = TRUNKLINE__REPORT__V1__QUERY_QUEUE_INTERVALS_RESPONSE__INIT;
+	Trunkline__Report__V1__QueryQueueIntervalsResponse m =
+	    TRUNKLINE__REPORT__V1__QUERY_QUEUE_INTERVALS_RESPONSE__INIT;
 	struct queue_rows q = { 0 };
 
 	if (queue_rows(&q, r->queues)) {
@@ -308,7 +318,8 @@ static void reply_queues(struct rpc_call *call, const struct report_result *r)
 
 static void reply_agents(struct rpc_call *call, const struct report_result *r)
 {
-	Trunkline__Report__V1__QueryAgentIntervalsResponse m = TRUNKLINE__REPORT__V1__QUERY_AGENT_INTERVALS_RESPONSE__INIT;
+	Trunkline__Report__V1__QueryAgentIntervalsResponse m =
+	    TRUNKLINE__REPORT__V1__QUERY_AGENT_INTERVALS_RESPONSE__INIT;
 	struct agent_rows a = { 0 };
 
 	if (agent_rows(&a, r->agents)) {
@@ -348,10 +359,10 @@ static void reply_summary(struct rpc_call *call, const struct report_result *r)
 
 static void call_to_pb(CallRow *m, const struct db_result *r, int row)
 {
-	char **const text[] = { &m->call_id,  &m->caller,   &m->called, &m->trunk_id,	  &m->queue_id,
-				&m->agent_id, &m->disposition, &m->cause,  &m->digits, &m->recording_id };
-	int64_t *const number[] = { &m->offered_ms, &m->answered_ms, &m->agent_answered_ms, &m->ended_ms,
-				    &m->wait_ms,    &m->talk_ms,     &m->hold_ms };
+	char **const text[] = { &m->call_id,  &m->caller,      &m->called, &m->trunk_id, &m->queue_id,
+				&m->agent_id, &m->disposition, &m->cause,  &m->digits,	 &m->recording_id };
+	int64_t *const number[] = { &m->offered_ms, &m->answered_ms, &m->agent_answered_ms, &m->ended_ms, &m->wait_ms,
+				    &m->talk_ms,    &m->hold_ms };
 
 	trunkline__report__v1__call_row__init(m);
 	for (int i = 0; i < (int)ARRAY_SIZE(text); i++)
@@ -375,7 +386,8 @@ static void reply_calls(struct rpc_call *call, const struct report_query *q, con
 			list[i] = &rows[i];
 		}
 		if (n > shown)
-			(void)snprintf(token, sizeof(token), "%lld.%s", (long long)rows[shown - 1].offered_ms, rows[shown - 1].call_id);
+			(void)snprintf(token, sizeof(token), "%lld.%s", (long long)rows[shown - 1].offered_ms,
+				       rows[shown - 1].call_id);
 		m.n_calls = (size_t)shown;
 		m.calls = list;
 		m.next_page_token = token;

@@ -9,16 +9,24 @@
 #define GRACE_MS 1000
 
 const struct config_item reporting_items[] = {
-	CONFIG_STR(struct reporting_config, brokers, "kafka.brokers", "127.0.0.1:9092", "Kafka brokers: host:port,host:port"),
-	CONFIG_STR(struct reporting_config, group, "kafka.group", "trunkline-reporting", "consumer group: instances of one group share the partitions"),
+	CONFIG_STR(struct reporting_config, brokers, "kafka.brokers", "127.0.0.1:9092",
+		   "Kafka brokers: host:port,host:port"),
+	CONFIG_STR(struct reporting_config, group, "kafka.group", "trunkline-reporting",
+		   "consumer group: instances of one group share the partitions"),
 	CONFIG_INT(struct reporting_config, batch, "kafka.batch", 1000, 1, 100000, "most events of one transaction"),
-	CONFIG_STR_REQUIRED(struct reporting_config, db_conninfo, "db.conninfo", "PostgreSQL of the service's role (libpq); the password by passfile or certificate"),
-	CONFIG_STR(struct reporting_config, db_migrate_conninfo, "db.migrate_conninfo", "", "PostgreSQL of the owner, for migrations at start; empty: none are run"),
-	CONFIG_STR(struct reporting_config, grpc_address, "grpc.address", "127.0.0.1:9093", "address of ReportService: host:port"),
-	CONFIG_STR(struct reporting_config, tls_ca_file, "tls.ca_file", "", "CA of client certificates, which are optional (PEM)"),
-	CONFIG_STR(struct reporting_config, tls_cert_file, "tls.cert_file", "", "certificate of the server (PEM); empty: no TLS, for loopback only"),
+	CONFIG_STR_REQUIRED(struct reporting_config, db_conninfo, "db.conninfo",
+			    "PostgreSQL of the service's role (libpq); the password by passfile or certificate"),
+	CONFIG_STR(struct reporting_config, db_migrate_conninfo, "db.migrate_conninfo", "",
+		   "PostgreSQL of the owner, for migrations at start; empty: none are run"),
+	CONFIG_STR(struct reporting_config, grpc_address, "grpc.address", "127.0.0.1:9093",
+		   "address of ReportService: host:port"),
+	CONFIG_STR(struct reporting_config, tls_ca_file, "tls.ca_file", "",
+		   "CA of client certificates, which are optional (PEM)"),
+	CONFIG_STR(struct reporting_config, tls_cert_file, "tls.cert_file", "",
+		   "certificate of the server (PEM); empty: no TLS, for loopback only"),
 	CONFIG_STR(struct reporting_config, tls_key_file, "tls.key_file", "", "its key (PEM)"),
-	CONFIG_STR_REQUIRED(struct reporting_config, public_key_file, "auth.public_key_file", "public key that tokens are verified with (PEM, P-256)"),
+	CONFIG_STR_REQUIRED(struct reporting_config, public_key_file, "auth.public_key_file",
+			    "public key that tokens are verified with (PEM, P-256)"),
 	CONFIG_END,
 };
 
@@ -45,7 +53,8 @@ static void on_drain(void *arg)
 	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
 }
 
-err_t reporting_new(struct reporting **ret, struct service *svc, const struct reporting_config *cfg, struct err_detail *d)
+err_t reporting_new(struct reporting **ret, struct service *svc, const struct reporting_config *cfg,
+		    struct err_detail *d)
 {
 	struct reporting *r = mem_zalloc(sizeof(*r));
 	struct db_params dp = { .loop = service_loop(svc), .conninfo = cfg->db_conninfo, .connections = 3 };

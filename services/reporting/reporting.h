@@ -26,17 +26,18 @@ struct reporting {
 	struct service *svc;
 	struct loop *loop;
 	struct db *db;
-	struct db *offsets;	/* asked by the consumer's thread; outlives the consumer */
+	struct db *offsets; /* asked by the consumer's thread; outlives the consumer */
 	struct stream_consumer *consumer;
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
-	struct books_job job;	/* the batch being written */
+	struct books_job job; /* the batch being written */
 	bool writing, stopping;
 	struct loop_timer retry;
 	struct loop_timer lag_tick;
 };
 
-err_t reporting_new(struct reporting **ret, struct service *svc, const struct reporting_config *cfg, struct err_detail *d) MUST;
+err_t reporting_new(struct reporting **ret, struct service *svc, const struct reporting_config *cfg,
+		    struct err_detail *d) MUST;
 void reporting_free(struct reporting **r);
 
 /* ingest.c */
