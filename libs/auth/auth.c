@@ -133,7 +133,8 @@ static err_t check_times(json_t *claims, int64_t now_s, int64_t *expires_s, stru
 		return refuse(detail, "the token has expired");
 	if (claim_int(claims, "iat", &issued) || issued > now_s + AUTH_SKEW_S)
 		return refuse(detail, "the token has no valid time of issue");
-	if (json_object_get(claims, "nbf") && (claim_int(claims, "nbf", &not_before) || not_before > now_s + AUTH_SKEW_S))
+	if (json_object_get(claims, "nbf") &&
+	    (claim_int(claims, "nbf", &not_before) || not_before > now_s + AUTH_SKEW_S))
 		return refuse(detail, "the token is not valid yet");
 	if (*expires_s - issued > AUTH_LIFE_MAX + AUTH_SKEW_S)
 		return refuse(detail, "the token lives longer than a day");
@@ -221,7 +222,8 @@ static bool add_claims(jwt_t *jwt, const struct auth_user *u, int64_t now_s, int
 	       !jwt_add_grant_int(jwt, "exp", (long)(now_s + lifetime_s)) && add_scopes(jwt, u->scopes);
 }
 
-err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s, char **ret)
+err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s,
+		char **ret)
 {
 	jwt_t *jwt = NULL;
 	char *text = NULL;
@@ -244,7 +246,8 @@ err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64
 }
 
 /* ---- who may what ---- */
-err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user, struct err_detail *detail)
+err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user,
+		 struct err_detail *detail)
 {
 	for (; rules->method; rules++)
 		if (strcmp(rules->method, method) == 0) {

@@ -21,18 +21,18 @@
 
 enum auth_scope {
 	AUTH_NONE = 0,
-	AUTH_OPERATOR = 1,	/* runs the platform: all tenants' administration */
-	AUTH_TENANT_ADMIN = 2,	/* administers one tenant */
-	AUTH_SUPERVISOR = 4,	/* lead: monitors, reads recordings and reports of one tenant */
-	AUTH_AGENT = 8,		/* one agent of one tenant, itself only */
+	AUTH_OPERATOR = 1,     /* runs the platform: all tenants' administration */
+	AUTH_TENANT_ADMIN = 2, /* administers one tenant */
+	AUTH_SUPERVISOR = 4,   /* lead: monitors, reads recordings and reports of one tenant */
+	AUTH_AGENT = 8,	       /* one agent of one tenant, itself only */
 };
 
 struct auth_user {
-	char subject[64];	/* "operator:root", "agent:1001" */
-	char tenant[64];	/* "" for operators */
-	char agent[64];		/* "" unless an agent */
-	unsigned scopes;	/* enum auth_scope */
-	int64_t expires_s;	/* Unix time */
+	char subject[64];  /* "operator:root", "agent:1001" */
+	char tenant[64];   /* "" for operators */
+	char agent[64];	   /* "" unless an agent */
+	unsigned scopes;   /* enum auth_scope */
+	int64_t expires_s; /* Unix time */
 };
 
 /* "operator", "tenant-admin", "supervisor", "agent"; NULL for anything but one scope. */
@@ -50,20 +50,23 @@ struct auth_signer;
 err_t auth_signer_new(struct auth_signer **ret, const char *private_key_file, struct err_detail *detail) MUST;
 void auth_signer_free(struct auth_signer **s);
 /* *ret heap-owned by the caller (mem_free). lifetime_s 1…86,400. */
-err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s, char **ret) MUST;
+err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s,
+		char **ret) MUST;
 
 /* Method table: NULL-terminated by method NULL; needs: OR of scopes of which the caller must have one. */
 struct auth_rule {
-	const char *method;	/* "/trunkline.admin.v1.AdminService/CreateQueue" */
+	const char *method; /* "/trunkline.admin.v1.AdminService/CreateQueue" */
 	unsigned needs;
 };
 /* ERR_DENIED for a method not in the table or a caller without the scope. */
-err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user, struct err_detail *detail) MUST;
+err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user,
+		 struct err_detail *detail) MUST;
 /* What everybody says of a tenant that does not exist, or is not the caller's. */
 #define AUTH_NO_SUCH_TENANT "no such tenant"
 /* The tenant the caller may act for: an operator any (requested), others only their own. A foreign tenant is ERR_NOT_FOUND
  * with the very text of a tenant that does not exist. */
-err_t auth_tenant(const struct auth_user *user, const char *requested, const char **ret, struct err_detail *detail) MUST;
+err_t auth_tenant(const struct auth_user *user, const char *requested, const char **ret,
+		  struct err_detail *detail) MUST;
 
 /* argon2id (libsodium, interactive limits); hash of at least 128 bytes. Slow on purpose: never on a loop with calls. */
 #define AUTH_HASH_TEXT 128

@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, "Bearer ", 7);
 	memcpy(text + 7, data, size);
 	text[size + 7] = '\0';
-	if (auth_verify(v, text, 1800000000, &u, &detail) == ERR_OK || auth_verify(v, text + 7, 1800000000, &u, &detail) == ERR_OK)
+	if (auth_verify(v, text, 1800000000, &u, &detail) == ERR_OK ||
+	    auth_verify(v, text + 7, 1800000000, &u, &detail) == ERR_OK)
 		abort();
 	mem_free(text);
 	return 0;

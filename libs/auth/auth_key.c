@@ -28,8 +28,8 @@ static bool is_p256(EVP_PKEY *key)
 	char group[32] = "";
 	size_t n;
 
-	return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 &&
-	       strcmp(group, "prime256v1") == 0;
+	return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+	       EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 && strcmp(group, "prime256v1") == 0;
 }
 
 static int no_passphrase(char *buf, int size, int rwflag, void *arg)
@@ -49,7 +49,8 @@ err_t auth_key_load(struct str *pem, EVP_PKEY **ret, const char *file, bool priv
 	bio = BIO_new_mem_buf(str_text(pem), (int)pem->len);
 	if (!bio)
 		return ERR_EXHAUSTED;
-	key = private_key ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+	key = private_key ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL)
+			  : PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
 	if (!key || !is_p256(key))
 		e = err_set(detail, ERR_INVALID, "key", "%s: must be a P-256 %s key in PEM", file,
 			    private_key ? "private" : "public");

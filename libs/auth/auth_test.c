@@ -192,9 +192,19 @@ static void a_changed_token_is_refused(void **state)
 
 static void garbage_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b", "Bearer a.b.c", "Bearer ..",
-					   "Bearer a..c", "Bearer a.b.c.d", "Bearer {}.{}.{}", "Bearer \xff\xfe.a.b",
-					   "Bearer e30.e30.e30", "Bearer eyJhbGciOiJFUzI1NiJ9.e30.AA" };
+	static const char *const bad[] = { "",
+					   "Bearer",
+					   "Bearer ",
+					   "Basic YTpi",
+					   "Bearer a.b",
+					   "Bearer a.b.c",
+					   "Bearer ..",
+					   "Bearer a..c",
+					   "Bearer a.b.c.d",
+					   "Bearer {}.{}.{}",
+					   "Bearer \xff\xfe.a.b",
+					   "Bearer e30.e30.e30",
+					   "Bearer eyJhbGciOiJFUzI1NiJ9.e30.AA" };
 	struct err_detail detail;
 	struct auth_user u;
 	char *huge = mem_alloc(100001);

@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include "base/err.h"
 
-#define PBCHECK_DEPTH_MAX  32	    /* nested messages */
-#define PBCHECK_FIELDS_MAX 131072   /* of all nested messages together: bounds the memory that few bytes can ask for */
+#define PBCHECK_DEPTH_MAX  32	  /* nested messages */
+#define PBCHECK_FIELDS_MAX 131072 /* of all nested messages together: bounds the memory that few bytes can ask for */
 
 err_t pbcheck(const ProtobufCMessageDescriptor *desc, const void *bytes, size_t size, struct err_detail *detail) MUST;
 /* Checks and unpacks; *ret is freed by protobuf_c_message_free_unpacked(*ret, NULL). ERR_INVALID or ERR_EXHAUSTED. */

@@ -23,8 +23,8 @@ struct pbwire {
 struct pbwire_field {
 	uint32_t id;
 	enum pbwire_type type;
-	uint64_t number;	/* VARINT, I64, I32 */
-	const uint8_t *data;	/* LEN */
+	uint64_t number;     /* VARINT, I64, I32 */
+	const uint8_t *data; /* LEN */
 	size_t size;
 };
 

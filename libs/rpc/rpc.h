@@ -27,9 +27,9 @@ struct rpc_tls {
 };
 struct rpc_server_params {
 	struct loop *loop;
-	const char *address;		/* "127.0.0.1:9090"; port 0: any, see rpc_server_port */
+	const char *address; /* "127.0.0.1:9090"; port 0: any, see rpc_server_port */
 	struct rpc_tls tls;
-	size_t max_request_bytes;	/* 0: 4 MiB */
+	size_t max_request_bytes; /* 0: 4 MiB */
 	/* Called before every handler, also for streams: authenticates and authorises. May attach the caller's identity by
 	 * rpc_call_set_user(). Not called for health and reflection. NULL: everything is allowed. */
 	err_t (*authorize)(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg);
@@ -50,8 +50,8 @@ void rpc_server_set_serving(struct rpc_server *s, bool serving); /* health */
 typedef void rpc_handler_fn(struct rpc_call *call, const ProtobufCMessage *req, void *arg);
 /* method: "GetTenant" of the service descriptor, which does not know the kind of streaming: kind says it. */
 enum rpc_kind { RPC_UNARY, RPC_SERVER_STREAM, RPC_CLIENT_STREAM, RPC_BIDI_STREAM };
-err_t rpc_server_add(struct rpc_server *s, const ProtobufCServiceDescriptor *service, const char *method, enum rpc_kind kind,
-		     rpc_handler_fn *fn, void *arg) MUST;
+err_t rpc_server_add(struct rpc_server *s, const ProtobufCServiceDescriptor *service, const char *method,
+		     enum rpc_kind kind, rpc_handler_fn *fn, void *arg) MUST;
 err_t rpc_server_start(struct rpc_server *s) MUST; /* after all rpc_server_add() */
 /* Descriptor set (FileDescriptorSet bytes) served by reflection; kept by reference. */
 void rpc_server_set_descriptors(struct rpc_server *s, const void *bytes, size_t size);
@@ -78,10 +78,10 @@ bool rpc_cancelled(const struct rpc_call *call);
 
 /* Request metadata (lower-case key), NULL if absent: "authorization", "x-request-id". Lives as long as the call. */
 const char *rpc_metadata(const struct rpc_call *call, const char *key);
-const char *rpc_peer(const struct rpc_call *call);		/* "ipv4:127.0.0.1:55555" */
-const char *rpc_peer_identity(const struct rpc_call *call);	/* SAN/CN of a verified client certificate or NULL */
-const char *rpc_method(const struct rpc_call *call);		/* "/trunkline.admin.v1.AdminService/GetTenant" */
-int64_t rpc_deadline_ms(const struct rpc_call *call);		/* left; INT64_MAX: none */
+const char *rpc_peer(const struct rpc_call *call);	    /* "ipv4:127.0.0.1:55555" */
+const char *rpc_peer_identity(const struct rpc_call *call); /* SAN/CN of a verified client certificate or NULL */
+const char *rpc_method(const struct rpc_call *call);	    /* "/trunkline.admin.v1.AdminService/GetTenant" */
+int64_t rpc_deadline_ms(const struct rpc_call *call);	    /* left; INT64_MAX: none */
 /* An object of the caller kept with the call (the authenticated user); free is called with it at the end. */
 void rpc_call_set_user(struct rpc_call *call, void *user, void (*free_fn)(void *user));
 void *rpc_call_user(const struct rpc_call *call);
@@ -89,11 +89,11 @@ void *rpc_call_user(const struct rpc_call *call);
 /* ---- client: blocking, for command-line tools and tests; one thread ---- */
 struct rpc_client;
 struct rpc_client_params {
-	const char *target;		/* "127.0.0.1:9090" */
-	struct rpc_tls tls;		/* ca_file NULL: plain text */
-	const char *server_name;	/* expected name in the certificate; NULL: from target */
-	const char *token;		/* bearer token or NULL */
-	int64_t timeout_ms;		/* of a unary call (0: 10,000) */
+	const char *target;	 /* "127.0.0.1:9090" */
+	struct rpc_tls tls;	 /* ca_file NULL: plain text */
+	const char *server_name; /* expected name in the certificate; NULL: from target */
+	const char *token;	 /* bearer token or NULL */
+	int64_t timeout_ms;	 /* of a unary call (0: 10,000) */
 };
 err_t rpc_client_new(struct rpc_client **ret, const struct rpc_client_params *p) MUST;
 void rpc_client_free(struct rpc_client **c);
@@ -102,8 +102,8 @@ err_t rpc_client_call(struct rpc_client *c, const ProtobufCServiceDescriptor *se
 		      const ProtobufCMessage *req, ProtobufCMessage **ret, struct err_detail *detail) MUST;
 /* Server streaming: fn for each message until it returns false (cancels) or the stream ends. timeout_ms 0: none. */
 err_t rpc_client_stream(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
-			const ProtobufCMessage *req, int64_t timeout_ms, bool (*fn)(const ProtobufCMessage *msg, void *arg),
-			void *arg, struct err_detail *detail) MUST;
+			const ProtobufCMessage *req, int64_t timeout_ms,
+			bool (*fn)(const ProtobufCMessage *msg, void *arg), void *arg, struct err_detail *detail) MUST;
 /* Client streaming: next() fills *msg with the next message (kept by the caller) or NULL at the end. */
 err_t rpc_client_upload(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
 			err_t (*next)(const ProtobufCMessage **msg, void *arg), void *arg, ProtobufCMessage **ret,

@@ -123,12 +123,12 @@ static void start(struct rpc_call *c, struct rpc_op *op, void (*fn)(void *arg, b
 
 static grpc_op op_metadata(void)
 {
-	return (grpc_op){ .op = GRPC_OP_SEND_INITIAL_METADATA };
+	return rpc_grpc_op(GRPC_OP_SEND_INITIAL_METADATA);
 }
 
 static grpc_op op_message(const struct rpc_out *o)
 {
-	grpc_op op = { .op = GRPC_OP_SEND_MESSAGE };
+	grpc_op op = rpc_grpc_op(GRPC_OP_SEND_MESSAGE);
 
 	op.data.send_message.send_message = o->buffer;
 	return op;
@@ -168,7 +168,7 @@ static size_t add_message(struct rpc_call *c, grpc_op *ops)
 
 static size_t add_status(struct rpc_call *c, grpc_op *ops, grpc_slice *message, grpc_metadata *trailer)
 {
-	*ops = (grpc_op){ .op = GRPC_OP_SEND_STATUS_FROM_SERVER };
+	*ops = rpc_grpc_op(GRPC_OP_SEND_STATUS_FROM_SERVER);
 	*message = grpc_slice_from_static_buffer(str_text(&c->status_message), c->status_message.len);
 	ops->data.send_status_from_server.status = (grpc_status_code)c->status;
 	ops->data.send_status_from_server.status_details = message;
@@ -291,7 +291,7 @@ void rpc_fail(struct rpc_call *c, err_t code, const struct err_detail *detail)
 /* ---- cancellation ---- */
 static void tell_cancelled(struct rpc_call *c)
 {
-	void (*fn)(struct rpc_call *call, void *arg) = c->cancel_fn;
+	void (*fn)(struct rpc_call * call, void *arg) = c->cancel_fn;
 
 	c->cancel_fn = NULL;
 	if (fn && !c->finished)
@@ -414,7 +414,7 @@ static void on_received(void *arg, bool ok)
 
 static void read_next(struct rpc_call *c)
 {
-	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+	grpc_op op = rpc_grpc_op(GRPC_OP_RECV_MESSAGE);
 
 	if (c->finished || c->cancelled || c->paused || c->reading || c->read_all)
 		return;
@@ -461,7 +461,7 @@ static void on_new(void *arg, bool ok)
 {
 	struct rpc_call *c = arg;
 	struct rpc_server *s = c->server;
-	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
+	grpc_op op = rpc_grpc_op(GRPC_OP_RECV_CLOSE_ON_SERVER);
 
 	c->pending--;
 	if (!ok) {
@@ -504,8 +504,8 @@ err_t rpc_call_listen(struct rpc_server *s)
 	c->op_new.fn = on_new;
 	c->op_new.arg = c;
 	c->pending = 1;
-	if (grpc_server_request_call(s->grpc, &c->grpc, &c->details, &c->metadata, s->poll.cq, s->poll.cq, &c->op_new) ==
-	    GRPC_CALL_OK)
+	if (grpc_server_request_call(s->grpc, &c->grpc, &c->details, &c->metadata, s->poll.cq, s->poll.cq,
+				     &c->op_new) == GRPC_CALL_OK)
 		return ERR_OK;
 	call_free(c);
 	return ERR_INTERNAL;

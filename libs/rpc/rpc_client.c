@@ -51,7 +51,7 @@ static void start(struct client_call *cc, struct wait *w, const grpc_op *ops, si
 /* ---- one call ---- */
 static grpc_op op_metadata(struct client_call *cc)
 {
-	grpc_op op = { .op = GRPC_OP_SEND_INITIAL_METADATA };
+	grpc_op op = rpc_grpc_op(GRPC_OP_SEND_INITIAL_METADATA);
 
 	if (cc->client->authorization) {
 		cc->authorization.key = grpc_slice_from_static_string("authorization");
@@ -64,8 +64,8 @@ static grpc_op op_metadata(struct client_call *cc)
 
 static void ask_results(struct client_call *cc)
 {
-	grpc_op headers = { .op = GRPC_OP_RECV_INITIAL_METADATA };
-	grpc_op status = { .op = GRPC_OP_RECV_STATUS_ON_CLIENT };
+	grpc_op headers = rpc_grpc_op(GRPC_OP_RECV_INITIAL_METADATA);
+	grpc_op status = rpc_grpc_op(GRPC_OP_RECV_STATUS_ON_CLIENT);
 
 	headers.data.recv_initial_metadata.recv_initial_metadata = &cc->headers;
 	start(cc, &cc->got_headers, &headers, 1);
@@ -141,7 +141,8 @@ static err_t call_close(struct client_call *cc, struct err_detail *detail)
 /* The metadata and, in the same batch, the only request message; its buffer is the caller's until the end. */
 static void send_request(struct client_call *cc, grpc_byte_buffer *buffer)
 {
-	grpc_op ops[3] = { op_metadata(cc), { .op = GRPC_OP_SEND_MESSAGE }, { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT } };
+	grpc_op ops[3] = { op_metadata(cc), rpc_grpc_op(GRPC_OP_SEND_MESSAGE),
+			   rpc_grpc_op(GRPC_OP_SEND_CLOSE_FROM_CLIENT) };
 
 	ops[1].data.send_message.send_message = buffer;
 	start(cc, &cc->started, ops, 3);
@@ -151,7 +152,7 @@ static void send_request(struct client_call *cc, grpc_byte_buffer *buffer)
 /* false: no message any more. */
 static bool receive(struct client_call *cc)
 {
-	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+	grpc_op op = rpc_grpc_op(GRPC_OP_RECV_MESSAGE);
 	struct wait w;
 
 	op.data.recv_message.recv_message = &cc->incoming;
@@ -206,8 +207,8 @@ err_t rpc_client_call(struct rpc_client *c, const ProtobufCServiceDescriptor *se
 }
 
 /* ---- server streaming ---- */
-static err_t each_message(struct client_call *cc, bool (*fn)(const ProtobufCMessage *msg, void *arg), void *arg, bool *enough,
-			  struct err_detail *detail)
+static err_t each_message(struct client_call *cc, bool (*fn)(const ProtobufCMessage *msg, void *arg), void *arg,
+			  bool *enough, struct err_detail *detail)
 {
 	while (!*enough && receive(cc)) {
 		ProtobufCMessage *msg;
@@ -222,8 +223,8 @@ static err_t each_message(struct client_call *cc, bool (*fn)(const ProtobufCMess
 }
 
 err_t rpc_client_stream(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
-			const ProtobufCMessage *req, int64_t timeout_ms, bool (*fn)(const ProtobufCMessage *msg, void *arg),
-			void *arg, struct err_detail *detail)
+			const ProtobufCMessage *req, int64_t timeout_ms,
+			bool (*fn)(const ProtobufCMessage *msg, void *arg), void *arg, struct err_detail *detail)
 {
 	struct client_call cc;
 	grpc_byte_buffer *buffer;
@@ -248,7 +249,7 @@ err_t rpc_client_stream(struct rpc_client *c, const ProtobufCServiceDescriptor *
 static bool send_one(struct client_call *cc, const ProtobufCMessage *msg)
 {
 	grpc_byte_buffer *buffer = rpc_buffer_pack(msg);
-	grpc_op op = { .op = GRPC_OP_SEND_MESSAGE };
+	grpc_op op = rpc_grpc_op(GRPC_OP_SEND_MESSAGE);
 	struct wait w;
 
 	op.data.send_message.send_message = buffer;
@@ -260,7 +261,7 @@ static bool send_one(struct client_call *cc, const ProtobufCMessage *msg)
 
 static err_t send_all(struct client_call *cc, err_t (*next)(const ProtobufCMessage **msg, void *arg), void *arg)
 {
-	grpc_op close = { .op = GRPC_OP_SEND_CLOSE_FROM_CLIENT };
+	grpc_op close = rpc_grpc_op(GRPC_OP_SEND_CLOSE_FROM_CLIENT);
 	const ProtobufCMessage *msg;
 	struct wait w;
 	err_t e;
@@ -313,9 +314,11 @@ static grpc_channel *create(const struct rpc_client_params *p, grpc_channel_cred
 	grpc_channel_args list = { 4, args };
 
 	if (!str_empty(p->server_name)) {
-		args[list.num_args++] = (grpc_arg){ .type = GRPC_ARG_STRING, .key = GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
+		args[list.num_args++] = (grpc_arg){ .type = GRPC_ARG_STRING,
+						    .key = GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
 						    .value.string = (char *)p->server_name };
-		args[list.num_args++] = (grpc_arg){ .type = GRPC_ARG_STRING, .key = GRPC_ARG_DEFAULT_AUTHORITY,
+		args[list.num_args++] = (grpc_arg){ .type = GRPC_ARG_STRING,
+						    .key = GRPC_ARG_DEFAULT_AUTHORITY,
 						    .value.string = (char *)p->server_name };
 	}
 	return grpc_channel_create(p->target, creds, &list);

@@ -16,6 +16,6 @@ extern const char rpc_descriptors_end[] __attribute__((visibility("hidden")));
 
 const void *rpc_descriptors(size_t *size)
 {
-	*size = (size_t)(rpc_descriptors_end - rpc_descriptors_start);
+	*size = (size_t)((uintptr_t)rpc_descriptors_end - (uintptr_t)rpc_descriptors_start);
 	return rpc_descriptors_start;
 }

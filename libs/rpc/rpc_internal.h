@@ -15,6 +15,7 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/log.h>
 #include <pthread.h>
+#include <string.h>
 #include "base/arena.h"
 #include "base/str.h"
 #include "rpc/rpc.h"
@@ -39,6 +40,15 @@ err_t rpc_creds_server(grpc_server_credentials **ret, const struct rpc_tls *tls,
 err_t rpc_creds_client(grpc_channel_credentials **ret, const struct rpc_tls *tls, struct err_detail *detail) MUST;
 /* SPIFFE id, DNS name or common name of the verified certificate; false if there is none. */
 bool rpc_creds_identity(grpc_call *call, struct str *out);
+
+static inline grpc_op rpc_grpc_op(grpc_op_type type)
+{
+	grpc_op op;
+
+	memset(&op, 0, sizeof(op));
+	op.op = type;
+	return op;
+}
 
 /* ---- rpc_status.c: err_detail ↔ google.rpc.Status with BadRequest ---- */
 void rpc_status_encode(struct str *out, err_t code, const struct err_detail *detail);

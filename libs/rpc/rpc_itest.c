@@ -29,10 +29,14 @@ static const ProtobufCMethodDescriptor methods[] = {
 	{ "Unserved", STRING_D, STRING_D } /* known to the client only */
 };
 static const unsigned by_name[] = { 0, 1, 2, 3 };
-static const ProtobufCServiceDescriptor echo_service = {
-	PROTOBUF_C__SERVICE_DESCRIPTOR_MAGIC, "trunkline.test.v1.Echo", "Echo", "Echo", "trunkline.test.v1",
-	ARRAY_SIZE(methods), methods, by_name
-};
+static const ProtobufCServiceDescriptor echo_service = { PROTOBUF_C__SERVICE_DESCRIPTOR_MAGIC,
+							 "trunkline.test.v1.Echo",
+							 "Echo",
+							 "Echo",
+							 "trunkline.test.v1",
+							 ARRAY_SIZE(methods),
+							 methods,
+							 by_name };
 
 struct echo {
 	struct rpc_server_params params;
@@ -245,7 +249,9 @@ static void await(atomic_int *v, int n)
 
 static struct rpc_client *client(const struct echo *e, const char *token, int64_t timeout_ms)
 {
-	struct rpc_client_params p = { .target = e->address, .tls = e->client_tls, .token = token, .timeout_ms = timeout_ms };
+	struct rpc_client_params p = {
+		.target = e->address, .tls = e->client_tls, .token = token, .timeout_ms = timeout_ms
+	};
 	struct rpc_client *c = NULL;
 
 	assert_int_equal(rpc_client_new(&c, &p), ERR_OK);
@@ -709,10 +715,11 @@ static void health_is_told_and_watched(void **state)
 	echo_start(&e);
 	c = client(&e, "no", 0); /* health asks nobody who he is */
 	req.service = (char *)"trunkline.test.v1.Echo";
-	assert_int_equal(rpc_client_call(c, &grpc__health__v1__health__descriptor, "Check", &req.base, &resp, NULL), ERR_OK);
+	assert_int_equal(rpc_client_call(c, &grpc__health__v1__health__descriptor, "Check", &req.base, &resp, NULL),
+			 ERR_OK);
 	protobuf_c_message_free_unpacked(resp, NULL);
-	assert_int_equal(rpc_client_stream(c, &grpc__health__v1__health__descriptor, "Watch", &req.base, 5000, on_health, &e,
-					   NULL),
+	assert_int_equal(rpc_client_stream(c, &grpc__health__v1__health__descriptor, "Watch", &req.base, 5000,
+					   on_health, &e, NULL),
 			 ERR_OK);
 	req.service = (char *)"trunkline.test.v1.Ech";
 	assert_int_equal(rpc_client_call(c, &grpc__health__v1__health__descriptor, "Check", &req.base, &resp, NULL),
@@ -780,14 +787,15 @@ static void a_wrong_peer_gets_no_connection(void **state)
 	const struct rpc_tls server = { ca, server_cert, server_key, true };
 
 	(void)state;
-	expect_unavailable(server, (struct rpc_tls){ ca, NULL, NULL, false });	      /* no certificate */
-	expect_unavailable(server, (struct rpc_tls){ other_ca, NULL, NULL, false });  /* another authority */
-	expect_unavailable(server, (struct rpc_tls){ NULL, NULL, NULL, false });      /* plain text */
+	expect_unavailable(server, (struct rpc_tls){ ca, NULL, NULL, false });	     /* no certificate */
+	expect_unavailable(server, (struct rpc_tls){ other_ca, NULL, NULL, false }); /* another authority */
+	expect_unavailable(server, (struct rpc_tls){ NULL, NULL, NULL, false });     /* plain text */
 }
 
 static void missing_certificates_are_named(void **state)
 {
-	struct rpc_server_params p = { .address = "127.0.0.1:0", .tls = { NULL, "/nonexistent.pem", server_key, false } };
+	struct rpc_server_params p = { .address = "127.0.0.1:0",
+				       .tls = { NULL, "/nonexistent.pem", server_key, false } };
 	struct rpc_server *s = NULL;
 	struct err_detail detail = { 0 };
 

@@ -73,8 +73,8 @@ static void add_symbol(struct rpc_reflection *r, const char *name, size_t file)
 	r->symbols[r->n_symbols++] = (struct symbol){ name, file };
 }
 
-static void index_children(struct rpc_reflection *r, enum kind kind, const char *scope, const uint8_t *bytes, size_t size,
-			   size_t file, unsigned depth);
+static void index_children(struct rpc_reflection *r, enum kind kind, const char *scope, const uint8_t *bytes,
+			   size_t size, size_t file, unsigned depth);
 
 static void index_one(struct rpc_reflection *r, enum kind kind, const char *scope, const struct pbwire_field *f,
 		      size_t file, unsigned depth)
@@ -90,8 +90,8 @@ static void index_one(struct rpc_reflection *r, enum kind kind, const char *scop
 	index_children(r, kind, full, f->data, f->size, file, depth + 1);
 }
 
-static void index_children(struct rpc_reflection *r, enum kind kind, const char *scope, const uint8_t *bytes, size_t size,
-			   size_t file, unsigned depth)
+static void index_children(struct rpc_reflection *r, enum kind kind, const char *scope, const uint8_t *bytes,
+			   size_t size, size_t file, unsigned depth)
 {
 	struct pbwire w = pbwire_over(bytes, size);
 	struct pbwire_field f;
@@ -168,7 +168,8 @@ static void send_error(struct rpc_call *call, response_t *resp, err_t code, cons
 
 	error.error_code = (int32_t)code;
 	error.error_message = (char *)what;
-	resp->message_response_case = GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
+	resp->message_response_case =
+	    GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_ERROR_RESPONSE;
 	resp->error_response = &error;
 	if (rpc_send(call, &resp->base))
 		rpc_fail(call, ERR_EXHAUSTED, NULL);
@@ -199,7 +200,8 @@ static void want(struct rpc_reflection *r, struct file *file)
 /* The file itself first, then all that it imports. */
 static void send_file(struct rpc_call *call, response_t *resp, struct rpc_reflection *r, size_t file)
 {
-	Grpc__Reflection__V1alpha__FileDescriptorResponse fdr = GRPC__REFLECTION__V1ALPHA__FILE_DESCRIPTOR_RESPONSE__INIT;
+	Grpc__Reflection__V1alpha__FileDescriptorResponse fdr =
+	    GRPC__REFLECTION__V1ALPHA__FILE_DESCRIPTOR_RESPONSE__INIT;
 	ProtobufCBinaryData *list = mem_array(r->n_files, sizeof(*list));
 
 	if (!list) {
@@ -207,17 +209,18 @@ static void send_file(struct rpc_call *call, response_t *resp, struct rpc_reflec
 		return;
 	}
 	want(r, &r->files[file]);
-	list[fdr.n_file_descriptor_proto++] = (ProtobufCBinaryData){ r->files[file].size, (uint8_t *)r->files[file].bytes };
+	list[fdr.n_file_descriptor_proto++] =
+	    (ProtobufCBinaryData){ r->files[file].size, (uint8_t *)r->files[file].bytes };
 	r->files[file].wanted = false;
 	for (size_t i = 0; i < r->n_files; i++) {
 		if (r->files[i].wanted)
 			list[fdr.n_file_descriptor_proto++] =
-				(ProtobufCBinaryData){ r->files[i].size, (uint8_t *)r->files[i].bytes };
+			    (ProtobufCBinaryData){ r->files[i].size, (uint8_t *)r->files[i].bytes };
 		r->files[i].wanted = false;
 	}
 	fdr.file_descriptor_proto = list;
 	resp->message_response_case =
-		GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
+	    GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
 	resp->file_descriptor_response = &fdr;
 	if (rpc_send(call, &resp->base))
 		rpc_fail(call, ERR_EXHAUSTED, NULL);
@@ -282,7 +285,7 @@ static void list_services(struct rpc_call *call, response_t *resp, struct rpc_se
 	if (list && lsr.service)
 		lsr.n_service = services(s, &a, list, lsr.service);
 	resp->message_response_case =
-		GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
+	    GRPC__REFLECTION__V1ALPHA__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_LIST_SERVICES_RESPONSE;
 	resp->list_services_response = &lsr;
 	if (rpc_send(call, &resp->base))
 		rpc_fail(call, ERR_EXHAUSTED, NULL);
@@ -341,6 +344,6 @@ static void on_info(struct rpc_call *call, const ProtobufCMessage *msg, void *ar
 err_t rpc_reflection_add(struct rpc_server *s)
 {
 	s->descriptors = rpc_descriptors(&s->descriptors_size);
-	return rpc_server_add_builtin(s, &grpc__reflection__v1alpha__server_reflection__descriptor, "ServerReflectionInfo",
-				      RPC_BIDI_STREAM, on_info);
+	return rpc_server_add_builtin(s, &grpc__reflection__v1alpha__server_reflection__descriptor,
+				      "ServerReflectionInfo", RPC_BIDI_STREAM, on_info);
 }

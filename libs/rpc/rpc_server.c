@@ -101,8 +101,8 @@ static err_t bind_port(struct rpc_server *s, struct err_detail *detail)
 	s->port = grpc_server_add_http2_port(s->grpc, s->params.address, creds);
 	grpc_server_credentials_release(creds);
 	if (s->port <= 0)
-		return err_set(detail, ERR_EXISTS, "address", "cannot listen on %s: in use, or not an address of this host",
-			       s->params.address);
+		return err_set(detail, ERR_EXISTS, "address",
+			       "cannot listen on %s: in use, or not an address of this host", s->params.address);
 	return ERR_OK;
 }
 

@@ -33,7 +33,8 @@ static void refuse(struct rpc_call *call, err_t e, const struct err_detail *deta
 }
 
 /* ---- carrying out ---- */
-static void on_applied(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+static void on_applied(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+		       void *arg)
 {
 	struct command *c = arg;
 	struct log_ctx ctx = { .tenant = c->tenant, .agent = c->agent_id };
@@ -46,10 +47,11 @@ static void on_applied(err_t e, const struct agent_record *record, uint64_t revi
 			 agent_state_name(record->state));
 		desk_wire_reply_status(c->call, record, desk_agent_name(c->desk, c->tenant, c->agent_id));
 	} else {
-		LOG_INFO(&ctx, "agent.command_refused", "command=%s by=%s error=%s why=%s", c->row->method, LOG_Q(c->by), err_name(e),
-			 LOG_Q(detail ? detail->message : ""));
+		LOG_INFO(&ctx, "agent.command_refused", "command=%s by=%s error=%s why=%s", c->row->method,
+			 LOG_Q(c->by), err_name(e), LOG_Q(detail ? detail->message : ""));
 		if (e == ERR_UNAVAILABLE)
-			(void)err_set(&away, e, "", "the agents' records cannot be reached now: look at the state and try again");
+			(void)err_set(&away, e, "",
+				      "the agents' records cannot be reached now: look at the state and try again");
 		refuse(c->call, e, e == ERR_UNAVAILABLE ? &away : detail);
 	}
 	mem_free(c);
@@ -103,7 +105,8 @@ static err_t may_sign_in(const struct desk *d, const struct tenant_agent *a, str
 	if (t->suspended)
 		return err_set(detail, ERR_PRECONDITION, "", "the tenant is suspended");
 	if (!a->enabled)
-		return err_set(detail, ERR_PRECONDITION, "agent_id", "the agent is disabled: an administrator can enable it");
+		return err_set(detail, ERR_PRECONDITION, "agent_id",
+			       "the agent is disabled: an administrator can enable it");
 	return ERR_OK;
 }
 

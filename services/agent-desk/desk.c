@@ -10,18 +10,22 @@
 #include "log/log.h"
 #include "streams.h"
 
-#define DESK "/trunkline.desk.v1.AgentService/"
+#define DESK	 "/trunkline.desk.v1.AgentService/"
 #define GRACE_MS 1000
 /* A predecessor of this name that died may have written a record without publishing its event: younger ones are
  * published again. Older ones were, or nobody waits for them. */
 #define REPUBLISH_MS 120000
 
 const struct config_item desk_items[] = {
-	CONFIG_STR(struct desk_config, grpc_address, "grpc.address", "127.0.0.1:9091", "address of AgentService: host:port"),
-	CONFIG_STR(struct desk_config, tls_ca_file, "tls.ca_file", "", "CA of client certificates, which are optional (PEM)"),
-	CONFIG_STR(struct desk_config, tls_cert_file, "tls.cert_file", "", "certificate of the server (PEM); empty: no TLS, for loopback only"),
+	CONFIG_STR(struct desk_config, grpc_address, "grpc.address", "127.0.0.1:9091",
+		   "address of AgentService: host:port"),
+	CONFIG_STR(struct desk_config, tls_ca_file, "tls.ca_file", "",
+		   "CA of client certificates, which are optional (PEM)"),
+	CONFIG_STR(struct desk_config, tls_cert_file, "tls.cert_file", "",
+		   "certificate of the server (PEM); empty: no TLS, for loopback only"),
 	CONFIG_STR(struct desk_config, tls_key_file, "tls.key_file", "", "its key (PEM)"),
-	CONFIG_STR_REQUIRED(struct desk_config, public_key_file, "auth.public_key_file", "public key that tokens are verified with (PEM, P-256)"),
+	CONFIG_STR_REQUIRED(struct desk_config, public_key_file, "auth.public_key_file",
+			    "public key that tokens are verified with (PEM, P-256)"),
 	CONFIG_END,
 };
 
@@ -90,7 +94,8 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 }
 
 /* ---- what the stores tell ---- */
-static void on_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision, void *arg)
+static void on_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision,
+		     void *arg)
 {
 	struct desk *d = arg;
 
@@ -116,12 +121,14 @@ struct unpublished {
 	} list[1024];
 };
 
-static void collect_unpublished(const char *tenant, const char *agent_id, const struct agent_record *r, uint64_t revision, void *arg)
+static void collect_unpublished(const char *tenant, const char *agent_id, const struct agent_record *r,
+				uint64_t revision, void *arg)
 {
 	struct unpublished *u = arg;
 
 	(void)revision;
-	if (!r || r->last.at_ms < u->since_ms || strcmp(r->writer, u->desk->instance) != 0 || u->n == ARRAY_SIZE(u->list))
+	if (!r || r->last.at_ms < u->since_ms || strcmp(r->writer, u->desk->instance) != 0 ||
+	    u->n == ARRAY_SIZE(u->list))
 		return;
 	(void)str_copy(u->list[u->n].tenant, AGENT_ID_TEXT, tenant);
 	(void)str_copy(u->list[u->n++].agent_id, AGENT_ID_TEXT, agent_id);
@@ -180,8 +187,12 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 {
 	struct bus_kv_params calls = { .bucket = "calls", .history = 1 };
 	struct tenantconf_params conf = { .bus = d->bus, .on_error = on_bad, .arg = d };
-	struct agents_store_params agents = { .bus = d->bus, .instance = d->instance, .on_change = on_agent,
-					      .on_synced = on_agents_synced, .on_bad = on_bad, .arg = d };
+	struct agents_store_params agents = { .bus = d->bus,
+					      .instance = d->instance,
+					      .on_change = on_agent,
+					      .on_synced = on_agents_synced,
+					      .on_bad = on_bad,
+					      .arg = d };
 	err_t e = events_ensure_stream(d->bus, detail);
 
 	if (!e)
@@ -198,7 +209,10 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 
 static err_t open_server(struct desk *d, const struct desk_config *cfg, struct err_detail *detail)
 {
-	struct rpc_server_params p = { .loop = d->loop, .address = cfg->grpc_address, .authorize = authorize, .arg = d,
+	struct rpc_server_params p = { .loop = d->loop,
+				       .address = cfg->grpc_address,
+				       .authorize = authorize,
+				       .arg = d,
 				       .max_request_bytes = 65536 };
 	err_t e;
 
@@ -216,8 +230,13 @@ static err_t open_server(struct desk *d, const struct desk_config *cfg, struct e
 static err_t open_all(struct desk *d, const struct desk_config *cfg, struct err_detail *detail)
 {
 	const struct service_common *common = service_common(d->svc);
-	struct bus_params bp = { .loop = d->loop, .url = common->nats_url, .ca_file = common->nats_ca_file, .name = d->source,
-				 .cert_file = common->nats_cert_file, .key_file = common->nats_key_file, .on_state = on_state };
+	struct bus_params bp = { .loop = d->loop,
+				 .url = common->nats_url,
+				 .ca_file = common->nats_ca_file,
+				 .name = d->source,
+				 .cert_file = common->nats_cert_file,
+				 .key_file = common->nats_key_file,
+				 .on_state = on_state };
 	err_t e = auth_verifier_new(&d->verifier, cfg->public_key_file, detail);
 
 	if (!e)

@@ -60,7 +60,8 @@ void desk_free(struct desk **desk);
 /* The authenticated caller; set before every handler. */
 const struct auth_user *desk_user(const struct rpc_call *call);
 /* Which agent a request is about: the caller itself, or, for a lead, another one. ERR_NOT_FOUND hides the rest. */
-err_t desk_agent_of(const struct rpc_call *call, const char *requested, const char **ret, struct err_detail *detail) MUST;
+err_t desk_agent_of(const struct rpc_call *call, const char *requested, const char **ret,
+		    struct err_detail *detail) MUST;
 bool desk_is_lead(const struct rpc_call *call);
 /* "" if it is not configured any more. */
 const char *desk_agent_name(const struct desk *d, const char *tenant, const char *agent_id);
@@ -69,8 +70,8 @@ const char *desk_agent_name(const struct desk *d, const char *tenant, const char
 err_t commands_add(struct desk *d) MUST;
 
 /* ---- metrics.c ---- */
-extern struct metric desk_metric_commands, desk_metric_refused, desk_metric_streams, desk_metric_slow, desk_metric_offers,
-	desk_metric_bad_messages;
+extern struct metric desk_metric_commands, desk_metric_refused, desk_metric_streams, desk_metric_slow,
+    desk_metric_offers, desk_metric_bad_messages;
 void desk_metrics_register(void);
 
 #endif

@@ -27,7 +27,7 @@
 #include "trunkline/desk/v1/agent_service.pb-c.h"
 #include "trunkline/router/v1/router.pb-c.h"
 
-#define SERVICE (&trunkline__desk__v1__agent_service__descriptor)
+#define SERVICE	 (&trunkline__desk__v1__agent_service__descriptor)
 #define STATE(x) TRUNKLINE__AGENT__V1__AGENT_STATE__AGENT_STATE_##x
 
 typedef Trunkline__Desk__V1__AgentStatus status_t;
@@ -212,7 +212,8 @@ static void write_config(void)
 
 	http_port = testkit_tcp_port();
 	snprintf(address, sizeof(address), "127.0.0.1:%d", port);
-	str_printf(&s, "instance: desk-1\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n", http_port, nats.url);
+	str_printf(&s, "instance: desk-1\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n",
+		   http_port, nats.url);
 	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address, dir);
 	testkit_file(dir, "desk.yaml", str_text(&s), conf_file);
 	str_done(&s);
@@ -239,13 +240,16 @@ static int setup(void **state)
 	make_key();
 	write_config();
 	assert_int_equal(loop_new(&loop), ERR_OK);
-	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d), ERR_OK);
+	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d),
+			 ERR_OK);
 	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &d), ERR_OK);
 	assert_int_equal(bus_kv_open(&calls, bus, &(struct bus_kv_params){ .bucket = "calls" }, &d), ERR_OK);
 	assert_int_equal(events_ensure_stream(bus, &d), ERR_OK);
 	assert_int_equal(events_new(&events, bus, "centre", "test"), ERR_OK);
-	assert_int_equal(agents_store_new(&store, &(struct agents_store_params){ .bus = bus, .events = events, .instance = "router-1" }, &d),
-			 ERR_OK);
+	assert_int_equal(
+	    agents_store_new(&store,
+			     &(struct agents_store_params){ .bus = bus, .events = events, .instance = "router-1" }, &d),
+	    ERR_OK);
 	put_tenant("acme", "acme.example");
 	put_tenant("globex", "globex.example");
 	put_agent("acme", "1001", true);
@@ -292,7 +296,8 @@ static void note_offer(struct seen *s, const Trunkline__Desk__V1__CallOffer *o)
 	for (size_t i = 0; i < o->n_variables; i++) {
 		size_t n = strlen(s->offer_text);
 
-		snprintf(s->offer_text + n, sizeof(s->offer_text) - n, " %s=%s", o->variables[i]->name, o->variables[i]->value);
+		snprintf(s->offer_text + n, sizeof(s->offer_text) - n, " %s=%s", o->variables[i]->name,
+			 o->variables[i]->value);
 	}
 	s->offers++;
 }
@@ -408,7 +413,8 @@ static void an_agent_signs_in_works_and_signs_out_GT_5_2(void **state)
 
 static void a_stranger_is_refused_and_learns_nothing(void **state)
 {
-	struct rpc_client *c = agent_client("acme", "1001"), *foreign = lead_client("globex"), *lead = lead_client("acme"), *nobody = NULL;
+	struct rpc_client *c = agent_client("acme", "1001"), *foreign = lead_client("globex"),
+			  *lead = lead_client("acme"), *nobody = NULL;
 	Trunkline__Desk__V1__ListAgentsRequest list = TRUNKLINE__DESK__V1__LIST_AGENTS_REQUEST__INIT;
 	ProtobufCMessage *resp;
 	status_t st;
@@ -416,9 +422,9 @@ static void a_stranger_is_refused_and_learns_nothing(void **state)
 	(void)state;
 	assert_int_equal(rpc_client_new(&nobody, &(struct rpc_client_params){ .target = address }), ERR_OK);
 	expect_error(nobody, "GetState", "", "", ERR_UNAUTHENTICATED, "token");
-	expect_error(c, "SetReady", "1002", "", ERR_NOT_FOUND, "no such agent");      /* a colleague */
-	expect_error(c, "SetReady", "9999", "", ERR_NOT_FOUND, "no such agent");      /* nobody */
-	expect_error(foreign, "SignIn", "1001", "", ERR_NOT_FOUND, "no such agent");  /* another tenant's */
+	expect_error(c, "SetReady", "1002", "", ERR_NOT_FOUND, "no such agent");     /* a colleague */
+	expect_error(c, "SetReady", "9999", "", ERR_NOT_FOUND, "no such agent");     /* nobody */
+	expect_error(foreign, "SignIn", "1001", "", ERR_NOT_FOUND, "no such agent"); /* another tenant's */
 	expect_error(lead, "SignIn", "1003", "", ERR_PRECONDITION, "disabled");
 	assert_int_equal(command(lead, "SignIn", "1002", "", &st, NULL), ERR_OK);
 	assert_int_equal(command(lead, "SignOut", "1002", "", &st, NULL), ERR_OK);
@@ -487,8 +493,12 @@ static void an_offered_call_is_shown_with_what_is_known_of_it(void **state)
 	assert_int_equal(own.states, 1); /* the present state came first */
 	expect(c, "SignIn", "", STATE(BUSY));
 	expect(c, "SetReady", "", STATE(READY));
-	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_RESERVE, .call_id = "call1", .queue_id = "sales", .leg_id = "leg1",
-						  .router_epoch = 1, .reserved_until_ms = clock_wall_ms() + 20000 });
+	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_RESERVE,
+						  .call_id = "call1",
+						  .queue_id = "sales",
+						  .leg_id = "leg1",
+						  .router_epoch = 1,
+						  .reserved_until_ms = clock_wall_ms() + 20000 });
 	await(&own.offers, 1);
 	await(&floor.offers, 1);
 	assert_string_equal(own.offer_text, "call1 Sales +4930111→+4930222 order=77");
@@ -521,7 +531,8 @@ static void a_killed_desk_forgets_nobody(void **state)
 	assert_int_equal(s.last_state, STATE(ON_CALL));
 	assert_int_equal(s.offers, 1); /* and what the call is */
 	s.enough = true;
-	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .call_id = "call1", .wrap_up_ms = 60000 });
+	agent_event("1001",
+		    (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .call_id = "call1", .wrap_up_ms = 60000 });
 	listen_end(&s);
 	c = agent_client("acme", "1001");
 	expect(c, "GetState", "", STATE(WRAP_UP));
@@ -542,7 +553,9 @@ static void publish_waiting(uint32_t waiting)
 	m.queues = list;
 	m.n_queues = 1;
 	protobuf_c_message_pack(&m.base, bytes);
-	assert_int_equal(bus_publish(bus, "tl.centre.queue-status.acme", bytes, protobuf_c_message_get_packed_size(&m.base)), ERR_OK);
+	assert_int_equal(bus_publish(bus, "tl.centre.queue-status.acme", bytes,
+				     protobuf_c_message_get_packed_size(&m.base)),
+			 ERR_OK);
 	loop_turn(loop, 0); /* out it goes */
 }
 

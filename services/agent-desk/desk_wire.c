@@ -6,13 +6,14 @@
 #include "base/str.h"
 #include "trunkline/desk/v1/agent_service.pb-c.h"
 
-#define D(x) trunkline__desk__v1__##x
+#define D(x)	trunkline__desk__v1__##x
 #define DESC(x) (&trunkline__desk__v1__##x##__descriptor)
 
 typedef Trunkline__Desk__V1__AgentStatus status_t;
 typedef Trunkline__Desk__V1__StreamEventsResponse event_t;
 
-_Static_assert((int)AGENT_WRAP_UP == (int)TRUNKLINE__AGENT__V1__AGENT_STATE__AGENT_STATE_WRAP_UP, "states are those of the wire");
+_Static_assert((int)AGENT_WRAP_UP == (int)TRUNKLINE__AGENT__V1__AGENT_STATE__AGENT_STATE_WRAP_UP,
+	       "states are those of the wire");
 
 const ProtobufCServiceDescriptor *desk_wire_service(void)
 {
@@ -32,7 +33,8 @@ static err_t set_busy(struct desk_command *ret, const Trunkline__Desk__V1__SetBu
 	ret->agent_id = r->agent_id;
 	ret->reason = *r->reason ? r->reason : "busy";
 	if (!str_is_id(ret->reason))
-		return err_set(detail, ERR_INVALID, "reason", "must be a word like \"break\": a-z, 0-9 and '-', at most 63 characters");
+		return err_set(detail, ERR_INVALID, "reason",
+			       "must be a word like \"break\": a-z, 0-9 and '-', at most 63 characters");
 	return ERR_OK;
 }
 

@@ -26,13 +26,15 @@ struct desk_page {
 	unsigned size;	   /* 1…1,000 */
 	const char *after; /* agent id; "": from the beginning */
 };
-err_t desk_wire_page_from_pb(struct desk_page *ret, const ProtobufCMessage *list_agents_request, struct err_detail *detail) MUST;
+err_t desk_wire_page_from_pb(struct desk_page *ret, const ProtobufCMessage *list_agents_request,
+			     struct err_detail *detail) MUST;
 
 struct desk_facts_filter {
-	bool call, agent, recording; /* domains */
+	bool call, agent, recording;							 /* domains */
 	char call_id[AGENT_CALL_TEXT], agent_id[AGENT_ID_TEXT], queue_id[AGENT_ID_TEXT]; /* "": any */
 };
-err_t desk_wire_facts_from_pb(struct desk_facts_filter *ret, const ProtobufCMessage *req, struct err_detail *detail) MUST;
+err_t desk_wire_facts_from_pb(struct desk_facts_filter *ret, const ProtobufCMessage *req,
+			      struct err_detail *detail) MUST;
 
 /* ---- answers ---- */
 struct desk_status {
@@ -68,8 +70,9 @@ err_t desk_wire_send_synced(struct rpc_call *call) MUST;
 err_t desk_wire_checkpoint_from_pb(struct desk_offer *ret, struct arena *a, const void *bytes, size_t size,
 				   struct err_detail *detail) MUST;
 /* QueueStatuses: fn for each; tenant is that of the message. */
-err_t desk_wire_queues_from_pb(const void *bytes, size_t size, void (*fn)(const char *tenant, const struct desk_queue *q, void *arg),
-			       void *arg, struct err_detail *detail) MUST;
+err_t desk_wire_queues_from_pb(const void *bytes, size_t size,
+			       void (*fn)(const char *tenant, const struct desk_queue *q, void *arg), void *arg,
+			       struct err_detail *detail) MUST;
 
 /* An event, unpacked once for all who watch. */
 struct desk_fact;

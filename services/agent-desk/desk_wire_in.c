@@ -53,8 +53,9 @@ err_t desk_wire_checkpoint_from_pb(struct desk_offer *ret, struct arena *a, cons
 }
 
 /* ---- router → queues ---- */
-err_t desk_wire_queues_from_pb(const void *bytes, size_t size, void (*fn)(const char *tenant, const struct desk_queue *q, void *arg),
-			       void *arg, struct err_detail *detail)
+err_t desk_wire_queues_from_pb(const void *bytes, size_t size,
+			       void (*fn)(const char *tenant, const struct desk_queue *q, void *arg), void *arg,
+			       struct err_detail *detail)
 {
 	const Trunkline__Router__V1__QueueStatuses *s;
 	ProtobufCMessage *msg;
@@ -67,8 +68,11 @@ err_t desk_wire_queues_from_pb(const void *bytes, size_t size, void (*fn)(const 
 		e = err_set(detail, ERR_INVALID, "tenant", "must be an id");
 	for (size_t i = 0; !e && i < s->n_queues; i++) {
 		const Trunkline__Router__V1__QueueStatus *q = s->queues[i];
-		struct desk_queue plain = { .queue_id = q->queue_id, .name = "", .waiting = q->waiting,
-					    .on_duty = q->agents_on_duty, .ready = q->agents_ready,
+		struct desk_queue plain = { .queue_id = q->queue_id,
+					    .name = "",
+					    .waiting = q->waiting,
+					    .on_duty = q->agents_on_duty,
+					    .ready = q->agents_ready,
 					    .oldest_arrival_ms = q->oldest_arrival_ms };
 
 		if (str_is_id(q->queue_id))
@@ -130,7 +134,9 @@ static bool fits(const char *wanted, const char *is)
 bool desk_wire_fact_matches(const struct desk_fact *fact, const struct desk_facts_filter *f)
 {
 	const Trunkline__Event__V1__Event *ev = fact->event;
-	const bool domains[] = { [FACT_CALL] = f->call, [FACT_AGENT] = f->agent, [FACT_RECORDING] = f->recording, [FACT_OTHER] = false };
+	const bool domains[] = {
+		[FACT_CALL] = f->call, [FACT_AGENT] = f->agent, [FACT_RECORDING] = f->recording, [FACT_OTHER] = false
+	};
 
 	return domains[fact->domain] && fits(f->call_id, ev->call_id) && fits(f->agent_id, ev->agent_id) &&
 	       fits(f->queue_id, ev->queue_id);

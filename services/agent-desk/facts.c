@@ -79,7 +79,7 @@ static void on_fact(const struct bus_msg *msg, void *arg)
 		metric_add(&desk_metric_bad_messages, 1);
 		return;
 	}
-	DL_FOREACH_SAFE(t->list, w, next)
+	DL_FOREACH_SAFE (t->list, w, next)
 		if (desk_wire_fact_matches(fact, &w->filter) && desk_wire_send_fact(w->call, fact) == ERR_EXHAUSTED) {
 			metric_add(&desk_metric_slow, 1);
 			end(w, ERR_EXHAUSTED, "the stream was read too slowly: open it again");
@@ -109,29 +109,34 @@ static struct fact_tenant *tenant_get(struct facts *f, const char *tenant)
 	return t;
 }
 
-static void on_watch(struct rpc_call *call, const ProtobufCMessage *req, void *arg)
+static err_t join(struct facts *f, struct rpc_call *call, const struct desk_facts_filter *filter)
 {
 	const struct auth_user *u = desk_user(call);
-	struct fact_watcher *w = NULL;
-	struct err_detail detail = { 0 };
-	struct fact_tenant *t;
-	struct desk_facts_filter filter;
-	err_t e = desk_wire_facts_from_pb(&filter, req, &detail);
+	struct fact_tenant *t = tenant_get(f, u->tenant);
+	struct fact_watcher *w = t ? mem_zalloc(sizeof(*w)) : NULL;
 
-	if (!e && (!(w = mem_zalloc(sizeof(*w))) || !(t = tenant_get(arg, u->tenant))))
-		e = err_set(&detail, ERR_EXHAUSTED, "", "out of memory");
-	if (e) {
-		mem_free(w);
-		rpc_fail(call, e, &detail);
-		return;
-	}
+	if (!w)
+		return ERR_EXHAUSTED; /* the sweep takes a tenant that nobody watches */
 	w->call = call;
 	w->expires_s = u->expires_s;
-	w->filter = filter;
+	w->filter = *filter;
 	w->tenant = t;
 	DL_APPEND(t->list, w);
 	metric_add(&desk_metric_streams, 1);
 	rpc_on_cancel(call, on_cancel, w);
+	return ERR_OK;
+}
+
+static void on_watch(struct rpc_call *call, const ProtobufCMessage *req, void *arg)
+{
+	struct err_detail detail = { 0 };
+	struct desk_facts_filter filter;
+	err_t e = desk_wire_facts_from_pb(&filter, req, &detail);
+
+	if (!e)
+		e = join(arg, call, &filter);
+	if (e)
+		rpc_fail(call, e, &detail);
 }
 
 static void each_expired(struct facts *f, int64_t now_s, err_t code, const char *why)
@@ -139,8 +144,8 @@ static void each_expired(struct facts *f, int64_t now_s, err_t code, const char 
 	struct fact_tenant *t, *next_t;
 	struct fact_watcher *w, *next;
 
-	HASH_ITER(hh, f->tenants, t, next_t) {
-		DL_FOREACH_SAFE(t->list, w, next)
+	HASH_ITER (hh, f->tenants, t, next_t) {
+		DL_FOREACH_SAFE (t->list, w, next)
 			if (w->expires_s <= now_s)
 				end(w, code, why);
 		drop_if_empty(t);

@@ -43,7 +43,8 @@ static void on_checkpoint(err_t e, const struct bus_msg *msg, void *arg)
 		struct log_ctx ctx = { .tenant = l->tenant, .call = l->call_id, .agent = l->agent_id };
 
 		metric_add(&desk_metric_bad_messages, 1);
-		LOG_WARN(&ctx, "offer.unreadable", "error=%s field=%s why=%s", err_name(e), detail.field, LOG_Q(detail.message));
+		LOG_WARN(&ctx, "offer.unreadable", "error=%s field=%s why=%s", err_name(e), detail.field,
+			 LOG_Q(detail.message));
 	}
 	/* Without the checkpoint the agent still learns that there is a call. */
 	offer.agent_id = l->agent_id;

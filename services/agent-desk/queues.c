@@ -91,11 +91,13 @@ static void on_status(const struct bus_msg *msg, void *arg)
 
 	if (desk_wire_queues_from_pb(msg->data, msg->size, on_queue, arg, &detail)) {
 		metric_add(&desk_metric_bad_messages, 1);
-		LOG_WARN(NULL, "queues.unreadable", "subject=%s field=%s why=%s", msg->subject, detail.field, LOG_Q(detail.message));
+		LOG_WARN(NULL, "queues.unreadable", "subject=%s field=%s why=%s", msg->subject, detail.field,
+			 LOG_Q(detail.message));
 	}
 }
 
-void queues_each(const struct queues *q, const char *tenant, void (*fn)(const struct desk_queue *queue, void *arg), void *arg)
+void queues_each(const struct queues *q, const char *tenant, void (*fn)(const struct desk_queue *queue, void *arg),
+		 void *arg)
 {
 	int64_t since_ms = clock_mono_ms() - STALE_MS;
 	struct known_tenant *t;
@@ -104,7 +106,7 @@ void queues_each(const struct queues *q, const char *tenant, void (*fn)(const st
 	HASH_FIND_STR(q->tenants, tenant, t);
 	if (!t)
 		return;
-	HASH_ITER(hh, t->queues, k, next)
+	HASH_ITER (hh, t->queues, k, next)
 		if (k->seen_ms >= since_ms)
 			fn(&k->state, arg);
 }
@@ -114,8 +116,8 @@ static void forget(struct queues *q, int64_t before_ms)
 	struct known_tenant *t, *next_t;
 	struct known_queue *k, *next;
 
-	HASH_ITER(hh, q->tenants, t, next_t) {
-		HASH_ITER(hh, t->queues, k, next)
+	HASH_ITER (hh, q->tenants, t, next_t) {
+		HASH_ITER (hh, t->queues, k, next)
 			if (k->seen_ms < before_ms) {
 				HASH_DEL(t->queues, k);
 				mem_free(k);

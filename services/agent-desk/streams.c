@@ -211,7 +211,7 @@ void streams_agent(struct streams *s, const char *tenant, const char *agent_id, 
 		(void)tell_status(w, agent_id, record);
 	}
 	t = tenant_find(s, tenant); /* a slow reader may have been the last one */
-	DL_FOREACH_SAFE(t ? t->list : NULL, w, next)
+	DL_FOREACH_SAFE (t ? t->list : NULL, w, next)
 		if (w->lead) {
 			anybody = true;
 			(void)tell_status(w, agent_id, record);
@@ -225,7 +225,7 @@ void streams_queue(struct streams *s, const char *tenant, const struct desk_queu
 	struct watch_tenant *t = tenant_find(s, tenant);
 	struct watcher *w, *next;
 
-	DL_FOREACH_SAFE(t ? t->list : NULL, w, next)
+	DL_FOREACH_SAFE (t ? t->list : NULL, w, next)
 		(void)tell_queue(w, queue);
 }
 
@@ -275,7 +275,8 @@ struct first_agents {
 	bool failed;
 };
 
-static void collect_first(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision, void *arg)
+static void collect_first(const char *tenant, const char *agent_id, const struct agent_record *record,
+			  uint64_t revision, void *arg)
 {
 	struct first_agents *f = arg;
 	struct watcher *w = f->w;
@@ -399,7 +400,8 @@ static bool offer_for(struct watcher *w, uint64_t watcher, const struct desk_off
 	return watcher != 0;
 }
 
-void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, const char *agent_id, const struct desk_offer *offer)
+void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, const char *agent_id,
+		   const struct desk_offer *offer)
 {
 	struct watch_tenant *t = tenant_find(s, tenant);
 	struct watch_agent *a = t ? agent_find(t, agent_id) : NULL;
@@ -414,7 +416,7 @@ void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, cons
 		return;
 	metric_add(&desk_metric_offers, 1);
 	t = tenant_find(s, tenant);
-	DL_FOREACH_SAFE(t ? t->list : NULL, w, next)
+	DL_FOREACH_SAFE (t ? t->list : NULL, w, next)
 		if (w->lead)
 			(void)offer_for(w, 0, offer);
 }
@@ -428,8 +430,8 @@ static void on_sweep(void *arg)
 	struct watch_tenant *t, *next_t;
 	struct watcher *w, *next;
 
-	HASH_ITER(hh, s->tenants, t, next_t)
-		DL_FOREACH_SAFE(t->list, w, next)
+	HASH_ITER (hh, s->tenants, t, next_t)
+		DL_FOREACH_SAFE (t->list, w, next)
 			if (w->expires_s <= now_s)
 				end(w, ERR_UNAUTHENTICATED, "the token has expired");
 	loop_timer_start(&s->sweep, SWEEP_MS);
@@ -440,8 +442,8 @@ void streams_close(struct streams *s)
 	struct watch_tenant *t, *next_t;
 	struct watcher *w, *next;
 
-	HASH_ITER(hh, s->tenants, t, next_t)
-		DL_FOREACH_SAFE(t->list, w, next)
+	HASH_ITER (hh, s->tenants, t, next_t)
+		DL_FOREACH_SAFE (t->list, w, next)
 			end(w, ERR_UNAVAILABLE, "this desk is shutting down: connect again");
 }
 

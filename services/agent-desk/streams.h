@@ -22,7 +22,8 @@ void streams_close(struct streams *s);
 void streams_agent(struct streams *s, const char *tenant, const char *agent_id, const struct agent_record *record);
 void streams_queue(struct streams *s, const char *tenant, const struct desk_queue *queue);
 /* watcher: the one that waits for it, 0: all who listen to the agent. offer NULL: the call is gone. */
-void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, const char *agent_id, const struct desk_offer *offer);
+void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, const char *agent_id,
+		   const struct desk_offer *offer);
 
 /* ---- offers.c ---- */
 /* Looks the call up in KV `calls` and comes back by streams_offer(), also when it is not there. */
@@ -32,7 +33,8 @@ err_t offers_look_up(struct desk *d, const struct agent_record *record, uint64_t
 err_t queues_new(struct queues **ret, struct desk *desk) MUST;
 void queues_free(struct queues **q);
 /* fn for each queue of the tenant of which the router has spoken lately. */
-void queues_each(const struct queues *q, const char *tenant, void (*fn)(const struct desk_queue *queue, void *arg), void *arg);
+void queues_each(const struct queues *q, const char *tenant, void (*fn)(const struct desk_queue *queue, void *arg),
+		 void *arg);
 
 /* ---- facts.c ---- */
 err_t facts_new(struct facts **ret, struct desk *desk) MUST;

@@ -17,7 +17,8 @@
 #include <string.h>
 #include "base/mem.h"
 
-static const char *const order[] = { "tenant", "skill", "calendar", "prompt", "queue", "agent", "flow", "trunk", "number" };
+static const char *const order[] = { "tenant", "skill", "calendar", "prompt", "queue",
+				     "agent",  "flow",	"trunk",    "number" };
 
 struct item {
 	json_t *json;
@@ -64,13 +65,12 @@ static err_t collect(struct plan *p, json_t *documents, struct err_detail *detai
 	size_t i, k;
 	err_t e = ERR_OK;
 
-	json_array_foreach(documents, i, doc) {
+	json_array_foreach(documents, i, doc)
+	{
 		if (!json_is_array(doc)) {
 			e = json_is_null(doc) ? ERR_OK : add(p, doc, detail);
 		} else {
-			json_array_foreach(doc, k, each)
-				if (!e)
-					e = add(p, each, detail);
+			json_array_foreach(doc, k, each) if (!e) e = add(p, each, detail);
 		}
 		if (e)
 			break;
@@ -94,7 +94,8 @@ static err_t fields_of(json_t **ret, const struct item *it, struct err_detail *d
 	json_t *fields = json_object(), *v;
 	const char *key;
 
-	json_object_foreach(it->json, key, v) {
+	json_object_foreach(it->json, key, v)
+	{
 		const ProtobufCFieldDescriptor *fd;
 		struct str snake = STR_INIT;
 		bool skip = false;
@@ -102,7 +103,8 @@ static err_t fields_of(json_t **ret, const struct item *it, struct err_detail *d
 		for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
 			skip = skip || strcmp(ours[i], key) == 0;
 		for (const char *p = key; !skip && *p; p++)
-			str_printf(&snake, *p >= 'A' && *p <= 'Z' ? "_%c" : "%c", *p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+			str_printf(&snake, *p >= 'A' && *p <= 'Z' ? "_%c" : "%c",
+				   *p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 		fd = skip ? NULL : fields_find(desc, str_text(&snake));
 		str_done(&snake);
 		if (!skip && !fd) {
@@ -116,8 +118,8 @@ static err_t fields_of(json_t **ret, const struct item *it, struct err_detail *d
 	return ERR_OK;
 }
 
-static err_t upload(struct remote *rm, const struct cli *cli, const struct item *it, const char *id, const char *file, json_t **ret,
-		    struct err_detail *detail)
+static err_t upload(struct remote *rm, const struct cli *cli, const struct item *it, const char *id, const char *file,
+		    json_t **ret, struct err_detail *detail)
 {
 	const char *audio = json_string_value(json_object_get(it->json, "file"));
 	const char *name = json_string_value(json_object_get(it->json, "display_name"));
@@ -137,8 +139,8 @@ static err_t upload(struct remote *rm, const struct cli *cli, const struct item 
 	return e;
 }
 
-static err_t upsert(struct remote *rm, const struct cli *cli, const struct item *it, const char *id, const char **did, json_t **ret,
-		    struct err_detail *detail)
+static err_t upsert(struct remote *rm, const struct cli *cli, const struct item *it, const char *id, const char **did,
+		    json_t **ret, struct err_detail *detail)
 {
 	json_t *fields = NULL, *now = NULL;
 	err_t e = fields_of(&fields, it, detail);
@@ -175,7 +177,8 @@ static const char *id_of(const struct item *it)
 	return id ? id : number;
 }
 
-static err_t apply_one(struct remote *rm, struct cli *cli, const struct item *it, const char *file, json_t *results, struct err_detail *detail)
+static err_t apply_one(struct remote *rm, struct cli *cli, const struct item *it, const char *file, json_t *results,
+		       struct err_detail *detail)
 {
 	const char *tenant = json_string_value(json_object_get(it->json, "tenant"));
 	const char *id = id_of(it), *did = "uploaded", *before = cli->tenant;
@@ -191,7 +194,8 @@ static err_t apply_one(struct remote *rm, struct cli *cli, const struct item *it
 	else
 		e = upsert(rm, cli, it, id, &did, &result, detail);
 	if (!e && !cli->json)
-		printf("%s %s %s%s\n", it->resource->noun, id, did, cli_flag(cli, "dry-run") ? " (not really: --dry-run)" : "");
+		printf("%s %s %s%s\n", it->resource->noun, id, did,
+		       cli_flag(cli, "dry-run") ? " (not really: --dry-run)" : "");
 	else if (!e)
 		json_array_append(results, result);
 	if (e && detail && !*detail->field)
@@ -207,33 +211,38 @@ static err_t apply_one(struct remote *rm, struct cli *cli, const struct item *it
 	return e;
 }
 
-err_t run_apply(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
+static err_t apply_all(const struct cli *cli, struct plan *p, struct err_detail *detail)
 {
-	const struct cli_flag *file = cli_flag(cli, "file");
-	struct plan p = { .only = strcmp(v->noun, "apply") == 0 ? NULL : v->noun };
-	json_t *documents = NULL, *results = json_array();
+	json_t *results = json_array();
 	struct cli mine = *cli;
 	struct remote *rm = NULL;
-	err_t e = cli_only(cli, (const char *const[]){ "file", "dry-run", NULL }, detail);
+	err_t e = remote_open(&rm, cli, SERVER_ADMIN, detail);
 
-	if (!e && (!file || str_empty(file->value)))
-		e = err_set(detail, ERR_INVALID, "-f", "must name a file, or - for standard input");
-	if (!e) {
-		p.file = file->value;
-		e = yaml_load(&documents, file->value, detail);
-	}
-	if (!e)
-		e = collect(&p, documents, detail);
-	if (!e)
-		e = remote_open(&rm, cli, SERVER_ADMIN, detail);
-	if (!e && p.n)
-		qsort(p.items, p.n, sizeof(*p.items), by_rank);
-	for (size_t i = 0; !e && i < p.n; i++)
-		e = apply_one(rm, &mine, &p.items[i], p.file, results, detail);
+	if (p->n)
+		qsort(p->items, p->n, sizeof(*p->items), by_rank);
+	for (size_t i = 0; !e && i < p->n; i++)
+		e = apply_one(rm, &mine, &p->items[i], p->file, results, detail);
 	if (!e && cli->json)
 		show_json(results, false);
 	remote_close(&rm);
 	json_decref(results);
+	return e;
+}
+
+err_t run_apply(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
+{
+	const char *file = cli_value(cli, "file", "must name a file, or - for standard input", detail);
+	struct plan p = { .only = strcmp(v->noun, "apply") == 0 ? NULL : v->noun, .file = file };
+	json_t *documents = NULL;
+	err_t e = cli_only(cli, (const char *const[]){ "file", "dry-run", NULL }, detail);
+
+	if (e || !file)
+		return ERR_INVALID;
+	e = yaml_load(&documents, file, detail);
+	if (!e)
+		e = collect(&p, documents, detail);
+	if (!e)
+		e = apply_all(cli, &p, detail);
 	json_decref(documents);
 	mem_free(p.items);
 	return e;

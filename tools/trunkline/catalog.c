@@ -30,31 +30,50 @@ const struct catalog_noun catalog_nouns[] = {
 
 const struct catalog_resource catalog_resources[] = {
 	{ "tenant", "tenants", "Tenant",
-	  "TENANT=name:leaf,NAME=display_name,SIP DOMAIN=sip_domain,TIME ZONE=time_zone,SUSPENDED=suspended,VERSION=config_version,PUBLISHED=published_version",
-	  "a tenant", "trunkline tenant create acme --display-name \"Acme Ltd\" --sip-domain acme.example --time-zone Europe/Berlin" },
+	  "TENANT=name:leaf,NAME=display_name,SIP DOMAIN=sip_domain,TIME "
+	  "ZONE=time_zone,SUSPENDED=suspended,VERSION=config_version,PUBLISHED=published_version",
+	  "a tenant",
+	  "trunkline tenant create acme --display-name \"Acme Ltd\" --sip-domain acme.example --time-zone "
+	  "Europe/Berlin" },
 	{ "number", "numbers", "Number",
-	  "NUMBER=number,NAME=display_name,CALENDAR=calendar_id,WORKING=working:choice,OTHER=other:choice,FORCED=forced:choice,FORCE=force",
-	  "a telephone number", "trunkline number create +4930123456 --working flow:main --other flow:closed --calendar-id office" },
-	{ "trunk", "trunks", "Trunk", "TRUNK=id,NAME=display_name,ADDRESSES=addresses:list,USER=username,HOST=host,MAX CALLS=max_calls",
-	  "a trunk", "trunkline trunk create carrier --addresses 192.0.2.10,192.0.2.64/28 --host sip.carrier.example:5060" },
-	{ "calendar", "calendars", "Calendar", "CALENDAR=id,NAME=display_name,TIME ZONE=time_zone,HOURS=hours:count,HOLIDAYS=holidays:list",
-	  "a calendar", "trunkline calendar create office --hours '[{\"weekday\":1,\"from_minute\":540,\"to_minute\":1080}]' --holidays 2026-12-25" },
-	{ "skill", "skills", "Skill", "SKILL=id,NAME=display_name", "a skill", "trunkline skill create german --display-name German" },
+	  "NUMBER=number,NAME=display_name,CALENDAR=calendar_id,WORKING=working:choice,OTHER=other:choice,FORCED="
+	  "forced:choice,FORCE=force",
+	  "a telephone number",
+	  "trunkline number create +4930123456 --working flow:main --other flow:closed --calendar-id office" },
+	{ "trunk", "trunks", "Trunk",
+	  "TRUNK=id,NAME=display_name,ADDRESSES=addresses:list,USER=username,HOST=host,MAX CALLS=max_calls", "a trunk",
+	  "trunkline trunk create carrier --addresses 192.0.2.10,192.0.2.64/28 --host sip.carrier.example:5060" },
+	{ "calendar", "calendars", "Calendar",
+	  "CALENDAR=id,NAME=display_name,TIME ZONE=time_zone,HOURS=hours:count,HOLIDAYS=holidays:list", "a calendar",
+	  "trunkline calendar create office --hours '[{\"weekday\":1,\"from_minute\":540,\"to_minute\":1080}]' "
+	  "--holidays 2026-12-25" },
+	{ "skill", "skills", "Skill", "SKILL=id,NAME=display_name", "a skill",
+	  "trunkline skill create german --display-name German" },
 	{ "queue", "queues", "Queue",
-	  "QUEUE=id,NAME=display_name,SKILLS=skills:list,PRIORITY=priority,RING=ring_timeout_ms:span,WRAP-UP=wrap_up_ms:span,RECORD=record,SL=service_level_ms:span",
+	  "QUEUE=id,NAME=display_name,SKILLS=skills:list,PRIORITY=priority,RING=ring_timeout_ms:span,WRAP-UP=wrap_up_"
+	  "ms:span,RECORD=record,SL=service_level_ms:span",
 	  "a queue", "trunkline queue create sales --skills german:5 --wrap-up 10s --record --music-prompt-id music" },
-	{ "prompt", "prompts", "Prompt", "PROMPT=id,NAME=display_name,LENGTH=duration_ms:span,SIZE=size_bytes:size,SHA-256=sha256", "a prompt",
+	{ "prompt", "prompts", "Prompt",
+	  "PROMPT=id,NAME=display_name,LENGTH=duration_ms:span,SIZE=size_bytes:size,SHA-256=sha256", "a prompt",
 	  "trunkline prompt create welcome --file welcome.wav --display-name Welcome" },
-	{ "flow", "flows", "Flow", "FLOW=id,NAME=display_name,STEPS=steps:count", "an IVR flow", "trunkline flow create main --steps @steps.json" },
-	{ "agent", "agents", "Agent", "AGENT=id,NAME=display_name,ENABLED=enabled,SKILLS=skills:list,AUTO READY=auto_ready_after_wrap_up", "an agent",
-	  "trunkline agent create 1001 --display-name \"Mei Lin\" --password-stdin --enabled --skills german:8 < password.txt" },
+	{ "flow", "flows", "Flow", "FLOW=id,NAME=display_name,STEPS=steps:count", "an IVR flow",
+	  "trunkline flow create main --steps @steps.json" },
+	{ "agent", "agents", "Agent",
+	  "AGENT=id,NAME=display_name,ENABLED=enabled,SKILLS=skills:list,AUTO READY=auto_ready_after_wrap_up",
+	  "an agent",
+	  "trunkline agent create 1001 --display-name \"Mei Lin\" --password-stdin --enabled --skills german:8 < "
+	  "password.txt" },
 	{ NULL, NULL, NULL, NULL, NULL, NULL },
 };
 
-#define STATUS_COLUMNS                                                                                                                    \
-	"AGENT=agent_id,NAME=display_name,STATE=state:word,REASON=reason,SINCE=since_ms:time,QUEUE=queue_id,CALL=call_id,SITE=site"
+#define STATUS_COLUMNS                                                                                             \
+	"AGENT=agent_id,NAME=display_name,STATE=state:word,REASON=reason,SINCE=since_ms:time,QUEUE=queue_id,CALL=" \
+	"call_id,SITE=site"
 
-#define DESK_COMMAND(name, method, help) { "agent", name, help, run_method, SERVER_DESK, NULL, method, "agent_id?", NULL, NULL, NULL }
+#define DESK_COMMAND(name, method, help)                                                                  \
+	{                                                                                                 \
+		"agent", name, help, run_method, SERVER_DESK, NULL, method, "agent_id?", NULL, NULL, NULL \
+	}
 
 const struct catalog_verb catalog_verbs[] = {
 	DESK_COMMAND("sign-in", "SignIn", "sign in (a lead may name another agent)"),
@@ -63,37 +82,49 @@ const struct catalog_verb catalog_verbs[] = {
 	DESK_COMMAND("busy", "SetBusy", "take no calls, after the present one; --reason break|meal|…"),
 	DESK_COMMAND("finish-wrap-up", "FinishWrapUp", "after-call work is done"),
 	DESK_COMMAND("state", "GetState", "the state as it is"),
-	{ "agent", "states", "the states of all agents (leads)", run_table, SERVER_DESK, NULL, "ListAgents", "", "agents", STATUS_COLUMNS, NULL },
-	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch, SERVER_DESK, NULL, "StreamEvents",
-	  "", NULL, NULL, NULL },
+	{ "agent", "states", "the states of all agents (leads)", run_table, SERVER_DESK, NULL, "ListAgents", "",
+	  "agents", STATUS_COLUMNS, NULL },
+	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch,
+	  SERVER_DESK, NULL, "StreamEvents", "", NULL, NULL, NULL },
 	{ "calls", "list", "newest first", run_table, SERVER_REPORTING, NULL, "ListCalls", "", "calls",
-	  "OFFERED=offered_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,WAIT=wait_ms:span,TALK=talk_ms:span,KEYS=digits,"
-	  "RESULT=disposition,CAUSE=cause,RECORDING=recording_id,CALL=call_id", NULL },
-	{ "recording", "list", "newest first", run_table, SERVER_RECORDER, NULL, "ListRecordings", "", "recordings",
-	  "STARTED=started_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,LENGTH=duration_ms:span,SIZE=size_bytes:size,"
-	  "STATE=state:word,RECORDING=recording_id", NULL },
-	{ "recording", "get", "one of them, whole", run_method, SERVER_RECORDER, NULL, "GetRecording", "recording_id", NULL, NULL, NULL },
-	{ "recording", "fetch", "download the audio", run_recording_fetch, SERVER_RECORDER, NULL, "Download", "recording_id", NULL, NULL,
-	  "output=FILE  where to, - for standard output (default: the name the recorder proposes); also -o" },
-	{ "report", "queue", "queues by quarters of an hour, or --step-minutes 30, 60, 1440", run_table, SERVER_REPORTING, NULL, "QueryQueueIntervals",
-	  "", "intervals", "START=start_ms:time," CATALOG_QUEUE_COLUMNS, NULL },
-	{ "report", "agent", "agents by quarters of an hour, or --step-minutes 30, 60, 1440", run_table, SERVER_REPORTING, NULL, "QueryAgentIntervals",
-	  "", "intervals", "START=start_ms:time," CATALOG_AGENT_COLUMNS, NULL },
-	{ "report", "summary", "sums: the tenant, its queues, its agents", run_report_summary, SERVER_REPORTING, NULL, "GetSummary", "", NULL, NULL,
+	  "OFFERED=offered_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,WAIT=wait_ms:span,TALK="
+	  "talk_ms:span,KEYS=digits,"
+	  "RESULT=disposition,CAUSE=cause,RECORDING=recording_id,CALL=call_id",
 	  NULL },
-	{ "events", "watch", "facts of calls, agents and recordings as they happen (leads)", run_events_watch, SERVER_DESK, NULL, "WatchFacts", "", NULL,
-	  NULL, NULL },
+	{ "recording", "list", "newest first", run_table, SERVER_RECORDER, NULL, "ListRecordings", "", "recordings",
+	  "STARTED=started_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,LENGTH=duration_ms:span,"
+	  "SIZE=size_bytes:size,"
+	  "STATE=state:word,RECORDING=recording_id",
+	  NULL },
+	{ "recording", "get", "one of them, whole", run_method, SERVER_RECORDER, NULL, "GetRecording", "recording_id",
+	  NULL, NULL, NULL },
+	{ "recording", "fetch", "download the audio", run_recording_fetch, SERVER_RECORDER, NULL, "Download",
+	  "recording_id", NULL, NULL,
+	  "output=FILE  where to, - for standard output (default: the name the recorder proposes); also -o" },
+	{ "report", "queue", "queues by quarters of an hour, or --step-minutes 30, 60, 1440", run_table,
+	  SERVER_REPORTING, NULL, "QueryQueueIntervals", "", "intervals", "START=start_ms:time," CATALOG_QUEUE_COLUMNS,
+	  NULL },
+	{ "report", "agent", "agents by quarters of an hour, or --step-minutes 30, 60, 1440", run_table,
+	  SERVER_REPORTING, NULL, "QueryAgentIntervals", "", "intervals", "START=start_ms:time," CATALOG_AGENT_COLUMNS,
+	  NULL },
+	{ "report", "summary", "sums: the tenant, its queues, its agents", run_report_summary, SERVER_REPORTING, NULL,
+	  "GetSummary", "", NULL, NULL, NULL },
+	{ "events", "watch", "facts of calls, agents and recordings as they happen (leads)", run_events_watch,
+	  SERVER_DESK, NULL, "WatchFacts", "", NULL, NULL, NULL },
 	{ "audit", "list", "changes, newest first", run_table, SERVER_ADMIN, NULL, "ListAuditEntries", "", "entries",
 	  "TIME=time_ms:time,WHO=actor,WHAT=action,RESOURCE=resource,FROM=peer", NULL },
-	{ "token", "create", "a token for somebody else, within one's own rights", run_method, SERVER_ADMIN, NULL, "CreateToken", "", NULL, NULL, NULL },
-	{ "apply", "", "create or change everything that a file describes", run_apply, SERVER_ADMIN, NULL, NULL, "", NULL, NULL,
-	  "file=FILE  YAML or JSON, - for standard input|dry-run  only check" },
-	{ "login", "", "get a token by an agent's password and keep it", run_login, SERVER_ADMIN, NULL, NULL, "", NULL, NULL,
-	  "agent=ID  the agent|password-stdin  read the password from standard input|save=FILE  where to keep the token" },
+	{ "token", "create", "a token for somebody else, within one's own rights", run_method, SERVER_ADMIN, NULL,
+	  "CreateToken", "", NULL, NULL, NULL },
+	{ "apply", "", "create or change everything that a file describes", run_apply, SERVER_ADMIN, NULL, NULL, "",
+	  NULL, NULL, "file=FILE  YAML or JSON, - for standard input|dry-run  only check" },
+	{ "login", "", "get a token by an agent's password and keep it", run_login, SERVER_ADMIN, NULL, NULL, "", NULL,
+	  NULL,
+	  "agent=ID  the agent|password-stdin  read the password from standard input|save=FILE  where to keep the "
+	  "token" },
 	{ "logout", "", "forget the kept token", run_logout, SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
 	{ "whoami", "", "whose token this is", run_whoami, SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
-	{ "completion", "bash", "print the completion script: eval \"$(trunkline completion bash)\"", run_completion, SERVER_ADMIN, NULL, NULL, "", NULL,
-	  NULL, NULL },
+	{ "completion", "bash", "print the completion script: eval \"$(trunkline completion bash)\"", run_completion,
+	  SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
 	{ "version", "", "version of this tool", run_version, SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
 	{ NULL, NULL, NULL, NULL, SERVER_ADMIN, NULL, NULL, NULL, NULL, NULL, NULL },
 };
@@ -130,10 +161,18 @@ static const struct catalog_verb *resource_verb(const struct catalog_resource *r
 	for (size_t i = 0; i < ARRAY_SIZE(crud); i++) {
 		if (strcmp(crud[i].name, verb) != 0)
 			continue;
-		snprintf(method, sizeof(method), "%s%s%s", crud[i].prefix ? crud[i].prefix : "", r->camel, i == 0 ? "s" : "");
-		v = (struct catalog_verb){ .noun = r->noun, .name = crud[i].name, .help = crud[i].help, .run = crud[i].run,
-					   .server = SERVER_ADMIN, .service = service_admin(), .method = method, .list = r->plural,
-					   .args = i == 0 || i == 5 ? "" : "id", .columns = r->columns };
+		snprintf(method, sizeof(method), "%s%s%s", crud[i].prefix ? crud[i].prefix : "", r->camel,
+			 i == 0 ? "s" : "");
+		v = (struct catalog_verb){ .noun = r->noun,
+					   .name = crud[i].name,
+					   .help = crud[i].help,
+					   .run = crud[i].run,
+					   .server = SERVER_ADMIN,
+					   .service = service_admin(),
+					   .method = method,
+					   .list = r->plural,
+					   .args = i == 0 || i == 5 ? "" : "id",
+					   .columns = r->columns };
 		if (i == 5)
 			v.options = "file=FILE  YAML or JSON, - for standard input|dry-run  only check";
 		if (prompt && i == 2) {
@@ -141,7 +180,9 @@ static const struct catalog_verb *resource_verb(const struct catalog_resource *r
 			v.options = "file=FILE  WAV, FLAC, Ogg …: becomes 8 kHz mono";
 		}
 		if (i == 2 || i == 3)
-			v.options = v.options ? v.options : "password-stdin  read the password from standard input|dry-run  only check";
+			v.options = v.options
+					? v.options
+					: "password-stdin  read the password from standard input|dry-run  only check";
 		if (i == 4)
 			v.options = "dry-run  only check";
 		return &v;

@@ -10,9 +10,10 @@ typedef err_t catalog_run_fn(const struct cli *cli, const struct catalog_verb *v
 
 /* Something that AdminService keeps: its methods are Create<camel>, Get<camel>, List<plural of it>, Update… and Delete…. */
 struct catalog_resource {
-	const char *noun, *plural; /* "queue", "queues": also the collection in resource names and the field in answers */
-	const char *camel;	   /* "Queue" */
-	const char *columns;	   /* of list */
+	const char *noun,
+	    *plural;	     /* "queue", "queues": also the collection in resource names and the field in answers */
+	const char *camel;   /* "Queue" */
+	const char *columns; /* of list */
 	const char *help, *example;
 };
 struct catalog_verb {
@@ -22,8 +23,8 @@ struct catalog_verb {
 	enum cli_server server;
 	const ProtobufCServiceDescriptor *service;
 	const char *method;
-	const char *args;    /* positional: field names of the request, separated by blanks; '?' after one: optional */
-	const char *list;    /* field of the response that is a list to be shown as a table; NULL: shown as a message */
+	const char *args; /* positional: field names of the request, separated by blanks; '?' after one: optional */
+	const char *list; /* field of the response that is a list to be shown as a table; NULL: shown as a message */
 	const char *columns;
 	const char *options; /* further flags that the command itself reads: "file=FILE  help|…" */
 };
@@ -31,12 +32,15 @@ struct catalog_noun {
 	const char *name, *help;
 };
 
-#define CATALOG_QUEUE_COLUMNS                                                                                                             \
-	"QUEUE=queue_id,OFFERED=offered,ANSWERED=answered,IN TARGET=answered_in_target,ABANDONED=abandoned,OVERFLOWED=overflowed,"        \
-	"SL=kpis.service_level:percent,ASA=kpis.speed_of_answer_ms:span,MAX WAIT=wait_max_ms:span,TALK=kpis.talk_time_ms:span,"           \
+#define CATALOG_QUEUE_COLUMNS                                                  \
+	"QUEUE=queue_id,OFFERED=offered,ANSWERED=answered,IN "                 \
+	"TARGET=answered_in_target,ABANDONED=abandoned,OVERFLOWED=overflowed," \
+	"SL=kpis.service_level:percent,ASA=kpis.speed_of_answer_ms:span,MAX "  \
+	"WAIT=wait_max_ms:span,TALK=kpis.talk_time_ms:span,"                   \
 	"AHT=kpis.handle_time_ms:span"
-#define CATALOG_AGENT_COLUMNS                                                                                                             \
-	"AGENT=agent_id,OFFERED=offered,ANSWERED=answered,MISSED=missed,TALK=talk_ms:span,HOLD=hold_ms:span,WRAP-UP=wrap_up_ms:span,"     \
+#define CATALOG_AGENT_COLUMNS                                                                                         \
+	"AGENT=agent_id,OFFERED=offered,ANSWERED=answered,MISSED=missed,TALK=talk_ms:span,HOLD=hold_ms:span,WRAP-UP=" \
+	"wrap_up_ms:span,"                                                                                            \
 	"READY=ready_ms:span,BUSY=busy_ms:span,AHT=kpis.handle_time_ms:span,OCCUPANCY=kpis.occupancy:percent"
 
 extern const struct catalog_resource catalog_resources[]; /* ends with noun NULL */

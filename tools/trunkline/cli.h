@@ -19,7 +19,7 @@
 enum cli_server { SERVER_ADMIN, SERVER_DESK, SERVER_RECORDER, SERVER_REPORTING, SERVERS };
 
 struct cli_flag {
-	const char *name; /* without "--" */
+	const char *name;  /* without "--" */
 	const char *value; /* NULL: none was given with "=" and none followed */
 };
 
@@ -48,6 +48,8 @@ extern const struct cli_option cli_options[]; /* ends with name NULL */
 err_t cli_parse(struct cli *cli, int argc, char **argv, struct err_detail *detail) MUST;
 /* NULL: the flag was not given. Marks nothing: see cli_only(). */
 const struct cli_flag *cli_flag(const struct cli *cli, const char *name);
+/* The value of a flag that must be there; NULL: it is not, and detail says what would be right. */
+const char *cli_value(const struct cli *cli, const char *name, const char *right, struct err_detail *detail);
 /* ERR_INVALID names the first flag that is none of allowed (NULL-terminated). */
 err_t cli_only(const struct cli *cli, const char *const *allowed, struct err_detail *detail) MUST;
 /* The token, from wherever it comes; "" if there is none. */
@@ -82,13 +84,15 @@ struct remote;
 err_t remote_open(struct remote **ret, const struct cli *cli, enum cli_server server, struct err_detail *detail) MUST;
 void remote_close(struct remote **r);
 /* request is not taken over. *ret: a new reference. */
-err_t remote_call(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method, const json_t *request,
-		  json_t **ret, struct err_detail *detail) MUST;
-err_t remote_stream(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method, const json_t *request,
-		    bool (*fn)(json_t *message, void *arg), void *arg, struct err_detail *detail) MUST;
+err_t remote_call(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method,
+		  const json_t *request, json_t **ret, struct err_detail *detail) MUST;
+err_t remote_stream(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method,
+		    const json_t *request, bool (*fn)(json_t *message, void *arg), void *arg,
+		    struct err_detail *detail) MUST;
 /* next: *message NULL at the end; a reference is taken over each time. */
 err_t remote_upload(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method,
-		    err_t (*next)(json_t **message, void *arg), void *arg, json_t **ret, struct err_detail *detail) MUST;
+		    err_t (*next)(json_t **message, void *arg), void *arg, json_t **ret,
+		    struct err_detail *detail) MUST;
 
 /* ---- show.c, table.c: JSON → people ---- */
 /* columns: "HEADER=field[:format],…"; formats: leaf (of a resource name), word (enum), time, span, size, percent,

@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char script[] =
-	"# bash completion for trunkline; in ~/.bashrc: eval \"$(trunkline completion bash)\"\n"
-	"_trunkline()\n"
-	"{\n"
-	"\tlocal IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]}\n"
-	"\tCOMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" __complete -- \"$COMP_CWORD\" \"${COMP_WORDS[@]:1}\" 2>/dev/null)\" -- \"$cur\"))\n"
-	"}\n"
-	"complete -o default -F _trunkline trunkline\n";
+static const char script[] = "# bash completion for trunkline; in ~/.bashrc: eval \"$(trunkline completion bash)\"\n"
+			     "_trunkline()\n"
+			     "{\n"
+			     "\tlocal IFS=$'\\n' cur=${COMP_WORDS[COMP_CWORD]}\n"
+			     "\tCOMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" __complete -- \"$COMP_CWORD\" "
+			     "\"${COMP_WORDS[@]:1}\" 2>/dev/null)\" -- \"$cur\"))\n"
+			     "}\n"
+			     "complete -o default -F _trunkline trunkline\n";
 
 err_t run_completion(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {

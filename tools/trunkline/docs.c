@@ -20,7 +20,15 @@ extern const uint8_t docs_end[] __attribute__((visibility("hidden")));
 #define PATH_MAX_LEN 16
 
 /* Field numbers in descriptor.proto: where names and members of each kind are. */
-enum { FILE_PACKAGE = 2, FILE_MESSAGE = 4, FILE_SERVICE = 6, FILE_SOURCE = 9, MESSAGE_FIELD = 2, MESSAGE_NESTED = 3, SERVICE_METHOD = 2 };
+enum {
+	FILE_PACKAGE = 2,
+	FILE_MESSAGE = 4,
+	FILE_SERVICE = 6,
+	FILE_SOURCE = 9,
+	MESSAGE_FIELD = 2,
+	MESSAGE_NESTED = 3,
+	SERVICE_METHOD = 2
+};
 enum { LOCATION_PATH = 1, LOCATION_LEADING = 3, LOCATION_TRAILING = 4 };
 
 /* Where something stands in its file, as SourceCodeInfo counts: field number, index, field number, index … */
@@ -46,7 +54,8 @@ static bool child(const struct pbwire_field *of, uint32_t id, struct pbwire_fiel
 }
 
 /* The member of that kind (field id) with that name. */
-static bool named(struct place *p, const struct pbwire_field *in, uint32_t id, const char *name, size_t len, struct pbwire_field *ret)
+static bool named(struct place *p, const struct pbwire_field *in, uint32_t id, const char *name, size_t len,
+		  struct pbwire_field *ret)
 {
 	struct pbwire w = pbwire_over(in->data, in->size);
 	struct pbwire_field f, is;
@@ -74,7 +83,8 @@ static bool find_in(struct place *p, const char *name, uint32_t top, struct pbwi
 	struct pbwire_field package, in = p->file;
 	uint32_t id = top;
 
-	if (!child(&p->file, FILE_PACKAGE, &package) || strncmp(name, (const char *)package.data, package.size) != 0 || name[package.size] != '.')
+	if (!child(&p->file, FILE_PACKAGE, &package) || strncmp(name, (const char *)package.data, package.size) != 0 ||
+	    name[package.size] != '.')
 		return false;
 	for (name += package.size + 1; *name; id = MESSAGE_NESTED) {
 		size_t len = strcspn(name, ".");
@@ -89,7 +99,7 @@ static bool find_in(struct place *p, const char *name, uint32_t top, struct pbwi
 
 static bool find(struct place *p, const char *name, uint32_t top, struct pbwire_field *ret)
 {
-	struct pbwire w = pbwire_over(docs_start, (size_t)(docs_end - docs_start));
+	struct pbwire w = pbwire_over(docs_start, (size_t)((uintptr_t)docs_end - (uintptr_t)docs_start));
 
 	while (pbwire_next(&w, &p->file)) {
 		p->n = 0;
@@ -154,7 +164,8 @@ static const char *comment_of(const struct place *p, char *buf, size_t size)
 	w = pbwire_over(source.data, source.size);
 	while (pbwire_next(&w, &location))
 		if (location.id == 1 && is_here(p, &location)) {
-			if (child(&location, LOCATION_TRAILING, &comment) || child(&location, LOCATION_LEADING, &comment))
+			if (child(&location, LOCATION_TRAILING, &comment) ||
+			    child(&location, LOCATION_LEADING, &comment))
 				copy(buf, size, &comment);
 			break;
 		}

@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-static err_t value_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail);
+static err_t value_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		      struct err_detail *detail);
 
 /* ---- names ---- */
 static void underscores(char *dst, size_t size, const char *flag)
@@ -125,7 +126,8 @@ static int64_t midnight_ms(int days_back)
 /* "2026-11-23", "2026-11-23T09:00[:30]" in local time, with "Z" in UTC. */
 static err_t parse_moment(const char *text, int64_t *ret)
 {
-	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d" };
+	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S",
+					       "%Y-%m-%d %H:%M", "%Y-%m-%d" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
 		struct tm tm = { .tm_isdst = -1 };
@@ -191,7 +193,8 @@ static bool enum_matches(const char *name, const char *text)
 	return t == n || name[n - t - 1] == '_';
 }
 
-static err_t enum_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t enum_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		     struct err_detail *detail)
 {
 	const ProtobufCEnumDescriptor *ed = fd->descriptor;
 	struct str all = STR_INIT;
@@ -209,7 +212,8 @@ static err_t enum_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const cha
 	return ERR_INVALID;
 }
 
-static err_t number_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t number_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		       struct err_detail *detail)
 {
 	bool real = fd->type == PROTOBUF_C_TYPE_DOUBLE || fd->type == PROTOBUF_C_TYPE_FLOAT;
 	int64_t v;
@@ -217,11 +221,13 @@ static err_t number_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const c
 
 	if (real) {
 		*ret = json_real(strtod(text, &end));
-		return *ret && *text && !*end ? ERR_OK : err_set(detail, ERR_INVALID, flag, "must be a number, not '%s'", text);
+		return *ret && *text && !*end ? ERR_OK
+					      : err_set(detail, ERR_INVALID, flag, "must be a number, not '%s'", text);
 	}
 	if (is_ms(fd) ? fields_parse_ms(text, &v) : str_to_i64(text, INT64_MIN, INT64_MAX, &v))
 		return err_set(detail, ERR_INVALID, flag,
-			       is_ms(fd) ? "must be a time like 30s, 5m, -1h, today or 2026-11-23T09:00, not '%s'" : "must be a number, not '%s'",
+			       is_ms(fd) ? "must be a time like 30s, 5m, -1h, today or 2026-11-23T09:00, not '%s'"
+					 : "must be a number, not '%s'",
 			       text);
 	*ret = json_integer(v);
 	return ERR_OK;
@@ -249,7 +255,8 @@ json_t *fields_base64(const unsigned char *p, size_t n)
 	json_t *json;
 
 	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0u);
+		uint32_t v =
+		    (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0u);
 
 		str_append_c(&s, base64[v >> 18]);
 		str_append_c(&s, base64[v >> 12 & 63]);
@@ -312,7 +319,23 @@ static const ProtobufCFieldDescriptor *choice_of(const ProtobufCMessageDescripto
 	return fd ? fd : protobuf_c_message_descriptor_get_field_by_name(desc, id);
 }
 
-static err_t short_form(json_t **ret, const ProtobufCMessageDescriptor *desc, const char *flag, const char *text, struct err_detail *detail)
+/* One part of the short form into its field. */
+static err_t set_part(json_t *object, const ProtobufCMessageDescriptor *desc, const ProtobufCFieldDescriptor *fd,
+		      const char *flag, const char *part, struct err_detail *detail)
+{
+	json_t *v = NULL;
+	err_t e;
+
+	if (!fd || fd->type == PROTOBUF_C_TYPE_MESSAGE)
+		return err_set(detail, ERR_INVALID, flag, "must be JSON of %s: see --help", desc->short_name);
+	e = value_of(&v, fd, flag, part, detail);
+	if (!e && json_object_set_new(object, fd->name, v))
+		e = ERR_EXHAUSTED;
+	return e;
+}
+
+static err_t short_form(json_t **ret, const ProtobufCMessageDescriptor *desc, const char *flag, const char *text,
+			struct err_detail *detail)
 {
 	char part[512];
 	err_t e = ERR_OK;
@@ -321,7 +344,6 @@ static err_t short_form(json_t **ret, const ProtobufCMessageDescriptor *desc, co
 	for (unsigned i = 0; !e && *text; i++) {
 		const ProtobufCFieldDescriptor *fd = i < desc->n_fields ? &desc->fields[i] : NULL;
 		size_t n = strcspn(text, ":");
-		json_t *v = NULL;
 
 		snprintf(part, sizeof(part), "%.*s", (int)n, text);
 		text += n + (text[n] == ':');
@@ -330,19 +352,15 @@ static err_t short_form(json_t **ret, const ProtobufCMessageDescriptor *desc, co
 			snprintf(part, sizeof(part), "%s", text);
 			text = "";
 		}
-		if (!fd || fd->type == PROTOBUF_C_TYPE_MESSAGE)
-			e = err_set(detail, ERR_INVALID, flag, "must be JSON of %s: see --help", desc->short_name);
-		else
-			e = value_of(&v, fd, flag, part, detail);
-		if (!e && json_object_set_new(*ret, fd->name, v))
-			e = ERR_EXHAUSTED;
+		e = set_part(*ret, desc, fd, flag, part, detail);
 	}
 	if (e)
 		json_decref(*ret);
 	return e;
 }
 
-static err_t message_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t message_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+			struct err_detail *detail)
 {
 	json_error_t error;
 
@@ -352,7 +370,8 @@ static err_t message_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const 
 	return *ret ? ERR_OK : err_set(detail, ERR_INVALID, flag, "is not JSON: %s", error.text);
 }
 
-static err_t value_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t value_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		      struct err_detail *detail)
 {
 	if (fd->type == PROTOBUF_C_TYPE_BOOL)
 		return bool_of(ret, flag, text, detail);
@@ -375,7 +394,8 @@ static err_t value_of(json_t **ret, const ProtobufCFieldDescriptor *fd, const ch
 }
 
 /* ---- lists ---- */
-static err_t append(json_t *list, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t append(json_t *list, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		    struct err_detail *detail)
 {
 	json_t *v = NULL, *each;
 	size_t i;
@@ -385,14 +405,14 @@ static err_t append(json_t *list, const ProtobufCFieldDescriptor *fd, const char
 		return e;
 	if (!json_is_array(v))
 		return json_array_append_new(list, v) ? ERR_EXHAUSTED : ERR_OK;
-	json_array_foreach(v, i, each)
-		json_array_append(list, each);
+	json_array_foreach(v, i, each) json_array_append(list, each);
 	json_decref(v);
 	return ERR_OK;
 }
 
 /* "a,b" is two, but for JSON, and for text that may hold a comma itself the flag is given twice. */
-static err_t set_list(json_t *list, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t set_list(json_t *list, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		      struct err_detail *detail)
 {
 	bool split = text && *text != '{' && *text != '[';
 	char part[1024];
@@ -410,7 +430,8 @@ static err_t set_list(json_t *list, const ProtobufCFieldDescriptor *fd, const ch
 	return e;
 }
 
-static err_t set_here(json_t *object, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text, struct err_detail *detail)
+static err_t set_here(json_t *object, const ProtobufCFieldDescriptor *fd, const char *flag, const char *text,
+		      struct err_detail *detail)
 {
 	json_t *v = json_object_get(object, fd->name);
 	err_t e;
@@ -427,7 +448,8 @@ static err_t set_here(json_t *object, const ProtobufCFieldDescriptor *fd, const 
 	return set_list(v, fd, flag, text, detail);
 }
 
-err_t fields_set(json_t *object, const ProtobufCMessageDescriptor *desc, const char *path, const char *value, struct err_detail *detail)
+err_t fields_set(json_t *object, const ProtobufCMessageDescriptor *desc, const char *path, const char *value,
+		 struct err_detail *detail)
 {
 	const char *dot = strchr(path, '.');
 	const ProtobufCFieldDescriptor *fd;
@@ -438,14 +460,18 @@ err_t fields_set(json_t *object, const ProtobufCMessageDescriptor *desc, const c
 
 	snprintf(name, sizeof(name), "%.*s", dot ? (int)(dot - path) : (int)sizeof(name) - 1, path);
 	fd = fields_find(desc, name);
-	if (!fd && !dot && strncmp(name, "no-", 3) == 0 && (fd = fields_find(desc, name + 3)) && fd->type == PROTOBUF_C_TYPE_BOOL)
+	if (!fd && !dot && strncmp(name, "no-", 3) == 0 && (fd = fields_find(desc, name + 3)) &&
+	    fd->type == PROTOBUF_C_TYPE_BOOL)
 		value = "no";
 	else if (!fd)
 		return err_set(detail, ERR_INVALID, path, "is no option of this command: see --help");
 	if (!dot && value && *value == '@' && fd->type != PROTOBUF_C_TYPE_STRING) {
 		e = read_file(&file, value + 1, path, detail);
 		if (!e && fd->type == PROTOBUF_C_TYPE_BYTES)
-			e = json_object_set_new(object, fd->name, fields_base64((const unsigned char *)str_text(&file), file.len)) ? ERR_EXHAUSTED : ERR_OK;
+			e = json_object_set_new(object, fd->name,
+						fields_base64((const unsigned char *)str_text(&file), file.len))
+				? ERR_EXHAUSTED
+				: ERR_OK;
 		else if (!e)
 			e = set_here(object, fd, path, str_text(&file), detail);
 		str_done(&file);

@@ -4,13 +4,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifndef TRUNKLINE_VERSION
+#define TRUNKLINE_VERSION "development"
+#endif
+
 static void options_table(void)
 {
 	for (const struct cli_option *o = cli_options; o->name; o++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
-		printf("  %-22s %s%s%s%s\n", left, o->help, o->env ? " [" : "", o->env ? o->env : "", o->env ? "]" : "");
+		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->argument ? " " : "",
+			 o->argument ? o->argument : "");
+		printf("  %-22s %s%s%s%s\n", left, o->help, o->env ? " [" : "", o->env ? o->env : "",
+		       o->env ? "]" : "");
 	}
 }
 
@@ -104,8 +110,10 @@ static void own_options(const char *spec)
 
 static bool hidden(const char *name)
 {
-	static const char *const names[] = { "name", "etag", "page_token", "parent", "ha1_md5", "ha1_sha256", "version", "create_time_ms",
-					     "update_time_ms", "config_version", "published_version", "id", "tenant", "sha256", "size_bytes", "duration_ms" };
+	static const char *const names[] = { "name",	       "etag",		 "page_token",	      "parent",
+					     "ha1_md5",	       "ha1_sha256",	 "version",	      "create_time_ms",
+					     "update_time_ms", "config_version", "published_version", "id",
+					     "tenant",	       "sha256",	 "size_bytes",	      "duration_ms" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -137,10 +145,20 @@ void help_verb(const struct catalog_verb *v)
 		if (!hidden(desc->fields[i].name))
 			field_line(desc, &desc->fields[i]);
 	if (desc)
-		puts("\nTIME is 30s, 5m, 1h30m, or a moment: now, today, yesterday, -1h (ago), 2026-11-23T09:00. A list (…) takes a,b or the\n"
-		     "option again. JSON is JSON, @FILE, its fields in order (german:5), or for a choice its name (queue:sales); a field\n"
+		puts("\nTIME is 30s, 5m, 1h30m, or a moment: now, today, yesterday, -1h (ago), 2026-11-23T09:00. A "
+		     "list (…) takes a,b or the\n"
+		     "option again. JSON is JSON, @FILE, its fields in order (german:5), or for a choice its name "
+		     "(queue:sales); a field\n"
 		     "inside is --option.field. A switch is turned off by --no-option.");
 	if (r && v->run == run_create)
 		printf("\nexample:\n  %s\n", r->example);
 	puts("\n'trunkline --help' has the options of every command.");
+}
+
+err_t run_version(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
+{
+	(void)v;
+	(void)detail;
+	printf(cli->json ? "{\"version\": \"%s\"}\n" : "trunkline %s\n", TRUNKLINE_VERSION);
+	return ERR_OK;
 }

@@ -53,11 +53,14 @@ err_t cli_tenant(const struct cli *cli, const char **ret, struct err_detail *det
 	claims = claims_of(cli_token(cli));
 	tenant[0] = '\0';
 	if (claims)
-		(void)str_copy(tenant, sizeof(tenant), json_string_value(json_object_get(claims, "tenant")) ?
-								json_string_value(json_object_get(claims, "tenant")) : "");
+		(void)str_copy(tenant, sizeof(tenant),
+			       json_string_value(json_object_get(claims, "tenant"))
+				   ? json_string_value(json_object_get(claims, "tenant"))
+				   : "");
 	json_decref(claims);
 	*ret = tenant;
-	return *tenant ? ERR_OK : err_set(detail, ERR_INVALID, "--tenant", "must be given: the token is not one tenant's");
+	return *tenant ? ERR_OK
+		       : err_set(detail, ERR_INVALID, "--tenant", "must be given: the token is not one tenant's");
 }
 
 err_t run_whoami(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
@@ -68,7 +71,8 @@ err_t run_whoami(const struct cli *cli, const struct catalog_verb *v, struct err
 
 	(void)v;
 	if (!claims)
-		return err_set(detail, ERR_UNAUTHENTICATED, "", *token ? "this is no token" : "there is no token: trunkline login");
+		return err_set(detail, ERR_UNAUTHENTICATED, "",
+			       *token ? "this is no token" : "there is no token: trunkline login");
 	if (cli->json) {
 		show_json(claims, false);
 	} else {
@@ -102,7 +106,8 @@ static err_t keep(const char *path, const char *token, struct err_detail *detail
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_set(detail, err_from_errno(errno), "--save", "%s: %s", path, strerror(errno));
-	ok = fchmod(fd, 0600) == 0 && write(fd, token, strlen(token)) == (ssize_t)strlen(token) && write(fd, "\n", 1) == 1;
+	ok = fchmod(fd, 0600) == 0 && write(fd, token, strlen(token)) == (ssize_t)strlen(token) &&
+	     write(fd, "\n", 1) == 1;
 	close(fd);
 	return ok ? ERR_OK : err_set(detail, ERR_DATA_LOSS, "--save", "%s cannot be written", path);
 }
@@ -115,7 +120,8 @@ static void tell(const struct cli *cli, json_t *resp, const char *path)
 		show_json(resp, false);
 		return;
 	}
-	printf("Signed in until %s; the token is in %s.\n", show_time(show_number(json_object_get(resp, "expire_time_ms")), buf), path);
+	printf("Signed in until %s; the token is in %s.\n",
+	       show_time(show_number(json_object_get(resp, "expire_time_ms")), buf), path);
 	if (!str_empty(cli->token) || !str_empty(cli->token_file))
 		printf("But --token, --token-file, TRUNKLINE_TOKEN or TRUNKLINE_TOKEN_FILE is set, and comes first.\n");
 }
@@ -134,7 +140,8 @@ static err_t ask(const struct cli *cli, const char *agent, json_t **ret, struct 
 	bare.token = "none"; /* it needs no token; an expired one would be in the way */
 	req = json_pack("{s:s,s:s,s:s}", "tenant", cli->tenant, "agent_id", agent, "password", password);
 	explicit_bzero(password, sizeof(password));
-	e = req ? remote_open(&rm, &bare, SERVER_ADMIN, detail) : err_set(detail, ERR_INVALID, "password", "must be UTF-8");
+	e = req ? remote_open(&rm, &bare, SERVER_ADMIN, detail)
+		: err_set(detail, ERR_INVALID, "password", "must be UTF-8");
 	if (!e)
 		e = remote_call(rm, service_auth(), "Login", req, ret, detail);
 	json_decref(req);
@@ -144,18 +151,18 @@ static err_t ask(const struct cli *cli, const char *agent, json_t **ret, struct 
 
 err_t run_login(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
-	const struct cli_flag *agent = cli_flag(cli, "agent"), *save = cli_flag(cli, "save");
+	const struct cli_flag *save = cli_flag(cli, "save");
 	const char *path = save && save->value ? save->value : cli_token_path();
+	const char *agent = cli_value(cli, "agent", "must be given", detail);
 	json_t *resp = NULL;
 	err_t e = cli_only(cli, (const char *const[]){ "agent", "password-stdin", "save", NULL }, detail);
 
 	(void)v;
-	if (!e && (!agent || str_empty(agent->value)))
-		e = err_set(detail, ERR_INVALID, "--agent", "must be given");
-	if (!e && str_empty(cli->tenant))
-		e = err_set(detail, ERR_INVALID, "--tenant", "must be given");
-	if (!e)
-		e = ask(cli, agent->value, &resp, detail);
+	if (e || !agent)
+		return ERR_INVALID;
+	if (str_empty(cli->tenant))
+		return err_set(detail, ERR_INVALID, "--tenant", "must be given");
+	e = ask(cli, agent, &resp, detail);
 	if (!e)
 		e = keep(path, json_string_value(json_object_get(resp, "access_token")), detail);
 	if (!e)

@@ -8,19 +8,7 @@
 #include "base/mem.h"
 #include "catalog.h"
 
-#ifndef TRUNKLINE_VERSION
-#define TRUNKLINE_VERSION "development"
-#endif
-
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-err_t run_version(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
-{
-	(void)v;
-	(void)detail;
-	printf(cli->json ? "{\"version\": \"%s\"}\n" : "trunkline %s\n", TRUNKLINE_VERSION);
-	return ERR_OK;
-}
 
 /* ERR_INVALID, ERR_UNAUTHENTICATED … in words; the field and what would be right follow. */
 static int complain(err_t e, const struct err_detail *detail)
@@ -30,7 +18,8 @@ static int complain(err_t e, const struct err_detail *detail)
 		fprintf(stderr, ": %s", detail->field);
 	fprintf(stderr, ": %s\n", *detail->message ? detail->message : "failed");
 	if (e == ERR_UNAUTHENTICATED)
-		fprintf(stderr, "trunkline: 'trunkline login' or --token-file gives a token; 'trunkline whoami' shows the present one\n");
+		fprintf(stderr, "trunkline: 'trunkline login' or --token-file gives a token; 'trunkline whoami' shows "
+				"the present one\n");
 	return EXIT_FAILED;
 }
 

@@ -25,7 +25,8 @@ static err_t positional(json_t *req, const struct cli *cli, const struct catalog
 }
 
 /* Fields that say for whom: filled in where the request has them. */
-static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageDescriptor *desc, struct err_detail *detail)
+static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageDescriptor *desc,
+		     struct err_detail *detail)
 {
 	struct str parent = STR_INIT;
 	const char *tenant;
@@ -37,7 +38,8 @@ static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageD
 			json_object_set_new(req, "parent", json_string(str_text(&parent)));
 		str_done(&parent);
 	}
-	if (protobuf_c_message_descriptor_get_field_by_name(desc, "tenant") && !json_object_get(req, "tenant") && !cli_tenant(cli, &tenant, NULL))
+	if (protobuf_c_message_descriptor_get_field_by_name(desc, "tenant") && !json_object_get(req, "tenant") &&
+	    !cli_tenant(cli, &tenant, NULL))
 		json_object_set_new(req, "tenant", json_string(tenant));
 	return e;
 }
@@ -87,7 +89,8 @@ err_t run_method(const struct cli *cli, const struct catalog_verb *v, struct err
 }
 
 /* All pages; the first page's answer with the whole list. A page size that was asked for is one page. */
-static err_t all_pages(struct remote *rm, const struct catalog_verb *v, json_t *req, json_t **ret, struct err_detail *detail)
+static err_t all_pages(struct remote *rm, const struct catalog_verb *v, json_t *req, json_t **ret,
+		       struct err_detail *detail)
 {
 	bool one = json_object_get(req, "page_size") != NULL;
 	json_t *first = NULL;

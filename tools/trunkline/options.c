@@ -13,13 +13,19 @@ const struct cli_option cli_options[] = {
 	{ "json", NULL, NULL, "print JSON instead of text (streams: one object a line)", AT(json) },
 	{ "tenant", "ID", "TRUNKLINE_TENANT", "tenant to act for (default: the token's own)", AT(tenant) },
 	{ "token", "TOKEN", "TRUNKLINE_TOKEN", "access token", AT(token) },
-	{ "token-file", "FILE", "TRUNKLINE_TOKEN_FILE", "file with the access token (default: what 'trunkline login' kept)", AT(token_file) },
-	{ "admin", "HOST:PORT", "TRUNKLINE_ADMIN", "administration (default 127.0.0.1:9090)", AT(server[SERVER_ADMIN]) },
+	{ "token-file", "FILE", "TRUNKLINE_TOKEN_FILE",
+	  "file with the access token (default: what 'trunkline login' kept)", AT(token_file) },
+	{ "admin", "HOST:PORT", "TRUNKLINE_ADMIN", "administration (default 127.0.0.1:9090)",
+	  AT(server[SERVER_ADMIN]) },
 	{ "desk", "HOST:PORT", "TRUNKLINE_DESK", "agent desk (default 127.0.0.1:9091)", AT(server[SERVER_DESK]) },
-	{ "recorder", "HOST:PORT", "TRUNKLINE_RECORDER", "recorder (default 127.0.0.1:9092)", AT(server[SERVER_RECORDER]) },
-	{ "reporting", "HOST:PORT", "TRUNKLINE_REPORTING", "reporting (default 127.0.0.1:9093)", AT(server[SERVER_REPORTING]) },
-	{ "ca-file", "FILE", "TRUNKLINE_CA_FILE", "CA of the servers' certificates; without it nothing is encrypted", AT(ca_file) },
-	{ "server-name", "NAME", "TRUNKLINE_SERVER_NAME", "name expected in the server's certificate (default: the host)", AT(server_name) },
+	{ "recorder", "HOST:PORT", "TRUNKLINE_RECORDER", "recorder (default 127.0.0.1:9092)",
+	  AT(server[SERVER_RECORDER]) },
+	{ "reporting", "HOST:PORT", "TRUNKLINE_REPORTING", "reporting (default 127.0.0.1:9093)",
+	  AT(server[SERVER_REPORTING]) },
+	{ "ca-file", "FILE", "TRUNKLINE_CA_FILE", "CA of the servers' certificates; without it nothing is encrypted",
+	  AT(ca_file) },
+	{ "server-name", "NAME", "TRUNKLINE_SERVER_NAME",
+	  "name expected in the server's certificate (default: the host)", AT(server_name) },
 	{ "timeout", "SECONDS", NULL, "of one request (default 10)", AT(timeout_ms) },
 	{ "help", NULL, NULL, "what a command does and takes", AT(help) },
 	{ NULL, NULL, NULL, NULL, 0 },
@@ -87,8 +93,10 @@ static err_t take_flag(struct cli *cli, int argc, char **argv, int *i, struct er
 	if (!copy)
 		return ERR_EXHAUSTED;
 	if (!value && (o ? o->argument != NULL : takes_word(cli, copy))) {
-		if (*i + 1 >= argc)
+		if (*i + 1 >= argc) {
+			free(copy);
 			return err_set(detail, ERR_INVALID, argv[*i], "needs a value");
+		}
 		value = argv[++*i];
 	}
 	if (o) {
@@ -134,6 +142,16 @@ const struct cli_flag *cli_flag(const struct cli *cli, const char *name)
 	return NULL;
 }
 
+const char *cli_value(const struct cli *cli, const char *name, const char *right, struct err_detail *detail)
+{
+	const struct cli_flag *f = cli_flag(cli, name);
+
+	if (f && !str_empty(f->value))
+		return f->value;
+	(void)err_set(detail, ERR_INVALID, name, "%s", right);
+	return NULL;
+}
+
 err_t cli_only(const struct cli *cli, const char *const *allowed, struct err_detail *detail)
 {
 	for (int i = 0; i < cli->n_flags; i++) {
@@ -142,7 +160,8 @@ err_t cli_only(const struct cli *cli, const char *const *allowed, struct err_det
 		while (*a && strcmp(*a, cli->flags[i].name) != 0)
 			a++;
 		if (!*a)
-			return err_set(detail, ERR_INVALID, cli->flags[i].name, "is no option of this command: see --help");
+			return err_set(detail, ERR_INVALID, cli->flags[i].name,
+				       "is no option of this command: see --help");
 	}
 	return ERR_OK;
 }

@@ -23,7 +23,9 @@ struct remote {
 
 err_t remote_open(struct remote **ret, const struct cli *cli, enum cli_server server, struct err_detail *detail)
 {
-	struct rpc_client_params p = { .target = cli->server[server], .server_name = cli->server_name, .timeout_ms = cli->timeout_ms };
+	struct rpc_client_params p = { .target = cli->server[server],
+				       .server_name = cli->server_name,
+				       .timeout_ms = cli->timeout_ms };
 	struct remote *r;
 	err_t e;
 
@@ -41,7 +43,8 @@ err_t remote_open(struct remote **ret, const struct cli *cli, enum cli_server se
 	e = rpc_client_new(&r->client, &p);
 	if (e) {
 		mem_free(r);
-		return err_set(detail, e, servers[server].what, "cannot be used: is the CA file PEM, the token one word?");
+		return err_set(detail, e, servers[server].what,
+			       "cannot be used: is the CA file PEM, the token one word?");
 	}
 	*ret = r;
 	return ERR_OK;
@@ -57,7 +60,8 @@ void remote_close(struct remote **r)
 }
 
 /* ---- JSON ↔ protobuf ---- */
-static err_t to_pb(ProtobufCMessage **ret, const ProtobufCMessageDescriptor *desc, const json_t *json, struct err_detail *detail)
+static err_t to_pb(ProtobufCMessage **ret, const ProtobufCMessageDescriptor *desc, const json_t *json,
+		   struct err_detail *detail)
 {
 	char *text = json_dumps(json, JSON_COMPACT);
 	err_t e;
@@ -88,8 +92,8 @@ static const ProtobufCMethodDescriptor *method_of(const ProtobufCServiceDescript
 }
 
 /* ---- calls ---- */
-err_t remote_call(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method, const json_t *request, json_t **ret,
-		  struct err_detail *detail)
+err_t remote_call(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method,
+		  const json_t *request, json_t **ret, struct err_detail *detail)
 {
 	ProtobufCMessage *req = NULL, *resp = NULL;
 	err_t e = to_pb(&req, method_of(service, method)->input, request, detail);
@@ -126,8 +130,8 @@ static bool on_message(const ProtobufCMessage *msg, void *arg)
 	return more;
 }
 
-err_t remote_stream(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method, const json_t *request,
-		    bool (*fn)(json_t *message, void *arg), void *arg, struct err_detail *detail)
+err_t remote_stream(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method,
+		    const json_t *request, bool (*fn)(json_t *message, void *arg), void *arg, struct err_detail *detail)
 {
 	struct each each = { fn, arg, detail, ERR_OK };
 	ProtobufCMessage *req = NULL;

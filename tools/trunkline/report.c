@@ -80,7 +80,8 @@ static err_t open_output(struct fetch *f, const char *proposed)
 	}
 	snprintf(f->part, sizeof(f->part), "%s.part", f->path);
 	f->file = fopen(f->part, "we");
-	return f->file ? ERR_OK : err_set(f->detail, err_from_errno(errno), "--output", "%s: %s", f->part, strerror(errno));
+	return f->file ? ERR_OK
+		       : err_set(f->detail, err_from_errno(errno), "--output", "%s: %s", f->part, strerror(errno));
 }
 
 static err_t write_chunk(struct fetch *f, const char *base64)
@@ -101,7 +102,8 @@ static err_t write_chunk(struct fetch *f, const char *base64)
 static bool on_chunk(json_t *m, void *arg)
 {
 	struct fetch *f = arg;
-	const char *name = json_string_value(json_object_get(m, "file_name")), *data = json_string_value(json_object_get(m, "data"));
+	const char *name = json_string_value(json_object_get(m, "file_name")),
+		   *data = json_string_value(json_object_get(m, "data"));
 
 	if (!f->file) {
 		f->total = (uint64_t)show_number(json_object_get(m, "total_bytes"));
@@ -120,7 +122,8 @@ static err_t finish(struct fetch *f, err_t e)
 	if (f->file && (out ? fflush(f->file) : fclose(f->file)) && !e)
 		e = err_set(f->detail, ERR_DATA_LOSS, "--output", "%s cannot be written", f->path);
 	if (!e && (!f->file || (f->total && f->written != f->total)))
-		e = err_set(f->detail, ERR_DATA_LOSS, "", "%llu of %llu bytes came", (unsigned long long)f->written, (unsigned long long)f->total);
+		e = err_set(f->detail, ERR_DATA_LOSS, "", "%llu of %llu bytes came", (unsigned long long)f->written,
+			    (unsigned long long)f->total);
 	if (!e && !out && rename(f->part, f->path) < 0)
 		e = err_set(f->detail, err_from_errno(errno), "--output", "%s: %s", f->path, strerror(errno));
 	if (e && f->file && !out)

@@ -21,7 +21,8 @@ err_t resource_parent(struct str *out, const struct cli *cli, struct err_detail 
 	return e;
 }
 
-err_t resource_name(struct str *out, const struct cli *cli, const struct catalog_resource *r, const char *id, struct err_detail *detail)
+err_t resource_name(struct str *out, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		    struct err_detail *detail)
 {
 	err_t e;
 
@@ -37,7 +38,8 @@ err_t resource_name(struct str *out, const struct cli *cli, const struct catalog
 	return e;
 }
 
-static err_t call(struct remote *rm, const struct catalog_resource *r, const char *prefix, json_t *request, json_t **ret, struct err_detail *detail)
+static err_t call(struct remote *rm, const struct catalog_resource *r, const char *prefix, json_t *request,
+		  json_t **ret, struct err_detail *detail)
 {
 	char method[64];
 	err_t e;
@@ -53,8 +55,8 @@ static bool dry_run(const struct cli *cli)
 	return cli_flag(cli, "dry-run") != NULL;
 }
 
-err_t resource_create(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t *fields, json_t **ret,
-		      struct err_detail *detail)
+err_t resource_create(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		      json_t *fields, json_t **ret, struct err_detail *detail)
 {
 	struct str parent = STR_INIT;
 	json_t *req = json_object();
@@ -91,8 +93,8 @@ static void mask_append(struct str *mask, const char *field)
 }
 
 /* Exactly what was named is changed, also to nothing: the mask is the keys. */
-err_t resource_update(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t *fields, json_t **ret,
-		      struct err_detail *detail)
+err_t resource_update(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		      json_t *fields, json_t **ret, struct err_detail *detail)
 {
 	struct str name = STR_INIT, mask = STR_INIT;
 	json_t *req, *v;
@@ -100,8 +102,7 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 	err_t e = resource_name(&name, cli, r, id, detail);
 
 	if (!e) {
-		json_object_foreach(fields, key, v)
-			mask_append(&mask, key);
+		json_object_foreach(fields, key, v) mask_append(&mask, key);
 		json_object_set_new(fields, "name", json_string(str_text(&name)));
 		req = json_object();
 		json_object_set(req, r->noun, fields);
@@ -115,8 +116,8 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 	return e;
 }
 
-static err_t by_name(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *prefix, const char *id, json_t **ret,
-		     struct err_detail *detail)
+static err_t by_name(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *prefix,
+		     const char *id, json_t **ret, struct err_detail *detail)
 {
 	struct str name = STR_INIT;
 	json_t *req;
@@ -132,7 +133,8 @@ static err_t by_name(struct remote *rm, const struct cli *cli, const struct cata
 	return e;
 }
 
-err_t resource_get(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t **ret, struct err_detail *detail)
+err_t resource_get(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		   json_t **ret, struct err_detail *detail)
 {
 	return by_name(rm, cli, r, "Get", id, ret, detail);
 }
@@ -165,16 +167,17 @@ static err_t next_chunk(json_t **message, void *arg)
 	return ERR_OK;
 }
 
-err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name, const char *file, json_t **ret,
-		      struct err_detail *detail)
+err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name,
+		      const char *file, json_t **ret, struct err_detail *detail)
 {
 	struct upload u = { .file = fopen(file, "re") };
 	struct str parent = STR_INIT;
-	err_t e = u.file ? resource_parent(&parent, cli, detail) : err_set(detail, ERR_NOT_FOUND, "file", "%s cannot be read", file);
+	err_t e = u.file ? resource_parent(&parent, cli, detail)
+			 : err_set(detail, ERR_NOT_FOUND, "file", "%s cannot be read", file);
 
 	if (!e) {
-		u.header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name", display_name ? display_name : "",
-				     "validate_only", dry_run(cli));
+		u.header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name",
+				     display_name ? display_name : "", "validate_only", dry_run(cli));
 		e = remote_upload(rm, service_admin(), "UploadPrompt", next_chunk, &u, ret, detail);
 	}
 	json_decref(u.header);
@@ -316,17 +319,17 @@ err_t run_delete(const struct cli *cli, const struct catalog_verb *v, struct err
 
 err_t run_upload_prompt(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
-	const struct cli_flag *file = cli_flag(cli, "file"), *name = cli_flag(cli, "display-name");
+	const char *file = cli_value(cli, "file", "must name the audio file", detail);
+	const struct cli_flag *name = cli_flag(cli, "display-name");
 	struct remote *rm = NULL;
 	json_t *result = NULL;
 	err_t e = cli_only(cli, (const char *const[]){ "file", "display-name", "dry-run", NULL }, detail);
 
-	if (!e && (!file || str_empty(file->value)))
-		e = err_set(detail, ERR_INVALID, "--file", "must name the audio file");
+	if (e || !file)
+		return ERR_INVALID;
+	e = remote_open(&rm, cli, v->server, detail);
 	if (!e)
-		e = remote_open(&rm, cli, v->server, detail);
-	if (!e)
-		e = resource_upload(rm, cli, cli->words[2], name ? name->value : NULL, file->value, &result, detail);
+		e = resource_upload(rm, cli, cli->words[2], name ? name->value : NULL, file, &result, detail);
 	if (!e)
 		show(cli, result);
 	remote_close(&rm);

@@ -5,18 +5,19 @@
 #include "catalog.h"
 
 /* "tenants/acme/queues/sales"; of a tenant "tenants/acme". */
-err_t resource_name(struct str *out, const struct cli *cli, const struct catalog_resource *r, const char *id, struct err_detail *detail) MUST;
+err_t resource_name(struct str *out, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		    struct err_detail *detail) MUST;
 err_t resource_parent(struct str *out, const struct cli *cli, struct err_detail *detail) MUST;
 /* fields is taken over in each. *ret: the resource as it is now. */
-err_t resource_create(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t *fields, json_t **ret,
-		      struct err_detail *detail) MUST;
-err_t resource_update(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t *fields, json_t **ret,
-		      struct err_detail *detail) MUST;
-err_t resource_get(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id, json_t **ret,
-		   struct err_detail *detail) MUST;
+err_t resource_create(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		      json_t *fields, json_t **ret, struct err_detail *detail) MUST;
+err_t resource_update(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		      json_t *fields, json_t **ret, struct err_detail *detail) MUST;
+err_t resource_get(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
+		   json_t **ret, struct err_detail *detail) MUST;
 /* Audio of a prompt, made or replaced. display_name may be NULL. */
-err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name, const char *file, json_t **ret,
-		      struct err_detail *detail) MUST;
+err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name,
+		      const char *file, json_t **ret, struct err_detail *detail) MUST;
 /* The request of any method, from words and flags. */
 err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail) MUST;
 /* One line from standard input. */

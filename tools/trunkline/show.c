@@ -24,7 +24,8 @@ const char *show_time(int64_t wall_ms, char buf[32])
 
 	localtime_r(&at, &tm);
 	localtime_r(&now, &today);
-	strftime(buf, 32, tm.tm_year == today.tm_year && tm.tm_yday == today.tm_yday ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &tm);
+	strftime(buf, 32, tm.tm_year == today.tm_year && tm.tm_yday == today.tm_yday ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S",
+		 &tm);
 	return buf;
 }
 
@@ -64,7 +65,8 @@ size_t show_width(const char *text)
 
 void show_json(const json_t *value, bool one_line)
 {
-	char *text = json_dumps(value, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY | (one_line ? JSON_COMPACT : JSON_INDENT(2)));
+	char *text =
+	    json_dumps(value, JSON_PRESERVE_ORDER | JSON_ENCODE_ANY | (one_line ? JSON_COMPACT : JSON_INDENT(2)));
 
 	puts(text ? text : "null");
 	free(text);
@@ -75,7 +77,8 @@ void show_json(const json_t *value, bool one_line)
 /* ---- a message as indented "field: value" lines; what is empty or zero is left out ---- */
 static bool is_empty(const json_t *v)
 {
-	return json_is_null(v) || json_is_false(v) || (json_is_string(v) && (!json_string_length(v) || strcmp(json_string_value(v), "0") == 0)) ||
+	return json_is_null(v) || json_is_false(v) ||
+	       (json_is_string(v) && (!json_string_length(v) || strcmp(json_string_value(v), "0") == 0)) ||
 	       (json_is_integer(v) && !json_integer_value(v)) || (json_is_array(v) && !json_array_size(v)) ||
 	       (json_is_string(v) && strstr(json_string_value(v), "_UNSPECIFIED"));
 }
@@ -130,7 +133,8 @@ static void object(const json_t *o, int indent, bool first_inline)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)o, key, v) {
+	json_object_foreach((json_t *)o, key, v)
+	{
 		if (is_empty(v))
 			continue;
 		printf("%*s%s:", first_inline ? 0 : indent, "", key);
@@ -151,7 +155,8 @@ static void value(const char *key, const json_t *v, int indent)
 		object(v, indent + 2, false);
 	} else if (json_is_array(v)) {
 		puts("");
-		json_array_foreach((json_t *)v, i, each) {
+		json_array_foreach((json_t *)v, i, each)
+		{
 			printf("%*s- ", indent + 2, "");
 			if (json_is_object(each))
 				object(each, indent + 4, true);

@@ -85,7 +85,8 @@ static void list(struct str *out, const json_t *v)
 	const char *key;
 	size_t i;
 
-	json_array_foreach((json_t *)v, i, each) {
+	json_array_foreach((json_t *)v, i, each)
+	{
 		bool first = true;
 
 		if (i)
@@ -94,7 +95,8 @@ static void list(struct str *out, const json_t *v)
 			plain(out, each);
 			continue;
 		}
-		json_object_foreach((json_t *)each, key, inner) {
+		json_object_foreach((json_t *)each, key, inner)
+		{
 			if (!first)
 				str_append_c(out, ':');
 			plain(out, inner);
@@ -109,7 +111,8 @@ static void choice(struct str *out, const json_t *v)
 	const json_t *inner;
 	const char *key;
 
-	json_object_foreach((json_t *)v, key, inner) {
+	json_object_foreach((json_t *)v, key, inner)
+	{
 		size_t n = strlen(key);
 
 		n -= n > 3 && strcmp(key + n - 3, "_id") == 0 ? 3 : 0;
@@ -158,7 +161,8 @@ static void cell(struct str *out, const json_t *v, const char *format)
 
 static bool numeric(const char *s)
 {
-	return !*s || strcmp(s, "-") == 0 || (s[strspn(s, "0123456789.:-% skBM")] == '\0' && !strchr("sk%BM", *s) && strncmp(s, "20", 2) != 0);
+	return !*s || strcmp(s, "-") == 0 ||
+	       (s[strspn(s, "0123456789.:-% skBM")] == '\0' && !strchr("sk%BM", *s) && strncmp(s, "20", 2) != 0);
 }
 
 /* A table's cell is one line, and no terminal command. */
@@ -208,6 +212,14 @@ static void print_cell(const struct table *t, size_t i, const char *text)
 		printf("%s%*s%s", text, last ? 0 : pad, "", last ? "\n" : "  ");
 }
 
+static void print_row(const struct table *t, char **cells)
+{
+	for (size_t i = 0; i < t->n_columns; i++) {
+		print_cell(t, i, cells[i] ? cells[i] : "");
+		mem_free(cells[i]);
+	}
+}
+
 void table_print(const json_t *rows, const char *columns)
 {
 	struct table t = { 0 };
@@ -216,15 +228,12 @@ void table_print(const json_t *rows, const char *columns)
 
 	columns_parse(&t, columns);
 	t.cells = mem_array(json_array_size(rows) * t.n_columns, sizeof(char *));
-	if (!t.cells)
+	if (!t.cells || !t.n_columns)
 		return;
-	json_array_foreach((json_t *)rows, i, row)
-		add_row(&t, row);
+	json_array_foreach((json_t *)rows, i, row) add_row(&t, row);
 	for (i = 0; i < t.n_columns; i++)
 		print_cell(&t, i, t.columns[i].head);
-	for (i = 0; i < t.n_rows * t.n_columns; i++) {
-		print_cell(&t, i % t.n_columns, t.cells[i] ? t.cells[i] : "");
-		mem_free(t.cells[i]);
-	}
+	for (size_t r = 0; r < t.n_rows; r++)
+		print_row(&t, &t.cells[r * t.n_columns]);
 	mem_free(t.cells);
 }

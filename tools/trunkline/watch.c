@@ -40,10 +40,10 @@ static void offer_line(const json_t *o)
 	const json_t *v;
 	size_t i;
 
-	printf("call for agent %s: %s → %s  queue %s  call %s", text(o, "agent_id"), text(o, "caller"), text(o, "called"),
-	       *text(o, "queue_name") ? text(o, "queue_name") : text(o, "queue_id"), text(o, "call_id"));
-	json_array_foreach(json_object_get(o, "variables"), i, v)
-		printf("  %s=%s", text(v, "name"), text(v, "value"));
+	printf("call for agent %s: %s → %s  queue %s  call %s", text(o, "agent_id"), text(o, "caller"),
+	       text(o, "called"), *text(o, "queue_name") ? text(o, "queue_name") : text(o, "queue_id"),
+	       text(o, "call_id"));
+	json_array_foreach(json_object_get(o, "variables"), i, v) printf("  %s=%s", text(v, "name"), text(v, "value"));
 	puts("");
 }
 
@@ -84,7 +84,8 @@ static void detail_pairs(const json_t *body)
 	const json_t *v;
 	const char *key;
 
-	json_object_foreach((json_t *)body, key, v) {
+	json_object_foreach((json_t *)body, key, v)
+	{
 		size_t n = strlen(key);
 		bool ms = n > 3 && strcmp(key + n - 3, "_ms") == 0;
 		char buf[32], word[64];
@@ -108,15 +109,11 @@ static void fact_line(const json_t *m)
 	char buf[32];
 
 	printf("%s ", show_time(show_number(json_object_get(ev, "time_ms")), buf));
-	json_object_foreach((json_t *)ev, key, v)
-		if (json_is_object(v))
-			printf(" %s", key);
+	json_object_foreach((json_t *)ev, key, v) if (json_is_object(v)) printf(" %s", key);
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		if (*text(ev, ids[i]))
 			printf("  %.*s=%s", (int)strcspn(ids[i], "_"), ids[i], text(ev, ids[i]));
-	json_object_foreach((json_t *)ev, key, v)
-		if (json_is_object(v))
-			detail_pairs(v);
+	json_object_foreach((json_t *)ev, key, v) if (json_is_object(v)) detail_pairs(v);
 	puts("");
 }
 
@@ -142,7 +139,8 @@ static err_t request_of(json_t **ret, const struct cli *cli, const struct catalo
 	return e;
 }
 
-static err_t watch(const struct cli *cli, const struct catalog_verb *v, void (*line)(const json_t *), struct err_detail *detail)
+static err_t watch(const struct cli *cli, const struct catalog_verb *v, void (*line)(const json_t *),
+		   struct err_detail *detail)
 {
 	struct watch w = { cli, line };
 	struct remote *rm = NULL;

@@ -40,7 +40,8 @@ static json_t *scalar(const yaml_event_t *ev)
 		return json_null();
 	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
 		return json_boolean(*text == 't');
-	if (text[strspn(text, "-0123456789")] == '\0' && (text[0] != '0' || !text[1]) && strlen(text) < 19 && strcmp(text, "-") != 0)
+	if (text[strspn(text, "-0123456789")] == '\0' && (text[0] != '0' || !text[1]) && strlen(text) < 19 &&
+	    strcmp(text, "-") != 0)
 		return json_integer(strtoll(text, NULL, 10));
 	d = strtod(text, &end);
 	if (strchr(text, '.') && !*end && *text != '+' && *text != '0')
@@ -144,8 +145,8 @@ static err_t documents(struct reader *r, json_t *all)
 		if (e)
 			return e;
 		type = ev.type;
-		if (type == YAML_STREAM_START_EVENT || type == YAML_DOCUMENT_START_EVENT || type == YAML_DOCUMENT_END_EVENT ||
-		    type == YAML_STREAM_END_EVENT) {
+		if (type == YAML_STREAM_START_EVENT || type == YAML_DOCUMENT_START_EVENT ||
+		    type == YAML_DOCUMENT_END_EVENT || type == YAML_STREAM_END_EVENT) {
 			yaml_event_delete(&ev);
 			if (type == YAML_STREAM_END_EVENT)
 				return ERR_OK;
