@@ -317,6 +317,18 @@ struct loop *bus_loop(const struct bus *bus)
 	return bus->loop;
 }
 
+/* ' 'Permissions Violation for Publish to "ev.acme.call.c1"'': what waits for that subject waits for nothing. */
+static void on_error(const char *text, void *arg)
+{
+	static const char violation[] = "Permissions Violation for Publish to \"";
+	const char *subject = strstr(text, violation);
+
+	if (!subject)
+		return;
+	subject += sizeof(violation) - 1;
+	pubs_deny(arg, subject, strcspn(subject, "\""));
+}
+
 bool bus_connected(const struct bus *bus)
 {
 	return bus->conn.state == CONN_UP;
@@ -459,7 +471,6 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 	bus->loop = p->loop;
 	bus->ack_timeout_ms = p->ack_timeout_ms ? p->ack_timeout_ms : 2000;
 	bus->max_pending = p->max_pending ? p->max_pending : 65536;
-	bus->on_state = p->on_state;
 	bus->arg = p->arg;
 	bus->offline_tail = &bus->offline;
 	bus->conn.fd = -1;
@@ -468,13 +479,14 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 	e = e ? e : copy_params(bus, p);
 	cp = (struct conn_params){ .loop = p->loop, .url = bus->url, .name = bus->name, .ca_file = bus->ca_file,
 				   .cert_file = bus->cert_file, .key_file = bus->key_file, .on_msg = on_frame,
-				   .on_up = on_up, .on_down = on_down, .arg = bus };
+				   .on_up = on_up, .on_down = on_down, .on_error = on_error, .arg = bus };
 	e = e ? e : conn_init(&bus->conn, &cp, detail);
 	e = e ? e : conn_connect(&bus->conn, clock_mono_ms() + (p->connect_timeout_ms ? p->connect_timeout_ms : 30000), detail);
 	if (e) {
 		bus_free(&bus);
 		return e;
 	}
+	bus->on_state = p->on_state;	/* of changes from here on */
 	*ret = bus;
 	return ERR_OK;
 }

@@ -33,7 +33,7 @@ struct bus_params {
 	int64_t connect_timeout_ms;	/* keeps trying until then (0: 30,000) */
 	int64_t ack_timeout_ms;		/* of a JetStream publish before it is repeated (0: 2,000) */
 	size_t max_pending;		/* unacknowledged publishes (0: 65,536) */
-	void (*on_state)(bool connected, void *arg); /* may be NULL */
+	void (*on_state)(bool connected, void *arg); /* changes after bus_new; may be NULL */
 	void *arg;
 };
 
@@ -110,7 +110,8 @@ int64_t bus_consumer_lag(const struct bus_consumer *c);
 void bus_consumer_free(struct bus_consumer **c);
 
 /* Reads a stream from a position on in its order, each message once, for ever, through reconnects. Nothing is kept at the
- * server: the owner remembers how far it is. At most `window` messages are out until released. */
+ * server: the owner remembers how far it is. At most `window` messages are out until released. A stream that is deleted
+ * and made anew meanwhile is read from its beginning: sequences that fall tell. */
 struct bus_reader_params {
 	const char *stream;
 	const char *filter;	/* subject filter or NULL */

@@ -99,6 +99,8 @@ void pubs_done(struct bus *bus);
 err_t pubs_submit(struct bus *bus, const struct pub_params *p) MUST;
 /* The argument is freed with the publish if its callback is never called. */
 void pubs_own_arg(struct bus *bus, const void *arg);
+/* The server does not allow us this subject (not terminated): what waits for it ends with ERR_DENIED. */
+void pubs_deny(struct bus *bus, const char *subject, size_t len);
 void pubs_on_up(struct bus *bus);
 void pubs_on_down(struct bus *bus);
 

@@ -6,6 +6,7 @@
 #include "testkit/testkit.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -482,6 +483,138 @@ static void a_bus_over_tls_checks_the_server_and_shows_its_own_certificate(void 
 	testkit_nats_stop(&secure);
 }
 
+/* ---- servers that hang, forbid, or come back empty -------------------------------------------------------------- */
+
+static void on_state(bool connected, void *arg)
+{
+	((int *)arg)[connected]++;
+}
+
+static void a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it(void **state)
+{
+	int states[2] = { 0 };
+	struct bus_params p = { .loop = loop, .name = "hang", .on_state = on_state, .arg = states };
+	struct ack last = { 0 };
+	int64_t end, longest = 0;
+	size_t n = 0;
+	struct bus *b;
+	char url[64];
+
+	(void)state;
+	ensure("HANG", "hang.>");
+	(void)snprintf(url, sizeof(url), "nats://127.0.0.1:1,nats://localhost:%d", nats.port); /* the first is not there */
+	p.url = url;
+	assert_int_equal(bus_new(&b, &p, NULL), ERR_OK);
+	assert_int_equal(states[1], 0);
+	kill(nats.proc.pid, SIGSTOP);
+	end = clock_mono_ms() + 13000;
+	while (clock_mono_ms() < end) {
+		int64_t at = clock_mono_ms();
+
+		if (bus_js_publish(b, "hang.a", &n, sizeof(n), NULL, NULL, NULL) == ERR_OK)
+			n++;
+		loop_turn(loop, 5);
+		at = clock_mono_ms() - at;
+		longest = at > longest ? at : longest;
+	}
+	kill(nats.proc.pid, SIGCONT);
+	assert_int_equal(states[0], 1);
+	assert_in_range(longest, 0, 200);
+	assert_int_equal(bus_js_publish(b, "hang.a", &n, sizeof(n), NULL, on_ack, &last), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &last.done, 15000));
+	assert_int_equal(last.e, ERR_OK);
+	assert_int_equal(last.seq, n + 1); /* each once */
+	bus_free(&b);
+}
+
+static void a_forbidden_subject_is_denied_at_once(void **state)
+{
+	static const char conf[] = "authorization { users: [ { user: u, password: p, permissions: { publish: { deny: \"no.>\" } } } ] }\n";
+	struct bus_params p = { .loop = loop, .name = "auth", .connect_timeout_ms = 300 };
+	struct bus_stream_params sp = { .name = "NO", .subjects = (const char *const[]){ "no.>", NULL } };
+	struct err_detail d = { "", "" };
+	struct ack a = { 0 };
+	struct testkit_nats locked;
+	struct bus *b;
+	char url[64];
+
+	(void)state;
+	testkit_nats_start_conf(&locked, true, conf);
+	(void)snprintf(url, sizeof(url), "nats://u:wrong@127.0.0.1:%d", locked.port);
+	p.url = url;
+	assert_int_equal(bus_new(&b, &p, &d), ERR_UNAVAILABLE);
+	assert_non_null(strstr(d.message, "Authorization Violation"));
+	(void)snprintf(url, sizeof(url), "nats://u:p@127.0.0.1:%d", locked.port);
+	assert_int_equal(bus_new(&b, &p, &d), ERR_OK);
+	assert_int_equal(bus_stream_ensure(b, &sp, &d), ERR_OK);
+	assert_int_equal(bus_js_publish(b, "no.a", "x", 1, NULL, on_ack, &a), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &a.done, 1000));
+	assert_int_equal(a.e, ERR_DENIED);
+	bus_free(&b);
+	testkit_nats_stop(&locked);
+}
+
+struct values {
+	int puts;
+	uint64_t last_seq;
+	bool synced, two, again;
+};
+
+static void on_value(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	struct values *v = arg;
+
+	v->synced |= op == BUS_KV_SYNCED;
+	if (op != BUS_KV_PUT)
+		return;
+	assert_string_equal(key, "k");
+	v->again |= msg->seq < v->last_seq;
+	v->last_seq = msg->seq;
+	v->two = ++v->puts == 2;
+}
+
+static void on_sequence(const struct bus_msg *msg, void *arg)
+{
+	struct values *v = arg;
+
+	v->again |= msg->seq < v->last_seq;
+	v->last_seq = msg->seq;
+	v->synced = true;
+}
+
+static void what_was_deleted_and_made_anew_is_read_from_its_beginning(void **state)
+{
+	struct bus_kv_params kp = { .bucket = "anew" };
+	struct values v = { 0 }, r = { 0 };
+	struct bus_reader_params rp = { .stream = "KV_anew", .fn = on_sequence, .arg = &r };
+	struct bus_kv_watch *watch;
+	struct bus_reader *reader;
+	struct bus_kv *kv, *kv2;
+	json_t *answer = NULL;
+	int err_code;
+
+	(void)state;
+	assert_int_equal(bus_kv_open(&kv, bus, &kp, NULL), ERR_OK);
+	assert_int_equal(bus_kv_watch(&watch, kv, ">", on_value, &v), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &v.synced, 3000));
+	assert_int_equal(kv_put(kv, "a", BUS_KV_ANY).e, ERR_OK);
+	assert_int_equal(kv_put(kv, "b", BUS_KV_ANY).e, ERR_OK);
+	assert_true(testkit_wait_flag(loop, &v.two, 3000));
+	assert_int_equal(bus_read(&reader, bus, &rp), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &r.synced, 3000));
+	assert_false(testkit_wait_flag(loop, &r.again, 100));
+	assert_int_equal(api_call(bus, "STREAM.DELETE.KV_anew", NULL, &answer, &err_code, NULL), ERR_OK);
+	json_decref(answer);
+	assert_int_equal(bus_kv_open(&kv2, bus, &kp, NULL), ERR_OK);
+	assert_int_equal(kv_put(kv2, "c", BUS_KV_ANY).e, ERR_OK);
+	assert_true(testkit_wait_flag(loop, &v.again, 12000));
+	assert_true(testkit_wait_flag(loop, &r.again, 12000));
+	bus_reader_free(&reader);
+	bus_kv_unwatch(&watch);
+	bus_kv_close(&kv);
+	bus_kv_close(&kv2);
+}
+
 static void nobody_at_the_address_is_said_plainly(void **state)
 {
 	struct bus_params p = { .loop = loop, .url = "nats://127.0.0.1:1", .name = "x", .connect_timeout_ms = 200 };
@@ -509,6 +642,9 @@ int main(void)
 		T(a_stopped_holder_is_replaced_in_about_two_seconds_and_knows_it_before_it_acts),
 		T(a_lease_survives_a_quick_restart_of_the_server_or_is_lost_and_won_again),
 		T(a_bus_over_tls_checks_the_server_and_shows_its_own_certificate),
+		T(a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it),
+		T(a_forbidden_subject_is_denied_at_once),
+		T(what_was_deleted_and_made_anew_is_read_from_its_beginning),
 		T(nobody_at_the_address_is_said_plainly),
 	};
 	int failed;

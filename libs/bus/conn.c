@@ -257,6 +257,8 @@ static void on_frame(struct conn *c, const struct nats_frame *f)
 	case NATS_ERR:	/* permission errors concern one subject; the others the server follows by closing */
 		(void)snprintf(c->error, sizeof(c->error), "server: %s", f->text);
 		c->told = true;
+		if (c->state == CONN_UP)
+			c->p.on_error(f->text, c->p.arg);
 		break;
 	case NATS_OK:
 		break;

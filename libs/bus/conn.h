@@ -40,6 +40,7 @@ struct conn_params {
 	void (*on_msg)(const struct nats_frame *f, void *arg);
 	void (*on_up)(void *arg);
 	void (*on_down)(void *arg);
+	void (*on_error)(const char *text, void *arg); /* -ERR while up */
 	void *arg;
 };
 

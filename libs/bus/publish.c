@@ -356,6 +356,19 @@ err_t pubs_submit(struct bus *bus, const struct pub_params *params)
 	return ERR_OK;
 }
 
+/* The server names no message, so all of the subject that were sent end. Their callbacks may publish anew: those are not
+ * looked at. */
+void pubs_deny(struct bus *bus, const char *subject, size_t len)
+{
+	struct pub *p = bus->pubs.head, *last = bus->pubs.tail, *next;
+
+	for (; p; p = next) {
+		next = p == last ? NULL : p->next;
+		if (!p->refused && p->subject_len == len && memcmp(p->subject, subject, len) == 0)
+			finish(p, ERR_DENIED, 0);
+	}
+}
+
 void pubs_own_arg(struct bus *bus, const void *arg)
 {
 	for (struct pub *p = bus->pubs.head; p; p = p->next)

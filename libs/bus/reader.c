@@ -2,6 +2,7 @@
  * Reading a stream in its order, without state at the server: an unacknowledged pull consumer of our own, begun again
  * behind the last message whenever the connection or the consumer is lost.
  */
+#include "origin.h"
 #include "pull.h"
 
 #include "base/mem.h"
@@ -20,6 +21,7 @@ struct bus_reader {
 	struct bus_hook hook;
 	struct loop_timer again, info;
 	struct request *creating, *asking;
+	struct origin origin;
 	uint64_t next_seq, consumer_seq;
 	size_t window, busy;
 	int64_t behind;
@@ -93,10 +95,20 @@ static void on_created(const struct bus_raw *raw, void *arg)
 	if (ok)
 		r->behind = (int64_t)json_integer_value(json_object_get(answer, "num_pending"));
 	json_decref(answer);
-	if (!ok || pull_start(&r->pull))
+	if (!ok || pull_start(&r->pull)) {
 		begin_again(r);
-	else
-		want(r);
+		return;
+	}
+	origin_check(&r->origin);
+	want(r);
+}
+
+static void on_replaced(void *arg)
+{
+	struct bus_reader *r = arg;
+
+	r->next_seq = 0;
+	begin_again(r);
 }
 
 static json_t *create_body(const struct bus_reader *r)
@@ -189,6 +201,7 @@ err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader
 	r->pull = (struct pull){ .stream = r->stream, .consumer = r->consumer, .fn = on_msg, .more = on_more,
 				 .lost = begin_again, .arg = r };
 	pull_init(&r->pull, bus);
+	r->origin = (struct origin){ .bus = bus, .stream = r->stream, .replaced = on_replaced, .arg = r };
 	loop_timer_init(&r->again, bus->loop, start, r);
 	loop_timer_init(&r->info, bus->loop, ask_info, r);
 	loop_timer_start(&r->info, INFO_MS);
@@ -210,6 +223,7 @@ void bus_reader_free(struct bus_reader **ref)
 	bus_hook_remove(r->bus, &r->hook);
 	bus_request_cancel(&r->creating);
 	bus_request_cancel(&r->asking);
+	origin_done(&r->origin);
 	pull_done(&r->pull);
 	loop_timer_done(&r->again);
 	loop_timer_done(&r->info);

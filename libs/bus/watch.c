@@ -3,7 +3,7 @@
  * sequences must come without a hole; otherwise, after a reconnect, or when the heart-beat is missing, a new consumer
  * continues behind the last revision seen, so nothing is missed and nothing comes twice.
  */
-#include "bus_internal.h"
+#include "origin.h"
 
 #include "base/mem.h"
 
@@ -22,10 +22,11 @@ struct bus_kv_watch {
 	struct bus_hook hook;
 	struct loop_timer timer; /* silence, or another attempt */
 	struct request *creating;
+	struct origin origin;
 	struct bus_sub *sub;	/* of the present consumer */
 	uint64_t last_seq;	/* revision delivered last */
 	uint64_t consumer_seq;	/* of the present consumer */
-	bool synced;
+	bool synced, afresh;	/* afresh: the bucket was made anew, its values are all news */
 	bool *freed;		/* set when the owner frees us inside its callback */
 	size_t prefix_len;
 	char filter[];
@@ -80,6 +81,7 @@ static void deliver(struct bus_kv_watch *w, const struct bus_raw *raw, const str
 	bool freed = false;
 
 	w->last_seq = meta->stream_seq;
+	w->afresh = false;
 	msg.subject += w->prefix_len;
 	msg.reply = NULL;
 	msg.seq = meta->stream_seq;
@@ -131,6 +133,7 @@ static void on_created(const struct bus_raw *raw, void *arg)
 	pending = json_integer_value(json_object_get(answer, "num_pending"));
 	before = json_integer_value(json_object_get(json_object_get(answer, "delivered"), "consumer_seq"));
 	json_decref(answer);
+	origin_check(&w->origin);
 	if (pending + before == 0 && w->consumer_seq == 0)
 		synced(w);
 }
@@ -142,7 +145,7 @@ static json_t *consumer_config(const struct bus_kv_watch *w, const char *deliver
 			      (json_int_t)(HEARTBEAT_MS * NS_PER_MS), "inactive_threshold", (json_int_t)(10000 * NS_PER_MS),
 			      "num_replicas", 1, "mem_storage", 1, "max_deliver", (json_int_t)1);
 
-	if (c && (w->last_seq || w->synced)) { /* nothing seen and synced: the bucket was empty, so from 1 on */
+	if (c && (w->last_seq || (w->synced && !w->afresh))) { /* nothing seen and synced: the bucket was empty, so from 1 on */
 		json_object_set_new(c, "deliver_policy", json_string("by_start_sequence"));
 		json_object_set_new(c, "opt_start_seq", json_integer((json_int_t)w->last_seq + 1));
 	} else if (c) {
@@ -175,6 +178,15 @@ static void start_consumer(struct bus_kv_watch *w)
 	json_decref(body);
 }
 
+static void on_replaced(void *arg)
+{
+	struct bus_kv_watch *w = arg;
+
+	w->last_seq = 0;
+	w->afresh = true;
+	start_consumer(w);
+}
+
 static void on_timer(void *arg)
 {
 	struct bus_kv_watch *w = arg;
@@ -205,6 +217,7 @@ err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pat
 		return ERR_EXHAUSTED;
 	*w = (struct bus_kv_watch){ .kv = kv, .fn = fn, .arg = arg, .prefix_len = strlen(kv->prefix) };
 	(void)snprintf(w->filter, n, "%s%s", kv->prefix, pattern);
+	w->origin = (struct origin){ .bus = kv->bus, .stream = kv->stream, .replaced = on_replaced, .arg = w };
 	loop_timer_init(&w->timer, kv->bus->loop, on_timer, w);
 	w->hook = (struct bus_hook){ .on_up = on_up, .on_down = on_down, .arg = w };
 	bus_hook_add(kv->bus, &w->hook);
@@ -224,6 +237,7 @@ void bus_kv_unwatch(struct bus_kv_watch **ref)
 		*w->freed = true;
 	bus_hook_remove(w->kv->bus, &w->hook);
 	bus_request_cancel(&w->creating);
+	origin_done(&w->origin);
 	bus_unsubscribe(&w->sub);
 	loop_timer_done(&w->timer);
 	mem_free(w);

@@ -37,6 +37,7 @@ struct bridge {
 	struct stream_producer *producer; /* NULL: no session */
 	struct bus_reader *reader;
 	struct window window;
+	uint64_t last_seq;	/* read last */
 	char **options;
 	struct loop_timer again;  /* next session after a failure */
 	bool draining;		  /* the process is to end */

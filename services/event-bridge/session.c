@@ -52,13 +52,18 @@ static err_t produce_dead(struct bridge *b, const struct bus_msg *msg, struct wi
 static void on_event(const struct bus_msg *msg, void *arg)
 {
 	struct bridge *b = arg;
-	struct window_slot *slot = b->ending ? NULL : window_add(&b->window, msg->seq, msg->time_ms);
 	struct err_detail why = { "", "" };
+	struct window_slot *slot = NULL;
 	struct bridge_record r;
 	err_t e;
 
-	if (!slot) {	/* cannot be: the reader's window is ours */
-		session_fail(b, "window", ERR_INTERNAL);
+	if (b->ending)
+		return;
+	if (msg->seq > b->last_seq)	/* else the stream was made anew: position_load() sees it */
+		slot = window_add(&b->window, msg->seq, msg->time_ms);
+	b->last_seq = msg->seq;
+	if (!slot) {
+		session_fail(b, "window", ERR_DATA_LOSS);
 		return;
 	}
 	e = bridge_record_from(&r, msg->subject, msg->data, msg->size, b->cfg->domains, strcmp(b->cfg->format, "json") == 0, &why);
@@ -123,6 +128,7 @@ void session_start(struct bridge *b, uint64_t position)
 	err_t e;
 
 	window_restart(&b->window, position);
+	b->last_seq = position;
 	e = open_session(b, position, &d);
 	if (e) {
 		LOG_ERROR(NULL, "bridge.session_failed", "error=%s field=%s message=%s", err_name(e), LOG_Q(d.field), LOG_Q(d.message));
