@@ -1,7 +1,7 @@
 #include "manager_config.h"
 
 const struct config_item manager_config_items[] = {
-	CONFIG_STR(struct manager_config, grpc_address, "grpc.address", "127.0.0.1:9094", "address:port of AdminService and AuthService"),
+	CONFIG_STR(struct manager_config, grpc_address, "grpc.address", "127.0.0.1:9090", "address:port of AdminService and AuthService"),
 	CONFIG_STR(struct manager_config, tls_ca_file, "tls.ca_file", "", "CA of client certificates; empty: none is looked at"),
 	CONFIG_STR(struct manager_config, tls_cert_file, "tls.cert_file", "", "server certificate; empty: plain text, loopback only"),
 	CONFIG_STR(struct manager_config, tls_key_file, "tls.key_file", "", "its key"),
