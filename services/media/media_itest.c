@@ -488,7 +488,7 @@ static int teardown_all(void **state)
 	pthread_join(phone_thread, NULL);
 	bus_unsubscribe(&sub);
 	bus_unsubscribe(&hb_sub);
-	(void)testkit_proc_stop(&media, SIGTERM, 5000);
+	assert_int_equal(testkit_proc_stop(&media, SIGTERM, 5000), 0);
 	bus_free(&bus);
 	loop_free(&loop);
 	testkit_nats_stop(&nats);

@@ -20,7 +20,7 @@ struct download {
 	uint64_t left; /* WAV: bytes of samples still to be sent */
 	bool begun;
 	char name[RECORDING_ID + 16];
-	uint8_t bytes[WAV_HEADER + MP3_READ_SAMPLES * 4];
+	_Alignas(8) uint8_t bytes[WAV_HEADER + MP3_READ_SAMPLES * 4];
 };
 
 static void download_free(struct download *d)
