@@ -256,7 +256,7 @@ static void every_command_has_its_method(void **state)
 		assert_true(catalog_is_noun(row->noun));
 		if (v->method && !(md = protobuf_c_service_descriptor_get_method_by_name(v->service, v->method)))
 			fail_msg("%s %s: no method %s", v->noun, v->name, v->method);
-		if (v->list && !protobuf_c_message_descriptor_get_field_by_name(md->output, v->list))
+		if (v->list && md && !protobuf_c_message_descriptor_get_field_by_name(md->output, v->list))
 			fail_msg("%s %s: no field %s", v->noun, v->name, v->list);
 	}
 }
