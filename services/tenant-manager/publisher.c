@@ -29,11 +29,14 @@ static err_t clear_row(struct db_tx *tx, void *arg)
 
 	snprintf(version, sizeof(version), "%" PRIu64, t->row_version);
 	snprintf(own, sizeof(own), "%" PRIu64, t->version);
-	err_t e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = $1 AND version = $2", 2, params);
-	if (!e && t->kind == ITEM_MAIN)
+	err_t e = ERR_OK;
+	/* The tenant's row first, as every change does: the other way round the two wait for each other. */
+	if (t->kind == ITEM_MAIN)
 		e = db_exec(tx, NULL,
 			    "UPDATE tm.tenant SET published_version = greatest(published_version, $1) WHERE tenant = tm.tenant()", 1,
 			    main_params);
+	if (!e)
+		e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = $1 AND version = $2", 2, params);
 	return e;
 }
 
