@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_MS 1000000LL
+#define NS_PER_MS	     1000000LL
 #define ERR_STREAM_NOT_FOUND 10059
 
 static err_t api_subject(char *buf, size_t size, const char *path)
@@ -18,7 +18,8 @@ static err_t api_subject(char *buf, size_t size, const char *path)
 	return n > 0 && (size_t)n < size ? ERR_OK : ERR_INVALID;
 }
 
-err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *body, bus_raw_fn *fn, void *arg, bool own_arg)
+err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *body, bus_raw_fn *fn, void *arg,
+	       bool own_arg)
 {
 	char subject[BUS_SUBJECT_MAX], *text = NULL;
 	err_t e = api_subject(subject, sizeof(subject), path);
@@ -28,7 +29,8 @@ err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *
 		e = text ? ERR_OK : ERR_EXHAUSTED;
 	}
 	if (!e)
-		e = bus_request_raw(ret, bus, subject, text, text ? strlen(text) : 0, BUS_API_TIMEOUT_MS, fn, arg, own_arg);
+		e = bus_request_raw(ret, bus, subject, text, text ? strlen(text) : 0, BUS_API_TIMEOUT_MS, fn, arg,
+				    own_arg);
 	free(text);
 	return e;
 }
@@ -79,7 +81,7 @@ err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, in
 	struct waiting w;
 	err_t e;
 
-	do {	/* JetStream of a server that just started does not respond yet */
+	do { /* JetStream of a server that just started does not respond yet */
 		const bool never = false;
 
 		e = call_once(bus, path, body, &w);
@@ -91,7 +93,8 @@ err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, in
 	if (e)
 		return err_set(detail, e, "nats", "no answer to $JS.API.%s: %s", path, bus->conn.error);
 	if (!w.answer)
-		return err_set(detail, ERR_UNAVAILABLE, "nats", "JetStream does not answer: it must be enabled for this account");
+		return err_set(detail, ERR_UNAVAILABLE, "nats",
+			       "JetStream does not answer: it must be enabled for this account");
 	*err_code = api_error(w.answer);
 	if (*err_code)
 		(void)err_set(detail, ERR_INTERNAL, "nats", "$JS.API.%s: %s", path,
@@ -108,7 +111,8 @@ static bool covers(const json_t *has, const json_t *wanted)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)wanted, key, value) {
+	json_object_foreach((json_t *)wanted, key, value)
+	{
 		const json_t *other = json_object_get(has, key);
 
 		if (!other && (json_is_false(value) || (json_is_integer(value) && json_integer_value(value) == 0)))
@@ -128,7 +132,8 @@ static err_t call_path(struct bus *bus, const char *verb, const char *name, json
 	return api_call(bus, path, config, ret, err_code, detail);
 }
 
-static err_t create_or_update(struct bus *bus, const char *verb, const char *name, json_t *config, struct err_detail *detail)
+static err_t create_or_update(struct bus *bus, const char *verb, const char *name, json_t *config,
+			      struct err_detail *detail)
 {
 	json_t *answer = NULL;
 	int err_code = 0;
@@ -176,12 +181,13 @@ err_t bus_stream_ensure(struct bus *bus, const struct bus_stream_params *p, stru
 	if (p->max_age_ms && duplicates > p->max_age_ms)
 		duplicates = p->max_age_ms;
 	return api_stream_ensure(bus, p->name,
-				 json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:b}", "name", p->name, "subjects",
-					   subjects_of(p), "retention", "limits", "storage", "file", "discard",
-					   p->discard_new ? "new" : "old", "max_age", (json_int_t)(p->max_age_ms * NS_PER_MS),
-					   "max_bytes", (json_int_t)(p->max_bytes ? p->max_bytes : -1), "duplicate_window",
-					   (json_int_t)(duplicates * NS_PER_MS), "num_replicas", p->replicas ? p->replicas : 1,
-					   "allow_direct", 1),
+				 json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:b}", "name", p->name,
+					   "subjects", subjects_of(p), "retention", "limits", "storage", "file",
+					   "discard", p->discard_new ? "new" : "old", "max_age",
+					   (json_int_t)(p->max_age_ms * NS_PER_MS), "max_bytes",
+					   (json_int_t)(p->max_bytes ? p->max_bytes : -1), "duplicate_window",
+					   (json_int_t)(duplicates * NS_PER_MS), "num_replicas",
+					   p->replicas ? p->replicas : 1, "allow_direct", 1),
 				 detail);
 }
 

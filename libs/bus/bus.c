@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SUB_SLOT_BITS	 20
-#define SUB_SLOT_MASK	 ((1u << SUB_SLOT_BITS) - 1)
-#define OFFLINE_KEEP_MS	 5000 /* a core message older than this has lost its meaning */
+#define SUB_SLOT_BITS	20
+#define SUB_SLOT_MASK	((1u << SUB_SLOT_BITS) - 1)
+#define OFFLINE_KEEP_MS 5000 /* a core message older than this has lost its meaning */
 
 /* ---- writing frames -------------------------------------------------------------------------------------------- */
 
@@ -102,7 +102,8 @@ err_t bus_publish_reply(struct bus *bus, const char *subject, const char *reply,
 	char head[BUS_SUBJECT_MAX * 2 + 64];
 	size_t n;
 
-	if (!bus_subject_valid(subject, false) || (reply && !bus_subject_valid(reply, false)) || size > bus->conn.max_payload)
+	if (!bus_subject_valid(subject, false) || (reply && !bus_subject_valid(reply, false)) ||
+	    size > bus->conn.max_payload)
 		return ERR_INVALID;
 	n = pub_head(head, subject, reply, size);
 	if (bus->conn.state != CONN_UP)
@@ -158,7 +159,8 @@ static err_t sub_slot(struct bus *bus, size_t *ret)
 	return ERR_OK;
 }
 
-err_t bus_subscribe(struct bus_sub **ret, struct bus *bus, const char *subject, const char *queue, bus_msg_fn *fn, void *arg)
+err_t bus_subscribe(struct bus_sub **ret, struct bus *bus, const char *subject, const char *queue, bus_msg_fn *fn,
+		    void *arg)
 {
 	struct bus_sub *s;
 	size_t slot;
@@ -195,7 +197,8 @@ err_t bus_subscribe_raw(struct bus_sub **ret, struct bus *bus, bus_raw_fn *fn, v
 	char subject[BUS_REPLY_TEXT + 32];
 	err_t e;
 
-	(void)snprintf(subject, sizeof(subject), "%sd.%llu", bus->inbox.prefix, (unsigned long long)++bus->next_delivery);
+	(void)snprintf(subject, sizeof(subject), "%sd.%llu", bus->inbox.prefix,
+		       (unsigned long long)++bus->next_delivery);
 	e = bus_subscribe(ret, bus, subject, NULL, NULL, arg);
 	if (!e)
 		(*ret)->raw = fn;
@@ -230,7 +233,8 @@ static void on_frame(const struct nats_frame *f, void *arg)
 {
 	struct bus *bus = arg;
 	struct bus_raw raw = { .msg = { .subject = f->subject, .reply = f->reply, .data = f->data, .size = f->size },
-			       .headers = f->headers, .headers_size = f->headers_size };
+			       .headers = f->headers,
+			       .headers_size = f->headers_size };
 	size_t slot = f->sid & SUB_SLOT_MASK;
 	struct bus_sub *s;
 
@@ -426,8 +430,8 @@ static void on_user_reply(const struct bus_raw *raw, void *arg)
 		u->fn(ERR_OK, &raw->msg, u->arg);
 }
 
-err_t bus_request(struct bus *bus, const char *subject, const void *data, size_t size, int64_t timeout_ms, bus_reply_fn *fn,
-		  void *arg)
+err_t bus_request(struct bus *bus, const char *subject, const void *data, size_t size, int64_t timeout_ms,
+		  bus_reply_fn *fn, void *arg)
 {
 	struct user_request *u = mem_alloc(sizeof(*u));
 	err_t e;
@@ -477,16 +481,26 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 	pubs_init(bus);
 	e = inbox_init(&bus->inbox);
 	e = e ? e : copy_params(bus, p);
-	cp = (struct conn_params){ .loop = p->loop, .url = bus->url, .name = bus->name, .ca_file = bus->ca_file,
-				   .cert_file = bus->cert_file, .key_file = bus->key_file, .on_msg = on_frame,
-				   .on_up = on_up, .on_down = on_down, .on_error = on_error, .arg = bus };
+	cp = (struct conn_params){ .loop = p->loop,
+				   .url = bus->url,
+				   .name = bus->name,
+				   .ca_file = bus->ca_file,
+				   .cert_file = bus->cert_file,
+				   .key_file = bus->key_file,
+				   .on_msg = on_frame,
+				   .on_up = on_up,
+				   .on_down = on_down,
+				   .on_error = on_error,
+				   .arg = bus };
 	e = e ? e : conn_init(&bus->conn, &cp, detail);
-	e = e ? e : conn_connect(&bus->conn, clock_mono_ms() + (p->connect_timeout_ms ? p->connect_timeout_ms : 30000), detail);
+	e = e ? e
+	      : conn_connect(&bus->conn, clock_mono_ms() + (p->connect_timeout_ms ? p->connect_timeout_ms : 30000),
+			     detail);
 	if (e) {
 		bus_free(&bus);
 		return e;
 	}
-	bus->on_state = p->on_state;	/* of changes from here on */
+	bus->on_state = p->on_state; /* of changes from here on */
 	*ret = bus;
 	return ERR_OK;
 }

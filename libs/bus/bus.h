@@ -27,12 +27,12 @@ struct bus_lease;
 
 struct bus_params {
 	struct loop *loop;
-	const char *url;	/* "tls://127.0.0.1:4222" */
-	const char *name;	/* shown by the server: "call-control/cc-1" */
-	const char *ca_file, *cert_file, *key_file; /* NULL or "": no TLS */
-	int64_t connect_timeout_ms;	/* keeps trying until then (0: 30,000) */
-	int64_t ack_timeout_ms;		/* of a JetStream publish before it is repeated (0: 2,000) */
-	size_t max_pending;		/* unacknowledged publishes (0: 65,536) */
+	const char *url;			     /* "tls://127.0.0.1:4222" */
+	const char *name;			     /* shown by the server: "call-control/cc-1" */
+	const char *ca_file, *cert_file, *key_file;  /* NULL or "": no TLS */
+	int64_t connect_timeout_ms;		     /* keeps trying until then (0: 30,000) */
+	int64_t ack_timeout_ms;			     /* of a JetStream publish before it is repeated (0: 2,000) */
+	size_t max_pending;			     /* unacknowledged publishes (0: 65,536) */
 	void (*on_state)(bool connected, void *arg); /* changes after bus_new; may be NULL */
 	void *arg;
 };
@@ -46,33 +46,34 @@ struct loop *bus_loop(const struct bus *bus);
 /* ---- core NATS ---- */
 struct bus_msg {
 	const char *subject;
-	const char *reply;	/* NULL if none */
+	const char *reply; /* NULL if none */
 	const void *data;
 	size_t size;
-	uint64_t seq;		/* stream sequence (consumers, KV: revision); 0 for core messages */
-	int64_t time_ms;	/* stream time, wall; 0 for core messages */
-	unsigned deliveries;	/* 1 = first (consumers) */
+	uint64_t seq;	     /* stream sequence (consumers, KV: revision); 0 for core messages */
+	int64_t time_ms;     /* stream time, wall; 0 for core messages */
+	unsigned deliveries; /* 1 = first (consumers) */
 };
 typedef void bus_msg_fn(const struct bus_msg *msg, void *arg); /* msg is valid during the call only */
 
 err_t bus_publish(struct bus *bus, const char *subject, const void *data, size_t size) MUST;
 /* queue NULL: every subscriber gets it. */
-err_t bus_subscribe(struct bus_sub **ret, struct bus *bus, const char *subject, const char *queue, bus_msg_fn *fn, void *arg) MUST;
+err_t bus_subscribe(struct bus_sub **ret, struct bus *bus, const char *subject, const char *queue, bus_msg_fn *fn,
+		    void *arg) MUST;
 void bus_unsubscribe(struct bus_sub **sub);
 /* One reply or ERR_TIMEOUT / ERR_UNAVAILABLE (no responders). fn is called exactly once, unless bus_free() comes first. */
 typedef void bus_reply_fn(err_t e, const struct bus_msg *msg, void *arg);
-err_t bus_request(struct bus *bus, const char *subject, const void *data, size_t size, int64_t timeout_ms, bus_reply_fn *fn,
-		  void *arg) MUST;
+err_t bus_request(struct bus *bus, const char *subject, const void *data, size_t size, int64_t timeout_ms,
+		  bus_reply_fn *fn, void *arg) MUST;
 
 /* ---- JetStream ---- */
 struct bus_stream_params {
 	const char *name;
-	const char *const *subjects;	/* NULL-terminated */
-	int64_t max_age_ms;		/* 0: none */
-	int64_t max_bytes;		/* 0: none */
-	int64_t duplicates_ms;		/* deduplication window (0: 120,000) */
-	int replicas;			/* 0: 1 */
-	bool discard_new;		/* full: refuse new (true) or drop old (false) */
+	const char *const *subjects; /* NULL-terminated */
+	int64_t max_age_ms;	     /* 0: none */
+	int64_t max_bytes;	     /* 0: none */
+	int64_t duplicates_ms;	     /* deduplication window (0: 120,000) */
+	int replicas;		     /* 0: 1 */
+	bool discard_new;	     /* full: refuse new (true) or drop old (false) */
 };
 /* Creates or checks; blocking, for start-up only. An existing stream with other limits is updated. */
 err_t bus_stream_ensure(struct bus *bus, const struct bus_stream_params *p, struct err_detail *detail) MUST;
@@ -80,15 +81,16 @@ err_t bus_stream_ensure(struct bus *bus, const struct bus_stream_params *p, stru
 struct bus_stream_state {
 	uint64_t first_seq, last_seq, messages, bytes;
 };
-typedef void bus_stream_state_fn(err_t e, const struct bus_stream_state *s, void *arg); /* ERR_NOT_FOUND, ERR_UNAVAILABLE */
+typedef void bus_stream_state_fn(err_t e, const struct bus_stream_state *s,
+				 void *arg); /* ERR_NOT_FOUND, ERR_UNAVAILABLE */
 err_t bus_stream_state(struct bus *bus, const char *stream, bus_stream_state_fn *fn, void *arg) MUST;
 /* Gives back messages older than before_seq, except what a durable consumer has not acknowledged. Best effort. */
 err_t bus_stream_trim(struct bus *bus, const char *stream, uint64_t before_seq) MUST;
 
 typedef void bus_ack_fn(err_t e, uint64_t seq, void *arg);
 /* msg_id: deduplicates (NULL: none). fn (may be NULL) once, on the loop: ERR_OK and the sequence, ERR_ABORTED never here. */
-err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,
-		     void *arg) MUST;
+err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
+		     bus_ack_fn *fn, void *arg) MUST;
 
 /* Durable pull consumer, for work that several instances may share: up to max_unacked messages out at a time. fn must
  * lead to bus_ack(seq) or bus_nak(seq, delay); what is not acknowledged comes again after ack_wait_ms, so behind newer
@@ -96,13 +98,14 @@ err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, siz
 struct bus_consumer_params {
 	const char *stream;
 	const char *durable;
-	const char *filter;		/* subject filter or NULL */
-	int max_unacked;		/* 0: 1,024 */
-	int64_t ack_wait_ms;		/* 0: 30,000 */
+	const char *filter;  /* subject filter or NULL */
+	int max_unacked;     /* 0: 1,024 */
+	int64_t ack_wait_ms; /* 0: 30,000 */
 	bus_msg_fn *fn;
 	void *arg;
 };
-err_t bus_consume(struct bus_consumer **ret, struct bus *bus, const struct bus_consumer_params *p, struct err_detail *detail) MUST;
+err_t bus_consume(struct bus_consumer **ret, struct bus *bus, const struct bus_consumer_params *p,
+		  struct err_detail *detail) MUST;
 err_t bus_ack(struct bus_consumer *c, uint64_t seq) MUST;
 err_t bus_nak(struct bus_consumer *c, uint64_t seq, int64_t delay_ms) MUST;
 /* Messages in the stream not yet delivered or not acknowledged: lag. -1 unknown. */
@@ -114,9 +117,9 @@ void bus_consumer_free(struct bus_consumer **c);
  * and made anew meanwhile is read from its beginning: sequences that fall tell. */
 struct bus_reader_params {
 	const char *stream;
-	const char *filter;	/* subject filter or NULL */
-	uint64_t start_seq;	/* first sequence wanted; 0: the oldest there is */
-	size_t window;		/* 0: 1,024 */
+	const char *filter; /* subject filter or NULL */
+	uint64_t start_seq; /* first sequence wanted; 0: the oldest there is */
+	size_t window;	    /* 0: 1,024 */
 	bus_msg_fn *fn;
 	void *arg;
 };
@@ -129,9 +132,10 @@ void bus_reader_free(struct bus_reader **r);
 /* ---- key-value (bucket = stream KV_<bucket>, key tokens separated by dots) ---- */
 struct bus_kv_params {
 	const char *bucket;
-	int history;		/* 1…64 (0: 1) */
-	int64_t ttl_ms;		/* of every entry (0: none) */
-	int64_t marker_ttl_ms;	/* of what our deletes leave behind (0: stays). Only where no watcher must learn of each delete */
+	int history;	/* 1…64 (0: 1) */
+	int64_t ttl_ms; /* of every entry (0: none) */
+	int64_t
+	    marker_ttl_ms; /* of what our deletes leave behind (0: stays). Only where no watcher must learn of each delete */
 	int64_t max_bytes;
 	int replicas;
 };
@@ -153,15 +157,16 @@ typedef void bus_kv_watch_fn(enum bus_kv_op op, const char *key, const struct bu
 struct bus_kv_watch;
 /* Current values of keys matching the pattern (">" all, "acme.>" …), then SYNCED once, then every change, for ever:
  * after a reconnect it continues without a gap. Callbacks in the order of revisions per key. */
-err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, bus_kv_watch_fn *fn, void *arg) MUST;
+err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, bus_kv_watch_fn *fn,
+		   void *arg) MUST;
 void bus_kv_unwatch(struct bus_kv_watch **w);
 
 /* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 250 ms) ----
  * At most one holder at a time; the epoch (a KV revision) grows with each acquisition. The holder is told on_lost before
  * anybody else can be on_acquired: it gives up by its own clock when no renewal was acknowledged for 1.5 s. */
 struct bus_lease_params {
-	const char *key;	/* "router.3" */
-	const char *holder;	/* instance */
+	const char *key;    /* "router.3" */
+	const char *holder; /* instance */
 	void (*on_acquired)(uint64_t epoch, void *arg);
 	void (*on_lost)(void *arg);
 	void *arg;

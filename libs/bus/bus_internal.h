@@ -15,7 +15,7 @@
 #include "conn.h"
 #include "loop/loop.h"
 
-#define BUS_SUBJECT_MAX 512
+#define BUS_SUBJECT_MAX	   512
 #define BUS_API_TIMEOUT_MS 5000
 
 /* A message as it came, with its headers. */
@@ -41,7 +41,7 @@ struct inbox {
 	size_t prefix_len;
 };
 #define INBOX_TOKEN 16
-#define INBOX_NONE UINT32_MAX
+#define INBOX_NONE  UINT32_MAX
 
 err_t inbox_init(struct inbox *in) MUST;
 void inbox_done(struct inbox *in);
@@ -58,10 +58,10 @@ struct pub {
 	int64_t deadline_ms;
 	uint32_t slot;
 	unsigned attempts;
-	bool own_arg; /* arg is freed if fn is never called */
-	bool repeated; /* sent more than once */
+	bool own_arg;	/* arg is freed if fn is never called */
+	bool repeated;	/* sent more than once */
 	bool verifying; /* whether the first arrival was stored */
-	bool refused; /* no responders, or not yet sent: waits for the next round */
+	bool refused;	/* no responders, or not yet sent: waits for the next round */
 	bus_ack_fn *fn;
 	void *arg;
 	struct bus *bus;
@@ -77,7 +77,7 @@ struct pub_list {
 	size_t bytes;
 	struct loop_timer timer; /* acknowledgement of the head is due */
 	struct loop_timer again; /* the refused ones are tried again */
-	int64_t timeout_ms; /* until a repeat: grows while acknowledgements are late */
+	int64_t timeout_ms;	 /* until a repeat: grows while acknowledgements are late */
 	bool stalled;
 	uint64_t next_id;
 };
@@ -86,10 +86,10 @@ struct pub_params {
 	const char *subject;
 	const void *data;
 	size_t size;
-	const char *msg_id;	/* NULL: one is made */
-	const char *operation;	/* KV-Operation or NULL */
-	unsigned ttl_s;		/* of this message; 0: the stream's */
-	uint64_t expected;	/* last sequence of the subject or PUB_NO_EXPECTATION */
+	const char *msg_id;    /* NULL: one is made */
+	const char *operation; /* KV-Operation or NULL */
+	unsigned ttl_s;	       /* of this message; 0: the stream's */
+	uint64_t expected;     /* last sequence of the subject or PUB_NO_EXPECTATION */
 	bool own_arg;
 	bus_ack_fn *fn;
 	void *arg;
@@ -178,10 +178,11 @@ void bus_hook_remove(struct bus *bus, struct bus_hook *h);
 /* ---- $JS.API ---- */
 /* Blocking, for start-up: sends body (may be NULL) to $JS.API.<path> and returns the answer, whose error (if any) is in
  * *err_code (0: none) with its text in detail. */
-err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, int *err_code, struct err_detail *detail) MUST;
+err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, int *err_code,
+	       struct err_detail *detail) MUST;
 /* Asynchronous: fn gets the answer (NULL: time-out or no responders). *ret can be cancelled. */
-err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *body, bus_raw_fn *fn, void *arg, bool own_arg)
-	MUST;
+err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *body, bus_raw_fn *fn, void *arg,
+	       bool own_arg) MUST;
 int api_error(const json_t *answer);
 err_t api_stream_ensure(struct bus *bus, const char *name, json_t *config, struct err_detail *detail) MUST;
 

@@ -406,7 +406,8 @@ static void what_a_delete_leaves_behind_goes_too(void **state)
 		bool never = false;
 
 		r.done = false;
-		assert_int_equal(bus_request(bus, "$JS.API.STREAM.INFO.KV_comes-and-goes", "", 0, 2000, on_info, &r), ERR_OK);
+		assert_int_equal(bus_request(bus, "$JS.API.STREAM.INFO.KV_comes-and-goes", "", 0, 2000, on_info, &r),
+				 ERR_OK);
 		assert_true(testkit_wait_flag(loop, &r.done, 3000));
 		if (r.seq)
 			(void)testkit_wait_flag(loop, &never, 100);
@@ -579,7 +580,8 @@ static err_t use_everything(void *arg)
 	if (kv)
 		bus_kv_close(&kv);
 	bus_free(&b);
-	return e == ERR_UNAVAILABLE || e == ERR_TIMEOUT ? ERR_EXHAUSTED : e; /* a connection without memory is no connection */
+	return e == ERR_UNAVAILABLE || e == ERR_TIMEOUT ? ERR_EXHAUSTED
+							: e; /* a connection without memory is no connection */
 }
 
 static void running_out_of_memory_is_reported_and_leaks_nothing(void **state)

@@ -93,8 +93,12 @@ static void on_work(const struct bus_msg *msg, void *arg)
 static struct worker *consume(struct bus *b, const char *stream, size_t want, int64_t ack_wait_ms)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	struct bus_consumer_params p = { .stream = stream, .durable = "worker", .max_unacked = 100, .ack_wait_ms = ack_wait_ms,
-					 .fn = on_work, .arg = w };
+	struct bus_consumer_params p = { .stream = stream,
+					 .durable = "worker",
+					 .max_unacked = 100,
+					 .ack_wait_ms = ack_wait_ms,
+					 .fn = on_work,
+					 .arg = w };
 	struct err_detail d = { 0 };
 
 	assert_non_null(w);
@@ -335,7 +339,9 @@ static void on_lost(void *arg)
 
 static void candidate_start(struct candidate *c, const char *key, const char *name)
 {
-	struct bus_lease_params p = { .key = key, .holder = name, .on_acquired = on_acquired, .on_lost = on_lost, .arg = c };
+	struct bus_lease_params p = {
+		.key = key, .holder = name, .on_acquired = on_acquired, .on_lost = on_lost, .arg = c
+	};
 
 	*c = (struct candidate){ 0 };
 	assert_int_equal(loop_new(&c->loop), ERR_OK);
@@ -441,7 +447,9 @@ static void on_flag(const struct bus_msg *msg, void *arg)
 static void a_bus_over_tls_checks_the_server_and_shows_its_own_certificate(void **state)
 {
 	char dir[TESTKIT_PATH], conf[1024], ca[256], cert[256], key[256], url[64];
-	struct bus_params p = { .loop = loop, .url = url, .name = "tls", .ca_file = ca, .cert_file = cert, .key_file = key };
+	struct bus_params p = {
+		.loop = loop, .url = url, .name = "tls", .ca_file = ca, .cert_file = cert, .key_file = key
+	};
 	struct testkit_nats secure;
 	struct err_detail d = { 0 };
 	static char big[200000];
@@ -453,8 +461,10 @@ static void a_bus_over_tls_checks_the_server_and_shows_its_own_certificate(void 
 	testkit_dir(dir);
 	testkit_certificate(dir, "server");
 	testkit_certificate(dir, "client");
-	(void)snprintf(conf, sizeof(conf), "tls { cert_file: \"%s/server.pem\", key_file: \"%s/server.key\", ca_file: \"%s/ca.pem\", "
-		       "verify: true }\n", dir, dir, dir);
+	(void)snprintf(conf, sizeof(conf),
+		       "tls { cert_file: \"%s/server.pem\", key_file: \"%s/server.key\", ca_file: \"%s/ca.pem\", "
+		       "verify: true }\n",
+		       dir, dir, dir);
 	(void)snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
 	(void)snprintf(cert, sizeof(cert), "%s/client.pem", dir);
 	(void)snprintf(key, sizeof(key), "%s/client.key", dir);
@@ -502,7 +512,8 @@ static void a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it(void 
 
 	(void)state;
 	ensure("HANG", "hang.>");
-	(void)snprintf(url, sizeof(url), "nats://127.0.0.1:1,nats://localhost:%d", nats.port); /* the first is not there */
+	(void)snprintf(url, sizeof(url), "nats://127.0.0.1:1,nats://localhost:%d",
+		       nats.port); /* the first is not there */
 	p.url = url;
 	assert_int_equal(bus_new(&b, &p, NULL), ERR_OK);
 	assert_int_equal(states[1], 0);
@@ -529,7 +540,8 @@ static void a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it(void 
 
 static void a_forbidden_subject_is_denied_at_once(void **state)
 {
-	static const char conf[] = "authorization { users: [ { user: u, password: p, permissions: { publish: { deny: \"no.>\" } } } ] }\n";
+	static const char conf[] =
+	    "authorization { users: [ { user: u, password: p, permissions: { publish: { deny: \"no.>\" } } } ] }\n";
 	struct bus_params p = { .loop = loop, .name = "auth", .connect_timeout_ms = 300 };
 	struct bus_stream_params sp = { .name = "NO", .subjects = (const char *const[]){ "no.>", NULL } };
 	struct err_detail d = { "", "" };

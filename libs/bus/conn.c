@@ -137,7 +137,7 @@ static void compact(struct conn *c)
 void conn_append(struct conn *c, const void *bytes, size_t n)
 {
 	if (c->out.len == 0 && !loop_timer_running(&c->kick))
-		loop_timer_start(&c->kick, 0);	/* outside of a turn nothing else would flush */
+		loop_timer_start(&c->kick, 0); /* outside of a turn nothing else would flush */
 	if (c->out_at > (1u << 20) && c->out_at > c->out.len / 2)
 		compact(c);
 	str_append_n(&c->out, bytes, n);
@@ -153,7 +153,7 @@ static void on_idle(void *arg)
 
 static void on_kick(void *arg)
 {
-	(void)arg;	/* the turn that runs this ends with on_idle */
+	(void)arg; /* the turn that runs this ends with on_idle */
 }
 
 /* ---- log-in -------------------------------------------------------------------------------------------------------- */
@@ -174,8 +174,11 @@ static void log_in(struct conn *c)
 {
 	struct str *s = &c->out;
 
-	str_printf(s, "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"protocol\":1,"
-		      "\"lang\":\"c\",\"version\":\"1\",\"tls_required\":%s", c->ssl ? "true" : "false");
+	str_printf(
+	    s,
+	    "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":true,\"no_responders\":true,\"protocol\":1,"
+	    "\"lang\":\"c\",\"version\":\"1\",\"tls_required\":%s",
+	    c->ssl ? "true" : "false");
 	append_json(s, "name", c->p.name ? c->p.name : "");
 	if (url(c)->user[0])
 		append_json(s, "user", url(c)->user);
@@ -212,7 +215,7 @@ static void on_info(struct conn *c, const char *text)
 	if (max > 0)
 		c->max_payload = max < MAX_PAYLOAD_CAP ? (size_t)max : MAX_PAYLOAD_CAP;
 	if (c->state != CONN_GREETING)
-		return;	/* a later INFO tells of changes in the cluster */
+		return; /* a later INFO tells of changes in the cluster */
 	if (tls && !c->tls)
 		drop(c, "the server requires TLS: set nats.ca_file");
 	else if (c->tls)
@@ -254,7 +257,7 @@ static void on_frame(struct conn *c, const struct nats_frame *f)
 	case NATS_INFO:
 		on_info(c, f->text);
 		break;
-	case NATS_ERR:	/* permission errors concern one subject; the others the server follows by closing */
+	case NATS_ERR: /* permission errors concern one subject; the others the server follows by closing */
 		(void)snprintf(c->error, sizeof(c->error), "server: %s", f->text);
 		c->told = true;
 		if (c->state == CONN_UP)
@@ -282,7 +285,7 @@ static void parse(struct conn *c)
 		at += (size_t)r;
 		on_frame(c, &f);
 		if (c->state == CONN_SECURING)
-			break;	/* what follows is TLS */
+			break; /* what follows is TLS */
 	}
 	if (c->state < CONN_GREETING)
 		return;
@@ -321,7 +324,7 @@ static void read_all(struct conn *c)
 		else
 			r = recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);
 		if (r == 0 && c->ssl)
-			return;	/* would block */
+			return; /* would block */
 		if (r < 0 && !c->ssl && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (r <= 0) {
@@ -489,7 +492,7 @@ static void on_retry(void *arg)
 
 	join_lost_resolver(c);
 	if (c->state == CONN_RESOLVING && c->resolving)
-		loop_timer_start(&c->retry, LOGIN_MS);	/* the resolver gives up by itself */
+		loop_timer_start(&c->retry, LOGIN_MS); /* the resolver gives up by itself */
 	else if (c->state == CONN_DOWN)
 		attempt(c);
 	else
@@ -522,7 +525,9 @@ static void poll_once(struct conn *c, int64_t until_ms)
 	if (c->out.len > c->out_at || c->state == CONN_CONNECTING || c->write_blocked)
 		pfd.events |= POLLOUT;
 	if (poll(&pfd, 1, left > 0 ? (int)left : 0) > 0)
-		on_io(((pfd.revents & POLLOUT) ? (uint32_t)EPOLLOUT : 0) | ((pfd.revents & ~POLLOUT) ? (uint32_t)EPOLLIN : 0), c);
+		on_io(((pfd.revents & POLLOUT) ? (uint32_t)EPOLLOUT : 0) |
+			  ((pfd.revents & ~POLLOUT) ? (uint32_t)EPOLLIN : 0),
+		      c);
 }
 
 static void try_once(struct conn *c, int64_t deadline_ms)
@@ -589,7 +594,9 @@ err_t conn_init(struct conn *c, const struct conn_params *p, struct err_detail *
 {
 	err_t e;
 
-	*c = (struct conn){ .p = *p, .fd = -1, .max_payload = MAX_PAYLOAD, .backoff_ms = BACKOFF_MIN_MS, .in_cap = IN_BYTES };
+	*c = (struct conn){
+		.p = *p, .fd = -1, .max_payload = MAX_PAYLOAD, .backoff_ms = BACKOFF_MIN_MS, .in_cap = IN_BYTES
+	};
 	loop_timer_init(&c->retry, p->loop, on_retry, c);
 	loop_timer_init(&c->ping, p->loop, on_ping, c);
 	loop_timer_init(&c->kick, p->loop, on_kick, c);

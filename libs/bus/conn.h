@@ -14,7 +14,7 @@
 #include "loop/loop.h"
 #include "nats_parse.h"
 
-#define CONN_OUT_MAX_BYTES (64u << 20)	/* unwritten bytes of a peer that stopped reading */
+#define CONN_OUT_MAX_BYTES (64u << 20) /* unwritten bytes of a peer that stopped reading */
 
 struct nats_url {
 	bool tls;
@@ -71,10 +71,10 @@ struct conn {
 	bool closing;
 
 	pthread_t resolver;
-	bool resolving;	 /* the thread is to be joined */
+	bool resolving;		      /* the thread is to be joined */
 	struct conn_address *address; /* what it found */
-	char error[200]; /* why the connection is down */
-	bool told;	 /* by the server itself: -ERR */
+	char error[200];	      /* why the connection is down */
+	bool told;		      /* by the server itself: -ERR */
 };
 
 err_t conn_init(struct conn *c, const struct conn_params *p, struct err_detail *detail) MUST;

@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define uthash_malloc(size) mem_alloc(size)
+#define uthash_malloc(size)  mem_alloc(size)
 #define uthash_free(p, size) mem_free(p)
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM    1
 #include <uthash.h>
 
-#define NS_PER_MS    1000000LL
-#define AGAIN_MS     250
-#define INFO_MS	     2000
+#define NS_PER_MS 1000000LL
+#define AGAIN_MS  250
+#define INFO_MS	  2000
 
 struct unacked {
 	UT_hash_handle hh;
@@ -205,9 +205,9 @@ static err_t ensure(struct bus_consumer *c, const struct bus_consumer_params *p,
 	int err_code = 0;
 	err_t e;
 
-	config = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:s*}", "durable_name", c->durable, "deliver_policy", "all", "ack_policy",
-			   "explicit", "ack_wait", (json_int_t)(ack_wait * NS_PER_MS), "max_ack_pending", -1, "max_deliver", -1,
-			   "filter_subject", p->filter);
+	config = json_pack("{s:s, s:s, s:s, s:I, s:i, s:i, s:s*}", "durable_name", c->durable, "deliver_policy", "all",
+			   "ack_policy", "explicit", "ack_wait", (json_int_t)(ack_wait * NS_PER_MS), "max_ack_pending",
+			   -1, "max_deliver", -1, "filter_subject", p->filter);
 	body = config ? json_pack("{s:s, s:o}", "stream_name", c->stream, "config", config) : NULL;
 	if (!body)
 		return ERR_EXHAUSTED;
@@ -225,13 +225,15 @@ static bool token_ok(const char *s, size_t size)
 	return !str_empty(s) && strlen(s) < size && !strpbrk(s, ". *>/\\\r\n\t");
 }
 
-err_t bus_consume(struct bus_consumer **ret, struct bus *bus, const struct bus_consumer_params *p, struct err_detail *detail)
+err_t bus_consume(struct bus_consumer **ret, struct bus *bus, const struct bus_consumer_params *p,
+		  struct err_detail *detail)
 {
 	struct bus_consumer *c;
 	err_t e;
 
 	if (!token_ok(p->stream, sizeof(c->stream)) || !token_ok(p->durable, sizeof(c->durable)))
-		return err_set(detail, ERR_INVALID, "durable", "stream and durable must be one token of at most 63 characters");
+		return err_set(detail, ERR_INVALID, "durable",
+			       "stream and durable must be one token of at most 63 characters");
 	c = mem_zalloc(sizeof(*c));
 	if (!c)
 		return ERR_EXHAUSTED;
@@ -242,7 +244,9 @@ err_t bus_consume(struct bus_consumer **ret, struct bus *bus, const struct bus_c
 	c->window = p->max_unacked > 0 ? (size_t)p->max_unacked : 1024;
 	(void)str_copy(c->stream, sizeof(c->stream), p->stream);
 	(void)str_copy(c->durable, sizeof(c->durable), p->durable);
-	c->pull = (struct pull){ .stream = c->stream, .consumer = c->durable, .fn = on_msg, .more = on_more, .lost = on_lost, .arg = c };
+	c->pull = (struct pull){
+		.stream = c->stream, .consumer = c->durable, .fn = on_msg, .more = on_more, .lost = on_lost, .arg = c
+	};
 	pull_init(&c->pull, bus);
 	loop_timer_init(&c->again, bus->loop, restart, c);
 	loop_timer_init(&c->info, bus->loop, ask_info, c);
@@ -274,7 +278,7 @@ void bus_consumer_free(struct bus_consumer **ref)
 	pull_done(&c->pull);
 	loop_timer_done(&c->again);
 	loop_timer_done(&c->info);
-	HASH_ITER(hh, c->unacked, u, next)
+	HASH_ITER (hh, c->unacked, u, next)
 		forget(c, u);
 	mem_free(c);
 	*ref = NULL;

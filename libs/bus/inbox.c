@@ -106,7 +106,8 @@ void inbox_dispatch(struct inbox *in, const struct bus_raw *raw)
 	const char *token = raw->msg.subject + in->prefix_len;
 	uint32_t slot, generation;
 
-	if (strlen(raw->msg.subject) != in->prefix_len + INBOX_TOKEN || !get_hex(token, &slot) || !get_hex(token + 8, &generation))
+	if (strlen(raw->msg.subject) != in->prefix_len + INBOX_TOKEN || !get_hex(token, &slot) ||
+	    !get_hex(token + 8, &generation))
 		return;
 	if (slot < in->n && in->slots[slot].fn && in->slots[slot].generation == generation)
 		in->slots[slot].fn(raw, in->slots[slot].arg);

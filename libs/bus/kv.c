@@ -8,9 +8,9 @@
 #include <string.h>
 #include <time.h>
 
-#define NS_PER_MS	  1000000LL
-#define KV_DUPLICATES_MS  60000		/* longer than all repeats of one publish take */
-#define KV_MARKER_MS	  1000
+#define NS_PER_MS	 1000000LL
+#define KV_DUPLICATES_MS 60000 /* longer than all repeats of one publish take */
+#define KV_MARKER_MS	 1000
 
 static json_t *bucket_config(const struct bus_kv *kv, const struct bus_kv_params *p)
 {
@@ -21,11 +21,12 @@ static json_t *bucket_config(const struct bus_kv *kv, const struct bus_kv_params
 	if (p->ttl_ms && p->ttl_ms < duplicates)
 		duplicates = p->ttl_ms < 100 ? 100 : p->ttl_ms;
 	(void)snprintf(subjects, sizeof(subjects), "%s>", kv->prefix);
-	c = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:b, s:b, s:b}", "name", kv->stream, "subjects",
-		      subjects, "retention", "limits", "storage", "file", "discard", "new", "max_msgs_per_subject",
-		      p->history ? p->history : 1, "max_age", (json_int_t)(p->ttl_ms * NS_PER_MS), "max_bytes",
-		      (json_int_t)(p->max_bytes ? p->max_bytes : -1), "duplicate_window", (json_int_t)(duplicates * NS_PER_MS),
-		      "num_replicas", p->replicas ? p->replicas : 1, "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
+	c = json_pack("{s:s, s:[s], s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:b, s:b, s:b}", "name", kv->stream,
+		      "subjects", subjects, "retention", "limits", "storage", "file", "discard", "new",
+		      "max_msgs_per_subject", p->history ? p->history : 1, "max_age",
+		      (json_int_t)(p->ttl_ms * NS_PER_MS), "max_bytes", (json_int_t)(p->max_bytes ? p->max_bytes : -1),
+		      "duplicate_window", (json_int_t)(duplicates * NS_PER_MS), "num_replicas",
+		      p->replicas ? p->replicas : 1, "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
 	if (c)
 		json_object_set_new(c, "allow_msg_ttl", json_true());
 	if (c && p->ttl_ms) /* watchers are told of what expires */
@@ -204,7 +205,7 @@ static void on_created(err_t e, uint64_t seq, void *arg)
 	struct kv_create *c = arg;
 
 	if (e == ERR_ABORTED && !direct_get(c->kv, c->subject, on_last, c))
-		return;	/* the request owns c now */
+		return; /* the request owns c now */
 	c->fn(e, seq, c->arg);
 	mem_free(c);
 }
@@ -231,10 +232,13 @@ static err_t kv_create(struct bus_kv *kv, const char *subject, struct pub_params
 	return e;
 }
 
-err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bus_ack_fn *fn, void *arg)
+err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bus_ack_fn *fn,
+		 void *arg)
 {
 	char subject[BUS_SUBJECT_MAX];
-	struct pub_params p = { .subject = subject, .data = data, .size = size, .expected = expected, .fn = fn, .arg = arg };
+	struct pub_params p = {
+		.subject = subject, .data = data, .size = size, .expected = expected, .fn = fn, .arg = arg
+	};
 	err_t e = key_subject(kv, key, subject);
 
 	if (e)
@@ -247,8 +251,12 @@ err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t si
 err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_ack_fn *fn, void *arg)
 {
 	char subject[BUS_SUBJECT_MAX];
-	struct pub_params p = { .subject = subject, .operation = "DEL", .ttl_s = kv->marker_ttl_s,
-				.expected = expected, .fn = fn, .arg = arg };
+	struct pub_params p = { .subject = subject,
+				.operation = "DEL",
+				.ttl_s = kv->marker_ttl_s,
+				.expected = expected,
+				.fn = fn,
+				.arg = arg };
 	err_t e = key_subject(kv, key, subject);
 
 	return e ? e : pubs_submit(kv->bus, &p);

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEASE_TTL_MS	 2000
-#define LEASE_RENEW_MS	 250
-#define LEASE_TRUST_MS	 1500
-#define LEASE_RETRY_MS	 1000	/* the watch tells sooner */
+#define LEASE_TTL_MS   2000
+#define LEASE_RENEW_MS 250
+#define LEASE_TRUST_MS 1500
+#define LEASE_RETRY_MS 1000 /* the watch tells sooner */
 
 struct bus_lease {
 	struct bus *bus;
@@ -25,10 +25,10 @@ struct bus_lease {
 	void (*on_lost)(void *arg);
 	void *arg;
 	bool held, putting, stopping;
-	bool ours;		    /* the entry at revision is our own */
-	uint64_t revision;	    /* what the entry has, as far as we know; 0: no entry */
+	bool ours;		     /* the entry at revision is our own */
+	uint64_t revision;	     /* what the entry has, as far as we know; 0: no entry */
 	int64_t sent_ms, trusted_ms; /* of the write under way; of the last one acknowledged */
-	int64_t seen_ms;	    /* another's renewal */
+	int64_t seen_ms;	     /* another's renewal */
 	bool *freed;
 	char key[128], holder[128];
 	char subject[256];
@@ -76,7 +76,7 @@ static void on_written(struct bus_lease *l, uint64_t seq)
 	l->revision = seq;
 	l->ours = true;
 	l->trusted_ms = l->sent_ms;
-	if (left <= 0) {	/* too late to be trusted: renew first */
+	if (left <= 0) { /* too late to be trusted: renew first */
 		loop_timer_start(&l->tick, 0);
 		lose(l);
 		return;
@@ -102,7 +102,7 @@ static void on_refused(struct bus_lease *l)
 static void release(struct bus_lease *l, uint64_t revision)
 {
 	if (revision && bus_kv_delete(l->bus->leases, l->key, revision, NULL, NULL))
-		l->ours = false;	/* then the entry ends by its age */
+		l->ours = false; /* then the entry ends by its age */
 	mem_free(l);
 }
 
@@ -124,13 +124,17 @@ static void on_put(err_t e, uint64_t seq, void *arg)
 static void try_or_renew(void *arg)
 {
 	struct bus_lease *l = arg;
-	struct pub_params p = { .subject = l->subject, .data = l->holder, .size = strlen(l->holder), .expected = l->revision,
-				.fn = on_put, .arg = l };
+	struct pub_params p = { .subject = l->subject,
+				.data = l->holder,
+				.size = strlen(l->holder),
+				.expected = l->revision,
+				.fn = on_put,
+				.arg = l };
 
 	if (l->putting)
 		return;
 	if (!l->ours && l->seen_ms && clock_mono_ms() < l->seen_ms + LEASE_TTL_MS + 500) {
-		loop_timer_start(&l->tick, LEASE_RETRY_MS);	/* held by somebody alive */
+		loop_timer_start(&l->tick, LEASE_RETRY_MS); /* held by somebody alive */
 		return;
 	}
 	l->sent_ms = clock_mono_ms();
@@ -150,7 +154,7 @@ static void on_watch(enum bus_kv_op op, const char *key, const struct bus_msg *m
 		return;
 	}
 	if (l->ours && msg->seq <= l->revision)
-		return;	/* our own writes, seen later than their acknowledgement */
+		return; /* our own writes, seen later than their acknowledgement */
 	if (op == BUS_KV_PUT && !l->ours && !l->putting) {
 		l->seen_ms = clock_mono_ms();
 		l->revision = 0;
@@ -174,7 +178,8 @@ err_t bus_lease_start(struct bus_lease **ret, struct bus *bus, const struct bus_
 	struct bus_lease *l;
 	err_t e;
 
-	if (!bus_subject_valid(p->key, false) || strlen(p->key) >= sizeof(l->key) || strlen(p->holder) >= sizeof(l->holder))
+	if (!bus_subject_valid(p->key, false) || strlen(p->key) >= sizeof(l->key) ||
+	    strlen(p->holder) >= sizeof(l->holder))
 		return ERR_INVALID;
 	e = bus_lease_prepare(bus, NULL);
 	if (e)
@@ -214,7 +219,7 @@ void bus_lease_stop(struct bus_lease **ref)
 	*ref = NULL;
 	l->stopping = true;
 	if (l->putting)
-		pubs_own_arg(l->bus, l);	/* the entry's revision is known only after this write */
+		pubs_own_arg(l->bus, l); /* the entry's revision is known only after this write */
 	else
 		release(l, l->ours ? l->revision : 0);
 }

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LINE_MAX_BYTES 8192	/* of a control line; INFO may be longer */
+#define LINE_MAX_BYTES 8192 /* of a control line; INFO may be longer */
 #define INFO_MAX_BYTES 262144
 
 static bool parse_u64(const char *s, size_t n, uint64_t *ret)
@@ -49,7 +49,8 @@ static size_t split(char *line, size_t len, struct token *tokens, size_t max)
 }
 
 /* MSG <subject> <sid> [reply] <size>;  HMSG <subject> <sid> [reply] <header size> <total size> */
-static ssize_t parse_msg(char *buf, size_t len, size_t line_len, bool with_headers, size_t max_bytes, struct nats_frame *f)
+static ssize_t parse_msg(char *buf, size_t len, size_t line_len, bool with_headers, size_t max_bytes,
+			 struct nats_frame *f)
 {
 	size_t verb = with_headers ? 5 : 4, numbers = with_headers ? 2 : 1, n, at = line_len + 2;
 	uint64_t total, headers = 0;

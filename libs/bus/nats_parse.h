@@ -20,12 +20,12 @@ struct nats_frame {
 	enum nats_op op;
 	uint64_t sid;
 	char *subject;
-	char *reply;		/* NULL: none */
-	const char *headers;	/* "NATS/1.0 503\r\nKey: value\r\n\r\n" or NULL */
+	char *reply;	     /* NULL: none */
+	const char *headers; /* "NATS/1.0 503\r\nKey: value\r\n\r\n" or NULL */
 	size_t headers_size;
 	char *data;
 	size_t size;
-	char *text;		/* INFO: JSON; -ERR: message */
+	char *text; /* INFO: JSON; -ERR: message */
 };
 
 /* Size of the first frame in buf, 0 when it is not complete, -1 when it is wrong. max_bytes bounds one message. */

@@ -11,8 +11,14 @@
 #include <cmocka.h>
 
 static const char *const whole[] = {
-	"INFO {\"server_id\":\"x\"}\r\n", "PING\r\n", "PONG\r\n", "+OK\r\n", "-ERR 'Authorization Violation'\r\n",
-	"MSG a.b 1 5\r\nhello\r\n", "MSG a.b 1 _INBOX.x 0\r\n\r\n", "HMSG a 7 12 17\r\nNATS/1.0\r\n\r\nhello\r\n",
+	"INFO {\"server_id\":\"x\"}\r\n",
+	"PING\r\n",
+	"PONG\r\n",
+	"+OK\r\n",
+	"-ERR 'Authorization Violation'\r\n",
+	"MSG a.b 1 5\r\nhello\r\n",
+	"MSG a.b 1 _INBOX.x 0\r\n\r\n",
+	"HMSG a 7 12 17\r\nNATS/1.0\r\n\r\nhello\r\n",
 	"HMSG a 7 r 30 30\r\nNATS/1.0 503 No\r\nA-Key: v \r\n\r\n\r\n",
 };
 
@@ -57,8 +63,17 @@ static void a_message_has_its_subject_reply_headers_and_data(void **state)
 static void what_is_not_nats_is_refused(void **state)
 {
 	static const char *const wrong[] = {
-		"HTTP/1.1 400 Bad Request\r\n", "MSG a\r\n", "MSG a 1\r\n", "MSG a x 5\r\nhello\r\n", "MSG a 1 -5\r\n",
-		"MSG a 1 5\r\nhelloXX", "MSG a 1 2000\r\n", "HMSG a 1 20 10\r\n", "MSG a 1 r s 5\r\n", "PING\n", "\r\n",
+		"HTTP/1.1 400 Bad Request\r\n",
+		"MSG a\r\n",
+		"MSG a 1\r\n",
+		"MSG a x 5\r\nhello\r\n",
+		"MSG a 1 -5\r\n",
+		"MSG a 1 5\r\nhelloXX",
+		"MSG a 1 2000\r\n",
+		"HMSG a 1 20 10\r\n",
+		"MSG a 1 r s 5\r\n",
+		"PING\n",
+		"\r\n",
 		"MSG a 1 99999999999999999999\r\n",
 	};
 	struct nats_frame f;

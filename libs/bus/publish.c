@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PUB_ATTEMPTS   8 		/* unanswered, on a live connection: then the outcome is unknown */
+#define PUB_ATTEMPTS   8 /* unanswered, on a live connection: then the outcome is unknown */
 #define TIMEOUT_MAX_MS 16000
-#define PUB_AGAIN_MS   100		/* after "no responders": JetStream is not up yet */
+#define PUB_AGAIN_MS   100 /* after "no responders": JetStream is not up yet */
 #define PUB_BYTES_MAX  (256u << 20)
 
 static void on_ack(const struct bus_raw *raw, void *arg);
@@ -186,7 +186,8 @@ static err_t map_error(uint64_t err_code)
 
 static bool is_passing(uint64_t code, uint64_t err_code)
 {
-	return code == 503 || err_code == 10008 /* temporarily unavailable */ || err_code == 10158 /* repeat while the first is in work */;
+	return code == 503 || err_code == 10008 /* temporarily unavailable */ ||
+	       err_code == 10158 /* repeat while the first is in work */;
 }
 
 /*
@@ -202,7 +203,7 @@ static void on_present(const struct bus_raw *raw, void *arg)
 
 	p->verifying = false;
 	if (!raw || raw->status == 503) {
-		stall(p);	/* the repeat will bring us here again */
+		stall(p); /* the repeat will bring us here again */
 		return;
 	}
 	id = nats_headers_find(raw->headers, raw->headers_size, id_header(p->expected), &len);
@@ -217,7 +218,8 @@ static void verify(struct pub *p)
 	char path[BUS_SUBJECT_MAX * 2];
 	int bucket = (int)strcspn(p->subject + 4, ".");
 
-	(void)snprintf(path, sizeof(path), "DIRECT.GET.KV_%.*s.%.*s", bucket, p->subject + 4, (int)p->subject_len, p->subject);
+	(void)snprintf(path, sizeof(path), "DIRECT.GET.KV_%.*s.%.*s", bucket, p->subject + 4, (int)p->subject_len,
+		       p->subject);
 	p->verifying = true;
 	if (api_send(NULL, p->bus, path, NULL, on_present, p, false)) {
 		p->verifying = false;
@@ -308,8 +310,13 @@ static err_t frame_new(struct pub **ret, struct bus *bus, uint32_t slot, const s
 	pub = mem_alloc(sizeof(*pub) + head_size + headers_size + p->size + 2);
 	if (!pub)
 		return ERR_EXHAUSTED;
-	*pub = (struct pub){ .bus = bus, .slot = slot, .fn = p->fn, .arg = p->arg,
-			    .own_arg = p->own_arg, .expected = p->expected, .size = head_size + headers_size + p->size + 2 };
+	*pub = (struct pub){ .bus = bus,
+			     .slot = slot,
+			     .fn = p->fn,
+			     .arg = p->arg,
+			     .own_arg = p->own_arg,
+			     .expected = p->expected,
+			     .size = head_size + headers_size + p->size + 2 };
 	memcpy(pub->frame, head, head_size);
 	memcpy(pub->frame + head_size, headers, headers_size);
 	if (p->size)
@@ -348,7 +355,7 @@ err_t pubs_submit(struct bus *bus, const struct pub_params *params)
 	l->n++;
 	l->bytes += p->size;
 	if (bus->conn.state != CONN_UP || l->stalled || !conn_room(&bus->conn, p->size))
-		p->refused = true;	/* goes with the next round */
+		p->refused = true; /* goes with the next round */
 	else
 		send_now(p);
 	if (p->refused && bus->conn.state == CONN_UP)
@@ -376,11 +383,16 @@ void pubs_own_arg(struct bus *bus, const void *arg)
 			p->own_arg = true;
 }
 
-err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bus_ack_fn *fn,
-		     void *arg)
+err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
+		     bus_ack_fn *fn, void *arg)
 {
-	struct pub_params p = { .subject = subject, .data = data, .size = size, .msg_id = msg_id,
-				.expected = PUB_NO_EXPECTATION, .fn = fn, .arg = arg };
+	struct pub_params p = { .subject = subject,
+				.data = data,
+				.size = size,
+				.msg_id = msg_id,
+				.expected = PUB_NO_EXPECTATION,
+				.fn = fn,
+				.arg = arg };
 
 	return pubs_submit(bus, &p);
 }

@@ -13,9 +13,9 @@ struct pull {
 	struct bus_sub *sub;	       /* NULL: not running */
 	size_t outstanding;
 	struct loop_timer silence;
-	bus_raw_fn *fn;		     /* a message */
-	void (*more)(void *arg);     /* a request ran out: call pull_want() again */
-	void (*lost)(void *arg);     /* the consumer is gone or silent: stop, and start again shortly */
+	bus_raw_fn *fn;		 /* a message */
+	void (*more)(void *arg); /* a request ran out: call pull_want() again */
+	void (*lost)(void *arg); /* the consumer is gone or silent: stop, and start again shortly */
 	void *arg;
 };
 

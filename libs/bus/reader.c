@@ -113,8 +113,8 @@ static void on_replaced(void *arg)
 
 static json_t *create_body(const struct bus_reader *r)
 {
-	json_t *config = json_pack("{s:s, s:s, s:s, s:I, s:i, s:b}", "name", r->consumer, "ack_policy", "none", "deliver_policy",
-				   r->next_seq ? "by_start_sequence" : "all", "inactive_threshold",
+	json_t *config = json_pack("{s:s, s:s, s:s, s:I, s:i, s:b}", "name", r->consumer, "ack_policy", "none",
+				   "deliver_policy", r->next_seq ? "by_start_sequence" : "all", "inactive_threshold",
 				   (json_int_t)(60000 * NS_PER_MS), "num_replicas", 1, "mem_storage", 1);
 
 	if (config && r->next_seq)
@@ -185,7 +185,8 @@ err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader
 {
 	struct bus_reader *r;
 
-	if (str_empty(p->stream) || strlen(p->stream) >= sizeof(r->stream) || (p->filter && strlen(p->filter) >= sizeof(r->filter)))
+	if (str_empty(p->stream) || strlen(p->stream) >= sizeof(r->stream) ||
+	    (p->filter && strlen(p->filter) >= sizeof(r->filter)))
 		return ERR_INVALID;
 	r = mem_zalloc(sizeof(*r));
 	if (!r)
@@ -198,8 +199,12 @@ err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader
 	r->window = p->window ? p->window : 1024;
 	(void)str_copy(r->stream, sizeof(r->stream), p->stream);
 	(void)str_copy(r->filter, sizeof(r->filter), p->filter ? p->filter : "");
-	r->pull = (struct pull){ .stream = r->stream, .consumer = r->consumer, .fn = on_msg, .more = on_more,
-				 .lost = begin_again, .arg = r };
+	r->pull = (struct pull){ .stream = r->stream,
+				 .consumer = r->consumer,
+				 .fn = on_msg,
+				 .more = on_more,
+				 .lost = begin_again,
+				 .arg = r };
 	pull_init(&r->pull, bus);
 	r->origin = (struct origin){ .bus = bus, .stream = r->stream, .replaced = on_replaced, .arg = r };
 	loop_timer_init(&r->again, bus->loop, start, r);

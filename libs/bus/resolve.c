@@ -6,7 +6,8 @@
 
 bool resolve(struct conn_address *a, bool numeric_only)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0) };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = AI_NUMERICSERV | (numeric_only ? AI_NUMERICHOST : 0) };
 	struct addrinfo *found = NULL;
 	int r = getaddrinfo(a->host, a->port, &hints, &found);
 

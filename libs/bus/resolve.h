@@ -11,7 +11,7 @@ struct conn_address {
 	int family;
 	struct sockaddr_storage address;
 	socklen_t size;
-	char error[120]; /* "" when resolved */
+	char error[120];   /* "" when resolved */
 	_Atomic bool lost; /* nobody could be told of the result */
 };
 

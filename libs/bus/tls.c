@@ -16,15 +16,19 @@ static const char *reason(void)
 
 static err_t load_files(SSL_CTX *ctx, const char *ca, const char *cert, const char *key, struct err_detail *detail)
 {
-	if (str_empty(ca) ? SSL_CTX_set_default_verify_paths(ctx) != 1 : SSL_CTX_load_verify_locations(ctx, ca, NULL) != 1)
-		return err_set(detail, ERR_INVALID, "nats.ca_file", "%s cannot be read as PEM certificates: %s", ca, reason());
+	if (str_empty(ca) ? SSL_CTX_set_default_verify_paths(ctx) != 1
+			  : SSL_CTX_load_verify_locations(ctx, ca, NULL) != 1)
+		return err_set(detail, ERR_INVALID, "nats.ca_file", "%s cannot be read as PEM certificates: %s", ca,
+			       reason());
 	if (str_empty(cert))
 		return ERR_OK;
 	if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-		return err_set(detail, ERR_INVALID, "nats.cert_file", "%s cannot be read as a PEM certificate: %s", cert, reason());
-	if (SSL_CTX_use_PrivateKey_file(ctx, key ? key : "", SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
-		return err_set(detail, ERR_INVALID, "nats.key_file", "%s is not the key of the certificate: %s", key ? key : "",
-			       reason());
+		return err_set(detail, ERR_INVALID, "nats.cert_file", "%s cannot be read as a PEM certificate: %s",
+			       cert, reason());
+	if (SSL_CTX_use_PrivateKey_file(ctx, key ? key : "", SSL_FILETYPE_PEM) != 1 ||
+	    SSL_CTX_check_private_key(ctx) != 1)
+		return err_set(detail, ERR_INVALID, "nats.key_file", "%s is not the key of the certificate: %s",
+			       key ? key : "", reason());
 	return ERR_OK;
 }
 
@@ -92,9 +96,11 @@ enum tls_progress tls_handshake(SSL *ssl, char *why, size_t why_size)
 	case SSL_ERROR_WANT_WRITE:
 		return TLS_WANT_WRITE;
 	default:
-		(void)snprintf(why, why_size, "TLS: %s%s%s", reason(), SSL_get_verify_result(ssl) != X509_V_OK ? ": " : "",
-			       SSL_get_verify_result(ssl) != X509_V_OK ?
-			       X509_verify_cert_error_string(SSL_get_verify_result(ssl)) : "");
+		(void)snprintf(why, why_size, "TLS: %s%s%s", reason(),
+			       SSL_get_verify_result(ssl) != X509_V_OK ? ": " : "",
+			       SSL_get_verify_result(ssl) != X509_V_OK
+				   ? X509_verify_cert_error_string(SSL_get_verify_result(ssl))
+				   : "");
 		return TLS_FAILED;
 	}
 }

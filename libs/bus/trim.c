@@ -64,7 +64,7 @@ struct trim {
 
 static void on_purged(const struct bus_raw *raw, void *arg)
 {
-	(void)raw;	/* the next trim does what this one did not */
+	(void)raw; /* the next trim does what this one did not */
 	(void)arg;
 }
 
@@ -76,7 +76,7 @@ static void purge(const struct trim *t, uint64_t before)
 
 	(void)snprintf(path, sizeof(path), "STREAM.PURGE.%s", t->stream);
 	e = body ? api_send(NULL, t->bus, path, body, on_purged, NULL, false) : ERR_EXHAUSTED;
-	(void)e;	/* as above */
+	(void)e; /* as above */
 	json_decref(body);
 }
 
@@ -86,9 +86,11 @@ static uint64_t oldest_needed(const json_t *list, uint64_t before)
 	const json_t *consumer;
 	size_t i;
 
-	json_array_foreach(json_object_get(list, "consumers"), i, consumer) {
+	json_array_foreach(json_object_get(list, "consumers"), i, consumer)
+	{
 		const json_t *config = json_object_get(consumer, "config");
-		uint64_t floor = (uint64_t)json_integer_value(json_object_get(json_object_get(consumer, "ack_floor"), "stream_seq"));
+		uint64_t floor =
+		    (uint64_t)json_integer_value(json_object_get(json_object_get(consumer, "ack_floor"), "stream_seq"));
 
 		if (json_object_get(config, "durable_name") && floor + 1 < before)
 			before = floor + 1;
@@ -100,8 +102,9 @@ static void on_consumers(const struct bus_raw *raw, void *arg)
 {
 	const struct trim *t = arg;
 	json_t *list = raw && raw->msg.size ? json_loadb(raw->msg.data, raw->msg.size, 0, NULL) : NULL;
-	bool whole = list && !api_error(list) && json_integer_value(json_object_get(list, "total")) ==
-		     (json_int_t)json_array_size(json_object_get(list, "consumers"));
+	bool whole = list && !api_error(list) &&
+		     json_integer_value(json_object_get(list, "total")) ==
+			 (json_int_t)json_array_size(json_object_get(list, "consumers"));
 	uint64_t before = whole ? oldest_needed(list, t->before) : 0;
 
 	if (before > 1)

@@ -78,7 +78,8 @@ err_t nats_urls_parse(const char *text, struct nats_url **ret, size_t *n, struct
 		len = strcspn(s, ",");
 		if (!parse_one(&urls[i], s, len)) {
 			mem_free(urls);
-			return err_set(detail, ERR_INVALID, "nats.url", "must be nats://host:port or tls://host:port, several with commas");
+			return err_set(detail, ERR_INVALID, "nats.url",
+				       "must be nats://host:port or tls://host:port, several with commas");
 		}
 	}
 	*ret = urls;

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NS_PER_MS	1000000LL
-#define HEARTBEAT_MS	2000
-#define SILENCE_MS	(3 * HEARTBEAT_MS)
-#define AGAIN_MS	250
+#define NS_PER_MS    1000000LL
+#define HEARTBEAT_MS 2000
+#define SILENCE_MS   (3 * HEARTBEAT_MS)
+#define AGAIN_MS     250
 
 struct bus_kv_watch {
 	struct bus_kv *kv;
@@ -23,11 +23,11 @@ struct bus_kv_watch {
 	struct loop_timer timer; /* silence, or another attempt */
 	struct request *creating;
 	struct origin origin;
-	struct bus_sub *sub;	/* of the present consumer */
-	uint64_t last_seq;	/* revision delivered last */
-	uint64_t consumer_seq;	/* of the present consumer */
-	bool synced, afresh;	/* afresh: the bucket was made anew, its values are all news */
-	bool *freed;		/* set when the owner frees us inside its callback */
+	struct bus_sub *sub;   /* of the present consumer */
+	uint64_t last_seq;     /* revision delivered last */
+	uint64_t consumer_seq; /* of the present consumer */
+	bool synced, afresh;   /* afresh: the bucket was made anew, its values are all news */
+	bool *freed;	       /* set when the owner frees us inside its callback */
 	size_t prefix_len;
 	char filter[];
 };
@@ -59,7 +59,7 @@ static void on_control(struct bus_kv_watch *w, const struct bus_raw *raw)
 	const char *value;
 	size_t len;
 
-	if (raw->msg.reply) {	/* flow control: the answer opens the window again */
+	if (raw->msg.reply) { /* flow control: the answer opens the window again */
 		if (bus_publish(w->kv->bus, raw->msg.reply, NULL, 0))
 			again(w);
 		return;
@@ -140,12 +140,14 @@ static void on_created(const struct bus_raw *raw, void *arg)
 
 static json_t *consumer_config(const struct bus_kv_watch *w, const char *deliver, const char *name)
 {
-	json_t *c = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:i, s:b, s:I}", "name", name, "deliver_subject", deliver,
-			      "filter_subject", w->filter, "ack_policy", "none", "flow_control", 1, "idle_heartbeat",
-			      (json_int_t)(HEARTBEAT_MS * NS_PER_MS), "inactive_threshold", (json_int_t)(10000 * NS_PER_MS),
-			      "num_replicas", 1, "mem_storage", 1, "max_deliver", (json_int_t)1);
+	json_t *c =
+	    json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:i, s:b, s:I}", "name", name, "deliver_subject", deliver,
+		      "filter_subject", w->filter, "ack_policy", "none", "flow_control", 1, "idle_heartbeat",
+		      (json_int_t)(HEARTBEAT_MS * NS_PER_MS), "inactive_threshold", (json_int_t)(10000 * NS_PER_MS),
+		      "num_replicas", 1, "mem_storage", 1, "max_deliver", (json_int_t)1);
 
-	if (c && (w->last_seq || (w->synced && !w->afresh))) { /* nothing seen and synced: the bucket was empty, so from 1 on */
+	if (c && (w->last_seq ||
+		  (w->synced && !w->afresh))) { /* nothing seen and synced: the bucket was empty, so from 1 on */
 		json_object_set_new(c, "deliver_policy", json_string("by_start_sequence"));
 		json_object_set_new(c, "opt_start_seq", json_integer((json_int_t)w->last_seq + 1));
 	} else if (c) {

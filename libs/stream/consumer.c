@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define GATHER_MS      200	/* a batch is what came within this time, or full */
+#define GATHER_MS      200 /* a batch is what came within this time, or full */
 #define OFFSET_WAIT_MS 500
 
 enum turn { FETCH, HANDED_OVER, STOP };
@@ -24,9 +24,9 @@ struct stream_consumer {
 	bool started;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	enum turn turn;		/* under lock */
-	bool stopping;		/* under lock */
-	_Atomic bool in_post;	/* deliver() is on its way */
+	enum turn turn;	      /* under lock */
+	bool stopping;	      /* under lock */
+	_Atomic bool in_post; /* deliver() is on its way */
 	bool freed;
 	_Atomic int64_t lag;
 	size_t batch, n, posted;
@@ -131,9 +131,14 @@ static bool fetch(struct stream_consumer *c)
 
 		if (m->err)
 			continue;
-		c->records[c->n++] = (struct stream_record){ .topic = rd_kafka_topic_name(m->rkt), .partition = m->partition,
-			.offset = m->offset, .time_ms = rd_kafka_message_timestamp(m, NULL), .key = m->key,
-			.key_size = m->key_len, .value = m->payload, .size = m->len };
+		c->records[c->n++] = (struct stream_record){ .topic = rd_kafka_topic_name(m->rkt),
+							     .partition = m->partition,
+							     .offset = m->offset,
+							     .time_ms = rd_kafka_message_timestamp(m, NULL),
+							     .key = m->key,
+							     .key_size = m->key_len,
+							     .value = m->payload,
+							     .size = m->len };
 	}
 	if (c->n == 0)
 		drop_messages(c);
@@ -206,9 +211,14 @@ int64_t stream_consumer_lag(const struct stream_consumer *c)
 static err_t create(struct stream_consumer *c, const struct stream_consumer_params *p, struct err_detail *detail)
 {
 	char group[200], why[200];
-	const char *const defaults[] = { group, "enable.auto.commit=false", "auto.offset.reset=earliest",
-					 "max.poll.interval.ms=86400000", "session.timeout.ms=10000", "queued.max.messages.kbytes=16384",
-					 "reconnect.backoff.max.ms=2000", NULL };
+	const char *const defaults[] = { group,
+					 "enable.auto.commit=false",
+					 "auto.offset.reset=earliest",
+					 "max.poll.interval.ms=86400000",
+					 "session.timeout.ms=10000",
+					 "queued.max.messages.kbytes=16384",
+					 "reconnect.backoff.max.ms=2000",
+					 NULL };
 	rd_kafka_conf_t *conf = NULL;
 	err_t e;
 
@@ -240,7 +250,8 @@ static err_t subscribe(struct stream_consumer *c, const char *const *topics, str
 	return code ? err_set(detail, stream_map_error(code), "kafka.topics", "%s", rd_kafka_err2str(code)) : ERR_OK;
 }
 
-err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_consumer_params *p, struct err_detail *detail)
+err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_consumer_params *p,
+			  struct err_detail *detail)
 {
 	struct stream_consumer *c = mem_zalloc(sizeof(*c));
 	err_t e;

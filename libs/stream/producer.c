@@ -66,12 +66,19 @@ static err_t watch_queue(struct stream_producer *p, struct loop *loop)
 static err_t create(struct stream_producer *p, const struct stream_producer_params *params, struct err_detail *detail)
 {
 	char queued[64], why[200];
-	const char *const defaults[] = { "acks=all", "enable.idempotence=true", "linger.ms=5", "message.timeout.ms=0",
-					 "reconnect.backoff.max.ms=2000", "queue.buffering.max.kbytes=262144", queued, NULL };
+	const char *const defaults[] = { "acks=all",
+					 "enable.idempotence=true",
+					 "linger.ms=5",
+					 "message.timeout.ms=0",
+					 "reconnect.backoff.max.ms=2000",
+					 "queue.buffering.max.kbytes=262144",
+					 queued,
+					 NULL };
 	rd_kafka_conf_t *conf = NULL;
 	err_t e;
 
-	(void)snprintf(queued, sizeof(queued), "queue.buffering.max.messages=%zu", params->max_queued ? params->max_queued : 100000);
+	(void)snprintf(queued, sizeof(queued), "queue.buffering.max.messages=%zu",
+		       params->max_queued ? params->max_queued : 100000);
 	e = stream_conf_new(&conf, params->brokers, params->client_id, defaults, params->options, detail);
 	if (e)
 		return e;
@@ -84,7 +91,8 @@ static err_t create(struct stream_producer *p, const struct stream_producer_para
 	return ERR_OK;
 }
 
-err_t stream_producer_new(struct stream_producer **ret, const struct stream_producer_params *params, struct err_detail *detail)
+err_t stream_producer_new(struct stream_producer **ret, const struct stream_producer_params *params,
+			  struct err_detail *detail)
 {
 	struct stream_producer *p = mem_zalloc(sizeof(*p));
 	err_t e;
@@ -130,8 +138,8 @@ void stream_producer_drop(struct stream_producer **ref)
 	*ref = NULL;
 }
 
-static size_t fill(rd_kafka_vu_t *v, const char *topic, const void *key, size_t key_size, const void *value, size_t size,
-		   int64_t time_ms, struct delivery *d)
+static size_t fill(rd_kafka_vu_t *v, const char *topic, const void *key, size_t key_size, const void *value,
+		   size_t size, int64_t time_ms, struct delivery *d)
 {
 	size_t n = 0;
 
@@ -153,8 +161,8 @@ static size_t fill(rd_kafka_vu_t *v, const char *topic, const void *key, size_t 
 }
 
 err_t stream_produce(struct stream_producer *p, const char *topic, const void *key, size_t key_size, const void *value,
-		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms, stream_delivered_fn *fn,
-		     void *arg)
+		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms,
+		     stream_delivered_fn *fn, void *arg)
 {
 	rd_kafka_vu_t v[6 + HEADERS_MAX];
 	rd_kafka_resp_err_t code;

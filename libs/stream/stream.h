@@ -21,13 +21,14 @@ struct stream_header {
 struct stream_producer;
 struct stream_producer_params {
 	struct loop *loop;
-	const char *brokers;	/* "127.0.0.1:9092" */
+	const char *brokers; /* "127.0.0.1:9092" */
 	const char *client_id;
 	const char *const *options; /* librdkafka "key=value", NULL-terminated; may be NULL */
-	size_t max_queued;	/* 0: 100,000 */
+	size_t max_queued;	    /* 0: 100,000 */
 };
 typedef void stream_delivered_fn(err_t e, void *arg);
-err_t stream_producer_new(struct stream_producer **ret, const struct stream_producer_params *p, struct err_detail *detail) MUST;
+err_t stream_producer_new(struct stream_producer **ret, const struct stream_producer_params *p,
+			  struct err_detail *detail) MUST;
 void stream_producer_free(struct stream_producer **p); /* flushes up to 5 s */
 /* Without flushing: what is not delivered ends with ERR_CANCELLED (though it may still arrive). */
 void stream_producer_drop(struct stream_producer **p);
@@ -35,8 +36,8 @@ void stream_producer_drop(struct stream_producer **p);
  * Messages are tried for ever and stay in order; fn fails only for what can never be written (ERR_INVALID, ERR_DENIED),
  * when the session broke (ERR_ABORTED: make a new producer) or at stream_producer_free (ERR_CANCELLED). */
 err_t stream_produce(struct stream_producer *p, const char *topic, const void *key, size_t key_size, const void *value,
-		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms, stream_delivered_fn *fn,
-		     void *arg) MUST;
+		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms,
+		     stream_delivered_fn *fn, void *arg) MUST;
 /* Creates topics that do not exist; blocking. */
 err_t stream_ensure_topics(const char *brokers, const char *const *topics, int partitions, int replication,
 			   struct err_detail *detail) MUST;
@@ -58,9 +59,9 @@ struct stream_consumer_params {
 	struct loop *loop;
 	const char *brokers;
 	const char *group;
-	const char *const *topics;	/* NULL-terminated */
+	const char *const *topics; /* NULL-terminated */
 	const char *const *options;
-	size_t batch;			/* records per callback (0: 1,000) */
+	size_t batch; /* records per callback (0: 1,000) */
 	/* Start offset of a partition just assigned: next offset to read, -1 for the beginning, STREAM_OFFSET_UNKNOWN when it
 	 * cannot be said now (asked again each 0.5 s). Called on the consumer's thread; may block (reads the database). */
 	int64_t (*start_offset)(const char *topic, int32_t partition, void *arg);
@@ -69,7 +70,8 @@ struct stream_consumer_params {
 	void *arg;
 };
 /* The first batch comes by itself. */
-err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_consumer_params *p, struct err_detail *detail) MUST;
+err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_consumer_params *p,
+			  struct err_detail *detail) MUST;
 void stream_consumer_next(struct stream_consumer *c);
 /* Not from within start_offset; a batch on its way is dropped. */
 void stream_consumer_free(struct stream_consumer **c);

@@ -69,8 +69,9 @@ static void produce(struct stream_producer *p, const char *topic_name, size_t fr
 	for (size_t i = from; i < to; i++) {
 		const char *key = i % 2 ? "odd" : "even-key";
 
-		assert_int_equal(stream_produce(p, topic_name, key, strlen(key), &i, sizeof(i), headers, 2, 1700000000000, on_delivered,
-						d), ERR_OK);
+		assert_int_equal(stream_produce(p, topic_name, key, strlen(key), &i, sizeof(i), headers, 2,
+						1700000000000, on_delivered, d),
+				 ERR_OK);
 	}
 }
 
@@ -79,7 +80,7 @@ struct reading {
 	int64_t next[2]; /* offsets kept by the owner */
 	int64_t start[2];
 	size_t n, want, batches;
-	size_t last[2];	 /* last value of each key */
+	size_t last[2]; /* last value of each key */
 	bool in_order, hold, done;
 };
 
@@ -115,8 +116,14 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 static void consume(struct reading *r, const char *topic_name, const char *group, size_t batch)
 {
 	const char *const topics[] = { topic_name, NULL };
-	struct stream_consumer_params p = { .loop = loop, .brokers = kafka.brokers, .group = group, .topics = topics,
-					    .batch = batch, .start_offset = start_offset, .on_batch = on_batch, .arg = r };
+	struct stream_consumer_params p = { .loop = loop,
+					    .brokers = kafka.brokers,
+					    .group = group,
+					    .topics = topics,
+					    .batch = batch,
+					    .start_offset = start_offset,
+					    .on_batch = on_batch,
+					    .arg = r };
 
 	assert_int_equal(stream_consumer_new(&r->c, &p, NULL), ERR_OK);
 }
@@ -141,7 +148,9 @@ static void what_is_produced_is_read_in_the_order_of_each_key_from_the_offsets_t
 	d = (struct delivered){ .want = 500 };
 	produce(p, "first", 2000, 2500, &d);
 	assert_true(testkit_wait_flag(loop, &d.done, 20000));
-	r = (struct reading){ .start = { r.next[0], r.next[1] }, .next = { r.next[0], r.next[1] }, .want = 500, .in_order = true };
+	r = (struct reading){
+		.start = { r.next[0], r.next[1] }, .next = { r.next[0], r.next[1] }, .want = 500, .in_order = true
+	};
 	consume(&r, "first", "g1", 300);
 	assert_true(testkit_wait_flag(loop, &r.done, 20000));
 	assert_int_equal(r.n, 500);

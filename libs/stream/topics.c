@@ -20,7 +20,8 @@ static err_t outcome(rd_kafka_event_t *ev, struct err_detail *detail)
 		rd_kafka_resp_err_t e = rd_kafka_topic_result_error(topics[i]);
 
 		if (e && e != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-			return err_set(detail, stream_map_error(e), "kafka", "topic %s: %s", rd_kafka_topic_result_name(topics[i]),
+			return err_set(detail, stream_map_error(e), "kafka", "topic %s: %s",
+				       rd_kafka_topic_result_name(topics[i]),
 				       rd_kafka_topic_result_error_string(topics[i]));
 	}
 	return ERR_OK;

@@ -9,36 +9,43 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOUSEKEEPING_MS	   1000
-#define TRIM_EACH_S	   60
-#define LATE_MS		   15000 /* an event that waits longer for Kafka's acknowledgement: not ready */
+#define HOUSEKEEPING_MS 1000
+#define TRIM_EACH_S	60
+#define LATE_MS		15000 /* an event that waits longer for Kafka's acknowledgement: not ready */
 
 struct metric bridge_metric_lag = METRIC_GAUGE("trunkline_lag", "events of the stream that are not yet in Kafka");
-struct metric bridge_metric_forwarded = METRIC_COUNTER("trunkline_event_bridge_forwarded_total", "events acknowledged by Kafka");
-struct metric bridge_metric_dead = METRIC_COUNTER("trunkline_event_bridge_dead_letters_total", "messages that were no valid event");
-struct metric bridge_metric_sessions = METRIC_COUNTER("trunkline_event_bridge_sessions_total", "times forwarding began");
-struct metric bridge_metric_oldest = METRIC_GAUGE("trunkline_event_bridge_oldest_seconds",
-						  "age of the oldest event on its way to Kafka");
-struct metric bridge_metric_active = METRIC_GAUGE("trunkline_event_bridge_active", "1: this instance forwards, 0: stands by");
+struct metric bridge_metric_forwarded =
+    METRIC_COUNTER("trunkline_event_bridge_forwarded_total", "events acknowledged by Kafka");
+struct metric bridge_metric_dead =
+    METRIC_COUNTER("trunkline_event_bridge_dead_letters_total", "messages that were no valid event");
+struct metric bridge_metric_sessions =
+    METRIC_COUNTER("trunkline_event_bridge_sessions_total", "times forwarding began");
+struct metric bridge_metric_oldest =
+    METRIC_GAUGE("trunkline_event_bridge_oldest_seconds", "age of the oldest event on its way to Kafka");
+struct metric bridge_metric_active =
+    METRIC_GAUGE("trunkline_event_bridge_active", "1: this instance forwards, 0: stands by");
 
 void bridge_metrics_register(void)
 {
-	struct metric *const all[] = { &bridge_metric_lag, &bridge_metric_forwarded, &bridge_metric_dead,
-				       &bridge_metric_sessions, &bridge_metric_oldest, &bridge_metric_active };
+	struct metric *const all[] = { &bridge_metric_lag,	&bridge_metric_forwarded, &bridge_metric_dead,
+				       &bridge_metric_sessions, &bridge_metric_oldest,	  &bridge_metric_active };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);
 }
 
 const struct config_item bridge_config_items[] = {
-	CONFIG_STR(struct bridge_config, brokers, "kafka.brokers", "127.0.0.1:9092", "Kafka brokers, host:port with commas"),
+	CONFIG_STR(struct bridge_config, brokers, "kafka.brokers", "127.0.0.1:9092",
+		   "Kafka brokers, host:port with commas"),
 	CONFIG_STR(struct bridge_config, format, "kafka.format", "protobuf", "value of the records: protobuf or json"),
 	CONFIG_STR(struct bridge_config, domains, "kafka.domains", "call,agent,recording,audit,config,system",
 		   "domains of events, each with a topic trunkline.<domain>.v1"),
 	CONFIG_STR(struct bridge_config, options, "kafka.options", "",
 		   "librdkafka settings as name=value with blanks (security.protocol=ssl …)"),
-	CONFIG_INT(struct bridge_config, partitions, "kafka.partitions", 6, 1, 10000, "partitions of topics that are created"),
-	CONFIG_INT(struct bridge_config, replication, "kafka.replication", 1, 1, 10, "replicas of topics that are created"),
+	CONFIG_INT(struct bridge_config, partitions, "kafka.partitions", 6, 1, 10000,
+		   "partitions of topics that are created"),
+	CONFIG_INT(struct bridge_config, replication, "kafka.replication", 1, 1, 10,
+		   "replicas of topics that are created"),
 	CONFIG_INT(struct bridge_config, window, "bridge.window", 4096, 16, 100000,
 		   "events on their way to Kafka at once; bounds the memory"),
 	CONFIG_INT(struct bridge_config, keep, "bridge.keep_events", 10000, 0, 1000000000,
@@ -72,7 +79,7 @@ static void on_lost(void *arg)
 	LOG_WARN(NULL, "bridge.standby", "reason=lease");
 	b->active = false;
 	b->ending = true;
-	loop_timer_start(&b->again, 0);	/* stops the session; without the lease none begins */
+	loop_timer_start(&b->again, 0); /* stops the session; without the lease none begins */
 }
 
 static void on_topics(void *arg)
@@ -116,7 +123,8 @@ static void on_state(err_t e, const struct bus_stream_state *s, void *arg)
 	const struct bridge *b = arg;
 
 	if (!e && b->producer)
-		metric_set(&bridge_metric_lag, s->last_seq > b->window.position ? (int64_t)(s->last_seq - b->window.position) : 0);
+		metric_set(&bridge_metric_lag,
+			   s->last_seq > b->window.position ? (int64_t)(s->last_seq - b->window.position) : 0);
 	else if (!b->active)
 		metric_set(&bridge_metric_lag, 0);
 }
@@ -150,8 +158,12 @@ static err_t connect_bus(struct bridge *b, struct err_detail *detail)
 {
 	const struct service_common *c = service_common(b->svc);
 	char name[160];
-	struct bus_params p = { .loop = b->loop, .url = c->nats_url, .name = name, .ca_file = c->nats_ca_file,
-				.cert_file = c->nats_cert_file, .key_file = c->nats_key_file };
+	struct bus_params p = { .loop = b->loop,
+				.url = c->nats_url,
+				.name = name,
+				.ca_file = c->nats_ca_file,
+				.cert_file = c->nats_cert_file,
+				.key_file = c->nats_key_file };
 	struct bus_kv_params kp = { .bucket = "positions" };
 	err_t e;
 
@@ -185,8 +197,11 @@ err_t bridge_new(struct bridge **ret, struct service *svc, const struct bridge_c
 	e = e ? e : window_init(&b->window, (size_t)cfg->window, b);
 	e = e ? e : connect_bus(b, detail);
 	e = e ? e : topics_start(&b->topics, b->loop, cfg, on_topics, b);
-	lp = (struct bus_lease_params){ .key = "event-bridge", .holder = service_common(svc)->instance,
-					.on_acquired = on_acquired, .on_lost = on_lost, .arg = b };
+	lp = (struct bus_lease_params){ .key = "event-bridge",
+					.holder = service_common(svc)->instance,
+					.on_acquired = on_acquired,
+					.on_lost = on_lost,
+					.arg = b };
 	e = e ? e : bus_lease_start(&b->lease, b->bus, &lp);
 	if (e) {
 		bridge_free(&b);

@@ -17,9 +17,9 @@
 
 struct bridge_config {
 	char *brokers;
-	char *format;	/* protobuf | json */
+	char *format; /* protobuf | json */
 	char *domains;
-	char *options;	/* librdkafka settings */
+	char *options; /* librdkafka settings */
 	int64_t partitions, replication;
 	int64_t window;
 	int64_t keep;
@@ -27,7 +27,8 @@ struct bridge_config {
 extern const struct config_item bridge_config_items[];
 
 struct bridge;
-err_t bridge_new(struct bridge **ret, struct service *svc, const struct bridge_config *cfg, struct err_detail *detail) MUST;
+err_t bridge_new(struct bridge **ret, struct service *svc, const struct bridge_config *cfg,
+		 struct err_detail *detail) MUST;
 void bridge_free(struct bridge **b);
 
 #endif

@@ -31,27 +31,27 @@ struct bridge {
 	struct bus_lease *lease;
 	struct bridge_topics topics;
 	bool topics_ready;
-	bool active;		/* we hold the lease */
+	bool active; /* we hold the lease */
 
 	/* session */
 	struct stream_producer *producer; /* NULL: no session */
 	struct bus_reader *reader;
 	struct window window;
-	uint64_t last_seq;	/* read last */
+	uint64_t last_seq; /* read last */
 	char **options;
-	struct loop_timer again;  /* next session after a failure */
-	bool draining;		  /* the process is to end */
-	bool ending;		  /* callbacks of a session that is being taken down */
+	struct loop_timer again; /* next session after a failure */
+	bool draining;		 /* the process is to end */
+	bool ending;		 /* callbacks of a session that is being taken down */
 
 	/* position */
-	uint64_t revision;	  /* of the entry; 0: there is none */
-	uint64_t stored;	  /* what it says */
+	uint64_t revision; /* of the entry; 0: there is none */
+	uint64_t stored;   /* what it says */
 	bool storing;
 	struct loop_timer store, housekeeping;
 };
 
-extern struct metric bridge_metric_lag, bridge_metric_forwarded, bridge_metric_dead, bridge_metric_sessions, bridge_metric_oldest,
-	bridge_metric_active;
+extern struct metric bridge_metric_lag, bridge_metric_forwarded, bridge_metric_dead, bridge_metric_sessions,
+    bridge_metric_oldest, bridge_metric_active;
 void bridge_metrics_register(void);
 
 /* position.c: reads it, compares it with the stream, then session_start(). */

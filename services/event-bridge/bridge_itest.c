@@ -66,8 +66,10 @@ static void write_conf(void)
 {
 	char text[600];
 
-	(void)snprintf(text, sizeof(text), "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n"
-		       "  partitions: 3\nbridge:\n  window: 500\n  keep_events: 100\n", nats.url, kafka.brokers);
+	(void)snprintf(text, sizeof(text),
+		       "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n"
+		       "  partitions: 3\nbridge:\n  window: 500\n  keep_events: 100\n",
+		       nats.url, kafka.brokers);
 	testkit_file(dir, "bridge.yaml", text, conf);
 }
 
@@ -140,7 +142,8 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 		char key[64];
 		size_t k;
 
-		assert_int_equal(pbcheck_unpack(&msg, &trunkline__event__v1__event__descriptor, records[i].value, records[i].size, NULL),
+		assert_int_equal(pbcheck_unpack(&msg, &trunkline__event__v1__event__descriptor, records[i].value,
+						records[i].size, NULL),
 				 ERR_OK);
 		ev = (Trunkline__Event__V1__Event *)msg;
 		k = (size_t)atoi(ev->call_id + 1);
@@ -163,8 +166,13 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 static void read_all(struct out *o, size_t want, int64_t timeout_ms)
 {
 	static const char *const topics[] = { "trunkline.call.v1", NULL };
-	struct stream_consumer_params p = { .loop = loop, .brokers = kafka.brokers, .group = "itest", .topics = topics,
-					    .start_offset = from_the_beginning, .on_batch = on_batch, .arg = o };
+	struct stream_consumer_params p = { .loop = loop,
+					    .brokers = kafka.brokers,
+					    .group = "itest",
+					    .topics = topics,
+					    .start_offset = from_the_beginning,
+					    .on_batch = on_batch,
+					    .arg = o };
 
 	*o = (struct out){ .want = want, .in_order = true };
 	assert_int_equal(stream_consumer_new(&o->c, &p, NULL), ERR_OK);

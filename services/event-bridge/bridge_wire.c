@@ -33,8 +33,9 @@ static bool parse_subject(struct subject *s, const char *subject)
 	const char *at = subject;
 	char ev[4];
 
-	return next_token(&at, ev, sizeof(ev)) && strcmp(ev, "ev") == 0 && next_token(&at, s->tenant, sizeof(s->tenant)) &&
-	       next_token(&at, s->domain, sizeof(s->domain)) && next_token(&at, s->key, sizeof(s->key)) && *at == '\0';
+	return next_token(&at, ev, sizeof(ev)) && strcmp(ev, "ev") == 0 &&
+	       next_token(&at, s->tenant, sizeof(s->tenant)) && next_token(&at, s->domain, sizeof(s->domain)) &&
+	       next_token(&at, s->key, sizeof(s->key)) && *at == '\0';
 }
 
 static bool listed(const char *list, const char *word)
@@ -59,7 +60,8 @@ static const char *type_name(const Trunkline__Event__V1__Event *ev)
 
 	if (ev->body_case != TRUNKLINE__EVENT__V1__EVENT__BODY__NOT_SET)
 		fd = protobuf_c_message_descriptor_get_field(&EVENT_DESC, (unsigned)ev->body_case);
-	return fd && fd->type == PROTOBUF_C_TYPE_MESSAGE ? ((const ProtobufCMessageDescriptor *)fd->descriptor)->name : EVENT_TYPE;
+	return fd && fd->type == PROTOBUF_C_TYPE_MESSAGE ? ((const ProtobufCMessageDescriptor *)fd->descriptor)->name
+							 : EVENT_TYPE;
 }
 
 /* A header value: visible, of bounded length; who reads the topic may print it. */
@@ -118,8 +120,8 @@ static void describe(struct bridge_record *r, const Trunkline__Event__V1__Event 
 	header(r, "content-type", json ? "application/json" : "application/protobuf");
 }
 
-err_t bridge_record_from(struct bridge_record *r, const char *subject, const void *bytes, size_t size, const char *domains,
-			 bool json, struct err_detail *detail)
+err_t bridge_record_from(struct bridge_record *r, const char *subject, const void *bytes, size_t size,
+			 const char *domains, bool json, struct err_detail *detail)
 {
 	ProtobufCMessage *msg = NULL;
 	struct subject s;

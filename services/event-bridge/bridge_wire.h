@@ -17,8 +17,8 @@
 
 struct bridge_record {
 	char topic[160];
-	char key[300];		/* "<tenant>:<call or agent id>" */
-	const void *value;	/* the event's own bytes, or json */
+	char key[300];	   /* "<tenant>:<call or agent id>" */
+	const void *value; /* the event's own bytes, or json */
 	size_t size;
 	int64_t time_ms;
 	struct stream_header headers[BRIDGE_HEADERS];
@@ -29,8 +29,8 @@ struct bridge_record {
 
 /* domains: those with a topic, comma-separated. ERR_INVALID with what is wrong in detail: then the record is a dead letter
  * with the original bytes and that reason. The record points into bytes. */
-err_t bridge_record_from(struct bridge_record *r, const char *subject, const void *bytes, size_t size, const char *domains,
-			 bool json, struct err_detail *detail) MUST;
+err_t bridge_record_from(struct bridge_record *r, const char *subject, const void *bytes, size_t size,
+			 const char *domains, bool json, struct err_detail *detail) MUST;
 void bridge_record_dead(struct bridge_record *r, const char *subject, const void *bytes, size_t size, int64_t time_ms,
 			const struct err_detail *why);
 void bridge_record_done(struct bridge_record *r);

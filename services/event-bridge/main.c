@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 		return service_exit_code(e);
 	e = bridge_new(&bridge, svc, &cfg, &detail);
 	if (e)
-		LOG_ERROR(NULL, "service.start_failed", "error=%s field=%s message=%s", err_name(e), detail.field, LOG_Q(detail.message));
+		LOG_ERROR(NULL, "service.start_failed", "error=%s field=%s message=%s", err_name(e), detail.field,
+			  LOG_Q(detail.message));
 	else
 		service_run(svc);
 	bridge_free(&bridge);

@@ -29,7 +29,7 @@ static void on_stream(err_t e, const struct bus_stream_state *s, void *arg)
 		load_again(b);
 		return;
 	}
-	if (b->stored > s->last_seq) {	/* the stream is not the one the position was kept for */
+	if (b->stored > s->last_seq) { /* the stream is not the one the position was kept for */
 		LOG_ERROR(NULL, "bridge.stream_replaced", "position=%llu last=%llu action=from-the-beginning",
 			  (unsigned long long)b->stored, (unsigned long long)s->last_seq);
 		b->stored = 0;
@@ -74,7 +74,7 @@ static void on_stored(err_t e, uint64_t revision, void *arg)
 	b->storing = false;
 	if (!e)
 		b->revision = revision;
-	else if (b->producer)	/* another bridge wrote, or nobody knows: read it again */
+	else if (b->producer) /* another bridge wrote, or nobody knows: read it again */
 		session_fail(b, "position", e);
 }
 

@@ -33,12 +33,13 @@ static void on_delivered(err_t e, void *arg)
 
 static err_t produce(struct bridge *b, const struct bridge_record *r, struct window_slot *slot)
 {
-	return stream_produce(b->producer, r->topic, r->key, strlen(r->key), r->value, r->size, r->headers, r->n_headers,
-			      r->time_ms, on_delivered, slot);
+	return stream_produce(b->producer, r->topic, r->key, strlen(r->key), r->value, r->size, r->headers,
+			      r->n_headers, r->time_ms, on_delivered, slot);
 }
 
 /* What is no event stands in the way of nothing: it is kept where a person can look at it. */
-static err_t produce_dead(struct bridge *b, const struct bus_msg *msg, struct window_slot *slot, const struct err_detail *why)
+static err_t produce_dead(struct bridge *b, const struct bus_msg *msg, struct window_slot *slot,
+			  const struct err_detail *why)
 {
 	struct bridge_record r;
 
@@ -59,14 +60,15 @@ static void on_event(const struct bus_msg *msg, void *arg)
 
 	if (b->ending)
 		return;
-	if (msg->seq > b->last_seq)	/* else the stream was made anew: position_load() sees it */
+	if (msg->seq > b->last_seq) /* else the stream was made anew: position_load() sees it */
 		slot = window_add(&b->window, msg->seq, msg->time_ms);
 	b->last_seq = msg->seq;
 	if (!slot) {
 		session_fail(b, "window", ERR_DATA_LOSS);
 		return;
 	}
-	e = bridge_record_from(&r, msg->subject, msg->data, msg->size, b->cfg->domains, strcmp(b->cfg->format, "json") == 0, &why);
+	e = bridge_record_from(&r, msg->subject, msg->data, msg->size, b->cfg->domains,
+			       strcmp(b->cfg->format, "json") == 0, &why);
 	if (!e)
 		e = produce(b, &r, slot);
 	bridge_record_done(&r);
@@ -107,11 +109,15 @@ static void free_options(struct bridge *b)
 
 static err_t open_session(struct bridge *b, uint64_t position, struct err_detail *d)
 {
-	struct stream_producer_params pp = { .loop = b->loop, .brokers = b->cfg->brokers,
+	struct stream_producer_params pp = { .loop = b->loop,
+					     .brokers = b->cfg->brokers,
 					     .client_id = service_common(b->svc)->instance,
 					     .max_queued = (size_t)b->cfg->window + 16 };
-	struct bus_reader_params rp = { .stream = EVENTS_STREAM, .start_seq = position + 1, .window = (size_t)b->cfg->window,
-					.fn = on_event, .arg = b };
+	struct bus_reader_params rp = { .stream = EVENTS_STREAM,
+					.start_seq = position + 1,
+					.window = (size_t)b->cfg->window,
+					.fn = on_event,
+					.arg = b };
 	err_t e;
 
 	b->options = split_options(b->cfg->options);
@@ -131,7 +137,8 @@ void session_start(struct bridge *b, uint64_t position)
 	b->last_seq = position;
 	e = open_session(b, position, &d);
 	if (e) {
-		LOG_ERROR(NULL, "bridge.session_failed", "error=%s field=%s message=%s", err_name(e), LOG_Q(d.field), LOG_Q(d.message));
+		LOG_ERROR(NULL, "bridge.session_failed", "error=%s field=%s message=%s", err_name(e), LOG_Q(d.field),
+			  LOG_Q(d.message));
 		session_stop(b);
 		loop_timer_start(&b->again, AGAIN_MS);
 		return;
@@ -169,6 +176,6 @@ void session_fail(struct bridge *b, const char *why, err_t e)
 		return;
 	LOG_WARN(NULL, "bridge.session_broken", "what=%s error=%s position=%llu", why, err_name(e),
 		 (unsigned long long)b->window.position);
-	b->ending = true;	/* deliveries from now on are not counted: they come again */
+	b->ending = true; /* deliveries from now on are not counted: they come again */
 	loop_timer_start(&b->again, AGAIN_MS);
 }

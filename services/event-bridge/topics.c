@@ -47,7 +47,8 @@ static void *run(void *arg)
 	collect(&names, t->cfg->domains);
 	while (!t->stop) {
 		struct err_detail d = { "", "" };
-		err_t e = stream_ensure_topics(t->cfg->brokers, names.list, (int)t->cfg->partitions, (int)t->cfg->replication, &d);
+		err_t e = stream_ensure_topics(t->cfg->brokers, names.list, (int)t->cfg->partitions,
+					       (int)t->cfg->replication, &d);
 
 		if (!e)
 			e = loop_post(t->loop, t->done, t->arg);
@@ -62,7 +63,8 @@ static void *run(void *arg)
 	return NULL;
 }
 
-err_t topics_start(struct bridge_topics *t, struct loop *loop, const struct bridge_config *cfg, void (*done)(void *arg), void *arg)
+err_t topics_start(struct bridge_topics *t, struct loop *loop, const struct bridge_config *cfg, void (*done)(void *arg),
+		   void *arg)
 {
 	*t = (struct bridge_topics){ .loop = loop, .cfg = cfg, .done = done, .arg = arg };
 	t->running = pthread_create(&t->thread, NULL, run, t) == 0;

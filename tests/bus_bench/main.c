@@ -115,7 +115,8 @@ static double own_cpu(void)
 	struct rusage u;
 
 	getrusage(RUSAGE_SELF, &u);
-	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+	       (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static double server_cpu(void)
@@ -158,7 +159,9 @@ static void measure(struct run *r, double seconds)
 	server = (server_cpu() - server) * 1e6 / (double)n;
 	wall = ((double)clock_mono_us() - wall) / (double)n;
 	printf("%-34s %6zu %12.0f %12.2f %12.2f\n", r->name, r->in_flight, 1e6 / wall, own, server);
-	fprintf(stderr, "{\"name\":\"%s\",\"in_flight\":%zu,\"per_second\":%.0f,\"client_us\":%.2f,\"server_us\":%.2f,\"failed\":%zu}\n",
+	fprintf(stderr,
+		"{\"name\":\"%s\",\"in_flight\":%zu,\"per_second\":%.0f,\"client_us\":%.2f,\"server_us\":%.2f,"
+		"\"failed\":%zu}\n",
 		r->name, r->in_flight, 1e6 / wall, own, server, r->failed);
 	r->stop = true;
 	while (r->ended < r->begun)
