@@ -12,7 +12,7 @@
 #include "base/err.h"
 
 #define GUARD_TRIES 8
-#define GUARD_SOURCE_TRIES 60
+#define GUARD_SOURCE_TRIES 120
 #define GUARD_WINDOW_MS 60000
 
 struct guard;

@@ -49,6 +49,7 @@ static struct bus *bus;
 static struct bus_kv *config;
 static char dir[TESTKIT_PATH], conf_file[TESTKIT_PATH + 64], binary[512];
 static int sip_port, http_port;
+static const char *digest_offer = "both";
 
 /* ---- call-control, as far as the edge sees it ---- */
 
@@ -466,8 +467,8 @@ static int world_start(void **state)
 	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-2.edge", NULL, on_events, (void *)"cc-2"), ERR_OK);
 	snprintf(yaml, sizeof(yaml),
 		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\nnats:\n  url: %s\n"
-		 "sip:\n  address: 127.0.0.1\n  port: %d\n  digest: both\n  offer_timeout_ms: 700\n  max_lag_ms: 5000\ndrain:\n  timeout_ms: 2000\n",
-		 http_port, nats.url, sip_port);
+		 "sip:\n  address: 127.0.0.1\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n  max_lag_ms: 5000\ndrain:\n  timeout_ms: 2000\n",
+		 http_port, nats.url, sip_port, digest_offer);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
 	start_edge();
 	return 0;
