@@ -26,7 +26,7 @@ def speech(path, text, voice="en"):
     """espeak-ng at its own rate, brought to 8 kHz by sox."""
     raw = path + ".22k.wav"
     subprocess.run(["espeak-ng", "-v", voice, "-s", "150", "-w", raw, text], check=True)
-    subprocess.run(["sox", raw, "-r", str(RATE), "-c", "1", "-b", "16", path], check=True)
+    subprocess.run(["sox", "-G", raw, "-r", str(RATE), "-c", "1", "-b", "16", path], check=True)
     subprocess.run(["rm", "-f", raw], check=True)
     return path
 

@@ -76,6 +76,7 @@ class Phone:
         self.dir = os.path.join(directory, "phone-%s-%d" % (user, port))
         self.ctrl = free_port()
         self.events = queue.Queue()
+        self.on_event = None  # called with each event, on the reader's thread
         self.seen = []
         self.log_path = os.path.join(self.dir, "log")
         heard = os.path.join(self.dir, "heard")
@@ -149,6 +150,8 @@ class Phone:
         if message.get("event"):
             message["at"] = time.time()
             self.events.put(message)
+            if self.on_event:
+                self.on_event(message)
 
     def command(self, command, params=""):
         text = json.dumps({"command": command, "params": params}).encode()
