@@ -1,0 +1,122 @@
+"""The command-line tool against a whole cluster: a tenant from a file, an agent at work, JSON, refusals."""
+import json
+import os
+import pathlib
+import subprocess
+import wave
+
+import pytest
+
+BIN = pathlib.Path(os.environ["TRUNKLINE_BIN"]) / "trunkline"
+TENANT = """\
+kind: number
+number: "+49309990001"
+working: {flow_id: main}
+---
+- kind: flow
+  id: main
+  display_name: Main
+  steps:
+    - {id: answer, answer: {}, next: q}
+    - {id: q, queue: {queue_id: sales}}
+- {kind: queue, id: sales, display_name: Sales, music_prompt_id: music, skills: [{skill_id: german, level: 3}], wrap_up_ms: 1000}
+- {kind: prompt, id: music, display_name: Music, file: music.wav}
+- {kind: skill, id: german, display_name: German}
+- {kind: agent, id: 1001, display_name: Mei Lin, enabled: true, password: "tool-secret-Password1", skills: [{skill_id: german, level: 5}]}
+- {kind: tenant, id: toolco, display_name: Tool Company, sip_domain: toolco.example, time_zone: Europe/Berlin}
+"""
+
+
+def run(*args, token=None, check=True, stdin=None):
+    env = {**os.environ, **({"TRUNKLINE_TOKEN_FILE": str(token)} if token else {})}
+    p = subprocess.run([str(BIN), *args], capture_output=True, text=True, input=stdin, env=env, timeout=60)
+    if check and p.returncode:
+        raise AssertionError("trunkline %s: exit %d: %s" % (" ".join(args), p.returncode, p.stderr))
+    return p
+
+
+def out(*args, **kw):
+    return json.loads(run(*args, "--json", **kw).stdout)
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory):
+    d = tmp_path_factory.mktemp("toolco")
+    with wave.open(str(d / "music.wav"), "wb") as w:
+        w.setparams((1, 2, 8000, 0, "NONE", ""))
+        w.writeframes(b"\0\0" * 8000)
+    (d / "toolco.yaml").write_text(TENANT)
+    run("apply", "-f", str(d / "toolco.yaml"), "--tenant", "toolco")
+    token = out("token", "create", "--tenant", "toolco", "--scopes", "supervisor", "--subject", "lead:tool")["access_token"]
+    (d / "lead").write_text(token)
+    run("login", "--tenant", "toolco", "--agent", "1001", "--password-stdin", "--save", str(d / "agent"), stdin="tool-secret-Password1\n")
+    return d
+
+
+def test_a_file_makes_a_tenant_and_made_again_changes_nothing_but_what_it_says(company):
+    assert out("queue", "get", "sales", "--tenant", "toolco")["skills"] == [{"skill_id": "german", "level": 3}]
+    run("queue", "update", "sales", "--tenant", "toolco", "--priority", "4")
+    text = run("apply", "-f", str(company / "toolco.yaml"), "--tenant", "toolco").stdout
+    assert "queue sales updated" in text
+    assert out("queue", "get", "sales", "--tenant", "toolco")["priority"] == 4
+    assert [n["number"] for n in out("number", "list", "--tenant", "toolco")["numbers"]] == ["+49309990001"]
+    assert "Mei Lin" in run("agent", "list", "--tenant", "toolco").stdout
+
+
+def test_a_resource_lives_from_create_to_delete(company):
+    run("skill", "create", "french", "--tenant", "toolco", "--display-name", "French")
+    assert run("skill", "create", "french", "--tenant", "toolco", check=False).returncode == 1
+    run("skill", "update", "french", "--tenant", "toolco", "--display-name", "Français")
+    assert out("skill", "get", "french", "--tenant", "toolco")["display_name"] == "Français"
+    run("skill", "delete", "french", "--tenant", "toolco")
+    p = run("skill", "get", "french", "--tenant", "toolco", check=False)
+    assert p.returncode == 1 and "NOT_FOUND" in p.stderr
+
+
+def test_an_agent_works_by_its_own_token(company):
+    agent = company / "agent"
+    run("agent", "sign-in", token=agent)
+    assert out("agent", "ready", token=agent)["state"] == "AGENT_STATE_READY"
+    assert "1001" in run("agent", "states", token=company / "lead").stdout
+    watch = subprocess.Popen([str(BIN), "agent", "watch", "--json"], stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, "TRUNKLINE_TOKEN_FILE": str(agent)})
+    try:
+        assert json.loads(watch.stdout.readline())["state"]["state"] == "AGENT_STATE_READY"
+        run("agent", "busy", "--reason", "meal", token=agent)
+        while True:
+            event = json.loads(watch.stdout.readline())
+            if event.get("state", {}).get("reason") == "meal":
+                break
+    finally:
+        watch.terminate()
+        watch.wait(10)
+    run("agent", "sign-out", token=agent)
+    assert out("agent", "state", token=agent)["state"] == "AGENT_STATE_SIGNED_OUT"
+
+
+def test_what_is_wrong_is_named_with_what_would_be_right(company):
+    p = run("queue", "create", "bad", "--tenant", "toolco", "--priority", "99", check=False)
+    assert p.returncode == 1 and "priority" in p.stderr and "10" in p.stderr
+    assert run("queue", "create", "bad", "--tenant", "toolco", "--colour", "red", check=False).stderr.count("colour") == 1
+    assert run("nonsense", check=False).returncode == 2
+    assert run("queue", "frobnicate", check=False).returncode == 2
+    p = run("queue", "list", "--tenant", "no-such-tenant", check=False)
+    assert p.returncode == 1 and "no such tenant" in p.stderr
+    p = run("queue", "create", "x", token=company / "agent", check=False)
+    assert p.returncode == 1 and "PERMISSION_DENIED" in p.stderr
+
+
+def test_reports_recordings_and_calls_answer(company):
+    lead = company / "lead"
+    assert "calls" in out("report", "summary", "--from", "today", token=lead)["totals"]
+    assert isinstance(out("calls", "list", token=lead)["calls"], list)
+    assert isinstance(out("recording", "list", token=lead)["recordings"], list)
+    assert run("recording", "fetch", "nothing", token=lead, check=False).returncode == 1
+
+
+def test_completion_knows_nouns_verbs_and_options():
+    script = run("completion", "bash").stdout
+    words = subprocess.run(["bash", "-c", script + "\nCOMP_WORDS=(%s queue create --wr); COMP_CWORD=3; _trunkline; echo ${COMPREPLY[@]}" % BIN],
+                           capture_output=True, text=True).stdout.split()
+    assert words == ["--wrap-up-ms"]
+    assert "queue" in run("__complete", "--", "1", "qu").stdout.split()
