@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "check_internal.h"
 #include "pbcheck/pbcheck.h"
+#include "pbcheck/pbwire.h"
 #include "tenantconf/tenantconf.h"
 #include "tenantconf/tz.h"
 
@@ -354,11 +355,56 @@ static err_t build_all(struct build *b)
 	return e ? e : b->failed ? ERR_EXHAUSTED : ERR_OK;
 }
 
+#define RESOURCES_MAX 500000
+#define FIELD_IDS     32
+
+static err_t check_field(const ProtobufCFieldDescriptor *fd, const struct pbwire_field *f, unsigned *count, struct err_detail *detail)
+{
+	if (!fd || f->type != PBWIRE_LEN)
+		return ERR_OK;
+	if (fd->type == PROTOBUF_C_TYPE_STRING && !str_utf8_valid(f->data, f->size))
+		return err_set(detail, ERR_INVALID, fd->name, "must be valid UTF-8 without NUL");
+	if (fd->type != PROTOBUF_C_TYPE_MESSAGE)
+		return ERR_OK;
+	err_t e = pbcheck(fd->descriptor, f->data, f->size, detail);
+	if (e)
+		check_prefix(detail, "%s[%u].", fd->name, *count);
+	++*count;
+	return e;
+}
+
+/* As pbcheck(), but its limits hold for each resource, not for all of them together: a tenant may have 10,000 queues. */
+static err_t check_wire(const void *bytes, size_t size, struct err_detail *detail)
+{
+	struct pbwire w = pbwire_over(bytes, size);
+	unsigned counts[FIELD_IDS] = { 0 };
+	struct pbwire_field f;
+	err_t e = ERR_OK;
+
+	for (unsigned n = 0; !e && pbwire_next(&w, &f); n++) {
+		if (n >= RESOURCES_MAX)
+			return err_set(detail, ERR_INVALID, "", "more than %d resources", RESOURCES_MAX);
+		e = check_field(protobuf_c_message_descriptor_get_field(&trunkline__config__v1__tenant_config__descriptor, f.id), &f,
+				&counts[f.id % FIELD_IDS], detail);
+	}
+	return !e && w.broken ? err_set(detail, ERR_INVALID, "", "is not a protobuf message") : e;
+}
+
+static err_t unpack(ProtobufCMessage **ret, const void *bytes, size_t size, struct err_detail *detail)
+{
+	err_t e = check_wire(bytes, size, detail);
+
+	if (e)
+		return e;
+	*ret = protobuf_c_message_unpack(&trunkline__config__v1__tenant_config__descriptor, NULL, size, bytes);
+	return *ret ? ERR_OK : err_set(detail, ERR_INVALID, "", "is not a valid TenantConfig");
+}
+
 err_t tenantconf_tenant_from_pb(const struct tenant **ret, const void *bytes, size_t size, struct err_detail *detail)
 {
 	ProtobufCMessage *msg;
 	struct build b = { .detail = detail };
-	err_t e = pbcheck_unpack(&msg, &trunkline__config__v1__tenant_config__descriptor, bytes, size, detail);
+	err_t e = unpack(&msg, bytes, size, detail);
 
 	if (e)
 		return e;

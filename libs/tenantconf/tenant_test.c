@@ -249,23 +249,48 @@ static void text_with_variables_is_expanded_and_cut_at_whole_characters(void **s
 	}
 }
 
+/* More fields than one message may have. The JSON would be too large for a test: the parts are joined as bytes. */
 static void ten_thousand_queues_are_found_by_id(void **state)
 {
-	struct str json = STR_INIT;
-	char id[32];
+	struct str bytes = STR_INIT;
+	struct err_detail d = { 0 };
+	const struct tenant *t;
+	char json[600];
 
 	(void)state;
-	str_append(&json, HEAD "'queues':[");
-	for (int i = 0; i < 10000; i++)
-		str_printf(&json, "%s{'id':'queue-%d','priority':%d}", i ? "," : "", i, i % 11);
-	str_append(&json, "]}");
-	const struct tenant *t = confkit_tenant(str_text(&json));
+	confkit_pack_tenant(&bytes, HEAD SKILLS PROMPTS "'displayName':'big'}");
+	for (int i = 0; i < 10000; i++) {
+		snprintf(json, sizeof(json), "{'queues':[{'id':'queue-%d','displayName':'Queue %d','priority':%d,'maxWaitMs':'60000','maxWaiting':50,"
+			 "'ringTimeoutMs':'15000','wrapUpMs':'5000','record':true,'serviceLevelMs':'10000','musicPromptId':'hello',"
+			 "'skills':[{'skillId':'chess','level':1},{'skillId':'english','level':2}]}]}", i, i, i % 10 + 1);
+		confkit_pack_tenant(&bytes, json);
+	}
+	if (tenantconf_tenant_from_pb(&t, str_text(&bytes), bytes.len, &d))
+		fail_msg("%s: %s", d.field, d.message);
+	assert_int_equal(t->n_queues, 10000);
 	for (int i = 0; i < 10000; i += 13) {
-		snprintf(id, sizeof(id), "queue-%d", i);
-		assert_int_equal(tenant_find_queue(t, id)->priority, i % 11);
+		snprintf(json, sizeof(json), "queue-%d", i);
+		assert_int_equal(tenant_find_queue(t, json)->priority, i % 10 + 1);
 	}
 	tenant_unref(&t);
-	str_done(&json);
+	str_done(&bytes);
+}
+
+static void bytes_that_are_no_text_are_refused_with_their_place(void **state)
+{
+	struct str bytes = STR_INIT;
+	struct err_detail d = { 0 };
+	const struct tenant *t;
+
+	(void)state;
+	confkit_pack_tenant(&bytes, HEAD SKILLS "'displayName':'x'}");
+	/* skills { id: "\xff" } */
+	str_append_n(&bytes, "\x62\x03\x0a\x01\xff", 5);
+	assert_int_equal(tenantconf_tenant_from_pb(&t, str_text(&bytes), bytes.len, &d), ERR_INVALID);
+	assert_string_equal(d.field, "skills[2].id");
+	bytes.len -= 2;
+	assert_int_equal(tenantconf_tenant_from_pb(&t, str_text(&bytes), bytes.len, &d), ERR_INVALID);
+	str_done(&bytes);
 }
 
 static err_t build(void *arg)
@@ -300,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_loop_through_a_step_that_takes_time_is_a_menu_and_allowed),
 		cmocka_unit_test(text_with_variables_is_expanded_and_cut_at_whole_characters),
 		cmocka_unit_test(ten_thousand_queues_are_found_by_id),
+		cmocka_unit_test(bytes_that_are_no_text_are_refused_with_their_place),
 		cmocka_unit_test(memory_that_runs_out_while_a_snapshot_is_built_is_an_error),
 	};
 

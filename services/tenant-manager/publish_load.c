@@ -178,7 +178,7 @@ static err_t fill_audit(struct task *t, struct db_result *res)
 {
 	Trunkline__Event__V1__AuditEntry a = TRUNKLINE__EVENT__V1__AUDIT_ENTRY__INIT;
 	Trunkline__Event__V1__Event ev = TRUNKLINE__EVENT__V1__EVENT__INIT;
-	size_t size;
+	size_t size = 0;
 	err_t e = audit_json(t, res, 5, &a.before_json);
 
 	if (!e)
