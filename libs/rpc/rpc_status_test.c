@@ -1,0 +1,76 @@
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include "rpc_internal.h"
+
+static void a_field_error_crosses_the_wire_whole(void **state)
+{
+	struct err_detail d = { "queues[3].skill_id", "must name a skill: a-z" }, back = { 0 };
+	struct str s = STR_INIT;
+
+	(void)state;
+	rpc_status_encode(&s, ERR_INVALID, &d);
+	rpc_status_decode(s.data, s.len, &back);
+	assert_string_equal(back.field, d.field);
+	assert_string_equal(back.message, d.message);
+	str_done(&s);
+}
+
+/* google.rpc.Status as protoc makes it: code 3, message "m", one BadRequest { f: d }. */
+static void the_bytes_are_those_of_google_rpc(void **state)
+{
+	static const char want[] = "\x08\x03\x12\x01"
+				   "d\x1a\x35\x0a\x29"
+				   "type.googleapis.com/google.rpc.BadRequest"
+				   "\x12\x08\x0a\x06\x0a\x01"
+				   "f\x12\x01"
+				   "d";
+	struct err_detail d = { "f", "d" };
+	struct str s = STR_INIT;
+
+	(void)state;
+	rpc_status_encode(&s, ERR_INVALID, &d);
+	assert_int_equal(s.len, sizeof(want) - 1);
+	assert_memory_equal(s.data, want, s.len);
+	str_done(&s);
+}
+
+static void details_cut_anywhere_do_no_harm(void **state)
+{
+	struct err_detail d = { "field", "message" }, back;
+	struct str s = STR_INIT;
+
+	(void)state;
+	rpc_status_encode(&s, ERR_INVALID, &d);
+	for (size_t n = 0; n < s.len; n++) {
+		char *copy = memcpy(test_malloc(n + 1), s.data, n);
+
+		memset(&back, 0, sizeof(back));
+		rpc_status_decode(copy, n, &back);
+		test_free(copy);
+	}
+	str_done(&s);
+}
+
+static void codes_of_strangers_become_unknown(void **state)
+{
+	(void)state;
+	assert_int_equal(rpc_status_code(GRPC_STATUS_NOT_FOUND), ERR_NOT_FOUND);
+	assert_int_equal(rpc_status_code((grpc_status_code)17), ERR_UNKNOWN);
+	assert_int_equal(rpc_status_code((grpc_status_code)-1), ERR_UNKNOWN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_field_error_crosses_the_wire_whole),
+		cmocka_unit_test(the_bytes_are_those_of_google_rpc),
+		cmocka_unit_test(details_cut_anywhere_do_no_harm),
+		cmocka_unit_test(codes_of_strangers_become_unknown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
