@@ -94,7 +94,8 @@ static bool try_open(void *arg)
 	struct opening *o = arg;
 
 	return bus_connected(o->bus) &&
-	       !bus_kv_open(&o->kv, o->bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 }, &o->detail);
+	       !bus_kv_open(&o->kv, o->bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 },
+			    &o->detail);
 }
 
 static struct bus_kv *open_bucket(struct loop *loop, struct bus *bus)

@@ -36,8 +36,14 @@ static bool set_up(PGconn *pg, int64_t statement_timeout_ms)
 err_t db_conn_open(struct db_conn *c, const char *conninfo, char error[DB_ERROR_TEXT])
 {
 	/* Later keywords win over earlier ones: what conninfo says replaces these defaults. */
-	const char *keys[] = { "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-			       "tcp_user_timeout", "fallback_application_name", "dbname", NULL };
+	const char *keys[] = { "connect_timeout",
+			       "keepalives_idle",
+			       "keepalives_interval",
+			       "keepalives_count",
+			       "tcp_user_timeout",
+			       "fallback_application_name",
+			       "dbname",
+			       NULL };
 	const char *values[] = { "3", "5", "2", "3", "10000", "trunkline", conninfo, NULL };
 
 	db_conn_close(c);

@@ -12,11 +12,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define ATTEMPTS      4 /* the first and 3 repetitions */
-#define JOBS_MAX      10000
+#define ATTEMPTS       4 /* the first and 3 repetitions */
+#define JOBS_MAX       10000
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
-#define CHECK_MS      1000 /* an idle connection is looked at this often */
+#define CHECK_MS       1000 /* an idle connection is looked at this often */
 
 struct job {
 	struct job *next;
@@ -25,9 +25,9 @@ struct job {
 	void *arg;
 	void (*done)(err_t e, void *arg);
 	void *done_arg;
-	int64_t give_up_ms;	/* no connection until then: ERR_UNAVAILABLE */
+	int64_t give_up_ms; /* no connection until then: ERR_UNAVAILABLE */
 	err_t result;
-	bool waited;		/* db_run_wait: the caller sleeps on db->finished */
+	bool waited; /* db_run_wait: the caller sleeps on db->finished */
 	bool complete;
 };
 struct job_list {

@@ -23,10 +23,11 @@ struct db_tx;
 struct db_result;
 
 struct db_params {
-	struct loop *loop;	/* NULL: only db_run_wait (tools, tests) */
-	const char *conninfo;	/* libpq: "host=… port=… dbname=… user=…"; the password by passfile or certificate, never here */
-	int connections;	/* 0: 2 */
-	int64_t wait_ms;	/* how long a job may wait for a connection (0: 5,000) */
+	struct loop *loop; /* NULL: only db_run_wait (tools, tests) */
+	const char
+	    *conninfo; /* libpq: "host=… port=… dbname=… user=…"; the password by passfile or certificate, never here */
+	int connections;	      /* 0: 2 */
+	int64_t wait_ms;	      /* how long a job may wait for a connection (0: 5,000) */
 	int64_t statement_timeout_ms; /* 0: 10,000 */
 };
 err_t db_new(struct db **ret, const struct db_params *p) MUST;
@@ -59,11 +60,11 @@ void db_bind_bytes(struct db_tx *tx, int index, const void *data, size_t size);
 err_t db_copy(struct db_tx *tx, const char *copy_sql, const char *rows, size_t size) MUST;
 /* Appends one field (NULL: SQL NULL) and the tab, or the newline after the last. */
 void db_copy_field(struct str *rows, const char *value, bool last);
-const char *db_error(const struct db_tx *tx);	/* message of the last failure: for logs, never for users */
+const char *db_error(const struct db_tx *tx);	   /* message of the last failure: for logs, never for users */
 const char *db_constraint(const struct db_tx *tx); /* name of the violated constraint or "" */
 
 int db_rows(const struct db_result *r);
-const char *db_text(const struct db_result *r, int row, int col);	/* "" for NULL */
+const char *db_text(const struct db_result *r, int row, int col); /* "" for NULL */
 bool db_null(const struct db_result *r, int row, int col);
 int64_t db_int(const struct db_result *r, int row, int col);
 /* Decoded bytea; lives as long as the result. NULL: SQL NULL, no bytea, or no memory (then *size is SIZE_MAX). */
@@ -79,6 +80,7 @@ struct db_migration {
 	const char *name;
 	const char *sql;
 };
-err_t db_migrate(const char *conninfo, const char *service, const struct db_migration *list, size_t n, struct err_detail *detail) MUST;
+err_t db_migrate(const char *conninfo, const char *service, const struct db_migration *list, size_t n,
+		 struct err_detail *detail) MUST;
 
 #endif

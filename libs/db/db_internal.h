@@ -12,7 +12,7 @@
 
 /* ---- conn: one connection, in pipeline mode, non-blocking underneath so that every wait has a deadline ---- */
 struct db_conn {
-	PGconn *pg;	/* NULL: not connected */
+	PGconn *pg; /* NULL: not connected */
 	int64_t statement_timeout_ms;
 };
 err_t db_conn_open(struct db_conn *c, const char *conninfo, char error[DB_ERROR_TEXT]) MUST;
@@ -28,10 +28,10 @@ err_t db_conn_result(struct db_conn *c, PGresult **ret) MUST;
 struct db_tx {
 	struct db_conn *conn;
 	const char *tenant;
-	bool begun;	/* BEGIN has been sent */
-	err_t failed;	/* first failure of a statement: the transaction is lost */
-	bool retry;	/* … and a repetition may succeed */
-	bool lost;	/* … because the connection is */
+	bool begun;   /* BEGIN has been sent */
+	err_t failed; /* first failure of a statement: the transaction is lost */
+	bool retry;   /* … and a repetition may succeed */
+	bool lost;    /* … because the connection is */
 	struct {
 		int index;
 		const void *data;
@@ -42,13 +42,14 @@ struct db_tx {
 	char constraint[64];
 };
 /* One attempt of a whole transaction; *retry: a repetition may succeed. */
-err_t db_tx_run(struct db_conn *conn, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg, bool *retry) MUST;
+err_t db_tx_run(struct db_conn *conn, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg,
+		bool *retry) MUST;
 
 /* ---- result ---- */
 struct db_blob;
 struct db_result {
 	PGresult *pg;
-	struct db_blob *blobs;	/* decoded bytea */
+	struct db_blob *blobs; /* decoded bytea */
 };
 /* Takes pg over. */
 err_t db_result_new(struct db_result **ret, PGresult *pg) MUST;

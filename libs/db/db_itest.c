@@ -23,7 +23,8 @@ static void psql(const char *sql)
 {
 	struct str out = STR_INIT;
 
-	if (testkit_run((const char *[]){ "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", pg.dsn, "-c", sql, NULL }, &out, 20000))
+	if (testkit_run((const char *[]){ "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", pg.dsn, "-c", sql, NULL }, &out,
+			20000))
 		testkit_die("psql: %s", str_text(&out));
 	str_done(&out);
 }
@@ -101,7 +102,10 @@ static void the_setting_does_not_outlive_the_transaction_on_a_pooled_connection(
 	for (int i = 0; i < 8; i++) {
 		assert_int_equal(sql("acme", "SELECT current_setting('trunkline.tenant')", &j), ERR_OK);
 		assert_string_equal(j.text, "acme");
-		assert_int_equal(sql(NULL, "SELECT coalesce(nullif(current_setting('trunkline.tenant', true), ''), 'none')", &j), ERR_OK);
+		assert_int_equal(sql(NULL,
+				     "SELECT coalesce(nullif(current_setting('trunkline.tenant', true), ''), 'none')",
+				     &j),
+				 ERR_OK);
 		assert_string_equal(j.text, "none");
 	}
 }
@@ -213,7 +217,9 @@ static void a_statement_that_takes_too_long_is_ended(void **state)
 	int64_t before_ms = clock_mono_ms();
 
 	(void)state;
-	assert_int_equal(db_new(&quick, &(struct db_params){ .conninfo = dsn, .connections = 1, .statement_timeout_ms = 200 }), ERR_OK);
+	assert_int_equal(db_new(&quick,
+				&(struct db_params){ .conninfo = dsn, .connections = 1, .statement_timeout_ms = 200 }),
+			 ERR_OK);
 	assert_int_equal(db_run_wait(quick, NULL, run_sql, &j), ERR_TIMEOUT);
 	assert_true(clock_mono_ms() - before_ms < 3000);
 	j = (struct job){ .sql = "SELECT 7" };
@@ -228,14 +234,22 @@ static void a_server_that_answers_nothing_does_not_hold_a_worker_for_ever(void *
 	struct job j = { .sql = "SELECT 1" };
 
 	(void)state;
-	assert_int_equal(db_new(&quick, &(struct db_params){ .conninfo = dsn, .connections = 1, .statement_timeout_ms = 100, .wait_ms = 300 }),
+	assert_int_equal(db_new(&quick,
+				&(struct db_params){
+				    .conninfo = dsn, .connections = 1, .statement_timeout_ms = 100, .wait_ms = 300 }),
 			 ERR_OK);
 	assert_int_equal(db_run_wait(quick, NULL, run_sql, &j), ERR_OK);
 	/* The backend stops in the middle; the network and the process are still there. */
 	struct str out = STR_INIT;
-	assert_int_equal(testkit_run((const char *[]){ "psql", "-XAtq", pg.dsn, "-c",
-						       "SELECT pid FROM pg_stat_activity WHERE application_name = 'trunkline' AND usename = 'app' "
-						       "ORDER BY backend_start DESC LIMIT 1", NULL }, &out, 5000), 0);
+	assert_int_equal(
+	    testkit_run(
+		(const char *[]){
+		    "psql", "-XAtq", pg.dsn, "-c",
+		    "SELECT pid FROM pg_stat_activity WHERE application_name = 'trunkline' AND usename = 'app' "
+		    "ORDER BY backend_start DESC LIMIT 1",
+		    NULL },
+		&out, 5000),
+	    0);
 	pid_t backend = atoi(str_text(&out));
 	str_done(&out);
 	assert_true(backend > 0);
@@ -271,7 +285,7 @@ static void connections_come_back_after_the_server_was_killed(void **state)
 	assert_int_equal(db_run(db, NULL, run_sql, &k, on_done, &k), ERR_OK);
 	assert_true(testkit_wait_flag(loop, &k.done, 6000));
 	assert_int_equal(k.e, ERR_UNAVAILABLE);
-	assert_true(clock_mono_ms() - before_ms < 3000); /* wait_ms is 1,500 */
+	assert_true(clock_mono_ms() - before_ms < 3000);   /* wait_ms is 1,500 */
 	assert_true(testkit_wait(is_not_ready, db, 3000)); /* an idle worker looks once a second */
 	testkit_postgres_restart(&pg);
 	assert_true(testkit_wait(is_ready, db, 5000));
@@ -335,7 +349,8 @@ static void thousands_of_rows_are_copied_in_one_transaction(void **state)
 	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY many (tenant, id, what) FROM STDIN"), ERR_OK);
 	assert_int_equal(sql(NULL, "SELECT count(*) || ' ' || count(what) FROM many", &j), ERR_OK);
 	assert_string_equal(j.text, "20000 13333");
-	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY many (tenant, id, what) FROM STDIN"), ERR_EXISTS);
+	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY many (tenant, id, what) FROM STDIN"),
+			 ERR_EXISTS);
 	assert_int_equal(db_run_wait(db, NULL, copy_rows, (void *)"COPY no_such_table FROM STDIN"), ERR_INTERNAL);
 	assert_int_equal(sql(NULL, "SELECT count(*) FROM many", &j), ERR_OK);
 	assert_string_equal(j.text, "20000");
@@ -437,7 +452,8 @@ static int set_up(void **state)
 	     "CREATE TABLE children (id int REFERENCES parents DEFERRABLE INITIALLY DEFERRED);"
 	     "GRANT ALL ON calls, counters, blobs, many, parents, children TO app");
 	snprintf(dsn, sizeof(dsn), "%s user=app", pg.dsn);
-	if (loop_new(&loop) || db_new(&db, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 2, .wait_ms = 1500 }))
+	if (loop_new(&loop) ||
+	    db_new(&db, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 2, .wait_ms = 1500 }))
 		testkit_die("set-up");
 	return 0;
 }

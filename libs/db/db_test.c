@@ -11,8 +11,12 @@ static void fields_of_a_copy_are_escaped_so_that_any_text_survives(void **state)
 	static const struct {
 		const char *value, *want;
 	} rows[] = {
-		{ "plain", "plain\t" }, { "", "\t" },		     { NULL, "\\N\t" },
-		{ "a\tb", "a\\tb\t" },	{ "line\nline\r", "line\\nline\\r\t" }, { "\\N", "\\\\N\t" },
+		{ "plain", "plain\t" },
+		{ "", "\t" },
+		{ NULL, "\\N\t" },
+		{ "a\tb", "a\\tb\t" },
+		{ "line\nline\r", "line\\nline\\r\t" },
+		{ "\\N", "\\\\N\t" },
 	};
 
 	(void)state;
@@ -35,10 +39,11 @@ static void sqlstates_map_to_errors(void **state)
 		const char *state;
 		err_t want;
 	} rows[] = {
-		{ "23505", ERR_EXISTS },   { "23503", ERR_PRECONDITION }, { "23514", ERR_INVALID },	{ "22P02", ERR_INVALID },
-		{ "42501", ERR_DENIED },   { "40001", ERR_ABORTED },	  { "40P01", ERR_ABORTED },	{ "57014", ERR_TIMEOUT },
-		{ "57P01", ERR_UNAVAILABLE }, { "08006", ERR_UNAVAILABLE }, { "P0001", ERR_PRECONDITION }, { "53100", ERR_EXHAUSTED },
-		{ "42601", ERR_INTERNAL }, { NULL, ERR_INTERNAL },
+		{ "23505", ERR_EXISTS },      { "23503", ERR_PRECONDITION }, { "23514", ERR_INVALID },
+		{ "22P02", ERR_INVALID },     { "42501", ERR_DENIED },	     { "40001", ERR_ABORTED },
+		{ "40P01", ERR_ABORTED },     { "57014", ERR_TIMEOUT },	     { "57P01", ERR_UNAVAILABLE },
+		{ "08006", ERR_UNAVAILABLE }, { "P0001", ERR_PRECONDITION }, { "53100", ERR_EXHAUSTED },
+		{ "42601", ERR_INTERNAL },    { NULL, ERR_INTERNAL },
 	};
 
 	(void)state;

@@ -68,7 +68,8 @@ static err_t prepare(struct migrator *m)
 		return e;
 	return run(m,
 		   "SET client_min_messages = warning; "
-		   "CREATE TABLE IF NOT EXISTS schema_migrations (service text NOT NULL, name text NOT NULL, sha256 text NOT NULL, "
+		   "CREATE TABLE IF NOT EXISTS schema_migrations (service text NOT NULL, name text NOT NULL, sha256 "
+		   "text NOT NULL, "
 		   "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (service, name))",
 		   "schema_migrations");
 }
@@ -129,7 +130,8 @@ static err_t apply_all(struct migrator *m, const struct db_migration *list, size
 			fresh = list[i].name;
 		else if (fresh)
 			e = err_set(m->detail, ERR_PRECONDITION, fresh,
-				    "is new but stands before %s, which has been applied; give it a later number", list[i].name);
+				    "is new but stands before %s, which has been applied; give it a later number",
+				    list[i].name);
 		else
 			e = check_applied(m, applied, at, &list[i]);
 	}
@@ -141,7 +143,8 @@ static err_t apply_all(struct migrator *m, const struct db_migration *list, size
 	return e;
 }
 
-err_t db_migrate(const char *conninfo, const char *service, const struct db_migration *list, size_t n, struct err_detail *detail)
+err_t db_migrate(const char *conninfo, const char *service, const struct db_migration *list, size_t n,
+		 struct err_detail *detail)
 {
 	const char *keys[] = { "connect_timeout", "fallback_application_name", "dbname", NULL };
 	const char *values[] = { "5", "trunkline-migrate", conninfo, NULL };
@@ -149,7 +152,8 @@ err_t db_migrate(const char *conninfo, const char *service, const struct db_migr
 	err_t e;
 
 	if (PQstatus(m.pg) != CONNECTION_OK)
-		e = err_set(detail, ERR_UNAVAILABLE, "db.migrate_conninfo", "%s", m.pg ? PQerrorMessage(m.pg) : "out of memory");
+		e = err_set(detail, ERR_UNAVAILABLE, "db.migrate_conninfo", "%s",
+			    m.pg ? PQerrorMessage(m.pg) : "out of memory");
 	else
 		e = prepare(&m);
 	if (!e)

@@ -118,12 +118,12 @@ static const struct {
 	const char *prefix;
 	err_t code;
 } sqlstates[] = {
-	{ "23505", ERR_EXISTS },      { "23503", ERR_PRECONDITION }, { "23001", ERR_PRECONDITION },
-	{ "23514", ERR_INVALID },     { "23502", ERR_INVALID },	     { "22", ERR_INVALID },
-	{ "42501", ERR_DENIED },      { "40001", ERR_ABORTED },	     { "40P01", ERR_ABORTED },
-	{ "55P03", ERR_ABORTED },     { "57014", ERR_TIMEOUT },	     { "08", ERR_UNAVAILABLE },
-	{ "57P0", ERR_UNAVAILABLE },  { "25P03", ERR_UNAVAILABLE },  { "53300", ERR_UNAVAILABLE },
-	{ "P0001", ERR_PRECONDITION }, { "53", ERR_EXHAUSTED },	     { "54", ERR_EXHAUSTED },
+	{ "23505", ERR_EXISTS },       { "23503", ERR_PRECONDITION }, { "23001", ERR_PRECONDITION },
+	{ "23514", ERR_INVALID },      { "23502", ERR_INVALID },      { "22", ERR_INVALID },
+	{ "42501", ERR_DENIED },       { "40001", ERR_ABORTED },      { "40P01", ERR_ABORTED },
+	{ "55P03", ERR_ABORTED },      { "57014", ERR_TIMEOUT },      { "08", ERR_UNAVAILABLE },
+	{ "57P0", ERR_UNAVAILABLE },   { "25P03", ERR_UNAVAILABLE },  { "53300", ERR_UNAVAILABLE },
+	{ "P0001", ERR_PRECONDITION }, { "53", ERR_EXHAUSTED },	      { "54", ERR_EXHAUSTED },
 };
 
 err_t db_err_from_sqlstate(const char *sqlstate)

@@ -13,7 +13,8 @@
 static err_t lose(struct db_tx *tx, err_t e, bool retry)
 {
 	if (!tx->failed) {
-		snprintf(tx->error, sizeof(tx->error), "%s", tx->conn->pg ? PQerrorMessage(tx->conn->pg) : "not connected");
+		snprintf(tx->error, sizeof(tx->error), "%s",
+			 tx->conn->pg ? PQerrorMessage(tx->conn->pg) : "not connected");
 		tx->failed = e;
 		tx->retry = retry;
 	}
@@ -274,7 +275,8 @@ static err_t conclude(struct db_tx *tx, err_t e, bool *retry)
 	return e;
 }
 
-err_t db_tx_run(struct db_conn *conn, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg, bool *retry)
+err_t db_tx_run(struct db_conn *conn, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg,
+		bool *retry)
 {
 	struct db_tx tx = { .conn = conn, .tenant = tenant };
 

@@ -19,8 +19,8 @@ err_t promptstore_chunk_parse(struct promptstore_chunk *ret, const void *value, 
 		return ERR_INVALID;
 	if (c.count != (c.total_bytes + PROMPTSTORE_CHUNK_BYTES - 1) / PROMPTSTORE_CHUNK_BYTES)
 		return ERR_INVALID;
-	size_t want = c.n + 1 < c.count ? PROMPTSTORE_CHUNK_BYTES
-					: (size_t)c.total_bytes - (size_t)c.n * PROMPTSTORE_CHUNK_BYTES;
+	size_t want =
+	    c.n + 1 < c.count ? PROMPTSTORE_CHUNK_BYTES : (size_t)c.total_bytes - (size_t)c.n * PROMPTSTORE_CHUNK_BYTES;
 	if (c.audio_size != want)
 		return ERR_INVALID;
 	*ret = c;

@@ -12,7 +12,8 @@ err_t promptstore_new(struct promptstore **ret, struct bus *bus, struct err_deta
 
 	if (!ps)
 		return ERR_EXHAUSTED;
-	err_t e = bus_kv_open(&ps->kv, bus, &(struct bus_kv_params){ .bucket = PROMPTSTORE_BUCKET, .history = 1 }, detail);
+	err_t e =
+	    bus_kv_open(&ps->kv, bus, &(struct bus_kv_params){ .bucket = PROMPTSTORE_BUCKET, .history = 1 }, detail);
 	if (e)
 		promptstore_free(&ps);
 	else

@@ -19,10 +19,10 @@
 #include "base/err.h"
 #include "bus/bus.h"
 
-#define PROMPTSTORE_BUCKET "prompts"
+#define PROMPTSTORE_BUCKET	"prompts"
 #define PROMPTSTORE_CHUNK_BYTES 131072
-#define PROMPTSTORE_MAX_BYTES (64u << 20)	/* 69 minutes */
-#define PROMPTSTORE_HEX 65
+#define PROMPTSTORE_MAX_BYTES	(64u << 20) /* 69 minutes */
+#define PROMPTSTORE_HEX		65
 
 struct promptstore;
 

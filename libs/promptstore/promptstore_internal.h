@@ -9,12 +9,12 @@
 #include "promptstore/promptstore.h"
 
 #define HEADER_BYTES 20
-#define WINDOW	     8	/* requests out at a time, of one operation */
+#define WINDOW	     8 /* requests out at a time, of one operation */
 #define CHUNKS_MAX   (PROMPTSTORE_MAX_BYTES / PROMPTSTORE_CHUNK_BYTES)
 #define KEY_MAX	     160
 
 struct op {
-	struct op *next, **at; /* in ps->ops */
+	struct op *next, **at;	/* in ps->ops */
 	struct promptstore *ps; /* NULL: orphaned */
 	unsigned outstanding;
 	err_t error;	/* the first one */

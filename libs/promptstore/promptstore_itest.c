@@ -66,7 +66,8 @@ static err_t load(const char *tenant, const char *sha256, struct outcome *o)
 
 static void what_was_stored_comes_back_whatever_its_size(void **state)
 {
-	static const size_t sizes[] = { 2, PROMPTSTORE_CHUNK_BYTES, PROMPTSTORE_CHUNK_BYTES + 2, 30 * PROMPTSTORE_CHUNK_BYTES - 2 };
+	static const size_t sizes[] = { 2, PROMPTSTORE_CHUNK_BYTES, PROMPTSTORE_CHUNK_BYTES + 2,
+					30 * PROMPTSTORE_CHUNK_BYTES - 2 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
@@ -175,7 +176,8 @@ static int set_up(void **state)
 
 	(void)state;
 	testkit_nats_start(&nats, true);
-	if (loop_new(&loop) || bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d) ||
+	if (loop_new(&loop) ||
+	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d) ||
 	    promptstore_new(&ps, bus, &d))
 		testkit_die("set-up: %s %s", d.field, d.message);
 	return 0;

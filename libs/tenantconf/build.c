@@ -74,7 +74,8 @@ static err_t check_all(struct build *b, void *const *msgs, size_t n, const char 
 	return e;
 }
 
-static err_t build_index(struct build *b, struct index *ix, const void *items, size_t stride, size_t n, const char *name)
+static err_t build_index(struct build *b, struct index *ix, const void *items, size_t stride, size_t n,
+			 const char *name)
 {
 	size_t dup = 0;
 
@@ -92,7 +93,8 @@ static err_t build_skill_list(struct build *b)
 	struct tenant_skill *skills = list(b, b->pb->n_skills, sizeof(*skills));
 
 	for (size_t i = 0; !e && skills && i < b->pb->n_skills; i++)
-		skills[i] = (struct tenant_skill){ text(b, b->pb->skills[i]->id), text(b, b->pb->skills[i]->display_name) };
+		skills[i] =
+		    (struct tenant_skill){ text(b, b->pb->skills[i]->id), text(b, b->pb->skills[i]->display_name) };
 	b->s->pub.skills = skills;
 	b->s->pub.n_skills = b->pb->n_skills;
 	return e ? e : build_index(b, &b->s->skills, skills, sizeof(*skills), b->pb->n_skills, "skills");
@@ -116,10 +118,12 @@ static err_t build_prompts(struct build *b)
 
 static int by_skill_id(const void *a, const void *b)
 {
-	return strcmp(((const struct tenant_skill_level *)a)->skill_id, ((const struct tenant_skill_level *)b)->skill_id);
+	return strcmp(((const struct tenant_skill_level *)a)->skill_id,
+		      ((const struct tenant_skill_level *)b)->skill_id);
 }
 
-err_t build_skills(struct arena *a, Trunkline__Config__V1__SkillLevel *const *pb, size_t n, const struct tenant_skill_level **ret)
+err_t build_skills(struct arena *a, Trunkline__Config__V1__SkillLevel *const *pb, size_t n,
+		   const struct tenant_skill_level **ret)
 {
 	struct tenant_skill_level *levels = arena_alloc(a, (n + 1) * sizeof(*levels));
 
@@ -187,7 +191,8 @@ static err_t build_calendar(struct build *b, struct calendar *c, const Trunkline
 	if (!hours || !days)
 		return ERR_EXHAUSTED;
 	for (size_t i = 0; i < pb->n_hours; i++)
-		hours[i] = (struct calendar_hours){ pb->hours[i]->weekday, pb->hours[i]->from_minute, pb->hours[i]->to_minute };
+		hours[i] = (struct calendar_hours){ pb->hours[i]->weekday, pb->hours[i]->from_minute,
+						    pb->hours[i]->to_minute };
 	for (size_t i = 0; i < pb->n_holidays; i++) {
 		if (!calendar_parse_date(pb->holidays[i], &days[i]))
 			return ERR_INTERNAL; /* it has been checked */
@@ -286,7 +291,8 @@ static struct tenant_target target(struct build *b, const Trunkline__Config__V1_
 	case TRUNKLINE__CONFIG__V1__TARGET__TO_FLOW_ID:
 		return (struct tenant_target){ .kind = TENANT_TARGET_FLOW, .flow = tenant_find_flow(t, pb->flow_id) };
 	case TRUNKLINE__CONFIG__V1__TARGET__TO_QUEUE_ID:
-		return (struct tenant_target){ .kind = TENANT_TARGET_QUEUE, .queue = tenant_find_queue(t, pb->queue_id) };
+		return (struct tenant_target){ .kind = TENANT_TARGET_QUEUE,
+					       .queue = tenant_find_queue(t, pb->queue_id) };
 	case TRUNKLINE__CONFIG__V1__TARGET__TO_AGENT_ID:
 		return (struct tenant_target){ .kind = TENANT_TARGET_AGENT, .agent_id = text(b, pb->agent_id) };
 	case TRUNKLINE__CONFIG__V1__TARGET__TO_REJECT_STATUS:
@@ -346,8 +352,9 @@ static err_t build_head(struct build *b)
 
 static err_t build_all(struct build *b)
 {
-	static err_t (*const parts[])(struct build *) = { build_head,	   build_skill_list, build_prompts, build_queues,
-							  build_calendars, build_flows,	     build_trunks,  build_numbers };
+	static err_t (*const parts[])(struct build *) = { build_head,	build_skill_list, build_prompts,
+							  build_queues, build_calendars,  build_flows,
+							  build_trunks, build_numbers };
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < ARRAY_SIZE(parts); i++)
@@ -358,7 +365,8 @@ static err_t build_all(struct build *b)
 #define RESOURCES_MAX 500000
 #define FIELD_IDS     32
 
-static err_t check_field(const ProtobufCFieldDescriptor *fd, const struct pbwire_field *f, unsigned *count, struct err_detail *detail)
+static err_t check_field(const ProtobufCFieldDescriptor *fd, const struct pbwire_field *f, unsigned *count,
+			 struct err_detail *detail)
 {
 	if (!fd || f->type != PBWIRE_LEN)
 		return ERR_OK;
@@ -384,8 +392,9 @@ static err_t check_wire(const void *bytes, size_t size, struct err_detail *detai
 	for (unsigned n = 0; !e && pbwire_next(&w, &f); n++) {
 		if (n >= RESOURCES_MAX)
 			return err_set(detail, ERR_INVALID, "", "more than %d resources", RESOURCES_MAX);
-		e = check_field(protobuf_c_message_descriptor_get_field(&trunkline__config__v1__tenant_config__descriptor, f.id), &f,
-				&counts[f.id % FIELD_IDS], detail);
+		e = check_field(
+		    protobuf_c_message_descriptor_get_field(&trunkline__config__v1__tenant_config__descriptor, f.id),
+		    &f, &counts[f.id % FIELD_IDS], detail);
 	}
 	return !e && w.broken ? err_set(detail, ERR_INVALID, "", "is not a protobuf message") : e;
 }
@@ -446,7 +455,8 @@ static err_t build_agent(struct tenant_agent_snapshot *s, const Trunkline__Confi
 	return build_skills(a, pb->skills, pb->n_skills, &ag->skills);
 }
 
-err_t tenantconf_agent_from_pb(const struct tenant_agent **ret, const void *bytes, size_t size, struct err_detail *detail)
+err_t tenantconf_agent_from_pb(const struct tenant_agent **ret, const void *bytes, size_t size,
+			       struct err_detail *detail)
 {
 	ProtobufCMessage *msg;
 	struct tenant_agent_snapshot *s = NULL;

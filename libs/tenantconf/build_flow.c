@@ -150,7 +150,9 @@ err_t build_flow(struct tenant_snapshot *s, struct flow *f, const Trunkline__Con
 		return e;
 	for (size_t i = 0; i < pb->n_steps; i++)
 		step(&b, &steps[i], pb->steps[i]);
-	*f = (struct flow){ .id = text(&b, pb->id), .display_name = text(&b, pb->display_name), .n_steps = (int)pb->n_steps,
+	*f = (struct flow){ .id = text(&b, pb->id),
+			    .display_name = text(&b, pb->display_name),
+			    .n_steps = (int)pb->n_steps,
 			    .steps = steps };
 	return b.failed ? ERR_EXHAUSTED : ERR_OK;
 }

@@ -16,9 +16,9 @@
 struct tz;
 
 struct calendar_hours {
-	unsigned weekday;	/* 1 = Monday … 7 = Sunday */
-	unsigned from_minute;	/* of the day, inclusive */
-	unsigned to_minute;	/* exclusive, up to 1440 */
+	unsigned weekday;     /* 1 = Monday … 7 = Sunday */
+	unsigned from_minute; /* of the day, inclusive */
+	unsigned to_minute;   /* exclusive, up to 1440 */
 };
 struct calendar {
 	const char *id;
@@ -27,7 +27,7 @@ struct calendar {
 	size_t n_hours;
 	const struct calendar_hours *hours;
 	size_t n_holidays;
-	const int32_t *holidays;	/* days since 1970-01-01, ascending */
+	const int32_t *holidays; /* days since 1970-01-01, ascending */
 };
 
 /* wall_ms: UTC. A holiday (local date) is never working time. NULL: true. */

@@ -7,8 +7,8 @@
 #include "base/str.h"
 #include "tenantconf/tz.h"
 
-#define DAY_MS (24 * 3600 * 1000LL)
-#define SKILLS_MAX 100
+#define DAY_MS	       (24 * 3600 * 1000LL)
+#define SKILLS_MAX     100
 #define NAME_MAX_BYTES 200
 
 err_t check_bad(struct err_detail *detail, const char *message, const char *path_fmt, ...)
@@ -90,14 +90,16 @@ err_t check_number(const char *number, const char *field, struct err_detail *det
 
 	if (n >= 1 && n <= 32 && strspn(digits, "0123456789*#") == n)
 		return ERR_OK;
-	return err_set(detail, ERR_INVALID, field, "'%.70s' is no number: 1 to 32 of 0-9, '*' and '#', '+' may stand first", number);
+	return err_set(detail, ERR_INVALID, field,
+		       "'%.70s' is no number: 1 to 32 of 0-9, '*' and '#', '+' may stand first", number);
 }
 
 static err_t check_range(int64_t v, int64_t min, int64_t max, const char *field, struct err_detail *d)
 {
 	if (v >= min && v <= max)
 		return ERR_OK;
-	return err_set(d, ERR_INVALID, field, "%lld is not within %lld and %lld", (long long)v, (long long)min, (long long)max);
+	return err_set(d, ERR_INVALID, field, "%lld is not within %lld and %lld", (long long)v, (long long)min,
+		       (long long)max);
 }
 
 /* 0 (the default) or within the range. */
@@ -263,7 +265,8 @@ static err_t check_number_resource(const Trunkline__Config__V1__Number *n, struc
 	if (!e)
 		e = check_target(n->working, true, "working", "where a call goes in working hours", d);
 	if (!e)
-		e = check_target(n->other, !str_empty(n->calendar_id), "other", "where a call goes outside the calendar's hours", d);
+		e = check_target(n->other, !str_empty(n->calendar_id), "other",
+				 "where a call goes outside the calendar's hours", d);
 	return e ? e : check_target(n->forced, n->force, "forced", "force is set", d);
 }
 
@@ -272,10 +275,18 @@ static const struct {
 	const ProtobufCMessageDescriptor *desc;
 	check_fn *fn;
 } checks[] = {
-#define CHECK(type, fn) { &trunkline__config__v1__##type##__descriptor, (check_fn *)(void *)(fn) }
-	CHECK(number, check_number_resource), CHECK(trunk, check_trunk), CHECK(calendar, check_calendar),
-	CHECK(skill, check_skill), CHECK(queue, check_queue), CHECK(prompt, check_prompt),
-	CHECK(flow, check_flow), CHECK(agent, check_agent),
+#define CHECK(type, fn)                                                                \
+	{                                                                              \
+		&trunkline__config__v1__##type##__descriptor, (check_fn *)(void *)(fn) \
+	}
+	CHECK(number, check_number_resource),
+	CHECK(trunk, check_trunk),
+	CHECK(calendar, check_calendar),
+	CHECK(skill, check_skill),
+	CHECK(queue, check_queue),
+	CHECK(prompt, check_prompt),
+	CHECK(flow, check_flow),
+	CHECK(agent, check_agent),
 };
 
 err_t check_resource(const ProtobufCMessage *resource, struct err_detail *detail)

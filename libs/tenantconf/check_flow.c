@@ -111,7 +111,8 @@ static err_t check_collect(const Trunkline__Config__V1__CollectStep *c, struct e
 	if (!e)
 		e = check_prompts(c->prompt_ids, c->n_prompt_ids, 0, "collect.prompt_ids", d);
 	if (!e && (c->max_digits < 1 || c->max_digits > FLOW_DIGITS_MAX))
-		e = err_set(d, ERR_INVALID, "collect.max_digits", "%u is not within 1 and %d", c->max_digits, FLOW_DIGITS_MAX);
+		e = err_set(d, ERR_INVALID, "collect.max_digits", "%u is not within 1 and %d", c->max_digits,
+			    FLOW_DIGITS_MAX);
 	if (!e && c->min_digits > c->max_digits)
 		e = err_set(d, ERR_INVALID, "collect.min_digits", "%u is more than max_digits", c->min_digits);
 	if (!e)
@@ -189,7 +190,8 @@ static err_t check_step_kind(const Trunkline__Config__V1__FlowStep *s, struct er
 		return check_ring_agent(s->ring_agent, d);
 	case TRUNKLINE__CONFIG__V1__FLOW_STEP__STEP_HANG_UP:
 		if (s->hang_up->status && (s->hang_up->status < 400 || s->hang_up->status > 699))
-			return err_set(d, ERR_INVALID, "hang_up.status", "%u is not within 400 and 699", s->hang_up->status);
+			return err_set(d, ERR_INVALID, "hang_up.status", "%u is not within 400 and 699",
+				       s->hang_up->status);
 		return ERR_OK;
 	default:
 		return err_set(d, ERR_INVALID, "step", "missing: what the step does (answer, play, collect …)");

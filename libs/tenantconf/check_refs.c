@@ -28,7 +28,8 @@ static err_t ref(const struct walk *w, enum check_kind kind, const char *id, con
 	return w->fn(kind, id, path, w->arg);
 }
 
-static err_t ref_nth(const struct walk *w, enum check_kind kind, const char *id, const char *field, size_t i, const char *rest)
+static err_t ref_nth(const struct walk *w, enum check_kind kind, const char *id, const char *field, size_t i,
+		     const char *rest)
 {
 	char path[64];
 

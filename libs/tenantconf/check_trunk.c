@@ -59,9 +59,11 @@ static err_t check_addresses(const Trunkline__Config__V1__Trunk *t, struct err_d
 		return err_set(d, ERR_INVALID, "addresses", "%zu of them; at most %d", t->n_addresses, ADDRESSES_MAX);
 	for (size_t i = 0; i < t->n_addresses; i++) {
 		if (!check_parse_prefix(t->addresses[i], &p))
-			return check_bad(d, "an IPv4 or IPv6 address or prefix such as 192.0.2.0/24", "addresses[%zu]", i);
+			return check_bad(d, "an IPv4 or IPv6 address or prefix such as 192.0.2.0/24", "addresses[%zu]",
+					 i);
 		if (too_wide(&p))
-			return check_bad(d, "too wide: a prefix of at least /8 (IPv4) or /16 (IPv6)", "addresses[%zu]", i);
+			return check_bad(d, "too wide: a prefix of at least /8 (IPv4) or /16 (IPv6)", "addresses[%zu]",
+					 i);
 	}
 	return ERR_OK;
 }

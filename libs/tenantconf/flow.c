@@ -55,7 +55,8 @@ static size_t reference(const char *p, char name[FLOW_VARIABLE_MAX])
 	return flow_variable_ok(name) ? n + 3 : 0;
 }
 
-bool flow_expand(char *dst, size_t size, const char *text, const char *(*lookup)(const char *name, void *arg), void *arg)
+bool flow_expand(char *dst, size_t size, const char *text, const char *(*lookup)(const char *name, void *arg),
+		 void *arg)
 {
 	char name[FLOW_VARIABLE_MAX];
 	size_t at = 0;

@@ -14,11 +14,11 @@
 struct tenant_prompt;
 struct tenant_queue;
 
-#define FLOW_END (-1)
-#define FLOW_STEPS_MAX 1000
-#define FLOW_VARIABLE_MAX 32	/* name, with its NUL: [a-z][a-z0-9_]{0,30} */
-#define FLOW_VALUE_MAX 256	/* bytes of a value, with its NUL */
-#define FLOW_DIGITS_MAX 32
+#define FLOW_END	  (-1)
+#define FLOW_STEPS_MAX	  1000
+#define FLOW_VARIABLE_MAX 32  /* name, with its NUL: [a-z][a-z0-9_]{0,30} */
+#define FLOW_VALUE_MAX	  256 /* bytes of a value, with its NUL */
+#define FLOW_DIGITS_MAX	  32
 
 enum flow_kind {
 	FLOW_ANSWER,
@@ -53,11 +53,11 @@ struct flow_step {
 		struct {
 			const char *variable;
 			struct flow_prompts prompts;
-			unsigned min_digits, max_digits; /* 0…32, 1…32 */
+			unsigned min_digits, max_digits;	    /* 0…32, 1…32 */
 			int64_t first_timeout_ms, digit_timeout_ms; /* defaults are filled in */
-			const char *terminators, *reset_keys; /* "#", "*" unless given */
-			unsigned tries; /* ≥ 1 */
-			int on_failure; /* = next unless given */
+			const char *terminators, *reset_keys;	    /* "#", "*" unless given */
+			unsigned tries;				    /* ≥ 1 */
+			int on_failure;				    /* = next unless given */
 		} collect;
 		struct {
 			const char *variable;
@@ -71,9 +71,9 @@ struct flow_step {
 		} set;
 		struct {
 			const struct tenant_queue *queue; /* never NULL */
-			unsigned priority; /* 0…10, to be added to the queue's */
-			int on_timeout, on_full; /* FLOW_END: hang up */
-			int on_no_agents; /* FLOW_WAIT: wait all the same */
+			unsigned priority;		  /* 0…10, to be added to the queue's */
+			int on_timeout, on_full;	  /* FLOW_END: hang up */
+			int on_no_agents;		  /* FLOW_WAIT: wait all the same */
 		} queue;
 		struct {
 			const char *agent_id; /* with ${…} */
@@ -103,7 +103,8 @@ const char *flow_kind_name(enum flow_kind kind);
 int flow_find_step(const struct flow *f, const char *id);
 /* Replaces ${name} by what lookup returns (NULL: nothing). Writes at most size-1 bytes, never cuts a UTF-8 character;
  * false if it did not fit. Used for set.value and ring_agent.agent_id. */
-bool flow_expand(char *dst, size_t size, const char *text, const char *(*lookup)(const char *name, void *arg), void *arg);
+bool flow_expand(char *dst, size_t size, const char *text, const char *(*lookup)(const char *name, void *arg),
+		 void *arg);
 /* [a-z][a-z0-9_]{0,30} */
 bool flow_variable_ok(const char *name);
 

@@ -12,7 +12,7 @@ struct index {
 	const char *items;
 	size_t stride, n;
 	uint32_t mask;
-	uint32_t *slots;	/* number of the element + 1; 0: empty */
+	uint32_t *slots; /* number of the element + 1; 0: empty */
 };
 #define INDEX_NONE SIZE_MAX
 

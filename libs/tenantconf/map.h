@@ -18,7 +18,7 @@ struct map {
 	size_t n, n_buckets;
 };
 
-void map_done(struct map *m);	/* the nodes are the owner's */
+void map_done(struct map *m); /* the nodes are the owner's */
 struct map_node *map_find(const struct map *m, const char *key);
 /* The key must not be there. After map_reserve() of one more it cannot fail. */
 err_t map_reserve(struct map *m, size_t more) MUST;

@@ -11,12 +11,12 @@
 
 struct prefixes_slot {
 	struct tenant_prefix prefix;
-	size_t count;	/* 0: free */
+	size_t count; /* 0: free */
 };
 struct prefixes {
 	struct prefixes_slot *slots; /* open addressing */
 	size_t n, n_slots;
-	size_t by_bits[129];	     /* how many of each length */
+	size_t by_bits[129]; /* how many of each length */
 };
 
 void prefixes_done(struct prefixes *p);

@@ -18,7 +18,7 @@
 #include "tenantconf/calendar.h"
 #include "tenantconf/flow.h"
 
-#define TENANT_ID_MAX 64     /* with its NUL: [a-z0-9][a-z0-9-]{0,62} */
+#define TENANT_ID_MAX	  64 /* with its NUL: [a-z0-9][a-z0-9-]{0,62} */
 #define TENANT_NUMBER_MAX 34 /* with its NUL: [+]?[0-9*#]{1,32} */
 
 struct tenant_skill {
@@ -34,7 +34,7 @@ struct tenant_skill_level {
 struct tenant_prompt {
 	const char *id;
 	const char *display_name;
-	const char *sha256;	/* 64 hex digits: key in the prompt store */
+	const char *sha256; /* 64 hex digits: key in the prompt store */
 	uint64_t size_bytes;
 	int64_t duration_ms;
 };
@@ -44,15 +44,15 @@ struct tenant_queue {
 	const char *display_name;
 	size_t n_skills;
 	const struct tenant_skill_level *skills;
-	unsigned priority;			/* 0…10 */
-	const struct tenant_prompt *music;	/* NULL: ring-back tone */
-	const struct tenant_prompt *entry;	/* NULL: none */
-	const struct tenant_prompt *welcome;	/* NULL: none */
-	int64_t max_wait_ms;			/* 0: none */
-	unsigned max_waiting;			/* 0: none */
-	int64_t ring_timeout_ms;		/* default filled in: 20,000 */
-	int64_t wrap_up_ms;			/* 0: none */
-	int64_t service_level_ms;		/* default filled in: 20,000 */
+	unsigned priority;		     /* 0…10 */
+	const struct tenant_prompt *music;   /* NULL: ring-back tone */
+	const struct tenant_prompt *entry;   /* NULL: none */
+	const struct tenant_prompt *welcome; /* NULL: none */
+	int64_t max_wait_ms;		     /* 0: none */
+	unsigned max_waiting;		     /* 0: none */
+	int64_t ring_timeout_ms;	     /* default filled in: 20,000 */
+	int64_t wrap_up_ms;		     /* 0: none */
+	int64_t service_level_ms;	     /* default filled in: 20,000 */
 	bool record;
 	bool answer_before_queue;
 };
@@ -69,26 +69,26 @@ struct tenant_target {
 };
 
 struct tenant_number {
-	const char *number;		/* as configured */
+	const char *number; /* as configured */
 	const char *display_name;
 	const struct calendar *calendar; /* NULL: always working */
 	struct tenant_target working, other, forced;
 	bool force;
 };
 
-struct tenant_prefix {	/* IPv4 as IPv4-mapped IPv6 */
+struct tenant_prefix { /* IPv4 as IPv4-mapped IPv6 */
 	struct in6_addr addr;
-	unsigned bits;	/* 0…128; of IPv4 96 + n */
+	unsigned bits; /* 0…128; of IPv4 96 + n */
 };
 struct tenant_trunk {
 	const char *id;
 	const char *display_name;
 	size_t n_addresses;
 	const struct tenant_prefix *addresses;
-	const char *username;	/* "": by address only */
+	const char *username;		  /* "": by address only */
 	const char *ha1_md5, *ha1_sha256; /* "" if there is no username */
-	const char *host;	/* calls go out to; "" */
-	unsigned max_calls;	/* 0: none */
+	const char *host;		  /* calls go out to; "" */
+	unsigned max_calls;		  /* 0: none */
 };
 
 struct tenant {

@@ -10,22 +10,26 @@
 #include "confkit/confkit.h"
 #include "testkit/testkit.h"
 
-#define SHA "'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'"
-#define HEAD "{'tenant':'acme','version':'7','timeZone':'Asia/Shanghai','sipDomain':'acme.test',"
+#define SHA	"'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'"
+#define HEAD	"{'tenant':'acme','version':'7','timeZone':'Asia/Shanghai','sipDomain':'acme.test',"
 #define PROMPTS "'prompts':[{'id':'hello','sha256':" SHA ",'sizeBytes':'16000','durationMs':'1000'}],"
-#define SKILLS "'skills':[{'id':'english'},{'id':'chess'}],"
-#define QUEUES "'queues':[{'id':'sales','skills':[{'skillId':'english','level':3},{'skillId':'chess','level':1}],'musicPromptId':'hello'}],"
+#define SKILLS	"'skills':[{'id':'english'},{'id':'chess'}],"
+#define QUEUES                                                                                               \
+	"'queues':[{'id':'sales','skills':[{'skillId':'english','level':3},{'skillId':'chess','level':1}],'" \
+	"musicPromptId':'hello'}],"
 #define CALENDARS "'calendars':[{'id':'office','hours':[{'weekday':1,'fromMinute':540,'toMinute':1080}]}],"
-#define FLOWS                                                                                                                    \
-	"'flows':[{'id':'main','steps':[{'id':'a','next':'c','answer':{}},"                                                      \
-	"{'id':'c','next':'b','collect':{'variable':'key','promptIds':['hello'],'maxDigits':1,'onFailure':'bye'}},"              \
-	"{'id':'b','branch':{'variable':'key','cases':[{'value':'1','next':'q'}],'otherwise':'bye'}},"                           \
+#define FLOWS                                                                                                       \
+	"'flows':[{'id':'main','steps':[{'id':'a','next':'c','answer':{}},"                                         \
+	"{'id':'c','next':'b','collect':{'variable':'key','promptIds':['hello'],'maxDigits':1,'onFailure':'bye'}}," \
+	"{'id':'b','branch':{'variable':'key','cases':[{'value':'1','next':'q'}],'otherwise':'bye'}},"              \
 	"{'id':'q','queue':{'queueId':'sales','onTimeout':'bye'}},{'id':'bye','hangUp':{}}]}],"
-#define TRUNKS                                                                                                                   \
-	"'trunks':[{'id':'wide','addresses':['192.0.2.0/24','2001:db8::/32']},{'id':'near','addresses':['192.0.2.7']},"          \
+#define TRUNKS                                                            \
+	"'trunks':[{'id':'wide','addresses':['192.0.2.0/24','2001:db8::/" \
+	"32']},{'id':'near','addresses':['192.0.2.7']},"                  \
 	"{'id':'digest','username':'carrier','ha1Md5':'0123456789abcdef0123456789abcdef','ha1Sha256':" SHA "}],"
-#define NUMBERS                                                                                                                  \
-	"'numbers':[{'number':'+862012345678','calendarId':'office','working':{'flowId':'main'},'other':{'queueId':'sales'},"    \
+#define NUMBERS                                                                                                       \
+	"'numbers':[{'number':'+862012345678','calendarId':'office','working':{'flowId':'main'},'other':{'queueId':'" \
+	"sales'},"                                                                                                    \
 	"'forced':{'rejectStatus':486}}]}"
 #define WHOLE HEAD PROMPTS SKILLS QUEUES CALENDARS FLOWS TRUNKS NUMBERS
 
@@ -98,7 +102,9 @@ static const struct tenant_trunk *by_address(const struct tenant *t, const char 
 static void a_trunk_is_found_by_the_longest_prefix_and_by_its_user(void **state)
 {
 	const struct tenant *t = confkit_tenant(WHOLE);
-	struct sockaddr_un { sa_family_t f; } other = { AF_UNIX };
+	struct sockaddr_un {
+		sa_family_t f;
+	} other = { AF_UNIX };
 
 	(void)state;
 	assert_string_equal(by_address(t, "192.0.2.7")->id, "near");
@@ -132,7 +138,8 @@ static void an_agent_fits_a_queue_when_it_has_every_skill_at_the_level(void **st
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char json[300];
 
-		snprintf(json, sizeof(json), "{'tenant':'acme','id':'1001','enabled':true,'skills':[%s]}", rows[i].skills);
+		snprintf(json, sizeof(json), "{'tenant':'acme','id':'1001','enabled':true,'skills':[%s]}",
+			 rows[i].skills);
 		const struct tenant_agent *a = confkit_agent(json);
 		assert_int_equal(tenant_agent_fits(a, tenant_find_queue(t, "sales")), rows[i].fits);
 		tenant_agent_unref(&a);
@@ -151,45 +158,74 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 		{ "{'tenant':'a','timeZone':'UTC','sipDomain':'A.test'}", "sip_domain", "lower case" },
 		{ HEAD "'skills':[{'id':'a'},{'id':'a'}]}", "skills[1]", "there twice" },
 		{ HEAD "'skills':[{'id':'A'}]}", "skills[0].id", "is no id" },
-		{ HEAD "'queues':[{'id':'q','skills':[{'skillId':'x','level':1}]}]}", "queues[0].skills[0].skill_id", "there is no skill 'x'" },
-		{ HEAD SKILLS "'queues':[{'id':'q','skills':[{'skillId':'chess','level':11}]}]}", "queues[0].skills[0].level", "within 1 and 10" },
-		{ HEAD SKILLS "'queues':[{'id':'q','skills':[{'skillId':'chess','level':1},{'skillId':'chess','level':2}]}]}", "queues[0].skills[1].skill_id", "twice" },
-		{ HEAD "'queues':[{'id':'q','musicPromptId':'none'}]}", "queues[0].music_prompt_id", "there is no prompt" },
+		{ HEAD "'queues':[{'id':'q','skills':[{'skillId':'x','level':1}]}]}", "queues[0].skills[0].skill_id",
+		  "there is no skill 'x'" },
+		{ HEAD SKILLS "'queues':[{'id':'q','skills':[{'skillId':'chess','level':11}]}]}",
+		  "queues[0].skills[0].level", "within 1 and 10" },
+		{ HEAD SKILLS
+		  "'queues':[{'id':'q','skills':[{'skillId':'chess','level':1},{'skillId':'chess','level':2}]}]}",
+		  "queues[0].skills[1].skill_id", "twice" },
+		{ HEAD "'queues':[{'id':'q','musicPromptId':'none'}]}", "queues[0].music_prompt_id",
+		  "there is no prompt" },
 		{ HEAD "'queues':[{'id':'q','maxWaitMs':'-1'}]}", "queues[0].max_wait_ms", "not within" },
-		{ HEAD "'queues':[{'id':'q','displayName':'a\\u0007b'}]}", "queues[0].display_name", "control character" },
+		{ HEAD "'queues':[{'id':'q','displayName':'a\\u0007b'}]}", "queues[0].display_name",
+		  "control character" },
 		{ HEAD "'prompts':[{'id':'p','sha256':'xyz'}]}", "prompts[0].sha256", "64 hex" },
-		{ HEAD "'calendars':[{'id':'c','hours':[{'weekday':8,'toMinute':1}]}]}", "calendars[0].hours[0].weekday", "1 (Monday)" },
-		{ HEAD "'calendars':[{'id':'c','hours':[{'weekday':1,'fromMinute':600,'toMinute':600}]}]}", "calendars[0].hours[0].to_minute", "after" },
-		{ HEAD "'calendars':[{'id':'c','holidays':['25.12.2026']}]}", "calendars[0].holidays[0]", "2026-12-25" },
+		{ HEAD "'calendars':[{'id':'c','hours':[{'weekday':8,'toMinute':1}]}]}",
+		  "calendars[0].hours[0].weekday", "1 (Monday)" },
+		{ HEAD "'calendars':[{'id':'c','hours':[{'weekday':1,'fromMinute':600,'toMinute':600}]}]}",
+		  "calendars[0].hours[0].to_minute", "after" },
+		{ HEAD "'calendars':[{'id':'c','holidays':['25.12.2026']}]}", "calendars[0].holidays[0]",
+		  "2026-12-25" },
 		{ HEAD "'calendars':[{'id':'c','timeZone':'X'}]}", "calendars[0].time_zone", "no such time zone" },
 		{ HEAD "'trunks':[{'id':'t','addresses':['300.1.1.1']}]}", "trunks[0].addresses[0]", "IPv4 or IPv6" },
 		{ HEAD "'trunks':[{'id':'t','addresses':['10.0.0.0/33']}]}", "trunks[0].addresses[0]", "IPv4 or IPv6" },
 		{ HEAD "'trunks':[{'id':'t','addresses':['10.0.0.0/7']}]}", "trunks[0].addresses[0]", "too wide" },
 		{ HEAD "'trunks':[{'id':'t','addresses':['::/0']}]}", "trunks[0].addresses[0]", "too wide" },
-		{ HEAD "'trunks':[{'id':'t','addresses':['::ffff:0.0.0.0/100']}]}", "trunks[0].addresses[0]", "too wide" },
+		{ HEAD "'trunks':[{'id':'t','addresses':['::ffff:0.0.0.0/100']}]}", "trunks[0].addresses[0]",
+		  "too wide" },
 		{ HEAD "'trunks':[{'id':'t','addresses':['::/64']}]}", "trunks[0].addresses[0]", "too wide" },
 		{ HEAD "'trunks':[{'id':'t'}]}", "trunks[0].addresses", "username" },
 		{ HEAD "'trunks':[{'id':'t','username':'u'}]}", "trunks[0].ha1_md5", "32 hex" },
 		{ HEAD "'trunks':[{'id':'t','addresses':['10.0.0.1'],'host':'a b'}]}", "trunks[0].host", "host:port" },
 		{ HEAD "'numbers':[{'number':'12x'}]}", "numbers[0].number", "is no number" },
 		{ HEAD "'numbers':[{'number':'12'}]}", "numbers[0].working", "missing" },
-		{ HEAD "'numbers':[{'number':'12','working':{'flowId':'f'}}]}", "numbers[0].working.flow_id", "there is no flow 'f'" },
-		{ HEAD "'numbers':[{'number':'12','working':{'rejectStatus':200}}]}", "numbers[0].working.reject_status", "400 and 699" },
-		{ HEAD CALENDARS "'numbers':[{'number':'12','calendarId':'office','working':{'rejectStatus':400}}]}", "numbers[0].other", "missing" },
-		{ HEAD "'numbers':[{'number':'12','working':{'rejectStatus':400},'force':true}]}", "numbers[0].forced", "force is set" },
-		{ HEAD "'numbers':[{'number':'12','working':{'rejectStatus':400}},{'number':'+12','working':{'rejectStatus':400}}]}", "numbers[1]", "twice" },
+		{ HEAD "'numbers':[{'number':'12','working':{'flowId':'f'}}]}", "numbers[0].working.flow_id",
+		  "there is no flow 'f'" },
+		{ HEAD "'numbers':[{'number':'12','working':{'rejectStatus':200}}]}",
+		  "numbers[0].working.reject_status", "400 and 699" },
+		{ HEAD CALENDARS "'numbers':[{'number':'12','calendarId':'office','working':{'rejectStatus':400}}]}",
+		  "numbers[0].other", "missing" },
+		{ HEAD "'numbers':[{'number':'12','working':{'rejectStatus':400},'force':true}]}", "numbers[0].forced",
+		  "force is set" },
+		{ HEAD "'numbers':[{'number':'12','working':{'rejectStatus':400}},{'number':'+12','working':{'"
+		       "rejectStatus':400}}]}",
+		  "numbers[1]", "twice" },
 		{ HEAD "'flows':[{'id':'f'}]}", "flows[0].steps", "1 to 1000" },
 		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a'}]}]}", "flows[0].steps[0].step", "missing" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','answer':{}},{'id':'a','answer':{}}]}]}", "flows[0].steps[1].id", "another step" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','next':'z','answer':{}}]}]}", "flows[0].steps[0].next", "no step 'z'" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','next':'b','answer':{}},{'id':'b','next':'a','set':{'variable':'x'}}]}]}", "flows[0].steps[0]", "for ever" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','play':{}}]}]}", "flows[0].steps[0].play.prompt_ids", "0 of them" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','collect':{'variable':'x','maxDigits':33}}]}]}", "flows[0].steps[0].collect.max_digits", "1 and 32" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','collect':{'variable':'caller','maxDigits':3}}]}]}", "flows[0].steps[0].collect.variable", "set by the platform" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','collect':{'variable':'x','maxDigits':3,'resetKeys':'#'}}]}]}", "flows[0].steps[0].collect.reset_keys", "not terminators" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','set':{'variable':'x','value':'${open'}}]}]}", "flows[0].steps[0].set.value", "${name}" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','branch':{'variable':'x','cases':[{'value':'1','next':'z'}]}}]}]}", "flows[0].steps[0].branch.cases[0].next", "no such step" },
-		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','hangUp':{'status':200}}]}]}", "flows[0].steps[0].hang_up.status", "400 and 699" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','answer':{}},{'id':'a','answer':{}}]}]}",
+		  "flows[0].steps[1].id", "another step" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','next':'z','answer':{}}]}]}", "flows[0].steps[0].next",
+		  "no step 'z'" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','next':'b','answer':{}},{'id':'b','next':'a','set':{'"
+		       "variable':'x'}}]}]}",
+		  "flows[0].steps[0]", "for ever" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','play':{}}]}]}", "flows[0].steps[0].play.prompt_ids",
+		  "0 of them" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','collect':{'variable':'x','maxDigits':33}}]}]}",
+		  "flows[0].steps[0].collect.max_digits", "1 and 32" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','collect':{'variable':'caller','maxDigits':3}}]}]}",
+		  "flows[0].steps[0].collect.variable", "set by the platform" },
+		{ HEAD
+		  "'flows':[{'id':'f','steps':[{'id':'a','collect':{'variable':'x','maxDigits':3,'resetKeys':'#'}}]}]}",
+		  "flows[0].steps[0].collect.reset_keys", "not terminators" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','set':{'variable':'x','value':'${open'}}]}]}",
+		  "flows[0].steps[0].set.value", "${name}" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','branch':{'variable':'x','cases':[{'value':'1','next':'z'"
+		       "}]}}]}]}",
+		  "flows[0].steps[0].branch.cases[0].next", "no such step" },
+		{ HEAD "'flows':[{'id':'f','steps':[{'id':'a','hangUp':{'status':200}}]}]}",
+		  "flows[0].steps[0].hang_up.status", "400 and 699" },
 	};
 
 	(void)state;
@@ -208,9 +244,10 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 
 static void a_loop_through_a_step_that_takes_time_is_a_menu_and_allowed(void **state)
 {
-	const struct tenant *t = confkit_tenant(HEAD PROMPTS "'flows':[{'id':'menu','steps':[{'id':'a','next':'p','answer':{}},"
-					       "{'id':'p','next':'b','play':{'promptIds':['hello']}},"
-					       "{'id':'b','branch':{'variable':'x','cases':[{'value':'1','next':'p'}],'otherwise':'a'}}]}]}");
+	const struct tenant *t = confkit_tenant(
+	    HEAD PROMPTS "'flows':[{'id':'menu','steps':[{'id':'a','next':'p','answer':{}},"
+			 "{'id':'p','next':'b','play':{'promptIds':['hello']}},"
+			 "{'id':'b','branch':{'variable':'x','cases':[{'value':'1','next':'p'}],'otherwise':'a'}}]}]}");
 
 	(void)state;
 	assert_int_equal(tenant_find_flow(t, "menu")->n_steps, 3);
@@ -235,7 +272,7 @@ static void text_with_variables_is_expanded_and_cut_at_whole_characters(void **s
 		{ "from ${caller}!", 30, "from +49301234!", true },
 		{ "${none}x${city}", 30, "xZürich", true },
 		{ "$5 ${Bad} ${", 30, "$5 ${Bad} ${", true },
-		{ "${city}", 3, "Z", false },	/* ü has two bytes */
+		{ "${city}", 3, "Z", false }, /* ü has two bytes */
 		{ "${city}", 4, "Zü", false },
 		{ "abc", 3, "ab", false },
 		{ "", 1, "", true },
@@ -260,9 +297,13 @@ static void ten_thousand_queues_are_found_by_id(void **state)
 	(void)state;
 	confkit_pack_tenant(&bytes, HEAD SKILLS PROMPTS "'displayName':'big'}");
 	for (int i = 0; i < 10000; i++) {
-		snprintf(json, sizeof(json), "{'queues':[{'id':'queue-%d','displayName':'Queue %d','priority':%d,'maxWaitMs':'60000','maxWaiting':50,"
-			 "'ringTimeoutMs':'15000','wrapUpMs':'5000','record':true,'serviceLevelMs':'10000','musicPromptId':'hello',"
-			 "'skills':[{'skillId':'chess','level':1},{'skillId':'english','level':2}]}]}", i, i, i % 10 + 1);
+		snprintf(json, sizeof(json),
+			 "{'queues':[{'id':'queue-%d','displayName':'Queue "
+			 "%d','priority':%d,'maxWaitMs':'60000','maxWaiting':50,"
+			 "'ringTimeoutMs':'15000','wrapUpMs':'5000','record':true,'serviceLevelMs':'10000','"
+			 "musicPromptId':'hello',"
+			 "'skills':[{'skillId':'chess','level':1},{'skillId':'english','level':2}]}]}",
+			 i, i, i % 10 + 1);
 		confkit_pack_tenant(&bytes, json);
 	}
 	if (tenantconf_tenant_from_pb(&t, str_text(&bytes), bytes.len, &d))

@@ -233,7 +233,8 @@ static err_t attach_agent(struct entry *en, const struct tenant_agent *conf)
 	return ERR_OK;
 }
 
-static err_t put_agent(struct tenantconf *tc, const char *tenant, const char *id, const struct bus_msg *msg, struct err_detail *d)
+static err_t put_agent(struct tenantconf *tc, const char *tenant, const char *id, const struct bus_msg *msg,
+		       struct err_detail *d)
 {
 	const struct tenant_agent *conf;
 	err_t e = tenantconf_agent_from_pb(&conf, msg->data, msg->size, d);
@@ -322,7 +323,8 @@ err_t tenantconf_new(struct tenantconf **ret, const struct tenantconf_params *p,
 	if (!tc)
 		return ERR_EXHAUSTED;
 	tc->params = *p;
-	err_t e = bus_kv_open(&tc->kv, p->bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 }, detail);
+	err_t e =
+	    bus_kv_open(&tc->kv, p->bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 }, detail);
 	if (!e)
 		e = bus_kv_watch(&tc->watch, tc->kv, p->no_agents ? "*.main" : ">", on_entry, tc);
 	if (e)
@@ -393,7 +395,8 @@ const struct tenant *tenantconf_find_tenant_by_domain(const struct tenantconf *t
 	return node ? ((struct entry *)(void *)((char *)node - offsetof(struct entry, domain_node)))->conf : NULL;
 }
 
-const struct tenant_number *tenantconf_find_number(const struct tenantconf *tc, const char *number, const struct tenant **ret_tenant)
+const struct tenant_number *tenantconf_find_number(const struct tenantconf *tc, const char *number,
+						   const struct tenant **ret_tenant)
 {
 	struct number *n = (struct number *)map_find(&tc->numbers, number + (number[0] == '+'));
 
@@ -418,15 +421,16 @@ bool tenantconf_address_known(const struct tenantconf *tc, const struct sockaddr
 	return tenant_address(addr, &ip) && prefixes_match(&tc->prefixes, &ip);
 }
 
-err_t tenantconf_find_inbound(const struct tenantconf *tc, const struct sockaddr *src, const char *username, const char *called,
-			      struct tenantconf_inbound *ret)
+err_t tenantconf_find_inbound(const struct tenantconf *tc, const struct sockaddr *src, const char *username,
+			      const char *called, struct tenantconf_inbound *ret)
 {
 	const struct tenant *t;
 	const struct tenant_number *n = tenantconf_find_number(tc, called, &t);
 
 	if (!n || t->suspended)
 		return ERR_NOT_FOUND;
-	const struct tenant_trunk *trunk = username ? tenant_find_trunk_by_user(t, username) : tenant_find_trunk_by_address(t, src);
+	const struct tenant_trunk *trunk =
+	    username ? tenant_find_trunk_by_user(t, username) : tenant_find_trunk_by_address(t, src);
 	if (!trunk)
 		return ERR_DENIED;
 	*ret = (struct tenantconf_inbound){ t, n, trunk };
@@ -443,8 +447,8 @@ void tenantconf_each_tenant(const struct tenantconf *tc, bool (*fn)(const struct
 	}
 }
 
-void tenantconf_each_agent(const struct tenantconf *tc, const char *tenant, bool (*fn)(const struct tenant_agent *a, void *arg),
-			   void *arg)
+void tenantconf_each_agent(const struct tenantconf *tc, const char *tenant,
+			   bool (*fn)(const struct tenant_agent *a, void *arg), void *arg)
 {
 	const struct entry *en = find_entry(tc, tenant);
 

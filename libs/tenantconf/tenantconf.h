@@ -26,9 +26,9 @@
 struct tenantconf;
 
 enum tenantconf_change {
-	TENANTCONF_TENANT,	/* new, changed or removed: look it up */
-	TENANTCONF_AGENT,	/* the same, of an agent */
-	TENANTCONF_SYNCED,	/* everything that was in the bucket at the start has been delivered; once; names are "" */
+	TENANTCONF_TENANT, /* new, changed or removed: look it up */
+	TENANTCONF_AGENT,  /* the same, of an agent */
+	TENANTCONF_SYNCED, /* everything that was in the bucket at the start has been delivered; once; names are "" */
 };
 struct tenantconf_params {
 	struct bus *bus;
@@ -77,7 +77,9 @@ const char *tenantconf_key_agent(const char *tenant, const char *agent_id, char 
 
 /* ---- bytes → snapshot: all rules of config.proto. Pure but for tz files; used by the reader and by tenant-manager. ----
  * detail.field is the path ("queues[3].skills[0].skill_id"). *ret holds one reference. */
-err_t tenantconf_tenant_from_pb(const struct tenant **ret, const void *bytes, size_t size, struct err_detail *detail) MUST;
-err_t tenantconf_agent_from_pb(const struct tenant_agent **ret, const void *bytes, size_t size, struct err_detail *detail) MUST;
+err_t tenantconf_tenant_from_pb(const struct tenant **ret, const void *bytes, size_t size,
+				struct err_detail *detail) MUST;
+err_t tenantconf_agent_from_pb(const struct tenant_agent **ret, const void *bytes, size_t size,
+			       struct err_detail *detail) MUST;
 
 #endif

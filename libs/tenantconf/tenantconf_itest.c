@@ -47,7 +47,9 @@ static bool is_synced(void *arg)
 static void reader_start(struct reader *r, bool no_agents)
 {
 	struct err_detail d = { 0 };
-	struct tenantconf_params p = { .bus = bus, .on_change = on_change, .on_error = on_error, .arg = r, .no_agents = no_agents };
+	struct tenantconf_params p = {
+		.bus = bus, .on_change = on_change, .on_error = on_error, .arg = r, .no_agents = no_agents
+	};
 
 	*r = (struct reader){ 0 };
 	if (tenantconf_new(&r->tc, &p, &d))
@@ -60,10 +62,13 @@ static void publish(const char *tenant, int version, const char *number, const c
 {
 	char json[1024];
 
-	snprintf(json, sizeof(json), "{'tenant':'%s','version':'%d','timeZone':'UTC','sipDomain':'%s.test',"
-		 "'trunks':[{'id':'t','addresses':['192.0.2.0/24']},{'id':'d','username':'%s','ha1Md5':'0123456789abcdef0123456789abcdef',"
+	snprintf(json, sizeof(json),
+		 "{'tenant':'%s','version':'%d','timeZone':'UTC','sipDomain':'%s.test',"
+		 "'trunks':[{'id':'t','addresses':['192.0.2.0/"
+		 "24']},{'id':'d','username':'%s','ha1Md5':'0123456789abcdef0123456789abcdef',"
 		 "'ha1Sha256':'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}],"
-		 "'numbers':[{'number':'%s','working':{'rejectStatus':486}}]%s}", tenant, version, tenant, tenant, number, rest);
+		 "'numbers':[{'number':'%s','working':{'rejectStatus':486}}]%s}",
+		 tenant, version, tenant, tenant, number, rest);
 	confkit_publish(loop, bus, json);
 }
 
@@ -79,7 +84,8 @@ static bool has(void *arg)
 	struct want *w = arg;
 	const struct tenant *t = tenantconf_find_tenant(w->r->tc, w->tenant);
 
-	return (w->version ? t && t->version == w->version : !t) && tenantconf_n_agents(w->r->tc, w->tenant) == w->agents;
+	return (w->version ? t && t->version == w->version : !t) &&
+	       tenantconf_n_agents(w->r->tc, w->tenant) == w->agents;
 }
 
 static void wait_for(struct reader *r, const char *tenant, uint64_t version, size_t agents)
@@ -150,7 +156,8 @@ static void an_entry_that_breaks_a_rule_is_ignored_and_the_last_good_one_stays(v
 	(void)state;
 	publish("good", 1, "300", "");
 	reader_start(&r, false);
-	confkit_pack_tenant(&bytes, "{'tenant':'good','version':'2','timeZone':'UTC','sipDomain':'good.test','queues':[{'id':'q','priority':99}]}");
+	confkit_pack_tenant(&bytes, "{'tenant':'good','version':'2','timeZone':'UTC','sipDomain':'good.test','queues':["
+				    "{'id':'q','priority':99}]}");
 	confkit_publish_bytes(loop, bus, "good.main", str_text(&bytes), bytes.len);
 	confkit_publish_bytes(loop, bus, "good.agent.7", "\xff\xff", 2);
 	str_reset(&bytes);

@@ -12,7 +12,7 @@
 #include "tenantconf/tz_rule.h"
 
 #define FILE_MAX   65536
-#define HEADER     44
+#define HEADER	   44
 #define OFFSET_MAX (26 * 3600)
 
 struct tz {
@@ -44,13 +44,14 @@ static bool read_header(struct block *b, const unsigned char *p, size_t size)
 	if (size < HEADER || memcmp(p, "TZif", 4) != 0 || p[4] < '2')
 		return false;
 	*b = (struct block){ get32(p + 20), get32(p + 24), get32(p + 28), get32(p + 32), get32(p + 36), get32(p + 40) };
-	return b->isut <= FILE_MAX && b->isstd <= FILE_MAX && b->leap <= FILE_MAX && b->time <= FILE_MAX && b->type >= 1 &&
-	       b->type <= 256 && b->chars <= FILE_MAX;
+	return b->isut <= FILE_MAX && b->isstd <= FILE_MAX && b->leap <= FILE_MAX && b->time <= FILE_MAX &&
+	       b->type >= 1 && b->type <= 256 && b->chars <= FILE_MAX;
 }
 
 static size_t block_size(const struct block *b, size_t time_size)
 {
-	return b->time * time_size + b->time + b->type * (size_t)6 + b->chars + b->leap * (time_size + 4) + b->isstd + b->isut;
+	return b->time * time_size + b->time + b->type * (size_t)6 + b->chars + b->leap * (time_size + 4) + b->isstd +
+	       b->isut;
 }
 
 static bool fill(struct tz *z, const struct block *b, const unsigned char *p)
@@ -185,7 +186,7 @@ static err_t load(struct entry **ret, const char *name, struct err_detail *detai
 {
 	struct entry *entry = mem_zalloc(sizeof(*entry) + strlen(name) + 1);
 	unsigned char *buf = mem_alloc(FILE_MAX);
-	size_t size;
+	size_t size = 0;
 	err_t e = entry && buf ? read_file(name, buf, &size, detail) : ERR_EXHAUSTED;
 
 	if (!e)

@@ -83,8 +83,8 @@ static bool change(struct cursor *c, struct tz_change *ret)
 			return false;
 	} else if (accept(c, 'M')) {
 		ret->kind = TZ_DAY_MONTH;
-		if (!number(c, 1, 12, &ret->month) || !accept(c, '.') || !number(c, 1, 5, &ret->week) || !accept(c, '.') ||
-		    !number(c, 0, 6, &ret->day))
+		if (!number(c, 1, 12, &ret->month) || !accept(c, '.') || !number(c, 1, 5, &ret->week) ||
+		    !accept(c, '.') || !number(c, 0, 6, &ret->day))
 			return false;
 	} else if (!number(c, 0, 365, &ret->day)) {
 		return false;

@@ -13,10 +13,10 @@ enum tz_day_kind { TZ_DAY_JULIAN, TZ_DAY_ZERO, TZ_DAY_MONTH }; /* Jn (no 29 Febr
 struct tz_change {
 	enum tz_day_kind kind;
 	int day, week, month;
-	int32_t time_s;	/* after midnight, local time before the change */
+	int32_t time_s; /* after midnight, local time before the change */
 };
 struct tz_rule {
-	int32_t std_s, dst_s;	/* seconds east of UTC */
+	int32_t std_s, dst_s; /* seconds east of UTC */
 	bool has_dst;
 	struct tz_change start, end; /* of daylight saving */
 };

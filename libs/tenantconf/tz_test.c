@@ -33,27 +33,28 @@ static void offsets_are_those_of_the_tz_database_around_every_change(void **stat
 		int year, month, day, hour, minute;
 		int32_t minutes;
 	} rows[] = {
-		{ "UTC",		 2026, 1, 1, 0, 0, 0 },
-		{ "Asia/Shanghai",	 2026, 7, 1, 0, 0, 480 },
-		{ "Asia/Shanghai",	 1988, 7, 1, 0, 0, 540 },  /* there was summer time */
-		{ "Asia/Kolkata",	 2026, 7, 1, 0, 0, 330 },
-		{ "Europe/Berlin",	 2026, 3, 29, 0, 59, 60 },
-		{ "Europe/Berlin",	 2026, 3, 29, 1, 0, 120 },
-		{ "Europe/Berlin",	 2026, 10, 25, 0, 59, 120 },
-		{ "Europe/Berlin",	 2026, 10, 25, 1, 0, 60 },
-		{ "America/New_York",	 2026, 3, 8, 6, 59, -300 },
-		{ "America/New_York",	 2026, 3, 8, 7, 0, -240 },
-		{ "Australia/Lord_Howe", 2026, 1, 1, 0, 0, 660 },  /* half an hour of summer time */
+		{ "UTC", 2026, 1, 1, 0, 0, 0 },
+		{ "Asia/Shanghai", 2026, 7, 1, 0, 0, 480 },
+		{ "Asia/Shanghai", 1988, 7, 1, 0, 0, 540 }, /* there was summer time */
+		{ "Asia/Kolkata", 2026, 7, 1, 0, 0, 330 },
+		{ "Europe/Berlin", 2026, 3, 29, 0, 59, 60 },
+		{ "Europe/Berlin", 2026, 3, 29, 1, 0, 120 },
+		{ "Europe/Berlin", 2026, 10, 25, 0, 59, 120 },
+		{ "Europe/Berlin", 2026, 10, 25, 1, 0, 60 },
+		{ "America/New_York", 2026, 3, 8, 6, 59, -300 },
+		{ "America/New_York", 2026, 3, 8, 7, 0, -240 },
+		{ "Australia/Lord_Howe", 2026, 1, 1, 0, 0, 660 }, /* half an hour of summer time */
 		{ "Australia/Lord_Howe", 2026, 7, 1, 0, 0, 630 },
-		{ "Europe/Berlin",	 2099, 7, 1, 0, 0, 120 },  /* beyond the table: the rule in the footer */
-		{ "Europe/Berlin",	 2099, 12, 1, 0, 0, 60 },
-		{ "America/Sao_Paulo",	 2060, 1, 1, 0, 0, -180 },
-		{ "Pacific/Chatham",	 2077, 1, 1, 0, 0, 825 },
+		{ "Europe/Berlin", 2099, 7, 1, 0, 0, 120 }, /* beyond the table: the rule in the footer */
+		{ "Europe/Berlin", 2099, 12, 1, 0, 0, 60 },
+		{ "America/Sao_Paulo", 2060, 1, 1, 0, 0, -180 },
+		{ "Pacific/Chatham", 2077, 1, 1, 0, 0, 825 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		int32_t got = tz_offset_s(zone(rows[i].zone), utc(rows[i].year, rows[i].month, rows[i].day, rows[i].hour, rows[i].minute));
+		int32_t got = tz_offset_s(zone(rows[i].zone),
+					  utc(rows[i].year, rows[i].month, rows[i].day, rows[i].hour, rows[i].minute));
 
 		if (got != rows[i].minutes * 60)
 			fail_msg("%s row %zu: %d", rows[i].zone, i, got);
@@ -63,8 +64,10 @@ static void offsets_are_those_of_the_tz_database_around_every_change(void **stat
 /* The C library reads the same files in its own way. */
 static void offsets_agree_with_the_c_library_over_a_century(void **state)
 {
-	static const char *const zones[] = { "Europe/Berlin", "America/New_York", "Asia/Shanghai", "Australia/Sydney", "Africa/Casablanca",
-					     "America/Asuncion", "Asia/Tehran", "Europe/Dublin", "Pacific/Apia", "Antarctica/Troll" };
+	static const char *const zones[] = { "Europe/Berlin",	 "America/New_York",  "Asia/Shanghai",
+					     "Australia/Sydney", "Africa/Casablanca", "America/Asuncion",
+					     "Asia/Tehran",	 "Europe/Dublin",     "Pacific/Apia",
+					     "Antarctica/Troll" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
@@ -75,7 +78,8 @@ static void offsets_agree_with_the_c_library_over_a_century(void **state)
 
 			localtime_r(&t, &tm);
 			if (tm.tm_gmtoff != tz_offset_s(zone(zones[i]), t))
-				fail_msg("%s at %lld: %ld, not %d", zones[i], (long long)t, tm.tm_gmtoff, tz_offset_s(zone(zones[i]), t));
+				fail_msg("%s at %lld: %ld, not %d", zones[i], (long long)t, tm.tm_gmtoff,
+					 tz_offset_s(zone(zones[i]), t));
 		}
 	}
 	unsetenv("TZ");
@@ -84,8 +88,9 @@ static void offsets_agree_with_the_c_library_over_a_century(void **state)
 
 static void names_that_are_no_zone_or_leave_the_directory_are_refused(void **state)
 {
-	static const char *const names[] = { "Mars/Olympus", "../../etc/passwd", "/etc/localtime", "Europe/", "Europe", "Europe//Berlin",
-					     "zone.tab", "Europe/Berlin\n", "tzdata.zi" };
+	static const char *const names[] = { "Mars/Olympus", "../../etc/passwd", "/etc/localtime",
+					     "Europe/",	     "Europe",		 "Europe//Berlin",
+					     "zone.tab",     "Europe/Berlin\n",	 "tzdata.zi" };
 	const struct tz *z;
 
 	(void)state;
@@ -114,10 +119,24 @@ static void damaged_files_are_refused_wherever_they_are_cut(void **state)
 
 static void rules_follow_posix(void **state)
 {
-	static const char *const good[] = { "CET-1CEST,M3.5.0,M10.5.0/3", "UTC0", "<+0330>-3:30", "EST5EDT,M3.2.0,M11.1.0",
-					    "IST-1GMT0,M10.5.0,M3.5.0/1", "XXX3YYY,J60,J300", "<-02>2<-01>,M3.5.0/-1,M10.5.0/0" };
-	static const char *const bad[] = { "", "CE", "CET", "CET-1CEST", "CET-1CEST,M13.1.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0",
-					   "CET-1CEST,M3.5.0", "CET-99", "<+03", "CET-1x", "EST5EDT,M3.2.0/168,M11.1.0" };
+	static const char *const good[] = { "CET-1CEST,M3.5.0,M10.5.0/3",
+					    "UTC0",
+					    "<+0330>-3:30",
+					    "EST5EDT,M3.2.0,M11.1.0",
+					    "IST-1GMT0,M10.5.0,M3.5.0/1",
+					    "XXX3YYY,J60,J300",
+					    "<-02>2<-01>,M3.5.0/-1,M10.5.0/0" };
+	static const char *const bad[] = { "",
+					   "CE",
+					   "CET",
+					   "CET-1CEST",
+					   "CET-1CEST,M13.1.0,M10.5.0",
+					   "CET-1CEST,M3.5.7,M10.5.0",
+					   "CET-1CEST,M3.5.0",
+					   "CET-99",
+					   "<+03",
+					   "CET-1x",
+					   "EST5EDT,M3.2.0/168,M11.1.0" };
 	struct tz_rule r;
 
 	(void)state;
@@ -171,16 +190,16 @@ static void a_holiday_is_never_working_time_by_the_date_of_the_place(void **stat
 	assert_true(calendar_parse_date("2026-03-29", &day)); /* a Sunday */
 	c.n_holidays = 1;
 	c.holidays = &day;
-	assert_true(calendar_is_working(&c, utc(2026, 3, 21, 17, 0) * 1000));	 /* Sunday 22 in Shanghai */
-	assert_false(calendar_is_working(&c, utc(2026, 3, 28, 16, 0) * 1000));	 /* Sunday 29, 00:00 */
+	assert_true(calendar_is_working(&c, utc(2026, 3, 21, 17, 0) * 1000));  /* Sunday 22 in Shanghai */
+	assert_false(calendar_is_working(&c, utc(2026, 3, 28, 16, 0) * 1000)); /* Sunday 29, 00:00 */
 	assert_false(calendar_is_working(&c, utc(2026, 3, 29, 15, 59) * 1000));
 	assert_true(calendar_is_working(NULL, 0));
 }
 
 static void dates_are_dates(void **state)
 {
-	static const char *const bad[] = { "2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01", "1969-12-31", "2026-04-31", "", "2026/01/01",
-					   "2026-01-011" };
+	static const char *const bad[] = { "2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01",  "1969-12-31",
+					   "2026-04-31", "",	       "2026/01/01", "2026-01-011" };
 	int32_t day;
 
 	(void)state;

@@ -13,10 +13,10 @@
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 
-#define SERVICE	      "/trunkline.admin.v1.AdminService/"
-#define AUTH_SERVICE  "/trunkline.admin.v1.AuthService/"
-#define METHODS_MAX   64
-#define OPERATORS     AUTH_OPERATOR
+#define SERVICE	       "/trunkline.admin.v1.AdminService/"
+#define AUTH_SERVICE   "/trunkline.admin.v1.AuthService/"
+#define METHODS_MAX    64
+#define OPERATORS      AUTH_OPERATOR
 #define ADMINISTRATORS (AUTH_OPERATOR | AUTH_TENANT_ADMIN)
 
 struct entry {
@@ -32,8 +32,10 @@ struct admin {
 	struct auth_rule rules[METHODS_MAX + 4];
 };
 
-static struct metric requests_ok = METRIC_COUNTER_L("trunkline_admin_requests_total", "result=\"ok\"", "administrative requests");
-static struct metric requests_failed = METRIC_COUNTER_L("trunkline_admin_requests_total", "result=\"failed\"", "administrative requests");
+static struct metric requests_ok =
+    METRIC_COUNTER_L("trunkline_admin_requests_total", "result=\"ok\"", "administrative requests");
+static struct metric requests_failed =
+    METRIC_COUNTER_L("trunkline_admin_requests_total", "result=\"failed\"", "administrative requests");
 
 /* ---- who may ---- */
 
@@ -55,7 +57,8 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 	session = mem_zalloc(sizeof(*session));
 	if (!session)
 		return ERR_EXHAUSTED;
-	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &session->user, detail);
+	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000,
+			      &session->user, detail);
 	if (!e)
 		e = auth_check(a->rules, method, &session->user, detail);
 	if (e)
@@ -111,7 +114,8 @@ void job_fail(struct job *j, err_t e)
 	struct log_ctx ctx = { .tenant = j->rq.tenant };
 
 	if (e == ERR_INTERNAL || e == ERR_UNAVAILABLE || e == ERR_DATA_LOSS || e == ERR_UNKNOWN)
-		LOG_ERROR(&ctx, "admin.failed", "action=%s error=%s detail=%s", j->method->action, err_name(e), LOG_Q(j->db_error));
+		LOG_ERROR(&ctx, "admin.failed", "action=%s error=%s detail=%s", j->method->action, err_name(e),
+			  LOG_Q(j->db_error));
 	metric_add(&requests_failed, 1);
 	explain(j, e);
 	rpc_fail(j->call, e, &j->detail);
@@ -130,7 +134,8 @@ static void on_done(err_t e, void *arg)
 	}
 	metric_add(&requests_ok, 1);
 	if (j->changed && !j->rq.validate_only) {
-		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id), LOG_Q(j->user.subject));
+		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id),
+			 LOG_Q(j->user.subject));
 		publisher_kick(j->tm->publisher);
 	}
 	rpc_reply(j->call, j->reply);
@@ -198,7 +203,8 @@ static err_t add(struct admin *a, const struct method *m, unsigned needs, const 
 	snprintf(en->path, sizeof(en->path), SERVICE "%s", rpc);
 	en->m.action = en->action;
 	a->rules[a->n_rules++] = (struct auth_rule){ en->path, needs };
-	return rpc_server_add(a->tm->server, &trunkline__admin__v1__admin_service__descriptor, en->rpc, RPC_UNARY, on_call, en);
+	return rpc_server_add(a->tm->server, &trunkline__admin__v1__admin_service__descriptor, en->rpc, RPC_UNARY,
+			      on_call, en);
 }
 
 static const struct verb_row {
@@ -209,8 +215,8 @@ static const struct verb_row {
 	unsigned tenant_needs;
 } verbs[] = {
 	{ VERB_CREATE, "Create", "create", false, ops_resource_create, ops_tenant_create, OPERATORS },
-	{ VERB_GET,    "Get",    "get",    false, ops_resource_get,    ops_tenant_get,    ADMINISTRATORS },
-	{ VERB_LIST,   "List",   "list",   true,  ops_resource_list,   ops_tenant_list,   OPERATORS },
+	{ VERB_GET, "Get", "get", false, ops_resource_get, ops_tenant_get, ADMINISTRATORS },
+	{ VERB_LIST, "List", "list", true, ops_resource_list, ops_tenant_list, OPERATORS },
 	{ VERB_UPDATE, "Update", "update", false, ops_resource_update, ops_tenant_update, ADMINISTRATORS },
 	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete, OPERATORS },
 };

@@ -23,7 +23,8 @@ static err_t take_tenant(struct request *rq, const char *id, const char *field, 
 }
 
 /* The id of a resource to be created stands beside it, or in it; if in both, it must be the same. */
-static err_t take_new_id(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb, struct err_detail *detail)
+static err_t take_new_id(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb,
+			 struct err_detail *detail)
 {
 	const char *id = pbr_string(pb, kind ? kind->id_field : "tenant_id");
 	const char *own = kind ? pbr_string(rq->resource, kind->own_id) : "";
@@ -41,7 +42,8 @@ static err_t take_new_id(struct request *rq, const struct kind *kind, const Prot
 	return e;
 }
 
-static err_t take_name(struct request *rq, const struct kind *kind, const char *text, const char *field, struct err_detail *detail)
+static err_t take_name(struct request *rq, const struct kind *kind, const char *text, const char *field,
+		       struct err_detail *detail)
 {
 	struct name name;
 	err_t e = name_parse(&name, text, kind, field, detail);
@@ -53,7 +55,8 @@ static err_t take_name(struct request *rq, const struct kind *kind, const char *
 	return ERR_OK;
 }
 
-static err_t take_resource(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb, struct err_detail *detail)
+static err_t take_resource(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb,
+			   struct err_detail *detail)
 {
 	rq->resource_field = kind ? kind->name : "tenant";
 	rq->resource = pbr_message(pb, rq->resource_field);
@@ -114,9 +117,11 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		return e ? e : take_new_id(rq, m->kind, pb, detail);
 	case VERB_UPDATE:
 		rq->etag = pbr_string(rq->resource, "etag");
-		e = take_name(rq, m->kind, pbr_string(rq->resource, "name"), m->kind ? m->kind->name : "tenant", detail);
+		e = take_name(rq, m->kind, pbr_string(rq->resource, "name"), m->kind ? m->kind->name : "tenant",
+			      detail);
 		if (e == ERR_INVALID && detail)
-			(void)str_copy(detail->field + strlen(detail->field), sizeof(detail->field) - strlen(detail->field), ".name");
+			(void)str_copy(detail->field + strlen(detail->field),
+				       sizeof(detail->field) - strlen(detail->field), ".name");
 		return e ? e : take_mask(rq, pb, detail);
 	case VERB_LIST:
 		e = take_page(rq, pb, detail);

@@ -78,8 +78,8 @@ static err_t open_file(struct converter *c, struct memory *m, struct err_detail 
 
 	c->file = sf_open_virtual(&io, SFM_READ, &c->info, m);
 	if (!c->file)
-		return err_set(detail, ERR_INVALID, "chunk", "not a sound file that can be read (WAV, FLAC, Ogg, AIFF, AU …): %s",
-			       sf_strerror(NULL));
+		return err_set(detail, ERR_INVALID, "chunk",
+			       "not a sound file that can be read (WAV, FLAC, Ogg, AIFF, AU …): %s", sf_strerror(NULL));
 	if (c->info.channels < 1 || c->info.channels > CHANNELS_MAX)
 		return err_set(detail, ERR_INVALID, "chunk", "%d channels; 1 to %d", c->info.channels, CHANNELS_MAX);
 	if (c->info.samplerate < 1000 || c->info.samplerate > 192000)

@@ -63,7 +63,9 @@ static void any_rate_and_number_of_channels_becomes_8_khz_mono_with_the_same_ton
 		uint32_t rate;
 		uint16_t channels;
 		double rms;
-	} rows[] = { { 8000, 1, 11314 }, { 16000, 1, 11314 }, { 44100, 2, 5657 }, { 48000, 6, 1886 }, { 11025, 1, 11314 } };
+	} rows[] = {
+		{ 8000, 1, 11314 }, { 16000, 1, 11314 }, { 44100, 2, 5657 }, { 48000, 6, 1886 }, { 11025, 1, 11314 }
+	};
 	unsigned char *wav = malloc(48000 * 6 * 2 + 100);
 
 	(void)state;

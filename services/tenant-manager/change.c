@@ -18,8 +18,10 @@ static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
 static err_t lock_tenant(struct change *c)
 {
 	struct db_result *res = NULL;
-	err_t e = db_exec(c->tx, &res,
-			  "SELECT version, sip_domain, config_bytes FROM tm.tenant WHERE tenant = tm.tenant() FOR UPDATE", 0, NULL);
+	err_t e =
+	    db_exec(c->tx, &res,
+		    "SELECT version, sip_domain, config_bytes FROM tm.tenant WHERE tenant = tm.tenant() FOR UPDATE", 0,
+		    NULL);
 
 	if (!e && !db_rows(res))
 		e = err_set(&c->job->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
@@ -41,15 +43,18 @@ err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply)
 
 	if (str_empty(j->rq.request_id) || j->rq.validate_only)
 		return ERR_OK;
-	err_t e = db_exec(c->tx, &res,
-			  "SELECT method, fingerprint, response FROM tm.request WHERE tenant = tm.tenant() AND request_id = $1 "
-			  "AND at > now() - interval '1 day'",
-			  1, params);
+	err_t e = db_exec(
+	    c->tx, &res,
+	    "SELECT method, fingerprint, response FROM tm.request WHERE tenant = tm.tenant() AND request_id = $1 "
+	    "AND at > now() - interval '1 day'",
+	    1, params);
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 2, &size);
 
-		if (strcmp(db_text(res, 0, 0), j->method->action) != 0 || strcmp(db_text(res, 0, 1), j->fingerprint) != 0)
-			e = err_set(&j->detail, ERR_INVALID, "request_id", "was used for another request; take a new one");
+		if (strcmp(db_text(res, 0, 0), j->method->action) != 0 ||
+		    strcmp(db_text(res, 0, 1), j->fingerprint) != 0)
+			e = err_set(&j->detail, ERR_INVALID, "request_id",
+				    "was used for another request; take a new one");
 		else if (!bytes || !(j->reply = pbr_unpack(&j->arena, reply, bytes, size)))
 			e = ERR_EXHAUSTED;
 		c->repeated = true;
@@ -76,10 +81,11 @@ err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...)
 	vsnprintf(item, sizeof(item), item_fmt, ap);
 	va_end(ap);
 	c->job->changed = true;
-	return db_exec(c->tx, NULL,
-		       "INSERT INTO tm.outbox (tenant, item, stage, version) VALUES (tm.tenant(), $1, $2, $3) "
-		       "ON CONFLICT (tenant, item) DO UPDATE SET version = excluded.version, at = now(), retry_at = now()",
-		       3, params);
+	return db_exec(
+	    c->tx, NULL,
+	    "INSERT INTO tm.outbox (tenant, item, stage, version) VALUES (tm.tenant(), $1, $2, $3) "
+	    "ON CONFLICT (tenant, item) DO UPDATE SET version = excluded.version, at = now(), retry_at = now()",
+	    3, params);
 }
 
 static err_t bind_message(struct change *c, int index, const ProtobufCMessage *m)
@@ -99,19 +105,24 @@ err_t change_audit(struct change *c, const ProtobufCMessage *before, const Proto
 {
 	struct job *j = c->job;
 	char name[NAME_MAX_TEXT];
-	const char *params[] = { j->user.subject, j->method->action, name_text(j->rq.tenant, j->method->kind, j->rq.id, name),
-				 j->peer, NULL, NULL };
+	const char *params[] = { j->user.subject,
+				 j->method->action,
+				 name_text(j->rq.tenant, j->method->kind, j->rq.id, name),
+				 j->peer,
+				 NULL,
+				 NULL };
 	struct db_result *res = NULL;
 	err_t e = bind_message(c, 4, before);
 
 	if (!e)
 		e = bind_message(c, 5, after);
 	if (!e)
-		e = db_exec(c->tx, &res,
-			    "INSERT INTO tm.audit (tenant, seq, actor, action, resource, peer, before, after) "
-			    "SELECT tm.tenant(), coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5::bytea, $6::bytea FROM tm.audit "
-			    "WHERE tenant = tm.tenant() RETURNING seq",
-			    6, params);
+		e = db_exec(
+		    c->tx, &res,
+		    "INSERT INTO tm.audit (tenant, seq, actor, action, resource, peer, before, after) "
+		    "SELECT tm.tenant(), coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5::bytea, $6::bytea FROM tm.audit "
+		    "WHERE tenant = tm.tenant() RETURNING seq",
+		    6, params);
 	if (!e)
 		e = change_outbox(c, STAGE_EVENT, "audit.%s", db_text(res, 0, 0));
 	db_result_free(&res);
@@ -124,10 +135,13 @@ static err_t grow_version(struct change *c)
 	const char *params[] = { number_text((int64_t)c->version, version), number_text(c->config_bytes, bytes) };
 
 	if (c->config_bytes > c->job->tm->config->max_config_bytes)
-		return err_set(&c->job->detail, ERR_EXHAUSTED, "", "the tenant's configuration would be larger than %lld bytes",
+		return err_set(&c->job->detail, ERR_EXHAUSTED, "",
+			       "the tenant's configuration would be larger than %lld bytes",
 			       (long long)c->job->tm->config->max_config_bytes);
-	return db_exec(c->tx, NULL,
-		       "UPDATE tm.tenant SET version = $1, config_bytes = $2, updated_at = now() WHERE tenant = tm.tenant()", 2, params);
+	return db_exec(
+	    c->tx, NULL,
+	    "UPDATE tm.tenant SET version = $1, config_bytes = $2, updated_at = now() WHERE tenant = tm.tenant()", 2,
+	    params);
 }
 
 err_t change_answer(struct change *c)
@@ -137,13 +151,16 @@ err_t change_answer(struct change *c)
 
 	if (str_empty(j->rq.request_id) || j->rq.validate_only)
 		return ERR_OK;
-	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.request WHERE tenant = tm.tenant() AND at < now() - interval '1 day'", 0, NULL);
+	err_t e =
+	    db_exec(c->tx, NULL, "DELETE FROM tm.request WHERE tenant = tm.tenant() AND at < now() - interval '1 day'",
+		    0, NULL);
 	if (!e)
 		e = bind_message(c, 3, j->reply);
-	return e ? e : db_exec(c->tx, NULL,
-			       "INSERT INTO tm.request (tenant, request_id, method, fingerprint, response) "
-			       "VALUES (tm.tenant(), $1, $2, $3, $4)",
-			       4, params);
+	return e ? e
+		 : db_exec(c->tx, NULL,
+			   "INSERT INTO tm.request (tenant, request_id, method, fingerprint, response) "
+			   "VALUES (tm.tenant(), $1, $2, $3, $4)",
+			   4, params);
 }
 
 err_t change_finish(struct change *c)
@@ -152,7 +169,8 @@ err_t change_finish(struct change *c)
 	err_t e = db_exec(c->tx, NULL, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL);
 
 	if (e == ERR_PRECONDITION && strcmp(db_constraint(c->tx), "resource_ref_target") == 0)
-		e = err_set(&c->job->detail, ERR_PRECONDITION, "name", "others refer to it, or it refers to something that has just been deleted");
+		e = err_set(&c->job->detail, ERR_PRECONDITION, "name",
+			    "others refer to it, or it refers to something that has just been deleted");
 	if (e)
 		return e;
 	return c->job->rq.validate_only ? ERR_CANCELLED : ERR_OK;

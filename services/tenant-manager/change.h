@@ -10,10 +10,10 @@
 struct change {
 	struct db_tx *tx;
 	struct job *job;
-	uint64_t version;	/* of this change: what it writes carries it */
+	uint64_t version; /* of this change: what it writes carries it */
 	char sip_domain[256];
-	int64_t config_bytes;	/* of the tenant's resources without agents; the operation adjusts it */
-	bool repeated;		/* the request was answered before: job->reply is that answer, nothing is to be done */
+	int64_t config_bytes; /* of the tenant's resources without agents; the operation adjusts it */
+	bool repeated;	      /* the request was answered before: job->reply is that answer, nothing is to be done */
 };
 /* Locks the tenant; looks whether the request is a repetition. */
 err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;

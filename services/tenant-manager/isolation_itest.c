@@ -31,7 +31,9 @@ static void furnish(const char *tenant, const char *number)
 		snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",%s}", tenant, rows[i].rest);
 		(void)fixture_must(&fx, fx.operator_token, rows[i].method, j);
 	}
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"number\":{\"number\":\"%s\",\"working\":{\"flowId\":\"x1\"}}}", tenant, number);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/%s\",\"number\":{\"number\":\"%s\",\"working\":{\"flowId\":\"x1\"}}}", tenant,
+		 number);
 	(void)fixture_must(&fx, fx.operator_token, "CreateNumber", j);
 }
 
@@ -59,7 +61,8 @@ static void check_same_answer(const char *token, const char *method, const char 
 	fill(nobodys, json, "nobody");
 	err_t ea = try(token, method, theirs, &a), eb = try(token, method, nobodys, &b);
 	if (ea != ERR_NOT_FOUND || eb != ea || strcmp(a.field, b.field) != 0 || strcmp(a.message, b.message) != 0)
-		fail_msg("%s: %s '%s' '%s' against %s '%s' '%s'", method, err_name(ea), a.field, a.message, err_name(eb), b.field, b.message);
+		fail_msg("%s: %s '%s' '%s' against %s '%s' '%s'", method, err_name(ea), a.field, a.message,
+			 err_name(eb), b.field, b.message);
 }
 
 static void check_kind(const struct kind *k)
@@ -75,7 +78,8 @@ static void check_kind(const struct kind *k)
 	snprintf(method, sizeof(method), "List%s", k->titles);
 	check_same_answer(mine, method, "{\"parent\":\"tenants/@\"}");
 	snprintf(method, sizeof(method), "Update%s", k->title);
-	snprintf(format, sizeof(format), "{\"%s\":{\"name\":\"tenants/@/%s/%s\",\"displayName\":\"mine\"}}", k->name, k->plural, id);
+	snprintf(format, sizeof(format), "{\"%s\":{\"name\":\"tenants/@/%s/%s\",\"displayName\":\"mine\"}}", k->name,
+		 k->plural, id);
 	check_same_answer(mine, method, format);
 	if (strcmp(k->name, "prompt") == 0)
 		return;
@@ -114,7 +118,8 @@ static void what_is_for_operators_is_refused_to_others(void **state)
 		{ "CreateTenant", "{\"tenantId\":\"mine\",\"tenant\":{}}" },
 		{ "DeleteTenant", "{\"name\":\"tenants/acme\"}" },
 		{ "CreateToken", "{\"scopes\":[\"SCOPE_OPERATOR\"]}" },
-		{ "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\",\"suspended\":false},\"updateMask\":\"suspended\"}" },
+		{ "UpdateTenant",
+		  "{\"tenant\":{\"name\":\"tenants/acme\",\"suspended\":false},\"updateMask\":\"suspended\"}" },
 	};
 	struct err_detail d;
 
@@ -134,7 +139,8 @@ static void a_number_of_another_tenant_is_not_available_and_no_more_is_said(void
 	struct err_detail d;
 
 	(void)state;
-	const char *json = "{\"parent\":\"tenants/acme\",\"number\":{\"number\":\"+555002\",\"working\":{\"rejectStatus\":404}}}";
+	const char *json =
+	    "{\"parent\":\"tenants/acme\",\"number\":{\"number\":\"+555002\",\"working\":{\"rejectStatus\":404}}}";
 	assert_int_equal(try(mine, "CreateNumber", json, &d), ERR_EXISTS);
 	assert_string_equal(d.message, "the number is not available");
 	assert_null(strstr(d.message, "globex"));
@@ -147,7 +153,8 @@ static void a_number_of_another_tenant_is_not_available_and_no_more_is_said(void
 static void one_tenants_lists_hold_only_its_own(void **state)
 {
 	(void)state;
-	(void)fixture_must(&fx, mine, "CreateSkill", "{\"parent\":\"tenants/acme\",\"skillId\":\"only-acme\",\"skill\":{}}");
+	(void)fixture_must(&fx, mine, "CreateSkill",
+			   "{\"parent\":\"tenants/acme\",\"skillId\":\"only-acme\",\"skill\":{}}");
 	const char *list = fixture_must(&fx, fx.operator_token, "ListSkills", "{\"parent\":\"tenants/globex\"}");
 	assert_null(strstr(list, "only-acme"));
 	assert_null(strstr(list, "acme"));
@@ -160,41 +167,62 @@ static void one_tenants_lists_hold_only_its_own(void **state)
 static void every_table_with_a_tenant_has_forced_row_level_security_and_a_policy(void **state)
 {
 	(void)state;
-	assert_string_equal(fixture_sql(&fx, "SELECT count(*) > 5 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a "
-					     "ON a.attrelid = c.oid AND a.attname = 'tenant' WHERE n.nspname = 'tm' AND c.relkind = 'r'"), "t");
-	assert_string_equal(fixture_sql(&fx,
-		"SELECT coalesce(string_agg(c.relname, ','), 'none') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-		"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant' WHERE n.nspname = 'tm' AND c.relkind = 'r' AND NOT "
-		"(c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*'))"),
-		"none");
+	assert_string_equal(
+	    fixture_sql(
+		&fx,
+		"SELECT count(*) > 5 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a "
+		"ON a.attrelid = c.oid AND a.attname = 'tenant' WHERE n.nspname = 'tm' AND c.relkind = 'r'"),
+	    "t");
+	assert_string_equal(fixture_sql(&fx, "SELECT coalesce(string_agg(c.relname, ','), 'none') FROM pg_class c JOIN "
+					     "pg_namespace n ON n.oid = c.relnamespace "
+					     "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant' WHERE "
+					     "n.nspname = 'tm' AND c.relkind = 'r' AND NOT "
+					     "(c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM "
+					     "pg_policy p WHERE p.polrelid = c.oid AND p.polcmd = '*'))"),
+			    "none");
 	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM pg_views WHERE schemaname = 'tm'"), "0");
 }
 
 static void every_unique_key_begins_with_the_tenant(void **state)
 {
 	(void)state;
-	assert_string_equal(fixture_sql(&fx,
-		"SELECT coalesce(string_agg(i.indexrelid::regclass::text, ','), 'none') FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
+	assert_string_equal(
+	    fixture_sql(
+		&fx,
+		"SELECT coalesce(string_agg(i.indexrelid::regclass::text, ','), 'none') FROM pg_index i JOIN pg_class "
+		"c ON c.oid = i.indrelid "
 		"JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'tm' AND i.indisunique AND "
 		"EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant') AND "
 		"(SELECT attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = i.indkey[0]) <> 'tenant'"),
-		"none");
+	    "none");
 	/* Keys of tables without a tenant: only the claims, which the service may not read. */
-	assert_string_equal(fixture_sql(&fx, "SELECT string_agg(c.relname, ',') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-					     "WHERE n.nspname = 'tm' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = "
-					     "c.oid AND a.attname = 'tenant')"), "claim");
-	assert_string_equal(fixture_sql(&fx, "SELECT has_table_privilege('tenant_manager', 'tm.claim', 'SELECT')"), "f");
+	assert_string_equal(
+	    fixture_sql(
+		&fx, "SELECT string_agg(c.relname, ',') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+		     "WHERE n.nspname = 'tm' AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pg_attribute a WHERE "
+		     "a.attrelid = "
+		     "c.oid AND a.attname = 'tenant')"),
+	    "claim");
+	assert_string_equal(fixture_sql(&fx, "SELECT has_table_privilege('tenant_manager', 'tm.claim', 'SELECT')"),
+			    "f");
 }
 
 static void the_service_role_can_do_no_more_than_it_must(void **state)
 {
 	(void)state;
-	assert_string_equal(fixture_sql(&fx, "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = "
-					     "'tenant_manager'"), "f");
-	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = "
-					     "'tm' AND pg_get_userbyid(c.relowner) = 'tenant_manager'"), "0");
+	assert_string_equal(
+	    fixture_sql(&fx,
+			"SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = "
+			"'tenant_manager'"),
+	    "f");
+	assert_string_equal(
+	    fixture_sql(
+		&fx, "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = "
+		     "'tm' AND pg_get_userbyid(c.relowner) = 'tenant_manager'"),
+	    "0");
 	assert_string_equal(fixture_sql(&fx, "SELECT has_table_privilege('tenant_manager', 'tm.audit', 'UPDATE') OR "
-					     "has_table_privilege('tenant_manager', 'tm.audit', 'DELETE')"), "f");
+					     "has_table_privilege('tenant_manager', 'tm.audit', 'DELETE')"),
+			    "f");
 	assert_string_equal(fixture_sql(&fx, "SELECT has_schema_privilege('tenant_manager', 'tm', 'CREATE')"), "f");
 }
 
@@ -216,8 +244,12 @@ static void the_service_role_sees_nothing_without_a_tenant_and_only_its_rows_wit
 	assert_string_equal(as_service("", "SELECT count(*) FROM tm.tenant"), "0\n");
 	assert_string_equal(as_service("acme", "SELECT count(*) FROM tm.tenant"), "1\n");
 	assert_string_equal(as_service("acme", "SELECT count(*) FROM tm.resource WHERE tenant = 'globex'"), "0\n");
-	assert_string_equal(as_service("acme", "UPDATE tm.tenant SET suspended = true WHERE tenant = 'globex' RETURNING 1"), "");
-	assert_non_null(strstr(as_service("acme", "INSERT INTO tm.audit VALUES ('globex', 1, now(), 'a', 'b', 'c', 'd')"), "row-level security"));
+	assert_string_equal(as_service("acme",
+				       "UPDATE tm.tenant SET suspended = true WHERE tenant = 'globex' RETURNING 1"),
+			    "");
+	assert_non_null(
+	    strstr(as_service("acme", "INSERT INTO tm.audit VALUES ('globex', 1, now(), 'a', 'b', 'c', 'd')"),
+		   "row-level security"));
 	assert_non_null(strstr(as_service("acme", "UPDATE tm.resource SET tenant = 'globex'"), "row-level security"));
 	assert_non_null(strstr(as_service("acme", "SELECT * FROM tm.claim"), "permission denied"));
 }

@@ -65,11 +65,13 @@ static bool part(const char **at, char buf[64])
 static err_t bad_name(const struct kind *want, const char *text, const char *field, struct err_detail *detail)
 {
 	if (want)
-		return err_set(detail, ERR_INVALID, field, "'%.100s' is not tenants/{tenant}/%s/{%s}", text, want->plural, want->name);
+		return err_set(detail, ERR_INVALID, field, "'%.100s' is not tenants/{tenant}/%s/{%s}", text,
+			       want->plural, want->name);
 	return err_set(detail, ERR_INVALID, field, "'%.100s' is not tenants/{tenant}", text);
 }
 
-err_t name_parse(struct name *ret, const char *text, const struct kind *want, const char *field, struct err_detail *detail)
+err_t name_parse(struct name *ret, const char *text, const struct kind *want, const char *field,
+		 struct err_detail *detail)
 {
 	struct name n = { .kind = want };
 	const char *at = text;

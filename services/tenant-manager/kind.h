@@ -11,14 +11,14 @@
 #define NAME_MAX_TEXT 160
 
 struct kind {
-	const char *name;	/* "queue": in tables, field of requests */
-	const char *plural;	/* "queues": in resource names, field of list responses */
-	const char *title;	/* "Queue", "Queues": in method names */
+	const char *name;   /* "queue": in tables, field of requests */
+	const char *plural; /* "queues": in resource names, field of list responses */
+	const char *title;  /* "Queue", "Queues": in method names */
 	const char *titles;
-	const char *id_field;	/* "queue_id" of CreateQueueRequest */
-	const char *own_id;	/* field of the resource that holds the id */
+	const char *id_field; /* "queue_id" of CreateQueueRequest */
+	const char *own_id;   /* field of the resource that holds the id */
 	const ProtobufCMessageDescriptor *desc;
-	int config_field;	/* of TenantConfig; 0: published on its own */
+	int config_field; /* of TenantConfig; 0: published on its own */
 };
 extern const struct kind kinds[];
 extern const size_t n_kinds;
@@ -34,7 +34,8 @@ struct name {
 	char id[64];
 };
 /* "tenants/acme" or "tenants/acme/queues/sales"; want: the kind it must be, NULL: a tenant. field is told in errors. */
-err_t name_parse(struct name *ret, const char *text, const struct kind *want, const char *field, struct err_detail *detail) MUST;
+err_t name_parse(struct name *ret, const char *text, const struct kind *want, const char *field,
+		 struct err_detail *detail) MUST;
 const char *name_text(const char *tenant, const struct kind *kind, const char *id, char buf[NAME_MAX_TEXT]);
 /* An id as this kind has them (a number is its own). */
 err_t kind_check_id(const struct kind *kind, const char *id, const char *field, struct err_detail *detail) MUST;

@@ -64,18 +64,20 @@ static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enable
 	struct db_result *res = NULL;
 	struct arena a;
 	size_t size;
-	err_t e = db_exec(tx, &res,
-			  "SELECT r.body, c.argon2id FROM tm.tenant t JOIN tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
-			  "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
-			  "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
-			  1, params);
+	err_t e = db_exec(
+	    tx, &res,
+	    "SELECT r.body, c.argon2id FROM tm.tenant t JOIN tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
+	    "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
+	    "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
+	    1, params);
 
 	hash[0] = '\0';
 	*ret_enabled = false;
 	arena_init(&a, 0);
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 0, &size);
-		const ProtobufCMessage *m = bytes ? pbr_unpack(&a, &trunkline__config__v1__agent__descriptor, bytes, size) : NULL;
+		const ProtobufCMessage *m =
+		    bytes ? pbr_unpack(&a, &trunkline__config__v1__agent__descriptor, bytes, size) : NULL;
 
 		e = m ? ERR_OK : ERR_EXHAUSTED;
 		*ret_enabled = m && pbr_bool(m, "enabled");
@@ -177,7 +179,8 @@ static void login(struct rpc_call *call, const ProtobufCMessage *msg, void *arg)
 
 /* ---- CreateToken ---- */
 
-static err_t take_scopes(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req, struct err_detail *detail)
+static err_t take_scopes(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
+			 struct err_detail *detail)
 {
 	for (size_t i = 0; i < req->n_scopes; i++) {
 		unsigned scope = 0;
@@ -209,8 +212,8 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 	return ERR_OK;
 }
 
-static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req, const struct auth_user *giver,
-			struct err_detail *detail)
+static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
+			const struct auth_user *giver, struct err_detail *detail)
 {
 	const char *tenant = "";
 	err_t e = take_scopes(l, req, detail);
@@ -237,7 +240,8 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 	else if (*req->agent_id)
 		snprintf(l->user.subject, sizeof(l->user.subject), "agent:%.50s", req->agent_id);
 	else
-		snprintf(l->user.subject, sizeof(l->user.subject), "%s:%.50s", *tenant ? "admin" : "operator", *tenant ? tenant : "token");
+		snprintf(l->user.subject, sizeof(l->user.subject), "%s:%.50s", *tenant ? "admin" : "operator",
+			 *tenant ? tenant : "token");
 	return check_scopes(l, giver, detail);
 }
 
@@ -268,8 +272,8 @@ static void on_checked(err_t e, void *arg)
 	if (e) {
 		rpc_fail(l->call, e, &detail);
 	} else {
-		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld", LOG_Q(l->user.subject), LOG_Q(s->user.subject),
-			 (long long)l->lifetime_s);
+		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld", LOG_Q(l->user.subject),
+			 LOG_Q(s->user.subject), (long long)l->lifetime_s);
 		reply_token(l);
 	}
 	mem_free(l);

@@ -14,7 +14,8 @@ int main(int argc, char **argv)
 		return service_exit_code(e);
 	e = manager_new(&tm, svc, &config, &detail);
 	if (e)
-		LOG_ERROR(NULL, "service.start_failed", "error=%s field=%s detail=%s", err_name(e), detail.field, LOG_Q(detail.message));
+		LOG_ERROR(NULL, "service.start_failed", "error=%s field=%s detail=%s", err_name(e), detail.field,
+			  LOG_Q(detail.message));
 	else
 		service_run(svc);
 	manager_free(&tm);

@@ -113,7 +113,8 @@ static err_t open_server(struct manager *tm, struct err_detail *detail)
 	const struct manager_config *c = tm->config;
 	struct rpc_server_params p = { .loop = tm->loop,
 				       .address = c->grpc_address,
-				       .tls = { or_null(c->tls_ca_file), or_null(c->tls_cert_file), or_null(c->tls_key_file), false },
+				       .tls = { or_null(c->tls_ca_file), or_null(c->tls_cert_file),
+						or_null(c->tls_key_file), false },
 				       .authorize = admin_authorize };
 	err_t e = admin_new(&tm->admin, tm);
 
@@ -133,7 +134,8 @@ static err_t open_server(struct manager *tm, struct err_detail *detail)
 	return e;
 }
 
-err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config, struct err_detail *detail)
+err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config,
+		  struct err_detail *detail)
 {
 	struct manager *tm = mem_zalloc(sizeof(*tm));
 	err_t e;

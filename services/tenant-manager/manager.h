@@ -40,7 +40,8 @@ struct manager {
 	struct throttle *throttle;
 };
 
-err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config, struct err_detail *detail) MUST;
+err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config,
+		  struct err_detail *detail) MUST;
 void manager_free(struct manager **tm);
 
 #endif

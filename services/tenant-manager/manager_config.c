@@ -1,9 +1,12 @@
 #include "manager_config.h"
 
 const struct config_item manager_config_items[] = {
-	CONFIG_STR(struct manager_config, grpc_address, "grpc.address", "127.0.0.1:9090", "address:port of AdminService and AuthService"),
-	CONFIG_STR(struct manager_config, tls_ca_file, "tls.ca_file", "", "CA of client certificates; empty: none is looked at"),
-	CONFIG_STR(struct manager_config, tls_cert_file, "tls.cert_file", "", "server certificate; empty: plain text, loopback only"),
+	CONFIG_STR(struct manager_config, grpc_address, "grpc.address", "127.0.0.1:9090",
+		   "address:port of AdminService and AuthService"),
+	CONFIG_STR(struct manager_config, tls_ca_file, "tls.ca_file", "",
+		   "CA of client certificates; empty: none is looked at"),
+	CONFIG_STR(struct manager_config, tls_cert_file, "tls.cert_file", "",
+		   "server certificate; empty: plain text, loopback only"),
 	CONFIG_STR(struct manager_config, tls_key_file, "tls.key_file", "", "its key"),
 	CONFIG_STR_REQUIRED(struct manager_config, db_conninfo, "db.conninfo",
 			    "libpq connection of role tenant_manager; the password by passfile= or certificate"),
@@ -12,7 +15,8 @@ const struct config_item manager_config_items[] = {
 	CONFIG_INT(struct manager_config, db_connections, "db.connections", 4, 1, 64, "workers with a connection each"),
 	CONFIG_INT(struct manager_config, login_connections, "db.login_connections", 1, 1, 16,
 		   "workers for logins, each of which takes 0.1 s and 64 MiB"),
-	CONFIG_STR_REQUIRED(struct manager_config, private_key_file, "auth.private_key_file", "PEM of the key that signs tokens (P-256)"),
+	CONFIG_STR_REQUIRED(struct manager_config, private_key_file, "auth.private_key_file",
+			    "PEM of the key that signs tokens (P-256)"),
 	CONFIG_STR_REQUIRED(struct manager_config, public_key_file, "auth.public_key_file", "PEM of its public half"),
 	CONFIG_STR(struct manager_config, bootstrap_token_file, "auth.bootstrap_token_file", "",
 		   "where an operator's token is kept for the first steps (mode 0600); empty: nowhere"),

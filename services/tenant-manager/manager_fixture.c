@@ -40,12 +40,13 @@ static void run(const char *const *argv)
 
 static void make_roles(struct fixture *f)
 {
-	run((const char *[]){ "psql", "-Xq", "-v", "ON_ERROR_STOP=1", f->pg.dsn, "-c",
-			      "CREATE ROLE trunkline_owner LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS; "
-			      "CREATE ROLE tenant_manager LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS; "
-			      "REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO trunkline_owner; "
-			      "GRANT CREATE ON DATABASE postgres TO trunkline_owner",
-			      NULL });
+	run((const char *[]){
+	    "psql", "-Xq", "-v", "ON_ERROR_STOP=1", f->pg.dsn, "-c",
+	    "CREATE ROLE trunkline_owner LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS; "
+	    "CREATE ROLE tenant_manager LOGIN NOSUPERUSER NOCREATEROLE NOBYPASSRLS; "
+	    "REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO trunkline_owner; "
+	    "GRANT CREATE ON DATABASE postgres TO trunkline_owner",
+	    NULL });
 	/* The last user= of a connection string wins. */
 	snprintf(f->owner_dsn, sizeof(f->owner_dsn), "%s user=trunkline_owner", f->pg.dsn);
 	snprintf(f->dsn, sizeof(f->dsn), "%s user=tenant_manager", f->pg.dsn);
@@ -57,7 +58,8 @@ static void make_keys(struct fixture *f)
 
 	snprintf(key, sizeof(key), "%s/token.key", f->dir);
 	snprintf(pub, sizeof(pub), "%s/token.pub", f->dir);
-	run((const char *[]){ "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key, NULL });
+	run((const char *[]){ "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out",
+			      key, NULL });
 	run((const char *[]){ "openssl", "pkey", "-in", key, "-pubout", "-out", pub, NULL });
 	testkit_certificate(f->dir, "tenant-manager");
 }
@@ -70,10 +72,13 @@ static void write_config(struct fixture *f)
 	str_printf(&s, "instance: tm-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\n", f->http_port);
 	str_printf(&s, "nats:\n  url: %s\n", f->nats.url);
 	str_printf(&s, "grpc:\n  address: 127.0.0.1:%d\n", f->grpc_port);
-	str_printf(&s, "tls:\n  ca_file: %s/ca.pem\n  cert_file: %s/tenant-manager.pem\n  key_file: %s/tenant-manager.key\n", f->dir, f->dir,
-		   f->dir);
+	str_printf(
+	    &s, "tls:\n  ca_file: %s/ca.pem\n  cert_file: %s/tenant-manager.pem\n  key_file: %s/tenant-manager.key\n",
+	    f->dir, f->dir, f->dir);
 	str_printf(&s, "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\n", f->dsn, f->owner_dsn);
-	str_printf(&s, "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: %s/operator.token\n",
+	str_printf(&s,
+		   "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: "
+		   "%s/operator.token\n",
 		   f->dir, f->dir, f->dir);
 	testkit_file(f->dir, "tm.yaml", str_text(&s), path);
 	str_done(&s);
@@ -154,7 +159,8 @@ static struct rpc_client *client(struct fixture *f, const char *token)
 
 	snprintf(target, sizeof(target), "127.0.0.1:%d", f->grpc_port);
 	snprintf(ca, sizeof(ca), "%s/ca.pem", f->dir);
-	if (rpc_client_new(&c, &(struct rpc_client_params){ .target = target, .tls = { .ca_file = ca }, .token = token }))
+	if (rpc_client_new(&c,
+			   &(struct rpc_client_params){ .target = target, .tls = { .ca_file = ca }, .token = token }))
 		testkit_die("rpc_client_new");
 	return c;
 }
@@ -224,8 +230,8 @@ static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 	return ERR_OK;
 }
 
-err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file, size_t size,
-		     struct str *answer, struct err_detail *detail)
+err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
+		     size_t size, struct str *answer, struct err_detail *detail)
 {
 	struct source s = { .msg = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__INIT,
 			    .header = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_HEADER__INIT,
@@ -238,7 +244,8 @@ err_t fixture_upload(struct fixture *f, const char *token, const char *parent, c
 	s.msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_HEADER;
 	s.msg.header = &s.header;
 	struct rpc_client *c = client(f, token);
-	err_t e = rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt", next_piece, &s, &rep, detail);
+	err_t e = rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt", next_piece, &s,
+				    &rep, detail);
 	if (!e && answer && pbjson_print(answer, rep, 0, NULL))
 		testkit_die("pbjson_print");
 	if (rep)
@@ -275,7 +282,9 @@ const char *fixture_token(struct fixture *f, const char *tenant, const char *sco
 	char *buf = tokens[n++ % 16];
 
 	str_printf(&json, "{\"tenant\":\"%s\",\"scopes\":[\"%s\"]}", tenant, scope);
-	(void)str_copy(buf, sizeof(tokens[0]), fixture_field(fixture_must(f, f->operator_token, "CreateToken", str_text(&json)), "accessToken"));
+	(void)str_copy(buf, sizeof(tokens[0]),
+		       fixture_field(fixture_must(f, f->operator_token, "CreateToken", str_text(&json)),
+				     "accessToken"));
 	str_done(&json);
 	return buf;
 }

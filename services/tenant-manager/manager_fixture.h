@@ -16,7 +16,7 @@ struct fixture {
 	struct testkit_proc proc;
 	char dir[TESTKIT_PATH];
 	int grpc_port, http_port;
-	char dsn[TESTKIT_PATH + 128];		/* of role tenant_manager */
+	char dsn[TESTKIT_PATH + 128]; /* of role tenant_manager */
 	char owner_dsn[TESTKIT_PATH + 128];
 	char operator_token[2048];
 	struct loop *loop;
@@ -33,8 +33,8 @@ err_t fixture_call(struct fixture *f, const char *token, const char *method, con
 		   struct err_detail *detail) MUST;
 /* The same, which must succeed; returns the answer, valid until the next call. */
 const char *fixture_must(struct fixture *f, const char *token, const char *method, const char *json);
-err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file, size_t size,
-		     struct str *answer, struct err_detail *detail) MUST;
+err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
+		     size_t size, struct str *answer, struct err_detail *detail) MUST;
 /* A token made by the operator; scopes: "SCOPE_TENANT_ADMIN". Valid until the program ends. */
 const char *fixture_token(struct fixture *f, const char *tenant, const char *scope);
 /* Value of a string field in the answer's JSON ("etag"), "" if there is none; a ring of 8 buffers. */

@@ -37,7 +37,8 @@ static void reader_start(struct reader *r)
 
 	*r = (struct reader){ 0 };
 	if (bus_new(&r->bus, &(struct bus_params){ .loop = fx.loop, .url = fx.nats.url, .name = "reader" }, &d) ||
-	    tenantconf_new(&r->conf, &(struct tenantconf_params){ .bus = r->bus, .on_error = on_bad_entry, .arg = r }, &d) ||
+	    tenantconf_new(&r->conf, &(struct tenantconf_params){ .bus = r->bus, .on_error = on_bad_entry, .arg = r },
+			   &d) ||
 	    promptstore_new(&r->prompts, r->bus, &d))
 		testkit_die("reader: %s %s", d.field, d.message);
 }
@@ -88,7 +89,8 @@ static const char *must(const char *method, const char *json)
 	return fixture_must(&fx, op(), method, json);
 }
 
-static void refused(const char *token, const char *method, const char *json, err_t code, const char *field, const char *text)
+static void refused(const char *token, const char *method, const char *json, err_t code, const char *field,
+		    const char *text)
 {
 	struct err_detail d = { 0 };
 	err_t e = fixture_call(&fx, token, method, json, NULL, &d);
@@ -101,15 +103,19 @@ static void make_tenant(const char *id)
 {
 	char json[256];
 
-	snprintf(json, sizeof(json), "{\"tenantId\":\"%s\",\"tenant\":{\"displayName\":\"%s Ltd\",\"timeZone\":\"Asia/Shanghai\"}}", id, id);
+	snprintf(json, sizeof(json),
+		 "{\"tenantId\":\"%s\",\"tenant\":{\"displayName\":\"%s Ltd\",\"timeZone\":\"Asia/Shanghai\"}}", id,
+		 id);
 	(void)must("CreateTenant", json);
 }
 
 /* A second of a tone as WAV, 16 kHz stereo. */
 static size_t make_wav(unsigned char **ret, unsigned step)
 {
-	static const unsigned char head[] = { 'R', 'I', 'F', 'F', 0, 0, 0, 0, 'W', 'A', 'V', 'E', 'f', 'm', 't', ' ', 16, 0, 0, 0, 1, 0, 2, 0,
-					      0x80, 0x3e, 0, 0, 0, 0xfa, 0, 0, 4, 0, 16, 0, 'd', 'a', 't', 'a', 0, 0xfa, 0, 0 };
+	static const unsigned char head[] = { 'R', 'I', 'F',  'F',  0,	 0,   0,   0,	 'W',  'A', 'V',
+					      'E', 'f', 'm',  't',  ' ', 16,  0,   0,	 0,    1,   0,
+					      2,   0,	0x80, 0x3e, 0,	 0,   0,   0xfa, 0,    0,   4,
+					      0,   16,	0,    'd',  'a', 't', 'a', 0,	 0xfa, 0,   0 };
 	size_t size = sizeof(head) + 64000;
 	unsigned char *wav = calloc(1, size);
 
@@ -146,25 +152,43 @@ static void furnish(const char *t, const char *number)
 	char j[1024];
 
 	upload(op(), t, "hello", 7, NULL);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"skillId\":\"english\",\"skill\":{\"displayName\":\"English\"}}", t);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/%s\",\"skillId\":\"english\",\"skill\":{\"displayName\":\"English\"}}", t);
 	(void)must("CreateSkill", j);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"queueId\":\"sales\",\"queue\":{\"skills\":[{\"skillId\":\"english\",\"level\":3}],"
-		 "\"musicPromptId\":\"hello\",\"record\":true}}", t);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/"
+		 "%s\",\"queueId\":\"sales\",\"queue\":{\"skills\":[{\"skillId\":\"english\",\"level\":3}],"
+		 "\"musicPromptId\":\"hello\",\"record\":true}}",
+		 t);
 	(void)must("CreateQueue", j);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"flowId\":\"main\",\"flow\":{\"steps\":[{\"id\":\"a\",\"next\":\"p\",\"answer\":{}},"
-		 "{\"id\":\"p\",\"next\":\"q\",\"play\":{\"promptIds\":[\"hello\"]}},{\"id\":\"q\",\"queue\":{\"queueId\":\"sales\"}}]}}", t);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/"
+		 "%s\",\"flowId\":\"main\",\"flow\":{\"steps\":[{\"id\":\"a\",\"next\":\"p\",\"answer\":{}},"
+		 "{\"id\":\"p\",\"next\":\"q\",\"play\":{\"promptIds\":[\"hello\"]}},{\"id\":\"q\",\"queue\":{"
+		 "\"queueId\":\"sales\"}}]}}",
+		 t);
 	(void)must("CreateFlow", j);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"calendarId\":\"office\",\"calendar\":{\"hours\":[{\"weekday\":1,\"fromMinute\":540,"
-		 "\"toMinute\":1080}]}}", t);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/"
+		 "%s\",\"calendarId\":\"office\",\"calendar\":{\"hours\":[{\"weekday\":1,\"fromMinute\":540,"
+		 "\"toMinute\":1080}]}}",
+		 t);
 	(void)must("CreateCalendar", j);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"agentId\":\"1001\",\"agent\":{\"displayName\":\"Mei\",\"enabled\":true,"
-		 "\"password\":\"correct horse\",\"skills\":[{\"skillId\":\"english\",\"level\":5}]}}", t);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/%s\",\"agentId\":\"1001\",\"agent\":{\"displayName\":\"Mei\",\"enabled\":true,"
+		 "\"password\":\"correct horse\",\"skills\":[{\"skillId\":\"english\",\"level\":5}]}}",
+		 t);
 	(void)must("CreateAgent", j);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"trunkId\":\"carrier\",\"trunk\":{\"addresses\":[\"127.0.0.0/8\"],"
-		 "\"username\":\"carrier\",\"password\":\"trunk password\"}}", t);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/%s\",\"trunkId\":\"carrier\",\"trunk\":{\"addresses\":[\"127.0.0.0/8\"],"
+		 "\"username\":\"carrier\",\"password\":\"trunk password\"}}",
+		 t);
 	(void)must("CreateTrunk", j);
-	snprintf(j, sizeof(j), "{\"parent\":\"tenants/%s\",\"number\":{\"number\":\"%s\",\"calendarId\":\"office\",\"working\":{\"flowId\":\"main\"},"
-		 "\"other\":{\"rejectStatus\":480}}}", t, number);
+	snprintf(j, sizeof(j),
+		 "{\"parent\":\"tenants/"
+		 "%s\",\"number\":{\"number\":\"%s\",\"calendarId\":\"office\",\"working\":{\"flowId\":\"main\"},"
+		 "\"other\":{\"rejectStatus\":480}}}",
+		 t, number);
 	(void)must("CreateNumber", j);
 }
 
@@ -192,12 +216,14 @@ static void a_tenant_lives_from_creation_to_deletion_and_the_call_services_follo
 
 	const char *queue = must("GetQueue", "{\"name\":\"tenants/acme/queues/sales\"}");
 	assert_string_equal(fixture_field(queue, "name"), "tenants/acme/queues/sales");
-	(void)must("UpdateQueue", "{\"queue\":{\"name\":\"tenants/acme/queues/sales\",\"priority\":7},\"updateMask\":\"priority\"}");
+	(void)must("UpdateQueue",
+		   "{\"queue\":{\"name\":\"tenants/acme/queues/sales\",\"priority\":7},\"updateMask\":\"priority\"}");
 	queue = must("GetQueue", "{\"name\":\"tenants/acme/queues/sales\"}");
 	assert_string_equal(fixture_field(queue, "priority"), "7");
 	assert_string_equal(fixture_field(queue, "record"), "true");
 
-	refused(op(), "DeleteQueue", "{\"name\":\"tenants/acme/queues/sales\"}", ERR_PRECONDITION, "name", "flows/main");
+	refused(op(), "DeleteQueue", "{\"name\":\"tenants/acme/queues/sales\"}", ERR_PRECONDITION, "name",
+		"flows/main");
 	(void)must("DeleteNumber", "{\"name\":\"tenants/acme/numbers/+862012345678\"}");
 	(void)must("DeleteFlow", "{\"name\":\"tenants/acme/flows/main\"}");
 	(void)must("DeleteQueue", "{\"name\":\"tenants/acme/queues/sales\"}");
@@ -205,7 +231,8 @@ static void a_tenant_lives_from_creation_to_deletion_and_the_call_services_follo
 	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
 	wait_seen((struct want){ &r, "acme", NULL, NULL, 0, true });
 	refused(op(), "GetTenant", "{\"name\":\"tenants/acme\"}", ERR_NOT_FOUND, "tenant", "no such tenant");
-	assert_int_equal(fixture_call(&fx, op(), "ListQueues", "{\"parent\":\"tenants/acme\"}", NULL, &d), ERR_NOT_FOUND);
+	assert_int_equal(fixture_call(&fx, op(), "ListQueues", "{\"parent\":\"tenants/acme\"}", NULL, &d),
+			 ERR_NOT_FOUND);
 
 	/* Again, under the same id: the readers take it although its versions began anew. */
 	make_tenant("acme");
@@ -251,7 +278,8 @@ static void an_uploaded_prompt_is_8_khz_mono_in_the_store_and_goes_when_nobody_n
 	make_tenant("sound");
 	upload(op(), "sound", "hello", 11, &answer);
 	(void)str_copy(first, sizeof(first), fixture_field(str_text(&answer), "sha256"));
-	wait_seen((struct want){ &r, "sound", NULL, NULL, strtoull(fixture_field(str_text(&answer), "etag"), NULL, 10), false });
+	wait_seen((struct want){ &r, "sound", NULL, NULL, strtoull(fixture_field(str_text(&answer), "etag"), NULL, 10),
+				 false });
 	assert_int_equal(fetch(&r, first, &size), ERR_OK);
 	assert_int_equal(size, 16000);
 	str_reset(&answer);
@@ -278,33 +306,67 @@ static void malformed_input_names_the_field_and_what_would_be_right(void **state
 	} rows[] = {
 		{ "CreateTenant", "{\"tenantId\":\"Bad Id\",\"tenant\":{}}", ERR_INVALID, "tenant_id", "is no id" },
 		{ "CreateTenant", "{\"tenantId\":\"x\"}", ERR_INVALID, "tenant", "missing" },
-		{ "CreateTenant", "{\"tenantId\":\"x\",\"tenant\":{\"timeZone\":\"Mars/Olympus\"}}", ERR_INVALID, "tenant.time_zone", "no such time zone" },
-		{ "CreateTenant", "{\"tenantId\":\"x\",\"tenant\":{\"timeZone\":\"../../etc/passwd\"}}", ERR_INVALID, "tenant.time_zone", "no such time zone" },
-		{ "CreateTenant", "{\"tenantId\":\"x\",\"tenant\":{\"sipDomain\":\"-bad-\"}}", ERR_INVALID, "tenant.sip_domain", "no domain" },
+		{ "CreateTenant", "{\"tenantId\":\"x\",\"tenant\":{\"timeZone\":\"Mars/Olympus\"}}", ERR_INVALID,
+		  "tenant.time_zone", "no such time zone" },
+		{ "CreateTenant", "{\"tenantId\":\"x\",\"tenant\":{\"timeZone\":\"../../etc/passwd\"}}", ERR_INVALID,
+		  "tenant.time_zone", "no such time zone" },
+		{ "CreateTenant", "{\"tenantId\":\"x\",\"tenant\":{\"sipDomain\":\"-bad-\"}}", ERR_INVALID,
+		  "tenant.sip_domain", "no domain" },
 		{ "GetTenant", "{\"name\":\"tenant/x\"}", ERR_INVALID, "name", "is not tenants/{tenant}" },
-		{ "GetQueue", "{\"name\":\"tenants/mal/queue/x\"}", ERR_INVALID, "name", "is not tenants/{tenant}/queues/{queue}" },
+		{ "GetQueue", "{\"name\":\"tenants/mal/queue/x\"}", ERR_INVALID, "name",
+		  "is not tenants/{tenant}/queues/{queue}" },
 		{ "GetQueue", "{\"name\":\"tenants/mal/queues/x/y\"}", ERR_INVALID, "name", "is not" },
 		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\"}", ERR_INVALID, "queue", "missing" },
-		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{\"priority\":11}}", ERR_INVALID, "queue.priority", "not within 0 and 10" },
-		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{\"skills\":[{\"skillId\":\"none\",\"level\":1}]}}", ERR_INVALID, "queue.skills[0].skill_id", "there is no skill 'none'" },
-		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{\"id\":\"p\"}}", ERR_INVALID, "queue_id", "but the resource says" },
-		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{},\"requestId\":\"drop table\"}", ERR_INVALID, "request_id", "UUID" },
-		{ "CreateFlow", "{\"parent\":\"tenants/mal\",\"flowId\":\"f\",\"flow\":{}}", ERR_INVALID, "flow.steps", "1 to 1000" },
-		{ "CreateFlow", "{\"parent\":\"tenants/mal\",\"flowId\":\"f\",\"flow\":{\"steps\":[{\"id\":\"a\",\"next\":\"b\",\"answer\":{}}]}}", ERR_INVALID, "flow.steps[0].next", "no step 'b'" },
-		{ "CreateFlow", "{\"parent\":\"tenants/mal\",\"flowId\":\"f\",\"flow\":{\"steps\":[{\"id\":\"a\",\"next\":\"a\",\"answer\":{}}]}}", ERR_INVALID, "flow.steps[0]", "for ever" },
-		{ "CreateFlow", "{\"parent\":\"tenants/mal\",\"flowId\":\"f\",\"flow\":{\"steps\":[{\"id\":\"a\",\"play\":{\"promptIds\":[\"nix\"]}}]}}", ERR_INVALID, "flow.steps[0].play.prompt_ids[0]", "there is no prompt" },
-		{ "CreateNumber", "{\"parent\":\"tenants/mal\",\"number\":{\"number\":\"12a\"}}", ERR_INVALID, "number_id", "is no number" },
-		{ "CreateNumber", "{\"parent\":\"tenants/mal\",\"number\":{\"number\":\"12\"}}", ERR_INVALID, "number.working", "missing" },
-		{ "CreateTrunk", "{\"parent\":\"tenants/mal\",\"trunkId\":\"t\",\"trunk\":{}}", ERR_INVALID, "trunk.addresses", "username" },
-		{ "CreateTrunk", "{\"parent\":\"tenants/mal\",\"trunkId\":\"t\",\"trunk\":{\"addresses\":[\"0.0.0.0/0\"]}}", ERR_INVALID, "trunk.addresses[0]", "too wide" },
-		{ "CreateTrunk", "{\"parent\":\"tenants/mal\",\"trunkId\":\"t\",\"trunk\":{\"username\":\"u\"}}", ERR_INVALID, "trunk.password", "missing" },
-		{ "CreateAgent", "{\"parent\":\"tenants/mal\",\"agentId\":\"1\",\"agent\":{\"password\":\"short\"}}", ERR_INVALID, "agent.password", "8 to 128" },
-		{ "CreateCalendar", "{\"parent\":\"tenants/mal\",\"calendarId\":\"c\",\"calendar\":{\"holidays\":[\"2026-02-30\"]}}", ERR_INVALID, "calendar.holidays[0]", "a date" },
-		{ "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/mal\",\"sipDomain\":\"x.y\"},\"updateMask\":\"sipDomain\"}", ERR_INVALID, "update_mask", "cannot be changed" },
-		{ "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/mal\"},\"updateMask\":\"colour\"}", ERR_INVALID, "update_mask", "no field" },
+		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{\"priority\":11}}",
+		  ERR_INVALID, "queue.priority", "not within 0 and 10" },
+		{ "CreateQueue",
+		  "{\"parent\":\"tenants/"
+		  "mal\",\"queueId\":\"q\",\"queue\":{\"skills\":[{\"skillId\":\"none\",\"level\":1}]}}",
+		  ERR_INVALID, "queue.skills[0].skill_id", "there is no skill 'none'" },
+		{ "CreateQueue", "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{\"id\":\"p\"}}", ERR_INVALID,
+		  "queue_id", "but the resource says" },
+		{ "CreateQueue",
+		  "{\"parent\":\"tenants/mal\",\"queueId\":\"q\",\"queue\":{},\"requestId\":\"drop table\"}",
+		  ERR_INVALID, "request_id", "UUID" },
+		{ "CreateFlow", "{\"parent\":\"tenants/mal\",\"flowId\":\"f\",\"flow\":{}}", ERR_INVALID, "flow.steps",
+		  "1 to 1000" },
+		{ "CreateFlow",
+		  "{\"parent\":\"tenants/"
+		  "mal\",\"flowId\":\"f\",\"flow\":{\"steps\":[{\"id\":\"a\",\"next\":\"b\",\"answer\":{}}]}}",
+		  ERR_INVALID, "flow.steps[0].next", "no step 'b'" },
+		{ "CreateFlow",
+		  "{\"parent\":\"tenants/"
+		  "mal\",\"flowId\":\"f\",\"flow\":{\"steps\":[{\"id\":\"a\",\"next\":\"a\",\"answer\":{}}]}}",
+		  ERR_INVALID, "flow.steps[0]", "for ever" },
+		{ "CreateFlow",
+		  "{\"parent\":\"tenants/"
+		  "mal\",\"flowId\":\"f\",\"flow\":{\"steps\":[{\"id\":\"a\",\"play\":{\"promptIds\":[\"nix\"]}}]}}",
+		  ERR_INVALID, "flow.steps[0].play.prompt_ids[0]", "there is no prompt" },
+		{ "CreateNumber", "{\"parent\":\"tenants/mal\",\"number\":{\"number\":\"12a\"}}", ERR_INVALID,
+		  "number_id", "is no number" },
+		{ "CreateNumber", "{\"parent\":\"tenants/mal\",\"number\":{\"number\":\"12\"}}", ERR_INVALID,
+		  "number.working", "missing" },
+		{ "CreateTrunk", "{\"parent\":\"tenants/mal\",\"trunkId\":\"t\",\"trunk\":{}}", ERR_INVALID,
+		  "trunk.addresses", "username" },
+		{ "CreateTrunk",
+		  "{\"parent\":\"tenants/mal\",\"trunkId\":\"t\",\"trunk\":{\"addresses\":[\"0.0.0.0/0\"]}}",
+		  ERR_INVALID, "trunk.addresses[0]", "too wide" },
+		{ "CreateTrunk", "{\"parent\":\"tenants/mal\",\"trunkId\":\"t\",\"trunk\":{\"username\":\"u\"}}",
+		  ERR_INVALID, "trunk.password", "missing" },
+		{ "CreateAgent", "{\"parent\":\"tenants/mal\",\"agentId\":\"1\",\"agent\":{\"password\":\"short\"}}",
+		  ERR_INVALID, "agent.password", "8 to 128" },
+		{ "CreateCalendar",
+		  "{\"parent\":\"tenants/mal\",\"calendarId\":\"c\",\"calendar\":{\"holidays\":[\"2026-02-30\"]}}",
+		  ERR_INVALID, "calendar.holidays[0]", "a date" },
+		{ "UpdateTenant",
+		  "{\"tenant\":{\"name\":\"tenants/mal\",\"sipDomain\":\"x.y\"},\"updateMask\":\"sipDomain\"}",
+		  ERR_INVALID, "update_mask", "cannot be changed" },
+		{ "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/mal\"},\"updateMask\":\"colour\"}", ERR_INVALID,
+		  "update_mask", "no field" },
 		{ "ListQueues", "{\"parent\":\"tenants/mal\",\"pageSize\":-1}", ERR_INVALID, "page_size", "negative" },
 		{ "CreateToken", "{\"tenant\":\"mal\"}", ERR_INVALID, "scopes", "missing" },
-		{ "CreateToken", "{\"tenant\":\"mal\",\"scopes\":[\"SCOPE_AGENT\"],\"agentId\":\"77\"}", ERR_NOT_FOUND, "agent_id", "no such agent" },
+		{ "CreateToken", "{\"tenant\":\"mal\",\"scopes\":[\"SCOPE_AGENT\"],\"agentId\":\"77\"}", ERR_NOT_FOUND,
+		  "agent_id", "no such agent" },
 	};
 
 	(void)state;
@@ -319,21 +381,27 @@ static void an_edit_of_what_somebody_else_has_changed_is_refused_by_its_etag(voi
 
 	(void)state;
 	make_tenant("edit");
-	(void)must("CreateSkill", "{\"parent\":\"tenants/edit\",\"skillId\":\"s\",\"skill\":{\"displayName\":\"one\"}}");
-	(void)str_copy(etag, sizeof(etag), fixture_field(must("GetSkill", "{\"name\":\"tenants/edit/skills/s\"}"), "etag"));
-	snprintf(j, sizeof(j), "{\"skill\":{\"name\":\"tenants/edit/skills/s\",\"displayName\":\"two\",\"etag\":\"%s\"}}", etag);
+	(void)must("CreateSkill",
+		   "{\"parent\":\"tenants/edit\",\"skillId\":\"s\",\"skill\":{\"displayName\":\"one\"}}");
+	(void)str_copy(etag, sizeof(etag),
+		       fixture_field(must("GetSkill", "{\"name\":\"tenants/edit/skills/s\"}"), "etag"));
+	snprintf(j, sizeof(j),
+		 "{\"skill\":{\"name\":\"tenants/edit/skills/s\",\"displayName\":\"two\",\"etag\":\"%s\"}}", etag);
 	(void)must("UpdateSkill", j);
-	snprintf(j, sizeof(j), "{\"skill\":{\"name\":\"tenants/edit/skills/s\",\"displayName\":\"three\",\"etag\":\"%s\"}}", etag);
+	snprintf(j, sizeof(j),
+		 "{\"skill\":{\"name\":\"tenants/edit/skills/s\",\"displayName\":\"three\",\"etag\":\"%s\"}}", etag);
 	refused(op(), "UpdateSkill", j, ERR_ABORTED, "etag", "read it again");
 	snprintf(j, sizeof(j), "{\"name\":\"tenants/edit/skills/s\",\"etag\":\"%s\"}", etag);
 	refused(op(), "DeleteSkill", j, ERR_ABORTED, "etag", NULL);
-	assert_string_equal(fixture_field(must("GetSkill", "{\"name\":\"tenants/edit/skills/s\"}"), "displayName"), "two");
+	assert_string_equal(fixture_field(must("GetSkill", "{\"name\":\"tenants/edit/skills/s\"}"), "displayName"),
+			    "two");
 }
 
 static void a_repeated_request_has_one_effect_and_validation_alone_has_none(void **state)
 {
-	static const char create[] = "{\"parent\":\"tenants/once\",\"skillId\":\"s\",\"skill\":{\"displayName\":\"one\"},"
-				     "\"requestId\":\"0190a9c2-0000-7000-8000-000000000001\"}";
+	static const char create[] =
+	    "{\"parent\":\"tenants/once\",\"skillId\":\"s\",\"skill\":{\"displayName\":\"one\"},"
+	    "\"requestId\":\"0190a9c2-0000-7000-8000-000000000001\"}";
 	char etag[32];
 
 	(void)state;
@@ -342,9 +410,12 @@ static void a_repeated_request_has_one_effect_and_validation_alone_has_none(void
 	refused(op(), "GetSkill", "{\"name\":\"tenants/once/skills/s\"}", ERR_NOT_FOUND, NULL, NULL);
 	(void)str_copy(etag, sizeof(etag), fixture_field(must("CreateSkill", create), "etag"));
 	assert_string_equal(fixture_field(must("CreateSkill", create), "etag"), etag);
-	refused(op(), "CreateSkill", "{\"parent\":\"tenants/once\",\"skillId\":\"s2\",\"skill\":{},"
-		"\"requestId\":\"0190a9c2-0000-7000-8000-000000000001\"}", ERR_INVALID, "request_id", "another request");
-	refused(op(), "CreateSkill", "{\"parent\":\"tenants/once\",\"skillId\":\"s\",\"skill\":{}}", ERR_EXISTS, "skill_id", "already");
+	refused(op(), "CreateSkill",
+		"{\"parent\":\"tenants/once\",\"skillId\":\"s2\",\"skill\":{},"
+		"\"requestId\":\"0190a9c2-0000-7000-8000-000000000001\"}",
+		ERR_INVALID, "request_id", "another request");
+	refused(op(), "CreateSkill", "{\"parent\":\"tenants/once\",\"skillId\":\"s\",\"skill\":{}}", ERR_EXISTS,
+		"skill_id", "already");
 }
 
 static void lists_come_in_pages(void **state)
@@ -382,18 +453,28 @@ static void passwords_go_in_as_hashes_never_come_out_and_open_the_door(void **st
 	assert_null(strstr(agent, "assword"));
 	agent = must("ListAgents", "{\"parent\":\"tenants/door\"}");
 	assert_null(strstr(agent, "ha1"));
-	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.audit WHERE encode(after, 'escape') LIKE '%correct horse%' OR "
-					"encode(after, 'escape') LIKE '%trunk password%'"), "0");
-	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.resource WHERE encode(body, 'escape') LIKE '%correct horse%'"), "0");
+	assert_string_equal(
+	    fixture_sql(&fx, "SELECT count(*) FROM tm.audit WHERE encode(after, 'escape') LIKE '%correct horse%' OR "
+			     "encode(after, 'escape') LIKE '%trunk password%'"),
+	    "0");
+	assert_string_equal(
+	    fixture_sql(&fx, "SELECT count(*) FROM tm.resource WHERE encode(body, 'escape') LIKE '%correct horse%'"),
+	    "0");
 	assert_true(strlen(fixture_field(fixture_must(&fx, NULL, "Login", login), "accessToken")) > 100);
-	refused(NULL, "Login", "{\"tenant\":\"door\",\"agentId\":\"1001\",\"password\":\"wrong horse\"}", ERR_UNAUTHENTICATED, "", "is wrong");
-	refused(NULL, "Login", "{\"tenant\":\"door\",\"agentId\":\"1002\",\"password\":\"wrong horse\"}", ERR_UNAUTHENTICATED, "", "is wrong");
-	refused(NULL, "Login", "{\"tenant\":\"nowhere\",\"agentId\":\"1001\",\"password\":\"wrong horse\"}", ERR_UNAUTHENTICATED, "", "is wrong");
-	(void)must("UpdateAgent", "{\"agent\":{\"name\":\"tenants/door/agents/1001\",\"enabled\":false},\"updateMask\":\"enabled\"}");
+	refused(NULL, "Login", "{\"tenant\":\"door\",\"agentId\":\"1001\",\"password\":\"wrong horse\"}",
+		ERR_UNAUTHENTICATED, "", "is wrong");
+	refused(NULL, "Login", "{\"tenant\":\"door\",\"agentId\":\"1002\",\"password\":\"wrong horse\"}",
+		ERR_UNAUTHENTICATED, "", "is wrong");
+	refused(NULL, "Login", "{\"tenant\":\"nowhere\",\"agentId\":\"1001\",\"password\":\"wrong horse\"}",
+		ERR_UNAUTHENTICATED, "", "is wrong");
+	(void)must("UpdateAgent",
+		   "{\"agent\":{\"name\":\"tenants/door/agents/1001\",\"enabled\":false},\"updateMask\":\"enabled\"}");
 	refused(NULL, "Login", login, ERR_UNAUTHENTICATED, "", "is wrong");
-	(void)must("UpdateAgent", "{\"agent\":{\"name\":\"tenants/door/agents/1001\",\"enabled\":true},\"updateMask\":\"enabled\"}");
+	(void)must("UpdateAgent",
+		   "{\"agent\":{\"name\":\"tenants/door/agents/1001\",\"enabled\":true},\"updateMask\":\"enabled\"}");
 	for (int i = 0; i < 3; i++)
-		refused(NULL, "Login", "{\"tenant\":\"door\",\"agentId\":\"1001\",\"password\":\"guess number\"}", ERR_UNAUTHENTICATED, "", NULL);
+		refused(NULL, "Login", "{\"tenant\":\"door\",\"agentId\":\"1001\",\"password\":\"guess number\"}",
+			ERR_UNAUTHENTICATED, "", NULL);
 	refused(NULL, "Login", login, ERR_EXHAUSTED, "", "try again in a minute");
 }
 
@@ -428,7 +509,13 @@ static void changes_made_while_nats_was_away_are_published_when_it_returns(void 
 	(void)must("CreateSkill", "{\"parent\":\"tenants/away\",\"skillId\":\"late\",\"skill\":{}}");
 	testkit_nats_restart(&fx.nats);
 	reader_start(&r);
-	struct want w = { &r, "away", NULL, NULL, strtoull(fixture_field(must("GetTenant", "{\"name\":\"tenants/away\"}"), "configVersion"), NULL, 10), false };
+	struct want w = { &r,
+			  "away",
+			  NULL,
+			  NULL,
+			  strtoull(fixture_field(must("GetTenant", "{\"name\":\"tenants/away\"}"), "configVersion"),
+				   NULL, 10),
+			  false };
 	wait_seen(w);
 	assert_non_null(tenant_find_skill(tenantconf_find_tenant(r.conf, "away"), "late"));
 	reader_stop(&r);
@@ -451,7 +538,11 @@ static void a_configuration_lost_in_nats_is_written_again_at_the_next_start(void
 	char path[TESTKIT_PATH + 64];
 	snprintf(path, sizeof(path), "%s/jetstream", fx.nats.dir);
 	struct str out = STR_INIT;
-	assert_int_equal(testkit_run((const char *[]){ "sh", "-c", "find \"$0\" -type d -name 'KV_*' -prune -exec rm -rf {} +", fx.nats.dir, NULL }, &out, 5000), 0);
+	assert_int_equal(testkit_run((const char *[]){ "sh", "-c",
+						       "find \"$0\" -type d -name 'KV_*' -prune -exec rm -rf {} +",
+						       fx.nats.dir, NULL },
+				     &out, 5000),
+			 0);
 	str_done(&out);
 	testkit_nats_restart(&fx.nats);
 	fixture_service_start(&fx);

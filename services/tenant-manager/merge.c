@@ -8,7 +8,8 @@
 #include "secret.h"
 
 /* Given by the platform, or fixed at creation. */
-static const char *const fixed_fields[] = { "id", "number", "tenant", "version", "name", "etag", "sha256", "size_bytes", "duration_ms" };
+static const char *const fixed_fields[] = { "id",   "number", "tenant",	    "version",	  "name",
+					    "etag", "sha256", "size_bytes", "duration_ms" };
 /* Come in, are never answered; an update that does not give them keeps them. */
 static const char *const secret_fields[] = { "ha1_md5", "ha1_sha256", "password" };
 
@@ -24,7 +25,8 @@ static bool listed(const char *const *list, size_t n, const char *name)
 static bool is_fixed(const ProtobufCMessage *m, const char *name)
 {
 	/* Of a tenant it is the domain; of an agent or trunk none of these. */
-	return listed(fixed_fields, ARRAY_SIZE(fixed_fields), name) && protobuf_c_message_descriptor_get_field_by_name(m->descriptor, name);
+	return listed(fixed_fields, ARRAY_SIZE(fixed_fields), name) &&
+	       protobuf_c_message_descriptor_get_field_by_name(m->descriptor, name);
 }
 
 bool merge_masked(const struct request *rq, const ProtobufCFieldDescriptor *f, bool *explicitly)
@@ -49,7 +51,8 @@ err_t merge_check_mask(const struct request *rq, struct err_detail *detail)
 		if (strcmp(p, "*") == 0)
 			continue;
 		if (!protobuf_c_message_descriptor_get_field_by_name(rq->resource->descriptor, p))
-			return err_set(detail, ERR_INVALID, "update_mask", "'%.60s' is no field of %s (nested ones go as a whole)", p,
+			return err_set(detail, ERR_INVALID, "update_mask",
+				       "'%.60s' is no field of %s (nested ones go as a whole)", p,
 				       rq->resource->descriptor->short_name);
 		if (is_fixed(rq->resource, p))
 			return err_set(detail, ERR_INVALID, "update_mask", "'%.60s' cannot be changed", p);
@@ -67,7 +70,8 @@ static void apply_mask(ProtobufCMessage *to, const struct request *rq)
 
 		if (is_fixed(to, f->name) || !merge_masked(rq, f, &explicitly))
 			continue;
-		if (listed(secret_fields, ARRAY_SIZE(secret_fields), f->name) && !explicitly && !pbr_field_set(rq->resource, f))
+		if (listed(secret_fields, ARRAY_SIZE(secret_fields), f->name) && !explicitly &&
+		    !pbr_field_set(rq->resource, f))
 			continue;
 		pbr_copy_field(to, rq->resource, f);
 	}
@@ -88,7 +92,8 @@ static err_t check_rename(struct job *j, const ProtobufCMessage *current, Protob
 	if (str_empty(pbr_string(m, "ha1_md5")) ||
 	    (current && strcmp(user, pbr_string(current, "username")) != 0 &&
 	     strcmp(pbr_string(m, "ha1_md5"), pbr_string(current, "ha1_md5")) == 0))
-		return err_set(&j->detail, ERR_INVALID, "trunk.password", "missing: a username needs a password, a new one another");
+		return err_set(&j->detail, ERR_INVALID, "trunk.password",
+			       "missing: a username needs a password, a new one another");
 	return ERR_OK;
 }
 
@@ -111,7 +116,8 @@ static err_t hash_password(struct job *j, ProtobufCMessage *m, const char *passw
 	return e;
 }
 
-err_t merge_resource(struct merged *ret, struct job *j, const ProtobufCMessage *current, const char *realm, uint64_t version)
+err_t merge_resource(struct merged *ret, struct job *j, const ProtobufCMessage *current, const char *realm,
+		     uint64_t version)
 {
 	const struct kind *kind = j->method->kind;
 	ProtobufCMessage *m = pbr_shallow(&j->arena, current ? current : j->rq.resource);

@@ -7,11 +7,12 @@
 #include "request.h"
 
 struct merged {
-	ProtobufCMessage *msg;	/* in the job's arena; secrets hashed, name, etag and password empty */
-	const char *password;	/* a new one in clear; "": none */
+	ProtobufCMessage *msg; /* in the job's arena; secrets hashed, name, etag and password empty */
+	const char *password;  /* a new one in clear; "": none */
 };
 /* current NULL: creation. version becomes the agent's. */
-err_t merge_resource(struct merged *ret, struct job *j, const ProtobufCMessage *current, const char *realm, uint64_t version) MUST;
+err_t merge_resource(struct merged *ret, struct job *j, const ProtobufCMessage *current, const char *realm,
+		     uint64_t version) MUST;
 /* As it is answered: with name and etag, without secrets. */
 ProtobufCMessage *merge_public(struct arena *a, const char *tenant, const struct kind *kind, const char *id,
 			       const ProtobufCMessage *stored, uint64_t revision);

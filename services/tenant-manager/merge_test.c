@@ -75,14 +75,16 @@ static void every_kind_has_its_messages_and_its_place_in_the_configuration(void 
 		assert_non_null(protobuf_c_message_descriptor_get_field_by_name(k->desc, k->own_id));
 		snprintf(method, sizeof(method), "Update%s", k->title);
 		const ProtobufCMethodDescriptor *m =
-			protobuf_c_service_descriptor_get_method_by_name(&trunkline__admin__v1__admin_service__descriptor, method);
+		    protobuf_c_service_descriptor_get_method_by_name(&trunkline__admin__v1__admin_service__descriptor,
+								     method);
 		assert_non_null(m);
 		assert_ptr_equal(m->output, k->desc);
 		assert_non_null(protobuf_c_message_descriptor_get_field_by_name(m->input, k->name));
 		if (!k->config_field)
 			continue;
-		const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field(&trunkline__config__v1__tenant_config__descriptor,
-											     (unsigned)k->config_field);
+		const ProtobufCFieldDescriptor *f =
+		    protobuf_c_message_descriptor_get_field(&trunkline__config__v1__tenant_config__descriptor,
+							    (unsigned)k->config_field);
 		assert_ptr_equal(f->descriptor, k->desc);
 	}
 }
@@ -110,7 +112,8 @@ struct fixture {
 	char *paths[4];
 };
 
-static err_t merge(struct fixture *f, const char *kind, const char *current, const char *patch, const char *mask, struct merged *ret)
+static err_t merge(struct fixture *f, const char *kind, const char *current, const char *patch, const char *mask,
+		   struct merged *ret)
 {
 	*f = (struct fixture){ .method = { .kind = kind_find(kind), .verb = VERB_UPDATE } };
 	f->job.method = &f->method;
@@ -139,11 +142,8 @@ static void a_mask_says_what_changes_and_without_one_what_is_set_does(void **sta
 		uint32_t priority;
 		bool record;
 	} rows[] = {
-		{ NULL, "new", 3, true },
-		{ "display_name", "new", 3, true },
-		{ "priority", "old", 0, true },
-		{ "record", "old", 3, false },
-		{ "*", "new", 0, false },
+		{ NULL, "new", 3, true },      { "display_name", "new", 3, true }, { "priority", "old", 0, true },
+		{ "record", "old", 3, false }, { "*", "new", 0, false },
 	};
 
 	(void)state;
@@ -151,9 +151,12 @@ static void a_mask_says_what_changes_and_without_one_what_is_set_does(void **sta
 		struct fixture f;
 		struct merged m;
 
-		assert_int_equal(merge(&f, "queue", "{\"id\":\"x\",\"displayName\":\"old\",\"priority\":3,\"record\":true}",
-				       "{\"name\":\"tenants/acme/queues/x\",\"displayName\":\"new\",\"id\":\"other\",\"etag\":\"7\"}", rows[i].mask, &m),
-				 ERR_OK);
+		assert_int_equal(
+		    merge(
+			&f, "queue", "{\"id\":\"x\",\"displayName\":\"old\",\"priority\":3,\"record\":true}",
+			"{\"name\":\"tenants/acme/queues/x\",\"displayName\":\"new\",\"id\":\"other\",\"etag\":\"7\"}",
+			rows[i].mask, &m),
+		    ERR_OK);
 		const Trunkline__Config__V1__Queue *q = (void *)m.msg;
 		assert_string_equal(q->display_name, rows[i].display_name);
 		assert_int_equal(q->priority, rows[i].priority);
@@ -173,7 +176,8 @@ static void a_mask_names_fields_that_exist_and_may_change(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
-		assert_int_equal(merge(&f, "queue", "{\"id\":\"x\"}", "{\"displayName\":\"new\"}", masks[i], &m), ERR_INVALID);
+		assert_int_equal(merge(&f, "queue", "{\"id\":\"x\"}", "{\"displayName\":\"new\"}", masks[i], &m),
+				 ERR_INVALID);
 		assert_string_equal(f.job.detail.field, "update_mask");
 		done(&f);
 	}
@@ -215,7 +219,9 @@ static void a_new_agent_gets_its_tenant_id_and_version_whatever_the_request_says
 	struct merged m;
 
 	(void)state;
-	assert_int_equal(merge(&f, "agent", NULL, "{\"tenant\":\"globex\",\"id\":\"y\",\"version\":\"9\",\"enabled\":true}", NULL, &m), ERR_OK);
+	assert_int_equal(merge(&f, "agent", NULL,
+			       "{\"tenant\":\"globex\",\"id\":\"y\",\"version\":\"9\",\"enabled\":true}", NULL, &m),
+			 ERR_OK);
 	const Trunkline__Config__V1__Agent *a = (void *)m.msg;
 	assert_string_equal(a->tenant, "acme");
 	assert_string_equal(a->id, "x");

@@ -22,7 +22,7 @@ err_t ops_audit_list(struct db_tx *tx, void *job);
 
 /* ---- shared by ops_*.c ---- */
 struct stored {
-	ProtobufCMessage *msg;	/* in the job's arena */
+	ProtobufCMessage *msg; /* in the job's arena */
 	uint64_t revision;
 	size_t size;
 };

@@ -113,10 +113,11 @@ static err_t check_referrers(struct change *c)
 	const char *params[] = { kind->name, j->rq.id };
 	struct db_result *res = NULL;
 	struct str who = STR_INIT;
-	err_t e = db_exec(c->tx, &res,
-			  "SELECT DISTINCT kind, id FROM tm.resource_ref WHERE tenant = tm.tenant() AND to_kind = $1 AND to_id = $2 "
-			  "AND (kind, id) <> ($1, $2) ORDER BY kind, id LIMIT 4",
-			  2, params);
+	err_t e = db_exec(
+	    c->tx, &res,
+	    "SELECT DISTINCT kind, id FROM tm.resource_ref WHERE tenant = tm.tenant() AND to_kind = $1 AND to_id = $2 "
+	    "AND (kind, id) <> ($1, $2) ORDER BY kind, id LIMIT 4",
+	    2, params);
 
 	for (int i = 0; !e && i < db_rows(res) && i < 3; i++) {
 		const struct kind *from = kind_find(db_text(res, i, 0));
@@ -137,7 +138,8 @@ static err_t delete_row(struct change *c, const struct stored *old)
 	struct job *j = c->job;
 	const struct kind *kind = j->method->kind;
 	const char *params[] = { kind->name, j->rq.id };
-	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2", 2, params);
+	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
+			  2, params);
 
 	if (e)
 		return e;
@@ -182,7 +184,7 @@ static const ProtobufCMessageDescriptor *list_response(const struct kind *kind)
 
 	snprintf(name, sizeof(name), "List%s", kind->titles);
 	const ProtobufCMethodDescriptor *m =
-		protobuf_c_service_descriptor_get_method_by_name(&trunkline__admin__v1__admin_service__descriptor, name);
+	    protobuf_c_service_descriptor_get_method_by_name(&trunkline__admin__v1__admin_service__descriptor, name);
 	return m ? m->output : NULL;
 }
 
@@ -243,10 +245,11 @@ err_t ops_resource_list(struct db_tx *tx, void *arg)
 	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
 	err_t e = check_tenant(tx, j);
 	if (!e)
-		e = db_exec(tx, &res,
-			    "SELECT id, body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 "
-			    "ORDER BY id LIMIT $3",
-			    3, params);
+		e = db_exec(
+		    tx, &res,
+		    "SELECT id, body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 "
+		    "ORDER BY id LIMIT $3",
+		    3, params);
 	if (!e)
 		e = fill_list(j, res);
 	db_result_free(&res);

@@ -15,8 +15,9 @@ err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret)
 	const char *params[] = { kind->name, j->rq.id };
 	struct db_result *res = NULL;
 	size_t size;
-	err_t e = db_exec(tx, &res, "SELECT body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2", 2,
-			  params);
+	err_t e = db_exec(tx, &res,
+			  "SELECT body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
+			  2, params);
 
 	if (!e && !db_rows(res))
 		e = kind_not_found(kind, &j->detail);
@@ -105,7 +106,8 @@ static err_t write_refs(struct change *c, const ProtobufCMessage *m)
 	struct job *j = c->job;
 	const char *own[] = { j->method->kind->name, j->rq.id, NULL, NULL };
 	struct refs r = { .job = j };
-	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.resource_ref WHERE tenant = tm.tenant() AND kind = $1 AND id = $2", 2, own);
+	err_t e = db_exec(c->tx, NULL,
+			  "DELETE FROM tm.resource_ref WHERE tenant = tm.tenant() AND kind = $1 AND id = $2", 2, own);
 
 	if (!e)
 		e = check_refs(m, add_ref, &r);
@@ -118,10 +120,11 @@ static err_t write_refs(struct change *c, const ProtobufCMessage *m)
 	if (!e && r.n)
 		e = check_missing(c, m, &own[2]);
 	if (!e && r.n)
-		e = db_exec(c->tx, NULL,
-			    "INSERT INTO tm.resource_ref (tenant, kind, id, to_kind, to_id) "
-			    "SELECT DISTINCT tm.tenant(), $1, $2, r.k, r.i FROM unnest($3::text[], $4::text[]) AS r (k, i)",
-			    4, own);
+		e = db_exec(
+		    c->tx, NULL,
+		    "INSERT INTO tm.resource_ref (tenant, kind, id, to_kind, to_id) "
+		    "SELECT DISTINCT tm.tenant(), $1, $2, r.k, r.i FROM unnest($3::text[], $4::text[]) AS r (k, i)",
+		    4, own);
 	str_done(&r.kinds);
 	str_done(&r.ids);
 	return e;
@@ -172,10 +175,11 @@ static err_t write_row(struct change *c, const ProtobufCMessage *m, bool insert,
 					  "INSERT INTO tm.resource (tenant, kind, id, unique_key, body, revision) "
 					  "VALUES (tm.tenant(), $1, $2, $3, $4, $5)",
 					  5, params));
-	return explain(c, db_exec(c->tx, NULL,
-				  "UPDATE tm.resource SET unique_key = $3, body = $4, revision = $5, updated_at = now() "
-				  "WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
-				  5, params));
+	return explain(c,
+		       db_exec(c->tx, NULL,
+			       "UPDATE tm.resource SET unique_key = $3, body = $4, revision = $5, updated_at = now() "
+			       "WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
+			       5, params));
 }
 
 err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored *old)
@@ -206,12 +210,13 @@ err_t ops_drop_audio(struct change *c, const char *sha256)
 	const char *params[] = { sha256 };
 	bool used = false;
 	size_t size;
-	err_t e = db_exec(c->tx, &res, "SELECT body FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'prompt'", 0, NULL);
+	err_t e = db_exec(c->tx, &res, "SELECT body FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'prompt'", 0,
+			  NULL);
 
 	for (int i = 0; !e && !used && i < db_rows(res); i++) {
 		const void *bytes = db_bytes(res, i, 0, &size);
 		const ProtobufCMessage *m =
-			bytes ? pbr_unpack(&j->arena, &trunkline__config__v1__prompt__descriptor, bytes, size) : NULL;
+		    bytes ? pbr_unpack(&j->arena, &trunkline__config__v1__prompt__descriptor, bytes, size) : NULL;
 
 		e = m ? ERR_OK : ERR_EXHAUSTED;
 		used = m && strcmp(pbr_string(m, "sha256"), sha256) == 0;

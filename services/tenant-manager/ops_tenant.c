@@ -14,9 +14,11 @@
  * seen: it tells the last version that had a change of something else than an agent.) */
 #define COLUMNS                                                                                                        \
 	"tenant, display_name, time_zone, sip_domain, suspended, version, "                                            \
-	"CASE WHEN tm.tenant() IS NULL OR EXISTS (SELECT 1 FROM tm.outbox o WHERE o.tenant = tm.tenant() AND o.stage <= 2) "   \
+	"CASE WHEN tm.tenant() IS NULL OR EXISTS (SELECT 1 FROM tm.outbox o WHERE o.tenant = tm.tenant() AND o.stage " \
+	"<= 2) "                                                                                                       \
 	"THEN published_version ELSE version END, "                                                                    \
-	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, revision"
+	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
+	"revision"
 
 static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, const struct db_result *res, int row)
 {
@@ -70,13 +72,15 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f", version };
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
-	err_t e = db_exec(c->tx, NULL,
-			  "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, revision) "
-			  "VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5)",
-			  5, params);
+	err_t e =
+	    db_exec(c->tx, NULL,
+		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, revision) "
+		    "VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5)",
+		    5, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
-	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant) : e;
+	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
+			       : e;
 }
 
 static err_t fill_defaults(struct job *j, Trunkline__Admin__V1__Tenant *t)
@@ -133,7 +137,8 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 
 static err_t fill_list(struct job *j, const struct db_result *res)
 {
-	Trunkline__Admin__V1__ListTenantsResponse *r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
+	Trunkline__Admin__V1__ListTenantsResponse *r =
+	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
 	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
 
 	if (!r)
@@ -201,10 +206,11 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version };
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
-	return db_exec(c->tx, NULL,
-		       "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, revision = $4, "
-		       "updated_at = now() WHERE tenant = tm.tenant()",
-		       4, params);
+	return db_exec(
+	    c->tx, NULL,
+	    "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, revision = $4, "
+	    "updated_at = now() WHERE tenant = tm.tenant()",
+	    4, params);
 }
 
 err_t ops_tenant_update(struct db_tx *tx, void *arg)
@@ -250,8 +256,10 @@ static err_t mark_all_gone(struct change *c)
 	if (!e)
 		e = db_exec(c->tx, NULL,
 			    "INSERT INTO tm.outbox (tenant, item, stage, version) "
-			    "SELECT tm.tenant(), 'agent.' || id, 2, $1::bigint FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'agent' "
-			    "UNION ALL SELECT tm.tenant(), 'gone.' || sha256, 3, $1::bigint FROM tm.prompt_audio WHERE tenant = tm.tenant()",
+			    "SELECT tm.tenant(), 'agent.' || id, 2, $1::bigint FROM tm.resource WHERE tenant = "
+			    "tm.tenant() AND kind = 'agent' "
+			    "UNION ALL SELECT tm.tenant(), 'gone.' || sha256, 3, $1::bigint FROM tm.prompt_audio WHERE "
+			    "tenant = tm.tenant()",
 			    1, params);
 	return e ? e : change_outbox(c, STAGE_MAIN, "main");
 }
@@ -285,7 +293,8 @@ err_t ops_tenant_delete(struct db_tx *tx, void *arg)
 
 static err_t audit_record(struct job *j, struct db_result *res, int row, Trunkline__Admin__V1__AuditRecord **ret)
 {
-	Trunkline__Admin__V1__AuditRecord *r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__audit_record__descriptor);
+	Trunkline__Admin__V1__AuditRecord *r =
+	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__audit_record__descriptor);
 	struct arena *a = &j->arena;
 	size_t size;
 
@@ -313,7 +322,7 @@ static err_t audit_record(struct job *j, struct db_result *res, int row, Trunkli
 static err_t fill_audit(struct job *j, struct db_result *res)
 {
 	Trunkline__Admin__V1__ListAuditEntriesResponse *r =
-		(void *)pbr_new(&j->arena, &trunkline__admin__v1__list_audit_entries_response__descriptor);
+	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_audit_entries_response__descriptor);
 	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
 	err_t e = ERR_OK;
 
@@ -349,7 +358,8 @@ err_t ops_audit_list(struct db_tx *tx, void *arg)
 	err_t e = load(tx, j, &t);
 	if (!e)
 		e = db_exec(tx, &res,
-			    "SELECT seq, floor(extract(epoch FROM at) * 1000)::bigint, actor, action, resource, peer, before, after "
+			    "SELECT seq, floor(extract(epoch FROM at) * 1000)::bigint, actor, action, resource, peer, "
+			    "before, after "
 			    "FROM tm.audit WHERE tenant = tm.tenant() AND seq < $1 ORDER BY seq DESC LIMIT $2",
 			    2, params);
 	if (!e)

@@ -59,8 +59,10 @@ static err_t put_resources(struct db_tx *tx, struct str *out)
 {
 	struct db_result *res = NULL;
 	size_t size;
-	err_t e = db_exec(tx, &res, "SELECT kind, body FROM tm.resource WHERE tenant = tm.tenant() AND kind <> 'agent' ORDER BY kind, id",
-			  0, NULL);
+	err_t e = db_exec(
+	    tx, &res,
+	    "SELECT kind, body FROM tm.resource WHERE tenant = tm.tenant() AND kind <> 'agent' ORDER BY kind, id", 0,
+	    NULL);
 
 	for (int i = 0; !e && i < db_rows(res); i++) {
 		const struct kind *kind = kind_find(db_text(res, i, 0));
@@ -110,8 +112,10 @@ static err_t load_agent(struct db_tx *tx, struct task *t)
 	const char *params[] = { t->key };
 	struct db_result *res = NULL;
 	size_t size;
-	err_t e = db_exec(tx, &res,
-			  "SELECT body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'agent' AND id = $1", 1, params);
+	err_t e =
+	    db_exec(tx, &res,
+		    "SELECT body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'agent' AND id = $1",
+		    1, params);
 
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 0, &size);
@@ -128,7 +132,8 @@ static err_t load_audio(struct db_tx *tx, struct task *t)
 	const char *params[] = { t->key };
 	struct db_result *res = NULL;
 	size_t size;
-	err_t e = db_exec(tx, &res, "SELECT pcm FROM tm.prompt_audio WHERE tenant = tm.tenant() AND sha256 = $1", 1, params);
+	err_t e =
+	    db_exec(tx, &res, "SELECT pcm FROM tm.prompt_audio WHERE tenant = tm.tenant() AND sha256 = $1", 1, params);
 
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 0, &size);
@@ -205,10 +210,11 @@ static err_t load_audit(struct db_tx *tx, struct task *t)
 {
 	const char *params[] = { t->key };
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res,
-			  "SELECT floor(extract(epoch FROM at) * 1000)::bigint, actor, action, resource, peer, before, after "
-			  "FROM tm.audit WHERE tenant = tm.tenant() AND seq = $1",
-			  1, params);
+	err_t e =
+	    db_exec(tx, &res,
+		    "SELECT floor(extract(epoch FROM at) * 1000)::bigint, actor, action, resource, peer, before, after "
+		    "FROM tm.audit WHERE tenant = tm.tenant() AND seq = $1",
+		    1, params);
 
 	if (!e && db_rows(res))
 		e = fill_audit(t, res);

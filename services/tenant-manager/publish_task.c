@@ -12,7 +12,8 @@ static void get_current(struct task *t);
 
 static const char *config_key(const struct task *t, char buf[TENANTCONF_KEY])
 {
-	return t->kind == ITEM_AGENT ? tenantconf_key_agent(t->tenant, t->key, buf) : tenantconf_key_main(t->tenant, buf);
+	return t->kind == ITEM_AGENT ? tenantconf_key_agent(t->tenant, t->key, buf)
+				     : tenantconf_key_main(t->tenant, buf);
 }
 
 /* ---- configuration: compare-and-set by the version inside ---- */
@@ -107,7 +108,7 @@ static void on_event(err_t e, uint64_t seq, void *arg)
 static err_t publish_event(struct task *t)
 {
 	const Trunkline__Event__V1__Event *ev =
-		(const void *)pbr_unpack(&t->arena, &trunkline__event__v1__event__descriptor, t->bytes, t->size);
+	    (const void *)pbr_unpack(&t->arena, &trunkline__event__v1__event__descriptor, t->bytes, t->size);
 
 	return ev ? events_emit(t->p->tm->events, "system", "audit", ev, on_event, t) : ERR_EXHAUSTED;
 }

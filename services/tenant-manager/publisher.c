@@ -8,14 +8,16 @@
 #include "log/log.h"
 #include "metrics/metrics.h"
 
-#define LOOK_MS	      5000 /* when nobody says anything: another instance may have died after its commit */
-#define AUDIO_MAX     4 /* of one batch: each may be 64 MiB */
-#define PAUSE_MIN_MS  200
-#define PAUSE_MAX_MS  10000
+#define LOOK_MS	     5000 /* when nobody says anything: another instance may have died after its commit */
+#define AUDIO_MAX    4	  /* of one batch: each may be 64 MiB */
+#define PAUSE_MIN_MS 200
+#define PAUSE_MAX_MS 10000
 
 static struct metric published = METRIC_COUNTER("trunkline_admin_published_total", "items of the outbox published");
-static struct metric failures = METRIC_COUNTER("trunkline_admin_publish_failures_total", "items of the outbox that could not be published");
-static struct metric waiting = METRIC_GAUGE("trunkline_admin_outbox_items", "items taken from the outbox and not yet published");
+static struct metric failures =
+    METRIC_COUNTER("trunkline_admin_publish_failures_total", "items of the outbox that could not be published");
+static struct metric waiting =
+    METRIC_GAUGE("trunkline_admin_outbox_items", "items taken from the outbox and not yet published");
 
 static void look(struct publisher *p);
 
@@ -33,10 +35,12 @@ static err_t clear_row(struct db_tx *tx, void *arg)
 	/* The tenant's row first, as every change does: the other way round the two wait for each other. */
 	if (t->kind == ITEM_MAIN)
 		e = db_exec(tx, NULL,
-			    "UPDATE tm.tenant SET published_version = greatest(published_version, $1) WHERE tenant = tm.tenant()", 1,
-			    main_params);
+			    "UPDATE tm.tenant SET published_version = greatest(published_version, $1) WHERE tenant = "
+			    "tm.tenant()",
+			    1, main_params);
 	if (!e)
-		e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = $1 AND version = $2", 2, params);
+		e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = $1 AND version = $2",
+			    2, params);
 	return e;
 }
 
@@ -46,8 +50,10 @@ static err_t postpone_row(struct db_tx *tx, void *arg)
 	struct task *t = arg;
 	const char *params[] = { t->item };
 
-	return db_exec(tx, NULL, "UPDATE tm.outbox SET retry_at = now() + interval '30 seconds' WHERE tenant = tm.tenant() AND item = $1",
-		       1, params);
+	return db_exec(
+	    tx, NULL,
+	    "UPDATE tm.outbox SET retry_at = now() + interval '30 seconds' WHERE tenant = tm.tenant() AND item = $1", 1,
+	    params);
 }
 
 static void batch_over(struct publisher *p)
@@ -61,7 +67,10 @@ static void batch_over(struct publisher *p)
 	p->n_tasks = 0;
 	p->busy = false;
 	metric_set(&waiting, 0);
-	p->pause_ms = !failed ? 0 : !p->pause_ms ? PAUSE_MIN_MS : p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2 : PAUSE_MAX_MS;
+	p->pause_ms = !failed			       ? 0
+		      : !p->pause_ms		       ? PAUSE_MIN_MS
+		      : p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2
+						       : PAUSE_MAX_MS;
 	loop_timer_start(&p->timer, p->pause_ms);
 }
 
@@ -93,8 +102,8 @@ void task_published(struct task *t, err_t e)
 	t->error = e;
 	metric_add(e ? &failures : &published, 1);
 	if (e)
-		LOG_WARN(&ctx, "publish.failed", "item=%s error=%s field=%s detail=%s", t->item, err_name(e), LOG_Q(t->detail.field),
-			 LOG_Q(t->detail.message));
+		LOG_WARN(&ctx, "publish.failed", "item=%s error=%s field=%s detail=%s", t->item, err_name(e),
+			 LOG_Q(t->detail.field), LOG_Q(t->detail.message));
 	if (e && !is_own_fault(e)) {
 		task_over(t, e);
 		return;
@@ -123,7 +132,9 @@ static enum item_kind item_kind(const char *item)
 	static const struct {
 		const char *prefix;
 		enum item_kind kind;
-	} prefixes[] = { { "prompt.", ITEM_PROMPT }, { "agent.", ITEM_AGENT }, { "gone.", ITEM_GONE }, { "audit.", ITEM_AUDIT } };
+	} prefixes[] = {
+		{ "prompt.", ITEM_PROMPT }, { "agent.", ITEM_AGENT }, { "gone.", ITEM_GONE }, { "audit.", ITEM_AUDIT }
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
 		if (strncmp(item, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)

@@ -15,13 +15,13 @@ struct task {
 	char tenant[64], item[ITEM_MAX];
 	uint64_t row_version;
 	enum item_kind kind;
-	const char *key;	/* in item: what stands after the dot, "" for main */
+	const char *key; /* in item: what stands after the dot, "" for main */
 	/* loaded on a worker */
 	struct arena arena;
-	const void *bytes;	/* NULL: there is none (any more) */
+	const void *bytes; /* NULL: there is none (any more) */
 	size_t size;
-	uint64_t version;	/* of the bytes */
-	bool postponed;		/* something else of the tenant has to go first; the row stays */
+	uint64_t version; /* of the bytes */
+	bool postponed;	  /* something else of the tenant has to go first; the row stays */
 	/* publishing */
 	unsigned attempts;
 	err_t error;
@@ -46,7 +46,8 @@ void task_publish(struct task *t);
 void task_published(struct task *t, err_t e);
 
 /* reconcile.c: compares KV with PostgreSQL, fills the outbox; fn once, not from within _start; free ends it. */
-err_t reconcile_start(struct reconcile **ret, struct manager *tm, struct bus_kv *config, void (*fn)(err_t e, void *arg), void *arg) MUST;
+err_t reconcile_start(struct reconcile **ret, struct manager *tm, struct bus_kv *config, void (*fn)(err_t e, void *arg),
+		      void *arg) MUST;
 void reconcile_free(struct reconcile **r);
 
 /* `version` of TenantConfig or Agent bytes without unpacking; 0: none. */

@@ -15,24 +15,24 @@
 enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE };
 
 struct method {
-	const struct kind *kind;	/* NULL: tenants */
+	const struct kind *kind; /* NULL: tenants */
 	enum verb verb;
-	const char *action;		/* "queues.create", for the audit */
+	const char *action; /* "queues.create", for the audit */
 	err_t (*op)(struct db_tx *tx, void *job);
 };
 
 struct request {
-	char tenant[64];	/* "": none (ListTenants) */
+	char tenant[64]; /* "": none (ListTenants) */
 	char id[64];
 	const char *etag;	/* "": any */
-	const char *request_id;	/* "": none */
+	const char *request_id; /* "": none */
 	bool validate_only;
-	const ProtobufCMessage *resource;	/* Create, Update; of the request */
+	const ProtobufCMessage *resource; /* Create, Update; of the request */
 	size_t n_paths;
-	char *const *paths;	/* of the update mask */
+	char *const *paths; /* of the update mask */
 	int page_size;
 	const char *page_token;
-	const char *resource_field;	/* "queue": stands before the fields in errors */
+	const char *resource_field; /* "queue": stands before the fields in errors */
 };
 
 struct job {
@@ -43,17 +43,18 @@ struct job {
 	struct auth_user user;
 	char peer[64];
 	char fingerprint[65];
-	struct upload *upload;	/* UploadPrompt only; owned */
+	struct upload *upload; /* UploadPrompt only; owned */
 	/* results; begun anew with each attempt */
 	struct arena arena;
 	ProtobufCMessage *reply;
 	struct err_detail detail;
-	char db_error[200];	/* for the log */
-	bool changed;		/* something waits in the outbox */
+	char db_error[200]; /* for the log */
+	bool changed;	    /* something waits in the outbox */
 };
 
 /* admin_wire.c. Fills rq from the request message; parent, name and page are checked, the resource is not. */
-err_t request_from_pb(struct request *rq, const struct method *m, const ProtobufCMessage *pb, struct err_detail *detail) MUST;
+err_t request_from_pb(struct request *rq, const struct method *m, const ProtobufCMessage *pb,
+		      struct err_detail *detail) MUST;
 /* What makes two requests the same; passwords do not go in. */
 err_t request_fingerprint(const ProtobufCMessage *pb, char hex[65]) MUST;
 

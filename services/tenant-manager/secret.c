@@ -20,7 +20,8 @@ static err_t hex_digest(const EVP_MD *type, const struct str *text, char *hex)
 	return ERR_OK;
 }
 
-err_t secret_ha1(const char *user, const char *realm, const char *password, char md5[HA1_MD5_TEXT], char sha256[HA1_SHA256_TEXT])
+err_t secret_ha1(const char *user, const char *realm, const char *password, char md5[HA1_MD5_TEXT],
+		 char sha256[HA1_SHA256_TEXT])
 {
 	struct str text = STR_INIT;
 

@@ -3,9 +3,9 @@
 #include "base/str.h"
 #include "login.h"
 
-#define SLOTS	   4096
-#define FAILURES   5
-#define WINDOW_MS  60000
+#define SLOTS	  4096
+#define FAILURES  5
+#define WINDOW_MS 60000
 
 /* A slot per hash of tenant and agent: two that share one are slowed down together, which harms nobody for long. */
 struct throttle {

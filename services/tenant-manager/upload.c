@@ -19,7 +19,7 @@ struct upload {
 	struct request rq;
 	char *display_name, *request_id;
 	struct str file;
-	struct str pcm;	 /* converted, by the first attempt */
+	struct str pcm; /* converted, by the first attempt */
 	char sha256[PROMPTSTORE_HEX];
 };
 
@@ -40,7 +40,8 @@ void upload_free(struct upload *up)
 
 /* ---- gathering ---- */
 
-static err_t take_header(struct upload *up, const Trunkline__Admin__V1__UploadPromptHeader *h, struct err_detail *detail)
+static err_t take_header(struct upload *up, const Trunkline__Admin__V1__UploadPromptHeader *h,
+			 struct err_detail *detail)
 {
 	struct name parent;
 	err_t e = name_parse(&parent, h->parent, NULL, "header.parent", detail);
@@ -57,7 +58,9 @@ static err_t take_header(struct upload *up, const Trunkline__Admin__V1__UploadPr
 	up->request_id = mem_strdup(h->request_id);
 	if (!up->display_name || !up->request_id)
 		return ERR_EXHAUSTED;
-	up->rq = (struct request){ .validate_only = h->validate_only, .request_id = up->request_id, .resource_field = "prompt" };
+	up->rq = (struct request){ .validate_only = h->validate_only,
+				   .request_id = up->request_id,
+				   .resource_field = "prompt" };
 	(void)str_copy(up->rq.tenant, sizeof(up->rq.tenant), parent.tenant);
 	(void)str_copy(up->rq.id, sizeof(up->rq.id), h->prompt_id);
 	return ERR_OK;
@@ -80,7 +83,8 @@ static err_t begin(struct session *s, const Trunkline__Admin__V1__UploadPromptRe
 	return e ? e : auth_tenant(&s->user, up->rq.tenant, &tenant, detail);
 }
 
-static err_t add_chunk(struct upload *up, const Trunkline__Admin__V1__UploadPromptRequest *req, struct err_detail *detail)
+static err_t add_chunk(struct upload *up, const Trunkline__Admin__V1__UploadPromptRequest *req,
+		       struct err_detail *detail)
 {
 	if (req->content_case != TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_CHUNK)
 		return err_set(detail, ERR_INVALID, "chunk", "missing: after the header come pieces of the file");
@@ -93,10 +97,12 @@ static err_t add_chunk(struct upload *up, const Trunkline__Admin__V1__UploadProm
 static void store(struct manager *tm, struct rpc_call *call, struct session *s)
 {
 	struct err_detail detail = { 0 };
-	struct job *j;
-	err_t e = s->upload ? job_new(&j, tm, &method, call) : err_set(&detail, ERR_INVALID, "header", "missing: nothing was sent");
+	struct job *j = NULL;
+	err_t e = err_set(&detail, ERR_INVALID, "header", "missing: nothing was sent");
 
-	if (e) {
+	if (s->upload)
+		e = job_new(&j, tm, &method, call);
+	if (e || !j) {
 		rpc_fail(call, e, &detail);
 		return;
 	}
@@ -125,8 +131,8 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 err_t upload_register(struct manager *tm)
 {
 	method.kind = kind_find("prompt");
-	return rpc_server_add(tm->server, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt", RPC_CLIENT_STREAM, on_message,
-			      tm);
+	return rpc_server_add(tm->server, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt",
+			      RPC_CLIENT_STREAM, on_message, tm);
 }
 
 /* ---- storing, on a worker ---- */
@@ -138,7 +144,8 @@ static err_t convert(struct job *j)
 
 	if (up->pcm.len)
 		return ERR_OK;
-	err_t e = audio_convert(&up->pcm, up->file.data ? up->file.data : "", up->file.len, PROMPTSTORE_MAX_BYTES, &j->detail);
+	err_t e = audio_convert(&up->pcm, up->file.data ? up->file.data : "", up->file.len, PROMPTSTORE_MAX_BYTES,
+				&j->detail);
 	if (e)
 		return e;
 	promptstore_hash(up->pcm.data, up->pcm.len, up->sha256);
@@ -151,11 +158,14 @@ static err_t write_audio(struct change *c, const struct upload *up)
 	const char *params[] = { up->sha256, NULL };
 
 	db_bind_bytes(c->tx, 1, up->pcm.data, up->pcm.len);
-	err_t e = db_exec(c->tx, NULL,
-			  "INSERT INTO tm.prompt_audio (tenant, sha256, pcm) VALUES (tm.tenant(), $1, $2) ON CONFLICT DO NOTHING", 2,
-			  params);
+	err_t e = db_exec(
+	    c->tx, NULL,
+	    "INSERT INTO tm.prompt_audio (tenant, sha256, pcm) VALUES (tm.tenant(), $1, $2) ON CONFLICT DO NOTHING", 2,
+	    params);
 	if (!e)
-		e = db_exec(c->tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = 'gone.' || $1::text", 1, params);
+		e = db_exec(c->tx, NULL,
+			    "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = 'gone.' || $1::text", 1,
+			    params);
 	return e ? e : change_outbox(c, STAGE_PROMPT, "prompt.%s", up->sha256);
 }
 
@@ -176,7 +186,8 @@ static Trunkline__Config__V1__Prompt *make_prompt(struct job *j, const struct st
 	if (!p)
 		return NULL;
 	p->id = j->rq.id;
-	p->display_name = old && str_empty(up->display_name) ? (char *)pbr_string(old->msg, "display_name") : up->display_name;
+	p->display_name =
+	    old && str_empty(up->display_name) ? (char *)pbr_string(old->msg, "display_name") : up->display_name;
 	p->sha256 = (char *)up->sha256;
 	p->size_bytes = up->pcm.len;
 	p->duration_ms = (int64_t)(up->pcm.len / 2 * 1000 / AUDIO_RATE);
