@@ -557,6 +557,44 @@ static void a_configuration_lost_in_nats_is_written_again_at_the_next_start(void
 	(void)d;
 }
 
+static bool agent_is_older_than(void *arg)
+{
+	struct want *w = arg;
+	const struct tenant *t = tenantconf_find_tenant(w->r->conf, w->tenant), *owner;
+	const struct tenant_agent *a = tenantconf_find_agent(w->r->conf, w->tenant, w->agent);
+
+	return t && t->version > w->version && !tenantconf_find_number(w->r->conf, w->number, &owner) && a &&
+	       strcmp(a->display_name, "Mei") == 0 && !tenantconf_find_agent(w->r->conf, w->tenant, "1002");
+}
+
+static void a_database_restored_from_a_backup_is_what_counts(void **state)
+{
+	struct reader r;
+
+	(void)state;
+	make_tenant("restored");
+	furnish("restored", "555003");
+	(void)must("UpdateAgent",
+		   "{\"agent\":{\"name\":\"tenants/restored/agents/1001\",\"displayName\":\"after the backup\"}}");
+	(void)must("CreateAgent", "{\"parent\":\"tenants/restored\",\"agentId\":\"1002\",\"agent\":{}}");
+	reader_start(&r);
+	wait_seen((struct want){ &r, "restored", "555003", "1002", 0, false });
+	uint64_t version = tenantconf_find_tenant(r.conf, "restored")->version;
+	fixture_service_stop(&fx, SIGTERM);
+	/* As it was before the number, before Mei's other name and before agent 1002. */
+	(void)fixture_sql(
+	    &fx, "BEGIN; DELETE FROM tm.resource WHERE tenant = 'restored' AND (kind = 'number' OR id = '1002'); "
+		 "UPDATE tm.resource SET revision = 10, body = decode(replace(encode(body, 'hex'), "
+		 "'1a10' || encode('after the backup', 'hex'), '1a03' || encode('Mei', 'hex')), 'hex') WHERE tenant = "
+		 "'restored' AND kind = 'agent'; "
+		 "UPDATE tm.tenant SET version = 11, revision = 5, published_version = 11 WHERE tenant = 'restored'; "
+		 "DELETE FROM tm.outbox WHERE tenant = 'restored'; COMMIT");
+	fixture_service_start(&fx);
+	struct want w = { &r, "restored", "555003", "1001", version, false };
+	assert_true(testkit_wait_loop(fx.loop, agent_is_older_than, &w, 15000));
+	reader_stop(&r);
+}
+
 static void the_operators_token_is_private_and_there_is_no_other_way_in(void **state)
 {
 	char path[TESTKIT_PATH + 64];
@@ -598,6 +636,7 @@ int main(void)
 		cmocka_unit_test(a_change_that_was_committed_but_not_published_is_published_after_kill_9),
 		cmocka_unit_test(changes_made_while_nats_was_away_are_published_when_it_returns),
 		cmocka_unit_test(a_configuration_lost_in_nats_is_written_again_at_the_next_start),
+		cmocka_unit_test(a_database_restored_from_a_backup_is_what_counts),
 		cmocka_unit_test(the_operators_token_is_private_and_there_is_no_other_way_in),
 	};
 

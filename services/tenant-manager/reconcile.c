@@ -134,14 +134,13 @@ static err_t fill_main(struct db_tx *tx, const struct seen *s)
 	const char *params[] = { version, s->main ? "t" : "f" };
 
 	snprintf(version, sizeof(version), "%" PRIu64, s->main_version);
-	err_t e = db_exec(
-	    tx, NULL,
-	    "INSERT INTO tm.outbox (tenant, item, stage, version) "
-	    "SELECT tm.tenant(), 'main', 1, coalesce(t.version, $1::bigint) FROM (SELECT 1) AS one "
-	    "LEFT JOIN tm.tenant t ON t.tenant = tm.tenant() "
-	    "WHERE (t.tenant IS NULL) = $2::boolean OR t.published_version > $1::bigint OR t.published_version = 0 "
-	    "ON CONFLICT DO NOTHING",
-	    2, params);
+	err_t e = db_exec(tx, NULL,
+			  "INSERT INTO tm.outbox (tenant, item, stage, version) "
+			  "SELECT tm.tenant(), 'main', 1, coalesce(t.version, $1::bigint) FROM (SELECT 1) AS one "
+			  "LEFT JOIN tm.tenant t ON t.tenant = tm.tenant() "
+			  "WHERE (t.tenant IS NULL) = $2::boolean OR t.published_version <> $1::bigint "
+			  "ON CONFLICT DO NOTHING",
+			  2, params);
 	if (e || s->main)
 		return e;
 	return db_exec(tx, NULL,
