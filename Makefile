@@ -10,6 +10,11 @@ AR       := gcc-ar
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wno-missing-field-initializers -Wno-format-zero-length
 HARDEN   := -fstack-protector-strong -fPIE -fno-plt -fno-strict-aliasing
 LDHARDEN := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+# What our archives define is not exported: a function of ours with the name of one in a shared library (tls_read of
+# libs/bus and of Sofia) would otherwise take its place inside that library. clang's sanitizers need their exports.
+ifneq ($(VARIANT),fuzz)
+LDHARDEN += -Wl,--exclude-libs,ALL
+endif
 CPPBASE  := -D_GNU_SOURCE -Ilibs -Ibuild/gen -MMD -MP
 ifeq ($(VARIANT),release)
 OPT      := -O2 -g -D_FORTIFY_SOURCE=2

@@ -33,8 +33,8 @@ void digest_ha1(enum digest_algorithm a, const char *username, const char *realm
 	hash_parts(a, (const char *[]){ username, realm, password }, 3, ret);
 }
 
-static void response_hex(const struct digest_params *p, const char *ha1, const char *method, const char *uri, const char *cnonce,
-			 const char *nc, const char *qop, char ret[DIGEST_HEX])
+static void response_hex(const struct digest_params *p, const char *ha1, const char *method, const char *uri,
+			 const char *cnonce, const char *nc, const char *qop, char ret[DIGEST_HEX])
 {
 	char ha2[DIGEST_HEX];
 
@@ -51,8 +51,10 @@ struct param_place {
 	const char *name;
 	size_t offset, size;
 };
-#define PLACE(member)                                                                                                  \
-	{ #member, offsetof(struct digest_params, member), sizeof(((struct digest_params *)0)->member) }
+#define PLACE(member)                                                                                        \
+	{                                                                                                    \
+#member, offsetof(struct digest_params, member), sizeof(((struct digest_params *)0)->member) \
+	}
 static const struct param_place places[] = {
 	PLACE(username), PLACE(realm), PLACE(nonce), PLACE(uri),   PLACE(response),
 	PLACE(cnonce),	 PLACE(nc),    PLACE(qop),   PLACE(opaque), PLACE(stale),
@@ -174,8 +176,8 @@ const char *digest_algorithm_name(enum digest_algorithm a)
 
 void digest_challenge(struct str *out, enum digest_algorithm a, const char *realm, const char *nonce, bool stale)
 {
-	str_printf(out, "realm=\"%s\", nonce=\"%s\", algorithm=%s, qop=\"auth\"%s", realm, nonce, digest_algorithm_name(a),
-		   stale ? ", stale=true" : "");
+	str_printf(out, "realm=\"%s\", nonce=\"%s\", algorithm=%s, qop=\"auth\"%s", realm, nonce,
+		   digest_algorithm_name(a), stale ? ", stale=true" : "");
 }
 
 /* In constant time for a given length; hex digits of either case. */
@@ -229,8 +231,8 @@ static void append_quoted(struct str *out, const char *name, const char *value)
 	str_append(out, "\", ");
 }
 
-void digest_answer(struct str *out, const struct digest_params *c, const char *username, const char *ha1, const char *method,
-		   const char *uri, const char *cnonce, uint32_t nc)
+void digest_answer(struct str *out, const struct digest_params *c, const char *username, const char *ha1,
+		   const char *method, const char *uri, const char *cnonce, uint32_t nc)
 {
 	bool qop = offers_auth(c->qop);
 	char response[DIGEST_HEX], nc_text[9];

@@ -18,7 +18,7 @@
 #include "base/str.h"
 
 enum digest_algorithm { DIGEST_MD5, DIGEST_SHA256 };
-#define DIGEST_HEX 65	/* longest hex text with its NUL */
+#define DIGEST_HEX   65 /* longest hex text with its NUL */
 #define DIGEST_VALUE 256
 
 /* Parameters of a Digest credential or challenge; absent ones are "". */
@@ -36,7 +36,8 @@ struct digest_params {
 err_t digest_parse(struct digest_params *ret, const char *const *params) MUST;
 
 /* Text of a challenge after "Digest ": realm, nonce, algorithm, qop="auth", and stale=true if so. */
-void digest_challenge(struct str *out, enum digest_algorithm algorithm, const char *realm, const char *nonce, bool stale);
+void digest_challenge(struct str *out, enum digest_algorithm algorithm, const char *realm, const char *nonce,
+		      bool stale);
 
 /* Is the response right for the HA1? ha1 NULL or "": false, in the same time. Requires qop=auth with cnonce and nc. */
 bool digest_verify(const struct digest_params *p, const char *ha1, const char *method);

@@ -10,14 +10,15 @@
 #include "testkit/testkit.h"
 
 /* RFC 7616 §3.9.1: Mufasa, Circle of Life. */
-#define RFC_COMMON                                                                                                              \
-	"username=\"Mufasa\"", "realm=\"http-auth@example.org\"", "uri=\"/dir/index.html\"",                                    \
-		"nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\"", "nc=00000001",                                        \
-		"cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\"", "qop=auth"
+#define RFC_COMMON                                                                           \
+	"username=\"Mufasa\"", "realm=\"http-auth@example.org\"", "uri=\"/dir/index.html\"", \
+	    "nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\"", "nc=00000001",         \
+	    "cnonce=\"f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ\"", "qop=auth"
 
 static void the_vectors_of_rfc_7616_verify(void **state)
 {
-	static const char *const md5[] = { RFC_COMMON, "algorithm=MD5", "response=\"8ca523f5e9506fed4657c9700eebdbec\"", NULL };
+	static const char *const md5[] = { RFC_COMMON, "algorithm=MD5", "response=\"8ca523f5e9506fed4657c9700eebdbec\"",
+					   NULL };
 	static const char *const sha[] = {
 		RFC_COMMON, "algorithm=SHA-256",
 		"response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\"", NULL

@@ -14,17 +14,17 @@
 #include <string.h>
 #include <strings.h>
 
-#define CALL_ID_MAX 256
-#define TAG_MAX 128
+#define CALL_ID_MAX  256
+#define TAG_MAX	     128
 #define URI_PART_MAX 256
-#define CSEQ_MAX 0x7fffffffu
+#define CSEQ_MAX     0x7fffffffu
 
 /* What a rule looks at. */
 struct subject {
 	const sip_t *sip;
 	msg_t *msg;
-	sip_method_t method;	/* of requests */
-	struct judgement *out;	/* a rule may add a header for the answer */
+	sip_method_t method;   /* of requests */
+	struct judgement *out; /* a rule may add a header for the answer */
 };
 
 struct rule {
@@ -100,8 +100,9 @@ static bool missing_mandatory(const struct subject *s)
 /* Fields that may stand once only; Sofia keeps the first (or last) and says nothing. */
 static bool duplicate_single(const struct subject *s)
 {
-	static msg_hclass_t *const single[] = { sip_from_class,	  sip_to_class,		  sip_call_id_class,
-						sip_cseq_class,	  sip_max_forwards_class, sip_content_length_class,
+	static msg_hclass_t *const single[] = { sip_from_class,		sip_to_class,
+						sip_call_id_class,	sip_cseq_class,
+						sip_max_forwards_class, sip_content_length_class,
 						sip_content_type_class, sip_expires_class };
 	unsigned seen = 0;
 
@@ -287,9 +288,10 @@ static bool bad_contact(const struct subject *s)
 
 	if (s->method != sip_method_invite && !(s->method == sip_method_update && m))
 		return false;
-	return !m || m->m_next || (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) || !m->m_url->url_host ||
-	       !m->m_url->url_host[0] || !visible(m->m_url->url_host) || !visible(m->m_url->url_user) ||
-	       !visible(m->m_url->url_params) || too_long(m->m_url->url_user) || too_long(m->m_url->url_params);
+	return !m || m->m_next || (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) ||
+	       !m->m_url->url_host || !m->m_url->url_host[0] || !visible(m->m_url->url_host) ||
+	       !visible(m->m_url->url_user) || !visible(m->m_url->url_params) || too_long(m->m_url->url_user) ||
+	       too_long(m->m_url->url_params);
 }
 
 static const struct rule request_rules[] = {

@@ -16,15 +16,15 @@ struct msg_s;
 
 enum judge_verdict { JUDGE_PASS, JUDGE_REFUSE, JUDGE_DROP };
 
-#define JUDGE_SDP_MAX 16384	/* bytes of a body */
+#define JUDGE_SDP_MAX  16384 /* bytes of a body */
 #define JUDGE_VIAS_MAX 32
 
 struct judgement {
 	enum judge_verdict verdict;
-	unsigned status;	/* 400…699 when refused */
-	const char *phrase;	/* static; what is wrong, fit for the status line */
-	const char *rule;	/* static name of the rule, for counters; NULL when passed */
-	char header[160];	/* a header line for the answer ("Unsupported: foo"), or "" */
+	unsigned status;    /* 400…699 when refused */
+	const char *phrase; /* static; what is wrong, fit for the status line */
+	const char *rule;   /* static name of the rule, for counters; NULL when passed */
+	char header[160];   /* a header line for the answer ("Unsupported: foo"), or "" */
 };
 
 /* msg (may be NULL) gives the order and number of header fields, for duplicates. Everything Sofia parsed is taken as hostile. */

@@ -14,10 +14,10 @@
 #define BODY_DIGITS 32
 
 struct used {
-	uint64_t random;	/* 0: free */
+	uint64_t random; /* 0: free */
 	int64_t issued_ms;
 	uint32_t last_nc;
-	uint32_t next;		/* in its bucket, index + 1 */
+	uint32_t next; /* in its bucket, index + 1 */
 };
 
 struct nonces {

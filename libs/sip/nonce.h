@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include "base/err.h"
 
-#define NONCE_TEXT 65
+#define NONCE_TEXT    65
 #define NONCE_LIFE_MS 300000
-#define NONCE_KEY 32
+#define NONCE_KEY     32
 
 enum nonce_verdict { NONCE_OK, NONCE_STALE, NONCE_BAD /* never issued here */ };
 

@@ -10,21 +10,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SESSTIMER_MIN_S 90	/* RFC 4028 §4: nobody need accept less */
+#define SESSTIMER_MIN_S 90 /* RFC 4028 §4: nobody need accept less */
 
 enum sesstimer_refresher { SESSTIMER_UNSAID, SESSTIMER_UAC, SESSTIMER_UAS };
 
 /* What a request or response said. */
 struct sesstimer_said {
-	bool supported;			/* Supported or Require: timer */
-	uint32_t expires_s;		/* Session-Expires; 0: absent */
-	uint32_t min_s;			/* Min-SE; 0: absent */
+	bool supported;	    /* Supported or Require: timer */
+	uint32_t expires_s; /* Session-Expires; 0: absent */
+	uint32_t min_s;	    /* Min-SE; 0: absent */
 	enum sesstimer_refresher refresher;
 };
 struct sesstimer {
-	uint32_t interval_s;		/* 0: no timer */
+	uint32_t interval_s; /* 0: no timer */
 	bool we_refresh;
-	bool require;			/* our response carries Require: timer */
+	bool require; /* our response carries Require: timer */
 };
 
 /* As server of a request: false: too short (422 with Min-SE: SESSTIMER_MIN_S). wanted_s: our own interval. */

@@ -18,8 +18,8 @@ struct sip_root {
 /* Sofia's nta ticks in steps of this; a timer a bit late harms no one, an early one costs a turn. */
 #define LONGEST_SLEEP_MS 1000
 /* What nta wants to do after a call from outside may wait so long: several calls share one step. */
-#define KICK_MS 2
-#define AGAIN_MS 5
+#define KICK_MS	  2
+#define AGAIN_MS  5
 #define FD_WINDOW 32
 
 /* A step returns 0 when it handled something (when the next timer is due is then not known) and when that timer is less

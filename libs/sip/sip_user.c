@@ -56,7 +56,8 @@ bool sip_user_normalise(char dst[SIP_USER_MAX], const char *user)
 {
 	int n = user ? unescape(dst, SIP_USER_MAX, user) : -1;
 
-	if (n > 0 && (dst[0] == '+' || isdigit((unsigned char)dst[0]) || dst[0] == '(') && only(dst, "+0123456789*#-.() "))
+	if (n > 0 && (dst[0] == '+' || isdigit((unsigned char)dst[0]) || dst[0] == '(') &&
+	    only(dst, "+0123456789*#-.() "))
 		strip_separators(dst);
 	for (int i = 0; n > 0 && dst[i]; i++)
 		if ((unsigned char)dst[i] < 0x20 || dst[i] == 0x7f || strchr("<>\"@", dst[i]))

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SIP_USER_MAX 64		/* with its NUL */
-#define SIP_NAME_MAX 128	/* with its NUL */
+#define SIP_USER_MAX 64	 /* with its NUL */
+#define SIP_NAME_MAX 128 /* with its NUL */
 
 /* The user part of a sip:, sips: or tel: URI, unescaped, without parameters (";phone-context=…") and, if what remains is
  * a telephone number, without visual separators ("+1-212-555 (0123)" → "+12125550123"). false: empty, too long, or a

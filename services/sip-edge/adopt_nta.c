@@ -58,12 +58,27 @@ bool adopt_describe(const struct dialog *d, struct leg_record *r, void **ret_hom
 	if (!home || !d->sip_call_id || !d->local || !d->remote || !d->leg)
 		return false;
 	*r = (struct leg_record){
-		.call_id = d->call_id, .leg_id = d->leg_id, .tenant = d->tenant, .owner = d->owner, .epoch = d->epoch,
-		.outbound = d->outbound, .we_refresh = d->session.we_refresh, .peer_updates = d->peer_updates,
-		.sip_call_id = d->sip_call_id, .local = d->local, .remote = d->remote, .route = d->route, .contact = d->contact,
-		.agent_id = d->agent_id, .trunk_id = d->trunk_id, .local_cseq = nta_leg_get_seq(d->leg),
-		.remote_cseq = nta_leg_get_rseq(d->leg), .session_interval_s = d->session.interval_s, .reoffers = d->reoffers,
-		.local_sdp = { d->local_sdp.text, d->local_sdp.size }, .remote_sdp = { d->remote_sdp.text, d->remote_sdp.size },
+		.call_id = d->call_id,
+		.leg_id = d->leg_id,
+		.tenant = d->tenant,
+		.owner = d->owner,
+		.epoch = d->epoch,
+		.outbound = d->outbound,
+		.we_refresh = d->session.we_refresh,
+		.peer_updates = d->peer_updates,
+		.sip_call_id = d->sip_call_id,
+		.local = d->local,
+		.remote = d->remote,
+		.route = d->route,
+		.contact = d->contact,
+		.agent_id = d->agent_id,
+		.trunk_id = d->trunk_id,
+		.local_cseq = nta_leg_get_seq(d->leg),
+		.remote_cseq = nta_leg_get_rseq(d->leg),
+		.session_interval_s = d->session.interval_s,
+		.reoffers = d->reoffers,
+		.local_sdp = { d->local_sdp.text, d->local_sdp.size },
+		.remote_sdp = { d->remote_sdp.text, d->remote_sdp.size },
 		.refreshed_ms = d->refreshed_wall_ms,
 	};
 	return describe_route(d, r, home);
@@ -106,7 +121,8 @@ bool adopt_restore(struct dialog *d, const struct leg_record *r)
 		return false;
 	/* 0: none was sent yet; nta then begins with the clock, which is above what it began with before. */
 	snprintf(cseq, sizeof(cseq), "%u INVITE", r->local_cseq ? r->local_cseq + CSEQ_GAP : 0);
-	d->leg = nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_CALL_ID_STR(r->sip_call_id), SIPTAG_FROM_STR(r->local),
-				 SIPTAG_TO_STR(r->remote), SIPTAG_CSEQ_STR(cseq), NTATAG_REMOTE_CSEQ(r->remote_cseq), TAG_END());
+	d->leg = nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_CALL_ID_STR(r->sip_call_id),
+				 SIPTAG_FROM_STR(r->local), SIPTAG_TO_STR(r->remote), SIPTAG_CSEQ_STR(cseq),
+				 NTATAG_REMOTE_CSEQ(r->remote_cseq), TAG_END());
 	return d->leg && restore_route(d, r);
 }

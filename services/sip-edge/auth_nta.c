@@ -28,9 +28,11 @@ static const char *pick(const char *md5, const char *sha256, enum digest_algorit
 }
 
 /* NULL: nobody of that name; checked all the same, so that the answer takes its time. */
-static const char *secret_of(struct edge *e, const struct tenant *t, const struct digest_params *p, bool trunks, bool *is_trunk)
+static const char *secret_of(struct edge *e, const struct tenant *t, const struct digest_params *p, bool trunks,
+			     bool *is_trunk)
 {
-	const struct tenant_agent *a = str_is_id(p->username) ? tenantconf_find_agent(e->conf, t->id, p->username) : NULL;
+	const struct tenant_agent *a =
+	    str_is_id(p->username) ? tenantconf_find_agent(e->conf, t->id, p->username) : NULL;
 	const struct tenant_trunk *trunk;
 
 	*is_trunk = false;
@@ -49,8 +51,9 @@ static enum auth_verdict judge_nonce(enum nonce_verdict v)
 
 static const char *source_text(const struct sockaddr *src, char buf[64])
 {
-	const unsigned char *b = src->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)src)->sin6_addr.s6_addr
-							    : (const unsigned char *)&((const struct sockaddr_in *)src)->sin_addr;
+	const unsigned char *b = src->sa_family == AF_INET6
+				     ? ((const struct sockaddr_in6 *)src)->sin6_addr.s6_addr
+				     : (const unsigned char *)&((const struct sockaddr_in *)src)->sin_addr;
 	int n = src->sa_family == AF_INET6 ? 16 : 4;
 
 	for (int i = 0; i < n; i++)
@@ -104,7 +107,8 @@ static void challenge(struct edge *e, msg_t *msg, const struct tenant *t, bool s
 		digest_challenge(&text[i], algorithms[i], t->sip_domain, nonce, stale);
 	}
 	nta_msg_treply(e->agent, msg, SIP_401_UNAUTHORIZED, SIPTAG_WWW_AUTHENTICATE_STR(str_text(&text[0])),
-		       TAG_IF(n > 1, SIPTAG_WWW_AUTHENTICATE_STR(str_text(&text[1]))), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
+		       TAG_IF(n > 1, SIPTAG_WWW_AUTHENTICATE_STR(str_text(&text[1]))), SIPTAG_SERVER_STR(EDGE_SERVER),
+		       TAG_END());
 	str_done(&text[0]);
 	str_done(&text[1]);
 }
@@ -123,7 +127,8 @@ void auth_refuse(struct edge *e, msg_t *msg, const struct tenant *t, enum auth_v
 		return;
 	case AUTH_BAD:
 		edge_metrics_refused(EDGE_REFUSED_MALFORMED);
-		nta_msg_treply(e->agent, msg, 400, "Bad Authorization Header", SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
+		nta_msg_treply(e->agent, msg, 400, "Bad Authorization Header", SIPTAG_SERVER_STR(EDGE_SERVER),
+			       TAG_END());
 		return;
 	default:
 		edge_metrics_refused(EDGE_REFUSED_AUTH);

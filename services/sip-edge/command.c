@@ -14,8 +14,14 @@ static void tell_gone(struct edge *e, const struct edge_command *c, const char *
 	const struct tomb *t = tombs_find(e->tombs, c->leg_id);
 	bool same = t && str_eq(t->tenant, c->tenant) && str_eq(t->call_id, c->call_id);
 	struct edge_event ev = {
-		.tenant = c->tenant, .call_id = c->call_id, .leg_id = c->leg_id, .time_ms = clock_wall_ms(), .kind = EDGE_EV_ENDED,
-		.cause = same ? t->cause : "unknown-leg", .status = same ? t->status : 0, .by_us = same && t->by_us,
+		.tenant = c->tenant,
+		.call_id = c->call_id,
+		.leg_id = c->leg_id,
+		.time_ms = clock_wall_ms(),
+		.kind = EDGE_EV_ENDED,
+		.cause = same ? t->cause : "unknown-leg",
+		.status = same ? t->status : 0,
+		.by_us = same && t->by_us,
 	};
 
 	outbox_to_owner(e->outbox, owner, &ev);
@@ -24,7 +30,11 @@ static void tell_gone(struct edge *e, const struct edge_command *c, const char *
 static void tell_stale(struct edge *e, const struct edge_command *c, const char *owner, uint64_t epoch)
 {
 	struct edge_event ev = {
-		.tenant = c->tenant, .call_id = c->call_id, .leg_id = c->leg_id, .time_ms = clock_wall_ms(), .kind = EDGE_EV_STALE,
+		.tenant = c->tenant,
+		.call_id = c->call_id,
+		.leg_id = c->leg_id,
+		.time_ms = clock_wall_ms(),
+		.kind = EDGE_EV_STALE,
 		.epoch = epoch,
 	};
 
@@ -35,8 +45,13 @@ static void tell_stale(struct edge *e, const struct edge_command *c, const char 
 static void tell_failed(struct edge *e, const struct edge_command *c, const char *owner)
 {
 	struct edge_event ev = {
-		.tenant = c->tenant, .call_id = c->call_id, .leg_id = c->leg_id, .time_ms = clock_wall_ms(), .kind = EDGE_EV_ENDED,
-		.cause = "edge-error", .status = 503,
+		.tenant = c->tenant,
+		.call_id = c->call_id,
+		.leg_id = c->leg_id,
+		.time_ms = clock_wall_ms(),
+		.kind = EDGE_EV_ENDED,
+		.cause = "edge-error",
+		.status = 503,
 	};
 
 	outbox_to_owner(e->outbox, owner, &ev);
@@ -50,7 +65,9 @@ static void dial(struct edge *e, const struct edge_command *c, const char *owner
 		tell_gone(e, c, owner);
 		return;
 	}
-	d = e->draining || e->n_dialogs >= (size_t)e->cfg.max_legs ? NULL : dialog_new(e, c->tenant, c->call_id, c->leg_id, true);
+	d = e->draining || e->n_dialogs >= (size_t)e->cfg.max_legs
+		? NULL
+		: dialog_new(e, c->tenant, c->call_id, c->leg_id, true);
 	if (!d) {
 		tell_failed(e, c, owner);
 		return;
@@ -64,11 +81,11 @@ static void dial(struct edge *e, const struct edge_command *c, const char *owner
 static void tell_state(struct dialog *d)
 {
 	dialog_tell(d, &(struct edge_event){
-			       .kind = EDGE_EV_STATE,
-			       .outbound = d->outbound,
-			       .answered = d->state == LEG_UP,
-			       .ringing = d->state == LEG_RINGING || d->state == LEG_PROGRESS,
-			       .sdp = { d->remote_sdp.text, d->remote_sdp.size },
+			   .kind = EDGE_EV_STATE,
+			   .outbound = d->outbound,
+			   .answered = d->state == LEG_UP,
+			   .ringing = d->state == LEG_RINGING || d->state == LEG_PROGRESS,
+			   .sdp = { d->remote_sdp.text, d->remote_sdp.size },
 		       });
 }
 
@@ -78,13 +95,18 @@ static void reanswer(struct dialog *d, const struct edge_command *c)
 
 	if (c->request != d->reoffers) /* an answer to an offer that is no longer asked */
 		return;
-	dialog_renego(d, !c->sdp.size ? RENEGO_EV_REANSWER_REFUSE :
-		      d->reoffer_update ? RENEGO_EV_REANSWER_UPDATE : RENEGO_EV_REANSWER, &in);
+	dialog_renego(d,
+		      !c->sdp.size	  ? RENEGO_EV_REANSWER_REFUSE
+		      : d->reoffer_update ? RENEGO_EV_REANSWER_UPDATE
+					  : RENEGO_EV_REANSWER,
+		      &in);
 }
 
 static void obey(struct dialog *d, const struct edge_command *c)
 {
-	struct dialog_input in = { .status = c->status, .reason = c->reason, .retry_after_s = c->retry_after_s, .sdp = c->sdp };
+	struct dialog_input in = {
+		.status = c->status, .reason = c->reason, .retry_after_s = c->retry_after_s, .sdp = c->sdp
+	};
 
 	switch (c->kind) {
 	case EDGE_PROGRESS:

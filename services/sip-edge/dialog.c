@@ -6,12 +6,13 @@
 #include "outbox.h"
 #include "store.h"
 #include "tombs.h"
+#include "trunk_use.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define REANSWER_WAIT_MS 10000
-#define RETRY_AFTER_S 5
+#define RETRY_AFTER_S	 5
 
 static void on_timer(void *arg);
 static void on_refresh(void *arg);
@@ -125,6 +126,7 @@ void dialog_free(struct dialog *d)
 	loop_timer_done(&d->renego_timer);
 	loop_timer_done(&d->save_timer);
 	indialog_release(d);
+	trunk_use_give(e->trunks, &d->trunk_use);
 	blob_done(&d->local_sdp);
 	blob_done(&d->remote_sdp);
 	blob_done(&d->kept_sdp);
@@ -154,7 +156,9 @@ void dialog_tell(struct dialog *d, struct edge_event *ev)
 
 void dialog_tell_ended_again(struct dialog *d)
 {
-	dialog_tell(d, &(struct edge_event){ .kind = EDGE_EV_ENDED, .status = d->ended_status, .cause = d->ended_cause,
+	dialog_tell(d, &(struct edge_event){ .kind = EDGE_EV_ENDED,
+					     .status = d->ended_status,
+					     .cause = d->ended_cause,
 					     .by_us = d->ended_by_us });
 }
 
@@ -190,17 +194,27 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 	if (row->event == LEG_EV_UNCLAIMED)
 		edge_metrics_refused(EDGE_REFUSED_UNCLAIMED);
 	/* The one line per leg: everything about it. */
-	LOG_INFO(&log, "leg.ended", "cause=%s status=%u by_us=%d outbound=%d caller=%s called=%s trunk=%s agent=%s life_ms=%lld owner=%s",
-		 d->ended_cause, d->ended_status, d->ended_by_us, d->outbound, LOG_Q(d->caller), LOG_Q(d->called), d->trunk_id,
-		 d->agent_id, (long long)(clock_wall_ms() - d->born_ms), d->owner);
+	LOG_INFO(&log, "leg.ended",
+		 "cause=%s status=%u by_us=%d outbound=%d caller=%s called=%s trunk=%s agent=%s life_ms=%lld owner=%s",
+		 d->ended_cause, d->ended_status, d->ended_by_us, d->outbound, LOG_Q(d->caller), LOG_Q(d->called),
+		 d->trunk_id, d->agent_id, (long long)(clock_wall_ms() - d->born_ms), d->owner);
 }
 
 static void tell_offer(struct dialog *d, const struct dialog_input *in)
 {
 	struct edge_event ev = {
-		.kind = EDGE_EV_OFFER, .tenant = d->tenant, .call_id = d->call_id, .leg_id = d->leg_id,
-		.time_ms = clock_wall_ms(), .caller = d->caller, .caller_name = d->caller_name, .called = d->called,
-		.trunk_id = d->trunk_id, .agent_id = d->agent_id, .sip_call_id = in->reason, .sdp = blob_bytes(&d->remote_sdp),
+		.kind = EDGE_EV_OFFER,
+		.tenant = d->tenant,
+		.call_id = d->call_id,
+		.leg_id = d->leg_id,
+		.time_ms = clock_wall_ms(),
+		.caller = d->caller,
+		.caller_name = d->caller_name,
+		.called = d->called,
+		.trunk_id = d->trunk_id,
+		.agent_id = d->agent_id,
+		.sip_call_id = in->reason,
+		.sdp = blob_bytes(&d->remote_sdp),
 	};
 
 	metric_add(&edge_metric_offers, 1);
@@ -249,7 +263,8 @@ static void established(struct dialog *d)
 	struct log_ctx log = dialog_log(d);
 
 	metric_add(&edge_metric_answered, 1);
-	LOG_DEBUG(&log, "leg.answered", "outbound=%d after_ms=%lld", d->outbound, (long long)(clock_wall_ms() - d->born_ms));
+	LOG_DEBUG(&log, "leg.answered", "outbound=%d after_ms=%lld", d->outbound,
+		  (long long)(clock_wall_ms() - d->born_ms));
 	dialog_refreshed(d);
 	dialog_save(d);
 }
@@ -329,7 +344,7 @@ void dialog_drain_all(struct edge *e)
 	struct dialog *d, *next;
 	struct dialog_input in = { .status = 503, .retry_after_s = RETRY_AFTER_S };
 
-	HASH_ITER(hh, e->dialogs, d, next)
+	HASH_ITER (hh, e->dialogs, d, next)
 		dialog_event(d, LEG_EV_DRAIN, &in);
 }
 
@@ -406,7 +421,8 @@ static void renego_theirs(struct dialog *d, unsigned actions, const struct dialo
 	static const struct edge_bytes none;
 
 	if (actions & RENEGO_TELL_OFFER)
-		dialog_tell(d, &(struct edge_event){ .kind = EDGE_EV_REOFFER, .sdp = in->sdp, .request = ++d->reoffers });
+		dialog_tell(d,
+			    &(struct edge_event){ .kind = EDGE_EV_REOFFER, .sdp = in->sdp, .request = ++d->reoffers });
 	if (actions & RENEGO_START_WAIT)
 		loop_timer_start(&d->renego_timer, REANSWER_WAIT_MS);
 	if (actions & RENEGO_REPLY_200)
@@ -478,6 +494,8 @@ static bool adopt_fill(struct dialog *d, const struct leg_record *r)
 	d->reoffers = r->reoffers;
 	d->session = (struct sesstimer){ .interval_s = r->session_interval_s, .we_refresh = r->we_refresh };
 	d->refreshed_wall_ms = r->refreshed_ms;
+	if (d->trunk_id[0] && trunk_use_take(&d->trunk_use, d->edge->trunks, d->tenant, d->trunk_id, 0))
+		return false;
 	return blob_set(&d->local_sdp, r->local_sdp) && blob_set(&d->remote_sdp, r->remote_sdp) && adopt_restore(d, r);
 }
 
@@ -499,7 +517,8 @@ void dialog_adopt(struct edge *e, const struct leg_record *r)
 	}
 	d->state = LEG_UP;
 	metric_add(&edge_metric_adopted, 1);
-	LOG_INFO(&log, "leg.adopted", "outbound=%d owner=%s epoch=%llu", d->outbound, d->owner, (unsigned long long)d->epoch);
+	LOG_INFO(&log, "leg.adopted", "outbound=%d owner=%s epoch=%llu", d->outbound, d->owner,
+		 (unsigned long long)d->epoch);
 	adopted_timers(d);
 	loop_timer_start(&d->save_timer, STORE_LEG_TTL_MS / 2);
 }

@@ -12,9 +12,9 @@
 #include "sip/sesstimer.h"
 #include "sip/sip_user.h"
 
-#define uthash_malloc(n) mem_alloc(n)
-#define uthash_free(p, n) mem_free(p)
-#define HASH_NONFATAL_OOM 1
+#define uthash_malloc(n)       mem_alloc(n)
+#define uthash_free(p, n)      mem_free(p)
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(o) ((o)->listed = false)
 #include "base/mem.h"
 #include <uthash.h>
@@ -22,6 +22,7 @@
 struct nta_leg_s;
 struct nta_incoming_s;
 struct nta_outgoing_s;
+struct trunk_use;
 
 #define DIALOG_BRANCHES REG_CONTACTS
 
@@ -61,9 +62,10 @@ struct dialog {
 	unsigned ended_status;
 	char ended_cause[24];
 
+	struct trunk_use *trunk_use;
 	struct nta_leg_s *leg;
-	struct nta_incoming_s *invite;	  /* inbound INVITE */
-	struct nta_incoming_s *reinvite;  /* re-INVITE or UPDATE that waits, or whose ACK is awaited */
+	struct nta_incoming_s *invite;	   /* inbound INVITE */
+	struct nta_incoming_s *reinvite;   /* re-INVITE or UPDATE that waits, or whose ACK is awaited */
 	struct nta_incoming_s *refresh_in; /* re-INVITE that changed nothing, answered here, its ACK awaited */
 	struct nta_outgoing_s *reinvite_out, *refresh_out, *bye;
 	bool reinvite_authed, bye_authed;
@@ -73,20 +75,20 @@ struct dialog {
 	size_t n_branches;
 	struct branch branches[DIALOG_BRANCHES];
 
-	char route[96]; /* where in-dialog requests really go; "": by route set and target */
+	char route[96];		    /* where in-dialog requests really go; "": by route set and target */
 	char contact[EDGE_CONTACT]; /* ours, told to this peer */
 	struct blob local_sdp, remote_sdp;
 	struct blob kept_sdp; /* to be offered when its turn comes */
 	struct blob sent_sdp; /* offered, not answered yet */
-	uint32_t reoffers;	/* LegReoffer given so far */
-	bool reoffer_update;	/* the waiting one is an UPDATE */
-	bool reoffer_late;	/* it had no SDP: the answer comes in the ACK */
+	uint32_t reoffers;    /* LegReoffer given so far */
+	bool reoffer_update;  /* the waiting one is an UPDATE */
+	bool reoffer_late;    /* it had no SDP: the answer comes in the ACK */
 	bool reinvite_is_refresh;
-	bool late_offer;	/* inbound INVITE without SDP */
+	bool late_offer; /* inbound INVITE without SDP */
 	bool peer_updates;
 	struct sesstimer session;
 	int64_t refreshed_wall_ms;
-	struct loop_timer timer;	/* offer taken, ring time */
+	struct loop_timer timer; /* offer taken, ring time */
 	struct loop_timer refresh_timer, expiry_timer, renego_timer, save_timer;
 	char caller[SIP_USER_MAX], called[SIP_USER_MAX], caller_name[SIP_NAME_MAX];
 	int64_t born_ms;
@@ -103,7 +105,8 @@ struct dialog_input {
 };
 
 /* Empty ids: chosen here. Counted and listed; NULL: no memory. */
-struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_id, const char *leg_id, bool outbound) MUST;
+struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_id, const char *leg_id,
+			  bool outbound) MUST;
 struct dialog *dialog_find(struct edge *e, const char *leg_id);
 void dialog_free(struct dialog *d);
 /* A call-control has taken the offer (any command says so). */

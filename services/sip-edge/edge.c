@@ -9,9 +9,10 @@
 #include "outbox.h"
 #include "store.h"
 #include "tombs.h"
+#include "trunk_use.h"
 
-#define TOMBS 16384
-#define NONCES 65536
+#define TOMBS	     16384
+#define NONCES	     65536
 #define LAG_PROBE_MS 50
 
 /* ---- what is measured all the time ---- */
@@ -96,7 +97,8 @@ static void on_drain(void *arg)
 static void on_config_error(const char *key, const struct err_detail *detail, void *arg)
 {
 	(void)arg;
-	LOG_WARN(NULL, "config.invalid", "key=%s field=%s message=%s", LOG_Q(key), LOG_Q(detail->field), LOG_Q(detail->message));
+	LOG_WARN(NULL, "config.invalid", "key=%s field=%s message=%s", LOG_Q(key), LOG_Q(detail->field),
+		 LOG_Q(detail->message));
 }
 
 static void on_turn_end(void *arg)
@@ -112,7 +114,9 @@ static void on_turn_end(void *arg)
 static err_t make_lists(struct edge *e)
 {
 	struct registrar_limits limits = {
-		.min_s = e->cfg.expires_min_s, .max_s = e->cfg.expires_max_s, .default_s = e->cfg.expires_default_s,
+		.min_s = e->cfg.expires_min_s,
+		.max_s = e->cfg.expires_max_s,
+		.default_s = e->cfg.expires_default_s,
 		.max_contacts = (size_t)e->cfg.max_contacts,
 	};
 	err_t err = registrar_new(&e->registrar, &limits);
@@ -121,6 +125,8 @@ static err_t make_lists(struct edge *e)
 		err = nonces_new(&e->nonces, NULL, NONCES);
 	if (!err)
 		err = guard_new(&e->guard);
+	if (!err)
+		err = trunk_uses_new(&e->trunks);
 	return err ? err : tombs_new(&e->tombs, TOMBS);
 }
 
@@ -129,7 +135,11 @@ static err_t make_bus(struct edge *e, struct err_detail *detail)
 	const struct service_common *c = service_common(e->svc);
 	char name[96];
 	struct bus_params p = {
-		.loop = e->loop, .url = c->nats_url, .name = name, .ca_file = c->nats_ca_file, .cert_file = c->nats_cert_file,
+		.loop = e->loop,
+		.url = c->nats_url,
+		.name = name,
+		.ca_file = c->nats_ca_file,
+		.cert_file = c->nats_cert_file,
 		.key_file = c->nats_key_file,
 	};
 	err_t err;
@@ -141,7 +151,10 @@ static err_t make_bus(struct edge *e, struct err_detail *detail)
 	if (!err)
 		err = outbox_new(&e->outbox, e->bus, e->site, e->instance);
 	if (!err)
-		err = tenantconf_new(&e->conf, &(struct tenantconf_params){ .bus = e->bus, .on_error = on_config_error, .arg = e }, detail);
+		err =
+		    tenantconf_new(&e->conf,
+				   &(struct tenantconf_params){ .bus = e->bus, .on_error = on_config_error, .arg = e },
+				   detail);
 	return err;
 }
 
@@ -216,6 +229,7 @@ void edge_free(struct edge **ref)
 	outbox_free(&e->outbox);
 	bus_free(&e->bus);
 	tombs_free(&e->tombs);
+	trunk_uses_free(&e->trunks);
 	guard_free(&e->guard);
 	nonces_free(&e->nonces);
 	registrar_free(&e->registrar);

@@ -26,6 +26,7 @@ struct guard;
 struct outbox;
 struct store;
 struct tombs;
+struct trunk_uses;
 struct nta_agent_s;
 
 struct edge {
@@ -45,6 +46,7 @@ struct edge {
 	struct outbox *outbox;
 	struct store *store;
 	struct tombs *tombs;
+	struct trunk_uses *trunks;
 	struct dialog *dialogs; /* hash by leg id */
 	size_t n_dialogs, n_offers;
 	struct loop_idle turn_end;

@@ -13,10 +13,12 @@ const struct config_item edge_config_items[] = {
 	CONFIG_INT(struct edge_config, tls_port, "sip.tls_port", 0, 0, 65535, "TLS port; 0: no TLS"),
 	CONFIG_STR(struct edge_config, tls_dir, "sip.tls_dir", "",
 		   "directory with agent.pem (certificate and key) and cafile.pem, needed with sip.tls_port"),
-	CONFIG_STR(struct edge_config, digest, "sip.digest", "md5",
-		   "algorithms offered in challenges: md5, sha-256 or both (RFC 8760). Either is accepted in answers; phones "
-		   "of before 2020 often fail when two are offered"),
-	CONFIG_INT(struct edge_config, expires_min_s, "sip.expires_min_s", 30, 1, 3600, "shortest registration; shorter gets 423"),
+	CONFIG_STR(
+	    struct edge_config, digest, "sip.digest", "md5",
+	    "algorithms offered in challenges: md5, sha-256 or both (RFC 8760). Either is accepted in answers; phones "
+	    "of before 2020 often fail when two are offered"),
+	CONFIG_INT(struct edge_config, expires_min_s, "sip.expires_min_s", 30, 1, 3600,
+		   "shortest registration; shorter gets 423"),
 	CONFIG_INT(struct edge_config, expires_max_s, "sip.expires_max_s", 3600, 30, 86400, "longest registration"),
 	CONFIG_INT(struct edge_config, expires_default_s, "sip.expires_default_s", 600, 30, 86400,
 		   "registration of a phone that asks for no time"),
@@ -28,11 +30,13 @@ const struct config_item edge_config_items[] = {
 	CONFIG_INT(struct edge_config, max_offers, "sip.max_offers", 500, 1, 100000, "offers not taken yet; more: 503"),
 	CONFIG_INT(struct edge_config, max_lag_ms, "sip.max_lag_ms", 250, 10, 10000,
 		   "loop lag above which new calls get 503 (calls in progress never)"),
-	CONFIG_INT(struct edge_config, max_contacts, "sip.max_contacts", 4, 1, 8, "phones of one agent; they ring together"),
+	CONFIG_INT(struct edge_config, max_contacts, "sip.max_contacts", 4, 1, 8,
+		   "phones of one agent; they ring together"),
 	CONFIG_INT(struct edge_config, ring_timeout_ms, "sip.ring_timeout_ms", 60000, 1000, 300000,
 		   "ring time of an outbound leg when the command gives none"),
 	CONFIG_BOOL(struct edge_config, answer_strangers, "sip.answer_strangers", false,
-		    "answer requests from sources that are neither a trunk nor name a tenant's domain (scanners); off: silence"),
+		    "answer requests from sources that are neither a trunk nor name a tenant's domain (scanners); off: "
+		    "silence"),
 	CONFIG_END
 };
 
@@ -62,7 +66,8 @@ err_t edge_config_check(const struct edge_config *c, struct err_detail *detail)
 	if (!is_address(c->address))
 		return err_set(detail, ERR_INVALID, "sip.address", "'%s' is not an IP address", c->address);
 	if (!str_empty(c->public_address) && !is_address(c->public_address))
-		return err_set(detail, ERR_INVALID, "sip.public_address", "'%s' is not an IP address", c->public_address);
+		return err_set(detail, ERR_INVALID, "sip.public_address", "'%s' is not an IP address",
+			       c->public_address);
 	if (!str_eq(c->digest, "md5") && !str_eq(c->digest, "sha-256") && !str_eq(c->digest, "both"))
 		return err_set(detail, ERR_INVALID, "sip.digest", "'%s': must be md5, sha-256 or both", c->digest);
 	if (c->expires_min_s > c->expires_max_s)

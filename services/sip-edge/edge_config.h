@@ -9,12 +9,12 @@
 #include "sip/digest.h"
 
 struct edge_config {
-	char *address;		/* of the sockets and in Via and Contact */
+	char *address; /* of the sockets and in Via and Contact */
 	int64_t port;
-	char *public_address;	/* in Via and Contact instead, "" */
-	int64_t tls_port;	/* 0: none */
-	char *tls_dir;		/* agent.pem (certificate and key), cafile.pem */
-	char *digest;		/* md5 | sha-256 | both */
+	char *public_address; /* in Via and Contact instead, "" */
+	int64_t tls_port;     /* 0: none */
+	char *tls_dir;	      /* agent.pem (certificate and key), cafile.pem */
+	char *digest;	      /* md5 | sha-256 | both */
 	int64_t expires_min_s, expires_max_s, expires_default_s;
 	int64_t session_expires_s;
 	int64_t offer_timeout_ms;

@@ -1,43 +1,53 @@
 #include "edge_metrics.h"
 
 struct metric edge_metric_legs = METRIC_GAUGE("trunkline_edge_legs", "legs now");
-struct metric edge_metric_offers_open = METRIC_GAUGE("trunkline_edge_offers_open", "offers that no call-control has taken yet");
-struct metric edge_metric_registrations = METRIC_GAUGE("trunkline_edge_registrations", "agents with a registered phone");
+struct metric edge_metric_offers_open =
+    METRIC_GAUGE("trunkline_edge_offers_open", "offers that no call-control has taken yet");
+struct metric edge_metric_registrations =
+    METRIC_GAUGE("trunkline_edge_registrations", "agents with a registered phone");
 struct metric edge_metric_lag_ms = METRIC_GAUGE("trunkline_edge_loop_lag_ms", "how late the loop's timers run");
 struct metric edge_metric_nta_server =
-	METRIC_GAUGE("trunkline_edge_server_transactions", "Sofia's server transactions, those waiting to be forgotten included");
+    METRIC_GAUGE("trunkline_edge_server_transactions",
+		 "Sofia's server transactions, those waiting to be forgotten included");
 struct metric edge_metric_nta_client =
-	METRIC_GAUGE("trunkline_edge_client_transactions", "Sofia's client transactions, those waiting to be forgotten included");
+    METRIC_GAUGE("trunkline_edge_client_transactions",
+		 "Sofia's client transactions, those waiting to be forgotten included");
 struct metric edge_metric_nta_legs = METRIC_GAUGE("trunkline_edge_dialogs", "Sofia's dialogs");
 struct metric edge_metric_offers = METRIC_COUNTER("trunkline_edge_offers_total", "calls offered to call-control");
 struct metric edge_metric_dials = METRIC_COUNTER("trunkline_edge_dials_total", "outbound legs");
 struct metric edge_metric_answered = METRIC_COUNTER("trunkline_edge_answered_total", "legs established");
 struct metric edge_metric_ended = METRIC_COUNTER("trunkline_edge_ended_total", "legs ended");
-struct metric edge_metric_adopted = METRIC_COUNTER("trunkline_edge_adopted_total", "established legs taken over at start");
+struct metric edge_metric_adopted =
+    METRIC_COUNTER("trunkline_edge_adopted_total", "established legs taken over at start");
 struct metric edge_metric_register_ok =
-	METRIC_COUNTER_L("trunkline_edge_registers_total", "result=\"ok\"", "REGISTER requests by result");
+    METRIC_COUNTER_L("trunkline_edge_registers_total", "result=\"ok\"", "REGISTER requests by result");
 struct metric edge_metric_register_failed =
-	METRIC_COUNTER_L("trunkline_edge_registers_total", "result=\"refused\"", "REGISTER requests by result");
+    METRIC_COUNTER_L("trunkline_edge_registers_total", "result=\"refused\"", "REGISTER requests by result");
 struct metric edge_metric_commands = METRIC_COUNTER("trunkline_edge_commands_total", "commands of call-control");
-struct metric edge_metric_commands_bad = METRIC_COUNTER("trunkline_edge_commands_invalid_total", "commands that did not validate");
-struct metric edge_metric_stale = METRIC_COUNTER("trunkline_edge_commands_stale_total", "commands refused for their old epoch");
+struct metric edge_metric_commands_bad =
+    METRIC_COUNTER("trunkline_edge_commands_invalid_total", "commands that did not validate");
+struct metric edge_metric_stale =
+    METRIC_COUNTER("trunkline_edge_commands_stale_total", "commands refused for their old epoch");
 
-#define REFUSED(why) METRIC_COUNTER_L("trunkline_edge_refused_total", "reason=\"" why "\"", "requests refused or dropped")
+#define REFUSED(why) \
+	METRIC_COUNTER_L("trunkline_edge_refused_total", "reason=\"" why "\"", "requests refused or dropped")
 static struct metric refused[EDGE_REFUSALS] = {
 	REFUSED("malformed"), REFUSED("stranger"), REFUSED("overload"), REFUSED("credentials"),
 	REFUSED("limited"),   REFUSED("number"),   REFUSED("method"),	REFUSED("unclaimed"),
 };
-#define FAILED(class) METRIC_COUNTER_L("trunkline_edge_dial_failed_total", "status=\"" class "\"", "outbound legs refused")
+#define FAILED(class) \
+	METRIC_COUNTER_L("trunkline_edge_dial_failed_total", "status=\"" class "\"", "outbound legs refused")
 static struct metric failed[] = { FAILED("3xx"), FAILED("4xx"), FAILED("5xx"), FAILED("6xx") };
 
 void edge_metrics_register(void)
 {
 	struct metric *all[] = {
-		&edge_metric_legs,	  &edge_metric_offers_open, &edge_metric_registrations, &edge_metric_lag_ms,
-		&edge_metric_nta_server,  &edge_metric_nta_client,  &edge_metric_nta_legs,	&edge_metric_offers,
-		&edge_metric_dials,	  &edge_metric_answered,    &edge_metric_ended,		&edge_metric_adopted,
-		&edge_metric_register_ok, &edge_metric_register_failed, &edge_metric_commands,	&edge_metric_commands_bad,
-		&edge_metric_stale,
+		&edge_metric_legs,	   &edge_metric_offers_open,	 &edge_metric_registrations,
+		&edge_metric_lag_ms,	   &edge_metric_nta_server,	 &edge_metric_nta_client,
+		&edge_metric_nta_legs,	   &edge_metric_offers,		 &edge_metric_dials,
+		&edge_metric_answered,	   &edge_metric_ended,		 &edge_metric_adopted,
+		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
+		&edge_metric_commands_bad, &edge_metric_stale,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

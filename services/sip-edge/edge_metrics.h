@@ -5,10 +5,11 @@
 #include "metrics/metrics.h"
 
 extern struct metric edge_metric_legs, edge_metric_offers_open, edge_metric_registrations, edge_metric_lag_ms,
-	edge_metric_nta_server, edge_metric_nta_client, edge_metric_nta_legs;
-extern struct metric edge_metric_offers, edge_metric_dials, edge_metric_answered, edge_metric_ended, edge_metric_adopted;
-extern struct metric edge_metric_register_ok, edge_metric_register_failed, edge_metric_commands, edge_metric_commands_bad,
-	edge_metric_stale;
+    edge_metric_nta_server, edge_metric_nta_client, edge_metric_nta_legs;
+extern struct metric edge_metric_offers, edge_metric_dials, edge_metric_answered, edge_metric_ended,
+    edge_metric_adopted;
+extern struct metric edge_metric_register_ok, edge_metric_register_failed, edge_metric_commands,
+    edge_metric_commands_bad, edge_metric_stale;
 
 enum edge_refusal {
 	EDGE_REFUSED_MALFORMED,

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define OWNER_MAX 63
-#define URI_MAX 512
-#define TEXT_MAX 256
+#define OWNER_MAX   63
+#define URI_MAX	    512
+#define TEXT_MAX    256
 #define RING_MAX_MS 600000
 
 typedef Trunkline__Edge__V1__EdgeCommand PbCommand;
@@ -20,8 +20,9 @@ typedef Trunkline__Edge__V1__EdgeCommands PbCommands;
 /* Visible text without line ends, NUL cannot be told from the end by protobuf-c: what follows it is lost, not obeyed. */
 static err_t text(const char *s, size_t max, const char *field, struct err_detail *d)
 {
-	return sip_header_value_ok(s, max) ? ERR_OK
-					   : err_set(d, ERR_INVALID, field, "must be UTF-8 without control characters, at most %zu bytes", max);
+	return sip_header_value_ok(s, max)
+		   ? ERR_OK
+		   : err_set(d, ERR_INVALID, field, "must be UTF-8 without control characters, at most %zu bytes", max);
 }
 
 static err_t id(const char *s, bool may_be_empty, const char *field, struct err_detail *d)
@@ -67,7 +68,8 @@ static err_t dial_headers(const Trunkline__Edge__V1__LegDial *m, struct edge_com
 		if (!sip_header_name_ok(h.name) || strncasecmp(h.name, "X-", 2) != 0)
 			return err_set(d, ERR_INVALID, "dial.headers.name", "must be X-… of letters, digits and '-'");
 		if (!sip_header_value_ok(h.value, TEXT_MAX))
-			return err_set(d, ERR_INVALID, "dial.headers.value", "must be UTF-8 without control characters");
+			return err_set(d, ERR_INVALID, "dial.headers.value",
+				       "must be UTF-8 without control characters");
 		c->dial.headers[c->dial.n_headers++] = h;
 	}
 	return ERR_OK;

@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "registrar.h"
 
-#define EDGE_SDP_MAX 16384
+#define EDGE_SDP_MAX	 16384
 #define EDGE_HEADERS_MAX 16
 
 struct edge_bytes {
@@ -38,11 +38,11 @@ struct edge_command {
 	const char *tenant, *call_id, *leg_id;
 	uint64_t epoch;
 	enum edge_command_kind kind;
-	struct edge_bytes sdp;	   /* progress, answer, dial, reinvite, reanswer */
-	unsigned status;	   /* reject, hang_up; 0: not said */
+	struct edge_bytes sdp; /* progress, answer, dial, reinvite, reanswer */
+	unsigned status;       /* reject, hang_up; 0: not said */
 	const char *reason;
 	unsigned retry_after_s;
-	unsigned request;	   /* reanswer */
+	unsigned request; /* reanswer */
 	struct {
 		const char *agent_id, *uri; /* one of them, the other "" */
 		const char *trunk_id, *caller, *caller_name, *called, *queue_id;
@@ -69,13 +69,13 @@ struct edge_event {
 	const char *tenant, *call_id, *leg_id;
 	int64_t time_ms;
 	enum edge_event_kind kind;
-	struct edge_bytes sdp;	/* offer, ringing, answered, reoffer, state (remote) */
-	unsigned status;	/* ringing, ended */
-	const char *cause;	/* ended */
-	bool by_us;		/* ended */
-	unsigned request;	/* reoffer */
+	struct edge_bytes sdp;		  /* offer, ringing, answered, reoffer, state (remote) */
+	unsigned status;		  /* ringing, ended */
+	const char *cause;		  /* ended */
+	bool by_us;			  /* ended */
+	unsigned request;		  /* reoffer */
 	bool outbound, answered, ringing; /* state */
-	uint64_t epoch;		/* stale */
+	uint64_t epoch;			  /* stale */
 	const char *caller, *caller_name, *called, *trunk_id, *agent_id, *sip_call_id; /* offer */
 };
 /* A batch is grown in place: _begin, then _add for each. out->failed tells a lack of memory. */

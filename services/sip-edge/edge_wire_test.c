@@ -178,8 +178,14 @@ static void a_batch_of_events_unpacks_as_one_message(void **state)
 {
 	struct str s = STR_INIT;
 	Trunkline__Edge__V1__EdgeEvents *m;
-	struct edge_event offer = { .tenant = "acme", .call_id = "c", .leg_id = "l", .time_ms = 5, .kind = EDGE_EV_OFFER, .caller = "1",
-				    .called = "2", .sdp = { "v=0", 3 } };
+	struct edge_event offer = { .tenant = "acme",
+				    .call_id = "c",
+				    .leg_id = "l",
+				    .time_ms = 5,
+				    .kind = EDGE_EV_OFFER,
+				    .caller = "1",
+				    .called = "2",
+				    .sdp = { "v=0", 3 } };
 	static char big[10000];
 
 	(void)state;
@@ -187,7 +193,8 @@ static void a_batch_of_events_unpacks_as_one_message(void **state)
 	edge_wire_events_begin(&s, "edge-1");
 	edge_wire_events_add(&s, &offer);
 	edge_wire_events_add(&s, &(struct edge_event){ .kind = EDGE_EV_ANSWERED, .sdp = { big, sizeof(big) } });
-	edge_wire_events_add(&s, &(struct edge_event){ .kind = EDGE_EV_ENDED, .cause = "bye", .status = 486, .by_us = true });
+	edge_wire_events_add(&s, &(struct edge_event){
+				     .kind = EDGE_EV_ENDED, .cause = "bye", .status = 486, .by_us = true });
 	edge_wire_events_add(&s, &(struct edge_event){ .kind = EDGE_EV_STALE, .epoch = 9 });
 	edge_wire_events_add(&s, &(struct edge_event){ .kind = EDGE_EV_REOFFER, .request = 3 });
 	edge_wire_events_add(&s, &(struct edge_event){ .kind = EDGE_EV_STATE, .answered = true });
@@ -221,10 +228,22 @@ static void on_leg(const struct leg_record *r, void *arg)
 
 static void a_leg_comes_back_from_its_record(void **state)
 {
-	struct leg_record r = { .call_id = "call", .leg_id = "leg", .tenant = "acme", .owner = "cc-1", .sip_call_id = "x@y",
-				.local = "<sip:a@b>;tag=1", .remote = "<sip:c@d>;tag=2", .target = "sip:c@1.2.3.4", .route = "",
-				.contact = "<sip:e>", .agent_id = "", .trunk_id = "", .local_cseq = 77, .n_routes = 2,
-				.routes = { "sip:a;lr", "sip:b;lr" }, .local_sdp = { "v=0", 3 } };
+	struct leg_record r = { .call_id = "call",
+				.leg_id = "leg",
+				.tenant = "acme",
+				.owner = "cc-1",
+				.sip_call_id = "x@y",
+				.local = "<sip:a@b>;tag=1",
+				.remote = "<sip:c@d>;tag=2",
+				.target = "sip:c@1.2.3.4",
+				.route = "",
+				.contact = "<sip:e>",
+				.agent_id = "",
+				.trunk_id = "",
+				.local_cseq = 77,
+				.n_routes = 2,
+				.routes = { "sip:a;lr", "sip:b;lr" },
+				.local_sdp = { "v=0", 3 } };
 	struct str s = STR_INIT;
 	bool seen = false;
 

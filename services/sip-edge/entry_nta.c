@@ -30,14 +30,15 @@ static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 {
 	nta_leg_t *leg;
 
-	if (sip->sip_cseq->cs_method == sip_method_invite && sip->sip_status->st_status / 100 == 2 && sip->sip_to->a_tag) {
-		leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL, sip->sip_from->a_tag, NULL);
+	if (sip->sip_cseq->cs_method == sip_method_invite && sip->sip_status->st_status / 100 == 2 &&
+	    sip->sip_to->a_tag) {
+		leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL,
+					sip->sip_from->a_tag, NULL);
 		if (leg) {
-			nta_outgoing_t *ack = nta_outgoing_tcreate(leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL,
-								   NTATAG_ACK_BRANCH(sip->sip_via->v_branch),
-								   SIPTAG_CSEQ(sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq,
-											       SIP_METHOD_ACK)),
-								   TAG_END());
+			nta_outgoing_t *ack = nta_outgoing_tcreate(
+			    leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL, NTATAG_ACK_BRANCH(sip->sip_via->v_branch),
+			    SIPTAG_CSEQ(sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq, SIP_METHOD_ACK)),
+			    TAG_END());
 			nta_outgoing_destroy(ack);
 		}
 	}
@@ -62,8 +63,9 @@ static void options(struct edge *e, msg_t *msg)
 {
 	bool busy = edge_overloaded(e) || e->draining;
 
-	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK", SIPTAG_ALLOW_STR(EDGE_ALLOW),
-		       SIPTAG_ACCEPT_STR("application/sdp"), SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
+	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK",
+		       SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_ACCEPT_STR("application/sdp"),
+		       SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
 }
 
 static void request(struct edge *e, msg_t *msg, sip_t *sip)

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define MESSAGE_MAX 32768	/* bytes of a message: 16 KiB of SDP and headers */
-#define TCP_IDLE_MS 900000	/* a connection without traffic; phones keep theirs alive more often */
-#define TCP_MESSAGE_MS 10000	/* a message that arrives slower than this (slow senders) */
-#define UDP_MTU 65535		/* never switch to TCP by size: many phones listen on UDP only */
+#define MESSAGE_MAX    32768  /* bytes of a message: 16 KiB of SDP and headers */
+#define TCP_IDLE_MS    900000 /* a connection without traffic; phones keep theirs alive more often */
+#define TCP_MESSAGE_MS 10000  /* a message that arrives slower than this (slow senders) */
+#define UDP_MTU	       65535  /* never switch to TCP by size: many phones listen on UDP only */
 
 static void put_host(char *dst, size_t size, const struct sockaddr *sa, unsigned *port)
 {
@@ -58,7 +58,8 @@ bool glue_behind_nat(msg_t *msg, const sip_t *sip)
 	unsigned port = 0;
 
 	put_host(host, sizeof(host), &msg_addr(msg)->su_sa, &port);
-	return strcasecmp(host, v->v_host) != 0 || port != (v->v_port && v->v_port[0] ? (unsigned)atoi(v->v_port) : 5060u);
+	return strcasecmp(host, v->v_host) != 0 ||
+	       port != (v->v_port && v->v_port[0] ? (unsigned)atoi(v->v_port) : 5060u);
 }
 
 struct edge_bytes glue_body(const sip_t *sip)
@@ -87,7 +88,8 @@ const char *edge_contact(const struct edge *e, const char *transport, char buf[E
 
 /* ---- the agent ---- */
 
-static void bind_url(char *dst, size_t size, const struct edge *e, const char *scheme, int64_t port, const char *transport)
+static void bind_url(char *dst, size_t size, const struct edge *e, const char *scheme, int64_t port,
+		     const char *transport)
 {
 	bool six = strchr(e->cfg.address, ':');
 
@@ -103,10 +105,11 @@ static err_t add_tls(struct edge *e, struct err_detail *detail)
 	if (!e->cfg.tls_port)
 		return ERR_OK;
 	bind_url(url, sizeof(url), e, "sips", e->cfg.tls_port, "tls");
-	if (nta_agent_add_tport(e->agent, URL_STRING_MAKE(url), TPTAG_CERTIFICATE(e->cfg.tls_dir), TPTAG_TLS_VERIFY_PEER(0),
-				TAG_END()) < 0)
-		return err_set(detail, ERR_UNAVAILABLE, "sip.tls_port", "%d of %s cannot be bound, or the certificate in %s is bad",
-			       (int)e->cfg.tls_port, e->cfg.address, e->cfg.tls_dir);
+	if (nta_agent_add_tport(e->agent, URL_STRING_MAKE(url), TPTAG_CERTIFICATE(e->cfg.tls_dir),
+				TPTAG_TLS_VERIFY_PEER(0), TAG_END()) < 0)
+		return err_set(detail, ERR_UNAVAILABLE, "sip.tls_port",
+			       "%d of %s cannot be bound, or the certificate in %s is bad", (int)e->cfg.tls_port,
+			       e->cfg.address, e->cfg.tls_dir);
 	return ERR_OK;
 }
 
@@ -123,14 +126,15 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 	snprintf(e->host, sizeof(e->host), strchr(public, ':') ? "[%s]" : "%s", public);
 	/* No transport in the URL: UDP and TCP. (This library reads a list of them through a dangling pointer.) */
 	bind_url(url, sizeof(url), e, "sip", e->cfg.port, NULL);
-	e->agent = nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1), NTATAG_MERGE_482(1),
-				    NTATAG_CLIENT_RPORT(1), NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(MESSAGE_MAX),
-				    NTATAG_UDP_MTU(UDP_MTU), NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
-				    NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_IDLE_MS), TPTAG_TIMEOUT(TCP_MESSAGE_MS),
-				    TPTAG_QUEUESIZE(64), TAG_END());
+	e->agent =
+	    nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1),
+			     NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1), NTATAG_SERVER_RPORT(1),
+			     NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU), NTATAG_CANCEL_487(1),
+			     NTATAG_TIMEOUT_408(1), NTATAG_REL100(0), NTATAG_MAX_PROCEEDING((usize_t)-1),
+			     TPTAG_IDLE(TCP_IDLE_MS), TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TAG_END());
 	if (!e->agent)
-		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)", (int)e->cfg.port,
-			       e->cfg.address);
+		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)",
+			       (int)e->cfg.port, e->cfg.address);
 	return add_tls(e, detail);
 }
 

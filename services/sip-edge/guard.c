@@ -76,7 +76,8 @@ static bool over(const struct guard *g, uint64_t hash, unsigned limit, int64_t n
 
 bool guard_blocked(const struct guard *g, const char *source, const char *user, int64_t now_ms)
 {
-	return over(g, hash_of(source, user), GUARD_TRIES, now_ms) || over(g, hash_of(source, ""), GUARD_SOURCE_TRIES, now_ms);
+	return over(g, hash_of(source, user), GUARD_TRIES, now_ms) ||
+	       over(g, hash_of(source, ""), GUARD_SOURCE_TRIES, now_ms);
 }
 
 static void count(struct guard *g, uint64_t hash, int64_t now_ms)

@@ -11,9 +11,9 @@
 #include <stdint.h>
 #include "base/err.h"
 
-#define GUARD_TRIES 8
+#define GUARD_TRIES	   8
 #define GUARD_SOURCE_TRIES 120
-#define GUARD_WINDOW_MS 60000
+#define GUARD_WINDOW_MS	   60000
 
 struct guard;
 err_t guard_new(struct guard **ret) MUST;

@@ -5,6 +5,7 @@
 #include "edge_metrics.h"
 #include "indialog_nta.h"
 #include "session_nta.h"
+#include "trunk_use.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,8 @@ static void overloaded(struct edge *e, msg_t *msg)
 	/* Spread, so that they do not all come back at once. */
 	snprintf(after, sizeof(after), "%d", 2 + (int)(random() % 9));
 	edge_metrics_refused(EDGE_REFUSED_OVERLOAD);
-	nta_msg_treply(e->agent, msg, SIP_503_SERVICE_UNAVAILABLE, SIPTAG_RETRY_AFTER_STR(after), SIPTAG_SERVER_STR(EDGE_SERVER),
-		       TAG_END());
+	nta_msg_treply(e->agent, msg, SIP_503_SERVICE_UNAVAILABLE, SIPTAG_RETRY_AFTER_STR(after),
+		       SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
 }
 
 /* Who claims to be an agent must prove it, wherever the request comes from. NULL: no such claim. */
@@ -131,7 +132,8 @@ static void fill_caller(struct dialog *d, const sip_t *sip, const struct caller 
 	const url_t *url = pai ? pai->paid_url : sip->sip_from->a_url;
 	const char *display = pai && pai->paid_display ? pai->paid_display : sip->sip_from->a_display;
 
-	if (!sip_user_normalise(d->caller, url->url_user) && !sip_user_normalise(d->caller, sip->sip_from->a_url->url_user))
+	if (!sip_user_normalise(d->caller, url->url_user) &&
+	    !sip_user_normalise(d->caller, sip->sip_from->a_url->url_user))
 		str_copy(d->caller, sizeof(d->caller), "anonymous");
 	sip_name_plain(d->caller_name, display);
 	str_copy(d->called, sizeof(d->called), c->called);
@@ -166,9 +168,11 @@ static bool make_transaction(struct dialog *d, msg_t *msg, sip_t *sip)
 {
 	struct edge *e = d->edge;
 
-	d->leg = nta_leg_tcreate(e->agent, indialog_request, d, SIPTAG_CALL_ID(sip->sip_call_id), SIPTAG_FROM(sip->sip_to),
-				 SIPTAG_TO(sip->sip_from), NTATAG_REMOTE_CSEQ(sip->sip_cseq->cs_seq), TAG_END());
-	if (!d->leg || !nta_leg_tag(d->leg, NULL) || nta_leg_server_route(d->leg, sip->sip_record_route, sip->sip_contact) < 0) {
+	d->leg =
+	    nta_leg_tcreate(e->agent, indialog_request, d, SIPTAG_CALL_ID(sip->sip_call_id), SIPTAG_FROM(sip->sip_to),
+			    SIPTAG_TO(sip->sip_from), NTATAG_REMOTE_CSEQ(sip->sip_cseq->cs_seq), TAG_END());
+	if (!d->leg || !nta_leg_tag(d->leg, NULL) ||
+	    nta_leg_server_route(d->leg, sip->sip_record_route, sip->sip_contact) < 0) {
 		nta_msg_treply(e->agent, msg, SIP_500_INTERNAL_SERVER_ERROR, TAG_END());
 		return false;
 	}
@@ -195,6 +199,11 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		return;
 	}
 	fill_caller(d, sip, c);
+	if (c->trunk && trunk_use_take(&d->trunk_use, e->trunks, d->tenant, c->trunk->id, c->trunk->max_calls)) {
+		dialog_free(d);
+		refuse(e, msg, 486, EDGE_REFUSED_OVERLOAD); /* the caller hears busy; other tenants notice nothing */
+		return;
+	}
 	d->late_offer = sdp.size == 0;
 	d->peer_updates = glue_allows(sip, "UPDATE");
 	edge_contact(e, glue_transport(sip), d->contact);
@@ -204,8 +213,8 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		return;
 	}
 	log = dialog_log(d);
-	LOG_DEBUG(&log, "leg.offered", "caller=%s called=%s trunk=%s agent=%s sip_call_id=%s", LOG_Q(d->caller), LOG_Q(d->called),
-		 d->trunk_id, d->agent_id, LOG_Q(sip->sip_call_id->i_id));
+	LOG_DEBUG(&log, "leg.offered", "caller=%s called=%s trunk=%s agent=%s sip_call_id=%s", LOG_Q(d->caller),
+		  LOG_Q(d->called), d->trunk_id, d->agent_id, LOG_Q(sip->sip_call_id->i_id));
 	in = (struct dialog_input){ .reason = sip->sip_call_id->i_id };
 	dialog_event(d, LEG_EV_INVITE, &in);
 }
@@ -241,8 +250,9 @@ void inbound_provisional(struct dialog *d, struct edge_bytes sdp)
 
 	if (early && !blob_set(&d->local_sdp, sdp))
 		return;
-	nta_incoming_treply(d->invite, early ? 183 : 180, NULL, SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(EDGE_ALLOW),
-			    SIPTAG_SERVER_STR(EDGE_SERVER), TAG_IF(early, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
+	nta_incoming_treply(d->invite, early ? 183 : 180, NULL, SIPTAG_CONTACT_STR(d->contact),
+			    SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_SERVER_STR(EDGE_SERVER),
+			    TAG_IF(early, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
 			    TAG_IF(early, SIPTAG_PAYLOAD_STR(d->local_sdp.text)), TAG_END());
 	sip_root_kick(d->edge->root);
 }
@@ -260,7 +270,8 @@ void inbound_accept(struct dialog *d, struct edge_bytes sdp)
 			    SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER),
 			    TAG_IF(d->session.require, SIPTAG_REQUIRE_STR("timer")),
 			    TAG_IF(d->session.interval_s, SIPTAG_SESSION_EXPIRES_STR(expires)),
-			    SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(d->local_sdp.text), TAG_END());
+			    SIPTAG_CONTENT_TYPE_STR("application/sdp"), SIPTAG_PAYLOAD_STR(d->local_sdp.text),
+			    TAG_END());
 	sip_root_kick(d->edge->root);
 }
 
@@ -271,7 +282,8 @@ void inbound_refuse(struct dialog *d, unsigned status, const char *reason, unsig
 	if (status < 400 || status > 699)
 		status = 480;
 	snprintf(after, sizeof(after), "%u", retry_after_s);
-	snprintf(text, sizeof(text), "SIP;cause=%u;text=\"%s\"", status, reason && !strpbrk(reason, "\"\\") ? reason : "");
+	snprintf(text, sizeof(text), "SIP;cause=%u;text=\"%s\"", status,
+		 reason && !strpbrk(reason, "\"\\") ? reason : "");
 	nta_incoming_treply(d->invite, (int)status, sip_status_phrase((int)status), SIPTAG_SERVER_STR(EDGE_SERVER),
 			    TAG_IF(retry_after_s, SIPTAG_RETRY_AFTER_STR(after)),
 			    TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)), TAG_END());

@@ -40,7 +40,8 @@ static void reply(nta_incoming_t *irq, int status, const char *phrase)
 
 static void reply_later(nta_incoming_t *irq)
 {
-	nta_incoming_treply(irq, SIP_500_INTERNAL_SERVER_ERROR, SIPTAG_RETRY_AFTER_STR("3"), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
+	nta_incoming_treply(irq, SIP_500_INTERNAL_SERVER_ERROR, SIPTAG_RETRY_AFTER_STR("3"),
+			    SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
 	nta_incoming_destroy(irq);
 }
 
@@ -53,9 +54,11 @@ static void reply_session(struct dialog *d, nta_incoming_t *irq, const sip_t *si
 
 	(void)session_as_server(sip, (uint32_t)d->edge->cfg.session_expires_s, &d->session);
 	session_text(expires, &d->session, true);
-	nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_SUPPORTED_STR("timer"),
-			    SIPTAG_SERVER_STR(EDGE_SERVER), TAG_IF(d->session.require, SIPTAG_REQUIRE_STR("timer")),
-			    SIPTAG_SESSION_EXPIRES_STR(expires), TAG_IF(sdp, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
+	nta_incoming_treply(irq, SIP_200_OK, SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(EDGE_ALLOW),
+			    SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER),
+			    TAG_IF(d->session.require, SIPTAG_REQUIRE_STR("timer")),
+			    SIPTAG_SESSION_EXPIRES_STR(expires),
+			    TAG_IF(sdp, SIPTAG_CONTENT_TYPE_STR("application/sdp")),
 			    TAG_IF(sdp, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
 	if (sip->sip_contact)
 		nta_leg_server_route(d->leg, NULL, sip->sip_contact);
@@ -172,7 +175,8 @@ static void on_invite(struct dialog *d, nta_incoming_t *irq, const sip_t *sip)
 	else if (body && !indialog_sdp_ok(sip))
 		reply(irq, SIP_488_NOT_ACCEPTABLE);
 	else if (!session_as_server(sip, (uint32_t)d->edge->cfg.session_expires_s, &session)) {
-		nta_incoming_treply(irq, SIP_422_SESSION_TIMER_TOO_SMALL, SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT), TAG_END());
+		nta_incoming_treply(irq, SIP_422_SESSION_TIMER_TOO_SMALL, SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT),
+				    TAG_END());
 		nta_incoming_destroy(irq);
 	} else if (same_session(d, sip))
 		answer_refresh(d, irq, sip);
@@ -284,7 +288,8 @@ void indialog_ack(struct dialog *d, const sip_t *response)
 	cseq->cs_seq = response->sip_cseq->cs_seq;
 	cseq->cs_method = sip_method_ack;
 	cseq->cs_method_name = sip_method_name_ack;
-	ack = nta_outgoing_tcreate(d->leg, NULL, NULL, indialog_route(d), SIP_METHOD_ACK, NULL, SIPTAG_CSEQ(cseq), TAG_END());
+	ack = nta_outgoing_tcreate(d->leg, NULL, NULL, indialog_route(d), SIP_METHOD_ACK, NULL, SIPTAG_CSEQ(cseq),
+				   TAG_END());
 	nta_outgoing_destroy(ack); /* nta keeps it for retransmitted 2xx */
 }
 
@@ -296,7 +301,8 @@ static void send_bye(struct dialog *d, const char *reason, const char *credentia
 
 	snprintf(text, sizeof(text), "Q.850;cause=16;text=\"%s\"", reason && !strpbrk(reason, "\"\\") ? reason : "");
 	d->bye = nta_outgoing_tcreate(d->leg, on_bye_reply, d, indialog_route(d), SIP_METHOD_BYE, NULL,
-				      SIPTAG_USER_AGENT_STR(EDGE_SERVER), TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)),
+				      SIPTAG_USER_AGENT_STR(EDGE_SERVER),
+				      TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)),
 				      TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)), TAG_END());
 	sip_root_kick(d->edge->root);
 	if (!d->bye)
@@ -315,7 +321,8 @@ static int on_bye_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 	nta_outgoing_destroy(orq);
 	d->bye = NULL;
 	target_uri(d, uri);
-	if ((status == 401 || status == 407) && sip && !d->bye_authed && outbound_authorize(d, sip, "BYE", uri, &line)) {
+	if ((status == 401 || status == 407) && sip && !d->bye_authed &&
+	    outbound_authorize(d, sip, "BYE", uri, &line)) {
 		d->bye_authed = true;
 		send_bye(d, NULL, str_text(&line));
 	} else {
@@ -337,11 +344,13 @@ static void send_reinvite(struct dialog *d, const struct blob *sdp, const char *
 	char expires[64];
 
 	session_text(expires, &d->session, false);
-	d->reinvite_out = nta_outgoing_tcreate(
-		d->leg, on_reinvite_reply, d, indialog_route(d), SIP_METHOD_INVITE, NULL, SIPTAG_CONTACT_STR(d->contact),
-		SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_SUPPORTED_STR("timer"), SIPTAG_USER_AGENT_STR(EDGE_SERVER),
-		TAG_IF(d->session.interval_s, SIPTAG_SESSION_EXPIRES_STR(expires)), SIPTAG_CONTENT_TYPE_STR("application/sdp"),
-		TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)), SIPTAG_PAYLOAD_STR(sdp->text), TAG_END());
+	d->reinvite_out = nta_outgoing_tcreate(d->leg, on_reinvite_reply, d, indialog_route(d), SIP_METHOD_INVITE, NULL,
+					       SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(EDGE_ALLOW),
+					       SIPTAG_SUPPORTED_STR("timer"), SIPTAG_USER_AGENT_STR(EDGE_SERVER),
+					       TAG_IF(d->session.interval_s, SIPTAG_SESSION_EXPIRES_STR(expires)),
+					       SIPTAG_CONTENT_TYPE_STR("application/sdp"),
+					       TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)),
+					       SIPTAG_PAYLOAD_STR(sdp->text), TAG_END());
 	sip_root_kick(d->edge->root);
 	if (!d->reinvite_out)
 		dialog_renego(d, RENEGO_EV_REFUSED, NULL);
@@ -446,9 +455,10 @@ bool indialog_update_refresh(struct dialog *d)
 	if (d->refresh_out)
 		return true;
 	session_text(expires, &d->session, false);
-	d->refresh_out = nta_outgoing_tcreate(d->leg, on_update_reply, d, indialog_route(d), SIP_METHOD_UPDATE, NULL,
-					      SIPTAG_CONTACT_STR(d->contact), SIPTAG_SUPPORTED_STR("timer"),
-					      SIPTAG_SESSION_EXPIRES_STR(expires), SIPTAG_USER_AGENT_STR(EDGE_SERVER), TAG_END());
+	d->refresh_out =
+	    nta_outgoing_tcreate(d->leg, on_update_reply, d, indialog_route(d), SIP_METHOD_UPDATE, NULL,
+				 SIPTAG_CONTACT_STR(d->contact), SIPTAG_SUPPORTED_STR("timer"),
+				 SIPTAG_SESSION_EXPIRES_STR(expires), SIPTAG_USER_AGENT_STR(EDGE_SERVER), TAG_END());
 	sip_root_kick(d->edge->root);
 	return d->refresh_out != NULL;
 }

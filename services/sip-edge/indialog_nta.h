@@ -15,7 +15,8 @@ void indialog_ack(struct dialog *d, const sip_t *response);
 /* adopt_nta.c: keeps what names the dialog; the local tag is taken from d->leg. false: no memory. */
 bool adopt_remember(struct dialog *d, const sip_call_id_t *call_id, const sip_addr_t *local, const sip_addr_t *remote);
 /* outbound_nta.c: the Authorization or Proxy-Authorization line for a challenge of the leg's trunk; false: none to give. */
-bool outbound_authorize(const struct dialog *d, const sip_t *response, const char *method, const char *uri, struct str *line);
+bool outbound_authorize(const struct dialog *d, const sip_t *response, const char *method, const char *uri,
+			struct str *line);
 /* Route override for a request, or NULL. */
 const url_string_t *indialog_route(const struct dialog *d);
 

@@ -31,13 +31,19 @@
 #include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/edge/v1/edge.pb-c.h"
 
-#define UNUSED __attribute__((unused))
-#define EV(x) TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_##x
-#define CMD(x) TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_##x
+#define UNUSED	__attribute__((unused))
+#define EV(x)	TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_##x
+#define CMD(x)	TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_##x
 #define WAIT_MS 5000
-#define SDP_A "v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 0 101\r\na=sendrecv\r\n"
-#define SDP_B "v=0\r\no=b 2 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8 101\r\na=sendrecv\r\n"
-#define SDP_C "v=0\r\no=b 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8 101\r\na=sendonly\r\n"
+#define SDP_A                                                                                                 \
+	"v=0\r\no=a 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8 0 " \
+	"101\r\na=sendrecv\r\n"
+#define SDP_B                                                                                               \
+	"v=0\r\no=b 2 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8 " \
+	"101\r\na=sendrecv\r\n"
+#define SDP_C                                                                                               \
+	"v=0\r\no=b 2 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8 " \
+	"101\r\na=sendonly\r\n"
 
 typedef Trunkline__Edge__V1__EdgeEvent event_t;
 typedef Trunkline__Edge__V1__EdgeCommand command_t;
@@ -48,7 +54,7 @@ static struct loop *loop;
 static struct bus *bus;
 static struct bus_kv *config;
 static char dir[TESTKIT_PATH], conf_file[TESTKIT_PATH + 64], binary[512];
-static int sip_port, http_port;
+static int sip_port, http_port, tls_port;
 static const char *digest_offer = "both";
 
 /* ---- call-control, as far as the edge sees it ---- */
@@ -440,6 +446,25 @@ static void find_binary(void)
 	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-sip-edge", dirname(self));
 }
 
+/* agent.pem and cafile.pem, as Sofia wants them. */
+static void make_certificate(void)
+{
+	struct str agent = STR_INIT, ca = STR_INIT;
+	char path[TESTKIT_PATH + 64];
+
+	testkit_certificate(dir, "sip-edge");
+	snprintf(path, sizeof(path), "%s/sip-edge.pem", dir);
+	testkit_read(path, &agent);
+	snprintf(path, sizeof(path), "%s/sip-edge.key", dir);
+	testkit_read(path, &agent);
+	snprintf(path, sizeof(path), "%s/ca.pem", dir);
+	testkit_read(path, &ca);
+	testkit_file(dir, "agent.pem", str_text(&agent), path);
+	testkit_file(dir, "cafile.pem", str_text(&ca), path);
+	str_done(&agent);
+	str_done(&ca);
+}
+
 static int world_start(void **state)
 {
 	struct err_detail detail = { "", "" };
@@ -452,8 +477,11 @@ static int world_start(void **state)
 	/* Ten ports in a row for the edge and its peers. */
 	sip_port = 26000 + (int)(getpid() % 200) * 10;
 	http_port = testkit_tcp_port();
+	tls_port = testkit_tcp_port();
+	make_certificate();
 	assert_int_equal(loop_new(&loop), ERR_OK);
-	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &detail), ERR_OK);
+	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &detail),
+			 ERR_OK);
 	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &detail), ERR_OK);
 	put_tenant("acme", "+862011110000", true, false);
 	put_tenant("globex", "+862022220000", false, false);
@@ -466,9 +494,10 @@ static int world_start(void **state)
 	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-1.edge", NULL, on_events, (void *)"cc-1"), ERR_OK);
 	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-2.edge", NULL, on_events, (void *)"cc-2"), ERR_OK);
 	snprintf(yaml, sizeof(yaml),
-		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\nnats:\n  url: %s\n"
-		 "sip:\n  address: 127.0.0.1\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n  max_lag_ms: 5000\ndrain:\n  timeout_ms: 2000\n",
-		 http_port, nats.url, sip_port, digest_offer);
+		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\n"
+		 "nats:\n  url: %s\nsip:\n  address: 127.0.0.1\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n"
+		 "  max_lag_ms: 5000\n  tls_port: %d\n  tls_dir: %s\ndrain:\n  timeout_ms: 2000\n",
+		 http_port, nats.url, sip_port, digest_offer, tls_port, dir);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
 	start_edge();
 	return 0;
@@ -497,287 +526,6 @@ static int UNUSED forget(void **state)
 	for (struct seen *s = seen_first; s; s = s->next)
 		s->taken = true;
 	return 0;
-}
-
-/* ---- a SIP peer made of text ---- */
-
-struct peer {
-	int fd, port;
-	char host[16];
-	char rx[65536]; /* the message got last */
-};
-
-static void peer_open_at(struct peer *p, const char *host)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t n = sizeof(a);
-
-	memset(p, 0, sizeof(*p));
-	snprintf(p->host, sizeof(p->host), "%s", host);
-	inet_pton(AF_INET, host, &a.sin_addr);
-	p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(p->fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	getsockname(p->fd, (struct sockaddr *)&a, &n);
-	p->port = ntohs(a.sin_port);
-}
-
-static void UNUSED peer_open(struct peer *p)
-{
-	peer_open_at(p, "127.0.0.1");
-}
-
-static void UNUSED peer_close(struct peer *p)
-{
-	close(p->fd);
-}
-
-static void peer_send_bytes(struct peer *p, const char *bytes, size_t n)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)sip_port) };
-
-	inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
-	assert_int_equal(sendto(p->fd, bytes, n, 0, (struct sockaddr *)&a, sizeof(a)), (ssize_t)n);
-}
-
-static void PRINTF(2, 3) peer_send(struct peer *p, const char *fmt, ...)
-{
-	char text[65536];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	peer_send_bytes(p, text, (size_t)n);
-}
-
-struct peer_want {
-	struct peer *p;
-	const char *start;
-};
-
-static bool peer_look(void *arg)
-{
-	struct peer_want *w = arg;
-	ssize_t n;
-
-	while ((n = recv(w->p->fd, w->p->rx, sizeof(w->p->rx) - 1, 0)) >= 0) {
-		w->p->rx[n] = '\0';
-		if (strncmp(w->p->rx, w->start, strlen(w->start)) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The next message that begins so; others are passed over. */
-static bool peer_got(struct peer *p, const char *start, int64_t ms)
-{
-	struct peer_want w = { p, start };
-
-	return testkit_wait_loop(loop, peer_look, &w, ms);
-}
-
-static void peer_expect(struct peer *p, const char *start)
-{
-	if (peer_got(p, start, WAIT_MS))
-		return;
-	print_error("did not get '%s'; last was:\n%s\n", start, p->rx);
-	fail();
-}
-
-/* Value of the first header of that name in the last message; "" if there is none. Ring of buffers. */
-static const char *header(const struct peer *p, const char *name)
-{
-	static char bufs[8][1024];
-	static unsigned next;
-	char *buf = bufs[next++ % 8];
-	size_t n = strlen(name);
-
-	buf[0] = '\0';
-	for (const char *line = p->rx; line && *line; line = strstr(line, "\r\n") ? strstr(line, "\r\n") + 2 : NULL) {
-		if (strncasecmp(line, name, n) != 0 || line[n] != ':')
-			continue;
-		for (line += n + 1; *line == ' '; line++)
-			;
-		snprintf(buf, 1024, "%.*s", (int)strcspn(line, "\r\n"), line);
-		break;
-	}
-	return buf;
-}
-
-UNUSED static const char *body(const struct peer *p)
-{
-	const char *b = strstr(p->rx, "\r\n\r\n");
-
-	return b ? b + 4 : "";
-}
-
-/* A dialog as the peer sees it. */
-struct call {
-	struct peer *p;
-	char ruri[200], call_id[64], from[256], to[256], branch[32], contact[128];
-	char target[256]; /* of requests within the dialog */
-	unsigned cseq;
-	bool caller;
-};
-
-static void new_branch(struct call *c)
-{
-	snprintf(c->branch, sizeof(c->branch), "z9hG4bK%08lx%08lx", random(), random());
-}
-
-static struct call call_new(struct peer *p, const char *number, const char *from_user, const char *from_host)
-{
-	struct call c = { .p = p, .cseq = 1, .caller = true };
-
-	snprintf(c.ruri, sizeof(c.ruri), "sip:%s@127.0.0.1:%d", number, sip_port);
-	snprintf(c.call_id, sizeof(c.call_id), "%lx%lx@test", random(), random());
-	snprintf(c.from, sizeof(c.from), "\"Caller\" <sip:%s@%s>;tag=%lx", from_user, from_host, random());
-	snprintf(c.to, sizeof(c.to), "<%s>", c.ruri);
-	snprintf(c.contact, sizeof(c.contact), "<sip:%s@%s:%d>", from_user, p->host, p->port);
-	return c;
-}
-
-static void request(struct call *c, const char *method, const char *uri, unsigned cseq, const char *extra, const char *sdp)
-{
-	peer_send(c->p,
-		  "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=%s;rport\r\nMax-Forwards: 70\r\nFrom: %s\r\nTo: %s\r\n"
-		  "Call-ID: %s\r\nCSeq: %u %s\r\nContact: %s\r\n%s%sContent-Length: %zu\r\n\r\n%s",
-		  method, uri, c->p->host, c->p->port, c->branch, c->from, c->to, c->call_id, cseq, method, c->contact, extra,
-		  sdp[0] ? "Content-Type: application/sdp\r\n" : "", strlen(sdp), sdp);
-}
-
-static void invite(struct call *c, const char *extra, const char *sdp)
-{
-	new_branch(c);
-	request(c, "INVITE", c->ruri, c->cseq, extra, sdp);
-}
-
-/* Takes the To tag and target of the last message (a response to our INVITE). */
-static void learn(struct call *c)
-{
-	const char *contact = header(c->p, "Contact"), *lt = strchr(contact, '<');
-
-	snprintf(c->to, sizeof(c->to), "%s", header(c->p, "To"));
-	if (lt)
-		snprintf(c->target, sizeof(c->target), "%.*s", (int)strcspn(lt + 1, ">"), lt + 1);
-}
-
-static void ack(struct call *c, const char *sdp)
-{
-	new_branch(c);
-	request(c, "ACK", c->target, c->cseq, "", sdp);
-}
-
-/* ACK of a refusal: same branch, To with the tag of the answer. */
-static void UNUSED ack_refusal(struct call *c)
-{
-	char to[256];
-
-	memcpy(to, c->to, sizeof(to));
-	snprintf(c->to, sizeof(c->to), "%s", header(c->p, "To"));
-	request(c, "ACK", c->ruri, c->cseq, "", "");
-	memcpy(c->to, to, sizeof(to));
-}
-
-static void UNUSED in_dialog(struct call *c, const char *method, const char *extra, const char *sdp)
-{
-	new_branch(c);
-	request(c, method, c->target, ++c->cseq, extra, sdp);
-}
-
-/* Answers the last request; tag is added to To if it has none. Fills c (may be NULL) as the called side of the dialog. */
-static void UNUSED answer(struct peer *p, struct call *c, const char *status, const char *tag, const char *sdp)
-{
-	char to[256];
-	const char *cseq = header(p, "CSeq");
-
-	snprintf(to, sizeof(to), "%s", header(p, "To"));
-	if (tag && !strstr(to, "tag="))
-		snprintf(to + strlen(to), sizeof(to) - strlen(to), ";tag=%s", tag);
-	if (c) {
-		const char *contact = header(p, "Contact"), *lt = strchr(contact, '<');
-
-		c->p = p;
-		snprintf(c->call_id, sizeof(c->call_id), "%s", header(p, "Call-ID"));
-		snprintf(c->from, sizeof(c->from), "%s", to);
-		snprintf(c->to, sizeof(c->to), "%s", header(p, "From"));
-		snprintf(c->target, sizeof(c->target), "%.*s", (int)strcspn(lt ? lt + 1 : "", ">"), lt ? lt + 1 : "");
-		snprintf(c->contact, sizeof(c->contact), "<sip:1001@%s:%d>", p->host, p->port);
-		c->cseq = c->cseq ? c->cseq : 100;
-	}
-	peer_send(p,
-		  "SIP/2.0 %s\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\nContact: <sip:1001@%s:%d>\r\n"
-		  "%sContent-Length: %zu\r\n\r\n%s",
-		  status, header(p, "Via"), header(p, "From"), to, header(p, "Call-ID"), cseq, p->host, p->port,
-		  sdp[0] ? "Content-Type: application/sdp\r\n" : "", strlen(sdp), sdp);
-}
-
-/* An answered inbound call: what most tests begin with. */
-static struct leg_ref UNUSED establish(struct peer *p, struct call *c)
-{
-	struct leg_ref l;
-
-	*c = call_new(p, "+862011110000", "13800138000", "carrier.example");
-	invite(c, "", SDP_A);
-	l = leg_of(cc_event("offer", EV(OFFER)));
-	cc_answer(&l, SDP_B);
-	peer_expect(p, "SIP/2.0 200");
-	learn(c);
-	ack(c, "");
-	cc_event("cc-1", EV(ANSWERED));
-	return l;
-}
-
-/* ---- registration ---- */
-
-/* Authorization for the challenge of that algorithm in the last message. */
-static void authorization(const struct peer *p, enum digest_algorithm a, const char *user, const char *password, const char *method,
-			  const char *uri, struct str *out)
-{
-	struct digest_params d = { .algorithm = a };
-	char ha1[DIGEST_HEX];
-	const char *at = strstr(p->rx, a == DIGEST_SHA256 ? "algorithm=SHA-256" : "algorithm=MD5");
-
-	assert_non_null(at);
-	while (at > p->rx && strncmp(at, "WWW-Authenticate", 16) != 0)
-		at--;
-	assert_int_equal(sscanf(at, "WWW-Authenticate: Digest realm=\"%255[^\"]\", nonce=\"%255[^\"]\"", d.realm, d.nonce), 2);
-	snprintf(d.qop, sizeof(d.qop), "auth");
-	digest_ha1(a, user, d.realm, password, ha1);
-	str_append(out, "Authorization: ");
-	digest_answer(out, &d, user, ha1, method, uri, "c0ffee", 1);
-	str_append(out, "\r\n");
-}
-
-static struct call reg_new(struct peer *p, const char *tenant, const char *user)
-{
-	struct call c = { .p = p, .cseq = 1 };
-
-	snprintf(c.ruri, sizeof(c.ruri), "sip:%s.trunkline.local", tenant);
-	snprintf(c.call_id, sizeof(c.call_id), "reg%lx@test", random());
-	snprintf(c.from, sizeof(c.from), "<sip:%s@%s.trunkline.local>;tag=r%lx", user, tenant, random());
-	snprintf(c.to, sizeof(c.to), "<sip:%s@%s.trunkline.local>", user, tenant);
-	snprintf(c.contact, sizeof(c.contact), "<sip:%s@%s:%d>", user, p->host, p->port);
-	return c;
-}
-
-/* REGISTER, challenge, REGISTER; leaves the final answer in p->rx. */
-static void UNUSED register_as(struct peer *p, const char *tenant, const char *user, const char *password,
-			       enum digest_algorithm a, const char *extra)
-{
-	struct call c = reg_new(p, tenant, user);
-	struct str auth = STR_INIT;
-
-	new_branch(&c);
-	request(&c, "REGISTER", c.ruri, c.cseq, extra, "");
-	peer_expect(p, "SIP/2.0 401");
-	authorization(p, a, user, password, "REGISTER", c.ruri, &auth);
-	str_append(&auth, extra);
-	new_branch(&c);
-	request(&c, "REGISTER", c.ruri, ++c.cseq, str_text(&auth), "");
-	peer_expect(p, "SIP/2.0 ");
-	str_done(&auth);
 }
 
 #endif

@@ -2,7 +2,7 @@
 #include "base/err.h"
 
 #define END LEG_TELL_ENDED
-#define UP (LEG_TELL_ANSWERED | LEG_DO_UP)
+#define UP  (LEG_TELL_ANSWERED | LEG_DO_UP)
 
 static const struct leg_row rows[] = {
 	/* inbound */
@@ -76,8 +76,9 @@ const struct leg_row *leg_rows(size_t *n)
 
 const char *leg_state_name(enum leg_state s)
 {
-	static const char *const names[LEG_STATES] = { "new",	  "offered", "progress",   "accepted", "hanging", "calling",
-						       "ringing", "cancelling", "up", "closing",  "ended" };
+	static const char *const names[LEG_STATES] = { "new",	  "offered", "progress", "accepted",
+						       "hanging", "calling", "ringing",	 "cancelling",
+						       "up",	  "closing", "ended" };
 
 	return s < LEG_STATES ? names[s] : "?";
 }
@@ -85,8 +86,9 @@ const char *leg_state_name(enum leg_state s)
 const char *leg_event_name(enum leg_event e)
 {
 	static const char *const names[LEG_EVENTS] = {
-		"invite",   "ringing", "answered", "failed", "cancel",	    "ack",	   "no-ack",	"bye",	     "bye-done",
-		"lost",	    "dial",    "do-progress", "do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "drain",
+		"invite",    "ringing",	  "answered",	"failed",    "cancel",	  "ack",
+		"no-ack",    "bye",	  "bye-done",	"lost",	     "dial",	  "do-progress",
+		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "drain",
 	};
 
 	return e < LEG_EVENTS ? names[e] : "?";

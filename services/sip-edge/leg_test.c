@@ -188,7 +188,8 @@ static void the_sessions_table_is_this_row_by_row(void **state)
 	}
 	for (int s = 0; s < RENEGO_STATES; s++) {
 		assert_non_null(renego_step((enum renego_state)s, RENEGO_EV_REINVITE)); /* ours is never lost */
-		assert_non_null(renego_step((enum renego_state)s, RENEGO_EV_OFFER));	 /* theirs is never left unanswered */
+		assert_non_null(
+		    renego_step((enum renego_state)s, RENEGO_EV_OFFER)); /* theirs is never left unanswered */
 		for (int e = 0; e < RENEGO_EVENTS; e++)
 			found += renego_step((enum renego_state)s, (enum renego_event)e) != NULL;
 	}

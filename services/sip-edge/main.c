@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 	if (!e)
 		e = edge_new(&edge, svc, &cfg, &detail);
 	if (e)
-		LOG_ERROR(NULL, "service.failed", "error=%s field=%s message=%s", err_name(e), LOG_Q(detail.field), LOG_Q(detail.message));
+		LOG_ERROR(NULL, "service.failed", "error=%s field=%s message=%s", err_name(e), LOG_Q(detail.field),
+			  LOG_Q(detail.message));
 	else
 		service_run(svc);
 	edge_free(&edge);

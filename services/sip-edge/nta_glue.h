@@ -2,8 +2,8 @@
 #ifndef SIP_EDGE_NTA_GLUE_H
 #define SIP_EDGE_NTA_GLUE_H
 
-#define NTA_AGENT_MAGIC_T struct edge
-#define NTA_LEG_MAGIC_T struct dialog
+#define NTA_AGENT_MAGIC_T    struct edge
+#define NTA_LEG_MAGIC_T	     struct dialog
 #define NTA_INCOMING_MAGIC_T struct dialog
 #define NTA_OUTGOING_MAGIC_T void
 
@@ -27,7 +27,7 @@
 
 #include "edge.h"
 
-#define EDGE_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER"
+#define EDGE_ALLOW  "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER"
 #define EDGE_SERVER "trunkline-edge"
 
 /* entry_nta.c */

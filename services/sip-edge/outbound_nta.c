@@ -8,6 +8,7 @@
 #include "session_nta.h"
 #include "sip/digest.h"
 #include "sip/judge.h"
+#include "trunk_use.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -31,9 +32,11 @@ static const msg_auth_t *best_challenge(const msg_auth_t *a, const struct tenant
 	struct digest_params p;
 
 	for (; a; a = a->au_next) {
-		if (!a->au_scheme || strcasecmp(a->au_scheme, "Digest") != 0 || digest_parse(&p, (const char *const *)a->au_params))
+		if (!a->au_scheme || strcasecmp(a->au_scheme, "Digest") != 0 ||
+		    digest_parse(&p, (const char *const *)a->au_params))
 			continue;
-		if (!(p.algorithm == DIGEST_SHA256 ? t->ha1_sha256 : t->ha1_md5)[0] || (best && ret->algorithm == DIGEST_SHA256))
+		if (!(p.algorithm == DIGEST_SHA256 ? t->ha1_sha256 : t->ha1_md5)[0] ||
+		    (best && ret->algorithm == DIGEST_SHA256))
 			continue;
 		best = a;
 		*ret = p;
@@ -41,7 +44,8 @@ static const msg_auth_t *best_challenge(const msg_auth_t *a, const struct tenant
 	return best;
 }
 
-bool outbound_authorize(const struct dialog *d, const sip_t *response, const char *method, const char *uri, struct str *line)
+bool outbound_authorize(const struct dialog *d, const sip_t *response, const char *method, const char *uri,
+			struct str *line)
 {
 	const struct tenant *t = tenant_of(d);
 	/* Only the trunk the leg goes through is ever given an answer, so no stranger collects digests. */
@@ -57,7 +61,8 @@ bool outbound_authorize(const struct dialog *d, const sip_t *response, const cha
 	for (int i = 0; i < 8; i++)
 		snprintf(cnonce + 2 * i, 3, "%02x", random[i]);
 	str_append(line, proxy ? "Proxy-Authorization: " : "Authorization: ");
-	digest_answer(line, &p, trunk->username, p.algorithm == DIGEST_SHA256 ? trunk->ha1_sha256 : trunk->ha1_md5, method, uri, cnonce, 1);
+	digest_answer(line, &p, trunk->username, p.algorithm == DIGEST_SHA256 ? trunk->ha1_sha256 : trunk->ha1_md5,
+		      method, uri, cnonce, 1);
 	return !line->failed;
 }
 
@@ -81,7 +86,8 @@ static bool make_leg(struct branch *b, const struct tenant *t)
 
 	from_text(d, t, from, sizeof(from));
 	snprintf(to, sizeof(to), "<%s>", d->to_uri);
-	b->leg = nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to), TAG_END());
+	b->leg =
+	    nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to), TAG_END());
 	return b->leg && nta_leg_tag(b->leg, NULL);
 }
 
@@ -103,13 +109,16 @@ static bool send_invite(struct branch *b, const char *credentials)
 	b->attempts++;
 	edge_contact(d->edge, branch_transport(b), d->contact);
 	snprintf(expires, sizeof(expires), "%u", b->session_s);
-	b->invite = nta_outgoing_tcreate(
-		b->leg, on_invite_reply, b, b->route[0] ? URL_STRING_MAKE(b->route) : NULL, SIP_METHOD_INVITE, URL_STRING_MAKE(b->ruri),
-		SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_SUPPORTED_STR("timer"),
-		SIPTAG_USER_AGENT_STR(EDGE_SERVER), SIPTAG_SESSION_EXPIRES_STR(expires), SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT),
-		TAG_IF(b->path[0], SIPTAG_ROUTE_STR(b->path)), TAG_IF(d->headers, SIPTAG_HEADER_STR(d->headers)),
-		TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)), SIPTAG_CONTENT_TYPE_STR("application/sdp"),
-		TAG_IF(d->local_sdp.text, SIPTAG_PAYLOAD_STR(d->local_sdp.text)), TAG_END());
+	b->invite =
+	    nta_outgoing_tcreate(b->leg, on_invite_reply, b, b->route[0] ? URL_STRING_MAKE(b->route) : NULL,
+				 SIP_METHOD_INVITE, URL_STRING_MAKE(b->ruri), SIPTAG_CONTACT_STR(d->contact),
+				 SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_SUPPORTED_STR("timer"),
+				 SIPTAG_USER_AGENT_STR(EDGE_SERVER), SIPTAG_SESSION_EXPIRES_STR(expires),
+				 SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT), TAG_IF(b->path[0], SIPTAG_ROUTE_STR(b->path)),
+				 TAG_IF(d->headers, SIPTAG_HEADER_STR(d->headers)),
+				 TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)),
+				 SIPTAG_CONTENT_TYPE_STR("application/sdp"),
+				 TAG_IF(d->local_sdp.text, SIPTAG_PAYLOAD_STR(d->local_sdp.text)), TAG_END());
 	sip_root_kick(d->edge->root);
 	return b->invite != NULL;
 }
@@ -148,8 +157,11 @@ static unsigned to_trunk(struct dialog *d, const struct edge_command *c, const s
 
 	if (!trunk || !trunk->host[0])
 		return 404;
-	if (strncasecmp(c->dial.uri, "sip:", 4) != 0 || strlen(c->dial.uri) >= sizeof(d->to_uri) || strpbrk(c->dial.uri, "<> \"?"))
+	if (strncasecmp(c->dial.uri, "sip:", 4) != 0 || strlen(c->dial.uri) >= sizeof(d->to_uri) ||
+	    strpbrk(c->dial.uri, "<> \"?"))
 		return 416;
+	if (trunk_use_take(&d->trunk_use, d->edge->trunks, d->tenant, trunk->id, trunk->max_calls))
+		return 503;
 	str_copy(d->to_uri, sizeof(d->to_uri), c->dial.uri);
 	if (snprintf(route, sizeof(route), "sip:%s", trunk->host) >= (int)sizeof(route))
 		return 500;
@@ -163,9 +175,11 @@ static bool headers_text(struct dialog *d, const struct edge_command *c, const s
 	char called[3 * SIP_USER_MAX], from[1024];
 
 	from_text(d, t, from, sizeof(from));
-	str_printf(&s, "P-Asserted-Identity: %s\r\n", from);
+	if (d->caller[0])
+		str_printf(&s, "P-Asserted-Identity: %s\r\n", from);
 	if (c->dial.called[0] && sip_user_escape(called, sizeof(called), c->dial.called))
-		str_printf(&s, "P-Called-Party-ID: <sip:%s@%s>\r\nX-Trunkline-Called: %s\r\n", called, t->sip_domain, called);
+		str_printf(&s, "P-Called-Party-ID: <sip:%s@%s>\r\nX-Trunkline-Called: %s\r\n", called, t->sip_domain,
+			   called);
 	str_printf(&s, "X-Trunkline-Call: %s\r\nX-Trunkline-Leg: %s\r\n", d->call_id, d->leg_id);
 	if (c->dial.queue_id[0])
 		str_printf(&s, "X-Trunkline-Queue: %s\r\n", c->dial.queue_id);
@@ -301,7 +315,8 @@ static void end_stray(struct branch *b, const sip_t *sip)
 
 	nta_leg_rtag(b->leg, sip->sip_to->a_tag);
 	nta_leg_client_reroute(b->leg, sip->sip_record_route, sip->sip_contact, 1);
-	str_copy(shadow.route, sizeof(shadow.route), b->route);
+	if (!b->dialog->trunk_id[0] || b->dialog->agent_id[0])
+		str_copy(shadow.route, sizeof(shadow.route), b->route);
 	indialog_ack(&shadow, sip);
 	bye = nta_outgoing_tcreate(b->leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL, TAG_END());
 	(void)bye; /* destroys itself with its final answer */
@@ -351,8 +366,8 @@ void outbound_take(struct dialog *d, struct branch *b)
 		if (other == b || other->status || !other->invite || other->cancelled)
 			continue;
 		other->cancelled = true;
-		nta_outgoing_tcancel(other->invite, NULL, NULL, SIPTAG_REASON_STR("SIP;cause=200;text=\"Call completed elsewhere\""),
-				     TAG_END());
+		nta_outgoing_tcancel(other->invite, NULL, NULL,
+				     SIPTAG_REASON_STR("SIP;cause=200;text=\"Call completed elsewhere\""), TAG_END());
 	}
 }
 
@@ -367,7 +382,8 @@ void outbound_cancel(struct dialog *d, const char *reason)
 		if (b->status || !b->invite || b->cancelled)
 			continue;
 		b->cancelled = true;
-		nta_outgoing_tcancel(b->invite, NULL, NULL, TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)), TAG_END());
+		nta_outgoing_tcancel(b->invite, NULL, NULL, TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)),
+				     TAG_END());
 	}
 	sip_root_kick(d->edge->root);
 }
@@ -376,7 +392,8 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 {
 	struct branch *b = magic;
 	bool internal = nta_sip_is_internal(sip);
-	unsigned status = sip && sip->sip_status ? (unsigned)sip->sip_status->st_status : (unsigned)nta_outgoing_status(orq);
+	unsigned status =
+	    sip && sip->sip_status ? (unsigned)sip->sip_status->st_status : (unsigned)nta_outgoing_status(orq);
 
 	if (orq != b->invite)
 		return 0;

@@ -42,8 +42,8 @@ static bool contact(struct request *r, const sip_contact_t *m)
 	const char *instance_id = msg_header_find_param(m->m_common, "+sip.instance");
 	issize_t n;
 
-	if (i == REG_CONTACTS || (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) || !m->m_url->url_host ||
-	    !m->m_url->url_host[0] || m->m_url->url_headers)
+	if (i == REG_CONTACTS || (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) ||
+	    !m->m_url->url_host || !m->m_url->url_host[0] || m->m_url->url_headers)
 		return false;
 	n = url_e(r->uris[i], URI_MAX, m->m_url);
 	if (n <= 0 || n >= URI_MAX || strpbrk(r->uris[i], " <>\"\t\r\n"))

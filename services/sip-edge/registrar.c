@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#define uthash_malloc(n) mem_alloc(n)
-#define uthash_free(p, n) mem_free(p)
-#define HASH_NONFATAL_OOM 1
+#define uthash_malloc(n)       mem_alloc(n)
+#define uthash_free(p, n)      mem_free(p)
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(o) ((o)->failed = true)
 #include <uthash.h>
 
@@ -71,7 +71,7 @@ void registrar_free(struct registrar **ref)
 
 	if (!r)
 		return;
-	HASH_ITER(hh, r->entries, e, next)
+	HASH_ITER (hh, r->entries, e, next)
 		drop(r, e);
 	mem_free(r);
 	*ref = NULL;
@@ -158,10 +158,16 @@ static unsigned check(const struct registrar *r, const struct aor *a, const stru
 static bool fill(struct binding *b, const struct reg_request *rq, const struct reg_contact *c, int64_t expires_ms)
 {
 	*b = (struct binding){
-		.contact = mem_strdup(c->uri), .route = mem_strdup(rq->route), .path = mem_strdup(rq->path),
-		.call_id = mem_strdup(rq->call_id), .instance_id = mem_strdup(c->instance_id),
-		.user_agent = mem_strdup(rq->user_agent), .edge = mem_strdup(rq->edge),
-		.cseq = rq->cseq, .q = c->q, .expires_ms = expires_ms,
+		.contact = mem_strdup(c->uri),
+		.route = mem_strdup(rq->route),
+		.path = mem_strdup(rq->path),
+		.call_id = mem_strdup(rq->call_id),
+		.instance_id = mem_strdup(c->instance_id),
+		.user_agent = mem_strdup(rq->user_agent),
+		.edge = mem_strdup(rq->edge),
+		.cseq = rq->cseq,
+		.q = c->q,
+		.expires_ms = expires_ms,
 	};
 	if (b->contact && b->route && b->path && b->call_id && b->instance_id && b->user_agent && b->edge)
 		return true;
@@ -279,7 +285,7 @@ void registrar_sweep(struct registrar *r, int64_t now_ms)
 {
 	struct entry *e, *next;
 
-	HASH_ITER(hh, r->entries, e, next) {
+	HASH_ITER (hh, r->entries, e, next) {
 		expire(&e->aor, now_ms);
 		if (e->aor.n == 0)
 			drop(r, e);

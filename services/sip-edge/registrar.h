@@ -14,18 +14,18 @@
 #include "base/err.h"
 
 #define REG_CONTACTS 8
-#define REG_KEY 160
+#define REG_KEY	     160
 
 struct binding {
-	char *contact;	  /* URI */
-	char *route;	  /* behind NAT: URI of where the REGISTER came from, requests go there; else "" */
-	char *path;	  /* value of a Route header, or "" */
+	char *contact; /* URI */
+	char *route;   /* behind NAT: URI of where the REGISTER came from, requests go there; else "" */
+	char *path;    /* value of a Route header, or "" */
 	char *call_id;
 	char *instance_id; /* or "" */
 	char *user_agent;
-	char *edge;	  /* instance that took it */
+	char *edge; /* instance that took it */
 	uint32_t cseq;
-	unsigned q;	  /* 0…1000 */
+	unsigned q; /* 0…1000 */
 	int64_t expires_ms;
 };
 struct aor {

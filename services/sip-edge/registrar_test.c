@@ -12,13 +12,20 @@
 #include "registrar.h"
 #include "testkit/testkit.h"
 #include "tombs.h"
+#include "trunk_use.h"
 
 static const struct registrar_limits limits = { .min_s = 30, .max_s = 3600, .default_s = 600, .max_contacts = 3 };
 
 static struct reg_request one(const char *uri, int64_t expires_s, const char *call_id, uint32_t cseq)
 {
-	struct reg_request rq = { .n_contacts = 1, .expires_s = -1, .call_id = call_id, .cseq = cseq, .route = "", .path = "",
-				  .user_agent = "", .edge = "edge-1" };
+	struct reg_request rq = { .n_contacts = 1,
+				  .expires_s = -1,
+				  .call_id = call_id,
+				  .cseq = cseq,
+				  .route = "",
+				  .path = "",
+				  .user_agent = "",
+				  .edge = "edge-1" };
 
 	rq.contacts[0] = (struct reg_contact){ .uri = uri, .instance_id = "", .expires_s = expires_s, .q = 1000 };
 	return rq;
@@ -72,7 +79,7 @@ static void times_are_bounded(void **state)
 		unsigned status;
 		int64_t got_s;
 	} rows[] = {
-		{ 29, -1, 423, 0 },   { 30, -1, 200, 30 },	{ 999999, -1, 200, 3600 }, { -1, 90, 200, 90 },
+		{ 29, -1, 423, 0 },   { 30, -1, 200, 30 },   { 999999, -1, 200, 3600 }, { -1, 90, 200, 90 },
 		{ -1, -1, 200, 600 }, { 120, 90, 200, 120 }, { -1, 5, 423, 0 },
 	};
 	const struct aor *a;
@@ -90,8 +97,15 @@ static void times_are_bounded(void **state)
 static void unregistering_removes_one_or_all(void **state)
 {
 	struct registrar *r = *state;
-	struct reg_request a1 = one("sip:a@1", 60, "c1", 1), a2 = one("sip:a@2", 60, "c2", 1), off = one("sip:a@1", 0, "c1", 2);
-	struct reg_request star = { .star = true, .expires_s = 0, .call_id = "c3", .cseq = 1, .route = "", .path = "", .user_agent = "",
+	struct reg_request a1 = one("sip:a@1", 60, "c1", 1), a2 = one("sip:a@2", 60, "c2", 1),
+			   off = one("sip:a@1", 0, "c1", 2);
+	struct reg_request star = { .star = true,
+				    .expires_s = 0,
+				    .call_id = "c3",
+				    .cseq = 1,
+				    .route = "",
+				    .path = "",
+				    .user_agent = "",
 				    .edge = "" };
 	const struct aor *a;
 
@@ -270,6 +284,26 @@ static void tombs_are_bounded_and_the_newest_stay(void **state)
 	tombs_free(&t);
 }
 
+static void a_full_trunk_takes_no_more_and_places_come_back(void **state)
+{
+	struct trunk_uses *u;
+	struct trunk_use *a, *b, *c = NULL, *d;
+
+	(void)state;
+	assert_int_equal(trunk_uses_new(&u), ERR_OK);
+	assert_int_equal(trunk_use_take(&a, u, "acme", "t", 2), ERR_OK);
+	assert_int_equal(trunk_use_take(&b, u, "acme", "t", 2), ERR_OK);
+	assert_int_equal(trunk_use_take(&c, u, "acme", "t", 2), ERR_EXHAUSTED);
+	assert_int_equal(trunk_use_take(&d, u, "globex", "t", 2), ERR_OK);
+	trunk_use_give(u, &c); /* NULL: nothing */
+	trunk_use_give(u, &a);
+	assert_int_equal(trunk_use_take(&c, u, "acme", "t", 2), ERR_OK);
+	trunk_use_give(u, &b);
+	trunk_use_give(u, &c);
+	trunk_use_give(u, &d);
+	trunk_uses_free(&u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +319,7 @@ int main(void)
 		cmocka_unit_test(no_memory_is_told_not_crashed),
 		cmocka_unit_test(guessing_is_stopped_for_the_guesser_only),
 		cmocka_unit_test(tombs_are_bounded_and_the_newest_stay),
+		cmocka_unit_test(a_full_trunk_takes_no_more_and_places_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

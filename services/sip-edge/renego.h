@@ -12,34 +12,34 @@
 
 enum renego_state {
 	RENEGO_IDLE,
-	RENEGO_OURS,	  /* our re-INVITE is out */
-	RENEGO_BACKOFF,	  /* it met theirs (491): again after a random time */
-	RENEGO_THEIRS,	  /* their offer waits for LegReanswer */
+	RENEGO_OURS,	   /* our re-INVITE is out */
+	RENEGO_BACKOFF,	   /* it met theirs (491): again after a random time */
+	RENEGO_THEIRS,	   /* their offer waits for LegReanswer */
 	RENEGO_THEIRS_ACK, /* answered by 2xx, ACK awaited */
 	RENEGO_STATES
 };
 enum renego_event {
-	RENEGO_EV_REINVITE,	/* command */
-	RENEGO_EV_REFRESH,	/* session timer, by re-INVITE with the session as it is */
-	RENEGO_EV_REANSWER,	/* command, to a re-INVITE */
+	RENEGO_EV_REINVITE,	   /* command */
+	RENEGO_EV_REFRESH,	   /* session timer, by re-INVITE with the session as it is */
+	RENEGO_EV_REANSWER,	   /* command, to a re-INVITE */
 	RENEGO_EV_REANSWER_UPDATE, /* command, to an UPDATE */
 	RENEGO_EV_REANSWER_REFUSE, /* command with empty SDP */
-	RENEGO_EV_OFFER,	/* re-INVITE or UPDATE came */
-	RENEGO_EV_OFFER_GONE,	/* CANCELled */
+	RENEGO_EV_OFFER,	   /* re-INVITE or UPDATE came */
+	RENEGO_EV_OFFER_GONE,	   /* CANCELled */
 	RENEGO_EV_ACK,
-	RENEGO_EV_ANSWERED,	/* 2xx to ours */
-	RENEGO_EV_GLARE,	/* 491 to ours */
-	RENEGO_EV_REFUSED,	/* ≥ 300 to ours */
+	RENEGO_EV_ANSWERED, /* 2xx to ours */
+	RENEGO_EV_GLARE,    /* 491 to ours */
+	RENEGO_EV_REFUSED,  /* ≥ 300 to ours */
 	RENEGO_EV_TIMER,
 	RENEGO_EVENTS
 };
 enum renego_action {
-	RENEGO_SEND = 1,	   /* the stored offer as re-INVITE */
+	RENEGO_SEND = 1, /* the stored offer as re-INVITE */
 	RENEGO_SEND_REFRESH = 2,
 	RENEGO_KEEP = 4,
 	RENEGO_NEXT = 8,
 	RENEGO_TELL_OFFER = 0x10,
-	RENEGO_TELL_ANSWER = 0x20, /* LegAnswered with the peer's SDP */
+	RENEGO_TELL_ANSWER = 0x20,  /* LegAnswered with the peer's SDP */
 	RENEGO_TELL_REFUSED = 0x40, /* LegAnswered without SDP */
 	RENEGO_REPLY_200 = 0x80,
 	RENEGO_REPLY_488 = 0x100,

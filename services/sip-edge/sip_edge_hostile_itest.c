@@ -1,5 +1,5 @@
 /* What strangers send, and what happens to the others meanwhile; and a softphone that nobody here wrote. */
-#include "itest_world.h"
+#include "itest_peer.h"
 
 /* ---- malformed ---- */
 
@@ -9,10 +9,12 @@ static const struct {
 } broken[] = {
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/7.0", "1 INVITE", "", NULL, "", "SIP/2.0 505" },
 	{ "OPTIONS nobodyKnowsThisScheme:totallyopaquecontent SIP/2.0", "1 OPTIONS", "", NULL, "", "SIP/2.0 416" },
-	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Require: nothingSupportsThis\r\n", NULL, "", "SIP/2.0 420" },
+	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Require: nothingSupportsThis\r\n", NULL, "",
+	  "SIP/2.0 420" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Max-Forwards: 0\r\n", NULL, "", "SIP/2.0 483" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Call-ID: two\r\n", NULL, "", "SIP/2.0 400" },
-	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Content-Type: application/x\r\n", NULL, "hello", "SIP/2.0 415" },
+	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Content-Type: application/x\r\n", NULL, "hello",
+	  "SIP/2.0 415" },
 	{ "INVITE sip:a%00b@127.0.0.1 SIP/2.0", "1 INVITE", "", NULL, "", "SIP/2.0 400" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "", "branch=1", "", "SIP/2.0 400" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 BYE", "", NULL, "", "SIP/2.0 400" },
@@ -33,10 +35,11 @@ static void malformed_requests_are_judged_not_obeyed(void **state)
 
 		snprintf(branch, sizeof(branch), "branch=z9hG4bKbroken%zu", i);
 		peer_send(&p,
-			  "%s\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;%s\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: broken%zu\r\n"
+			  "%s\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;%s\r\nFrom: <sip:a@b>;tag=1\r\nTo: "
+			  "<sip:c@d>\r\nCall-ID: broken%zu\r\n"
 			  "CSeq: %s\r\nContact: <sip:a@127.0.0.1:%d>\r\n%sContent-Length: %zu\r\n\r\n%s",
-			  broken[i].start, p.port, broken[i].via ? broken[i].via : branch, i, broken[i].cseq, p.port, broken[i].extra,
-			  strlen(broken[i].sdp), broken[i].sdp);
+			  broken[i].start, p.port, broken[i].via ? broken[i].via : branch, i, broken[i].cseq, p.port,
+			  broken[i].extra, strlen(broken[i].sdp), broken[i].sdp);
 		if (broken[i].want)
 			peer_expect(&p, broken[i].want);
 		else
@@ -98,14 +101,22 @@ static size_t number_it(char *dst, size_t size, const char *tpl, long id)
 static void noise_beside_a_call_harms_neither_call_nor_process(void **state)
 {
 	static const char *const good[] = {
-		"INVITE sip:+862011110000@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKn@@;rport\r\nMax-Forwards: 70\r\n"
-		"From: \"N\" <sip:1@x>;tag=n@@\r\nTo: <sip:2@y>\r\nCall-ID: n@@\r\nCSeq: 1 INVITE\r\nContact: <sip:1@127.0.0.1:9>\r\n"
-		"Supported: timer, 100rel\r\nSession-Expires: 1800\r\nContent-Type: application/sdp\r\nContent-Length: 129\r\n\r\n" SDP_A,
-		"REGISTER sip:acme.trunkline.local SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKr@@\r\nMax-Forwards: 70\r\n"
-		"From: <sip:1001@acme.trunkline.local>;tag=n@@\r\nTo: <sip:1001@acme.trunkline.local>\r\nCall-ID: r@@\r\nCSeq: 1 REGISTER\r\n"
-		"Contact: <sip:1@127.0.0.1:9>;expires=60\r\nAuthorization: Digest username=\"1001\", realm=\"acme.trunkline.local\", "
-		"nonce=\"0\", uri=\"sip:x\", response=\"0\", qop=auth, nc=00000001, cnonce=\"1\"\r\nContent-Length: 0\r\n\r\n",
-		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKo@@\r\nFrom: <sip:1@x>;tag=n@@\r\nTo: <sip:2@y>;tag=2\r\n"
+		"INVITE sip:+862011110000@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"127.0.0.1:9;branch=z9hG4bKn@@;rport\r\nMax-Forwards: 70\r\n"
+		"From: \"N\" <sip:1@x>;tag=n@@\r\nTo: <sip:2@y>\r\nCall-ID: n@@\r\nCSeq: 1 INVITE\r\nContact: "
+		"<sip:1@127.0.0.1:9>\r\n"
+		"Supported: timer, 100rel\r\nSession-Expires: 1800\r\nContent-Type: application/sdp\r\nContent-Length: "
+		"129\r\n\r\n" SDP_A,
+		"REGISTER sip:acme.trunkline.local SIP/2.0\r\nVia: SIP/2.0/UDP "
+		"127.0.0.1:9;branch=z9hG4bKr@@\r\nMax-Forwards: 70\r\n"
+		"From: <sip:1001@acme.trunkline.local>;tag=n@@\r\nTo: <sip:1001@acme.trunkline.local>\r\nCall-ID: "
+		"r@@\r\nCSeq: 1 REGISTER\r\n"
+		"Contact: <sip:1@127.0.0.1:9>;expires=60\r\nAuthorization: Digest username=\"1001\", "
+		"realm=\"acme.trunkline.local\", "
+		"nonce=\"0\", uri=\"sip:x\", response=\"0\", qop=auth, nc=00000001, cnonce=\"1\"\r\nContent-Length: "
+		"0\r\n\r\n",
+		"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKo@@\r\nFrom: <sip:1@x>;tag=n@@\r\nTo: "
+		"<sip:2@y>;tag=2\r\n"
 		"Call-ID: o@@\r\nCSeq: 1 INVITE\r\nContact: <sip:1@127.0.0.1:9>\r\nContent-Length: 0\r\n\r\n",
 	};
 	static char m[4096];
@@ -228,19 +239,25 @@ static void baresip_registers_answers_and_is_hung_up(void **state)
 		skip();
 	testkit_dir(sub);
 	snprintf(path, sizeof(path), "%s/tone.wav", sub);
-	assert_int_equal(testkit_run((const char *[]){ "sox", "-n", "-r", "8000", "-c", "1", "-b", "16", path, "synth", "2", "sine", "440", NULL },
-				     NULL, 10000), 0);
-	snprintf(text, sizeof(text),
-		 "module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule_app account.so\n"
-		 "module_app menu.so\naudio_player aufile,/dev/null\naudio_source aufile,%s\naudio_alert aufile,/dev/null\n"
-		 "sip_listen 127.0.0.1:%d\nrtp_ports %d-%d\n", path, sip_port + 5, sip_port + 2000, sip_port + 2100);
+	assert_int_equal(testkit_run((const char *[]){ "sox", "-n", "-r", "8000", "-c", "1", "-b", "16", path, "synth",
+						       "2", "sine", "440", NULL },
+				     NULL, 10000),
+			 0);
+	snprintf(
+	    text, sizeof(text),
+	    "module_path /usr/lib/baresip/modules\nmodule g711.so\nmodule aufile.so\nmodule_app account.so\n"
+	    "module_app menu.so\naudio_player aufile,/dev/null\naudio_source aufile,%s\naudio_alert aufile,/dev/null\n"
+	    "sip_listen 127.0.0.1:%d\nrtp_ports %d-%d\n",
+	    path, sip_port + 5, sip_port + 2000, sip_port + 2100);
 	testkit_file(sub, "config", text, path);
 	snprintf(text, sizeof(text),
-		 "<sip:1001@globex.trunkline.local>;auth_user=1001;auth_pass=other-1001;answermode=auto;outbound=\"sip:127.0.0.1:%d\";regint=60\n",
+		 "<sip:1001@globex.trunkline.local>;auth_user=1001;auth_pass=other-1001;answermode=auto;outbound=\"sip:"
+		 "127.0.0.1:%d\";regint=60\n",
 		 sip_port);
 	testkit_file(sub, "accounts", text, path);
 	snprintf(log, sizeof(log), "%s/baresip.log", sub);
-	testkit_spawn(&phone, &(struct testkit_spawn){ .argv = (const char *[]){ "baresip", "-f", sub, NULL }, .log = log });
+	testkit_spawn(&phone,
+		      &(struct testkit_spawn){ .argv = (const char *[]){ "baresip", "-f", sub, NULL }, .log = log });
 	for (int i = 0; i < 40 && !ev; i++) { /* until it has registered */
 		Trunkline__Edge__V1__LegDial d = TRUNKLINE__EDGE__V1__LEG_DIAL__INIT;
 		command_t cmd;

@@ -1,5 +1,5 @@
 /* SIPp's stock scenarios against the real program: other people's SIP, many calls, and nothing left of them afterwards. */
-#include "itest_world.h"
+#include "itest_peer.h"
 
 static bool ended(void *arg)
 {
@@ -33,8 +33,9 @@ static int uac(const char *transport, const char *calls, const char *rate, const
 
 	snprintf(target, sizeof(target), "127.0.0.1:%d", sip_port);
 	snprintf(port, sizeof(port), "%d", sip_port + 2);
-	return sipp((const char *[]){ "sipp", "-sn", "uac", "-s", "+862011110000", "-i", "127.0.0.1", "-p", port, "-t", transport,
-				      "-m", calls, "-r", rate, "-d", "200", "-nostdin", "-timeout", "60", target, NULL },
+	return sipp((const char *[]){ "sipp", "-sn",	  "uac",      "-s", "+862011110000", "-i", "127.0.0.1", "-p",
+				      port,   "-t",	  transport,  "-m", calls,	     "-r", rate,	"-d",
+				      "200",  "-nostdin", "-timeout", "60", target,	     NULL },
 		    name, ms);
 }
 
@@ -43,8 +44,9 @@ static bool nothing_left(void *arg)
 	(void)arg;
 	for (int i = 0; i < 50; i++)
 		loop_turn(loop, 10);
-	return metric_value("trunkline_edge_server_transactions") == 0 && metric_value("trunkline_edge_client_transactions") == 0 &&
-	       metric_value("trunkline_edge_dialogs") == 0 && metric_value("trunkline_edge_legs") == 0;
+	return metric_value("trunkline_edge_server_transactions") == 0 &&
+	       metric_value("trunkline_edge_client_transactions") == 0 && metric_value("trunkline_edge_dialogs") == 0 &&
+	       metric_value("trunkline_edge_legs") == 0;
 }
 
 static void thousand(const char *name)
@@ -67,8 +69,8 @@ static void a_thousand_calls_of_sipps_own_caller_leave_nothing(void **state)
 	after = metric_value("process_resident_memory_bytes");
 	assert_int_equal(auto_offers, 2000);
 	assert_int_equal(auto_ended, 2000);
-	print_message("resident: %.1f MB after 1,000 calls, %.1f MB after 2,000; CPU %.3f ms a call\n", before / 1e6, after / 1e6,
-		      metric_value("process_cpu_seconds_total") - cpu);
+	print_message("resident: %.1f MB after 1,000 calls, %.1f MB after 2,000; CPU %.3f ms a call\n", before / 1e6,
+		      after / 1e6, metric_value("process_cpu_seconds_total") - cpu);
 	assert_true(after < before + 4e6);
 	auto_answer = false;
 }
@@ -122,8 +124,8 @@ static void sipps_own_called_side_is_a_phone(void **state)
 		peer_expect(&real, "SIP/2.0 200");
 		str_done(&auth);
 	}
-	testkit_spawn(&uas, &(struct testkit_spawn){ .argv = (const char *[]){ "sipp", "-sn", "uas", "-i", "127.0.0.1", "-p", port,
-										"-nostdin", NULL },
+	testkit_spawn(&uas, &(struct testkit_spawn){ .argv = (const char *[]){ "sipp", "-sn", "uas", "-i", "127.0.0.1",
+									       "-p", port, "-nostdin", NULL },
 						     .log = log });
 	usleep(500000);
 	for (size_t i = 0; i < ARRAY_SIZE(legs); i++)

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct metric failures = METRIC_COUNTER("trunkline_edge_store_failures_total", "writes to KV bindings and legs that failed");
+static struct metric failures =
+    METRIC_COUNTER("trunkline_edge_store_failures_total", "writes to KV bindings and legs that failed");
 
 struct store {
 	struct edge *edge;
@@ -132,7 +133,8 @@ bool store_synced(const struct store *s)
 
 static void put(struct bus_kv *kv, const char *key, struct str *bytes)
 {
-	err_t e = bytes->failed ? ERR_EXHAUSTED : bus_kv_put(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
+	err_t e =
+	    bytes->failed ? ERR_EXHAUSTED : bus_kv_put(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
 
 	if (e)
 		metric_add(&failures, 1);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define URI_MAX 1024
+#define URI_MAX	 1024
 #define TEXT_MAX 512
 
 static void pack_whole(struct str *out, const ProtobufCMessage *m)
@@ -57,10 +57,10 @@ void edge_wire_bindings_to_pb(struct str *out, const struct aor *a, const char *
 
 static bool binding_ok(const Trunkline__Edge__V1__Binding *m)
 {
-	return m->contact[0] && sip_header_value_ok(m->contact, URI_MAX) && sip_header_value_ok(m->route, URI_MAX) && m->n_path <= 1 &&
-	       (m->n_path == 0 || sip_header_value_ok(m->path[0], 4 * URI_MAX)) && sip_header_value_ok(m->call_id, TEXT_MAX) &&
-	       sip_header_value_ok(m->instance_id, TEXT_MAX) && sip_header_value_ok(m->user_agent, TEXT_MAX) &&
-	       sip_header_value_ok(m->edge, TEXT_MAX) && m->q <= 1000;
+	return m->contact[0] && sip_header_value_ok(m->contact, URI_MAX) && sip_header_value_ok(m->route, URI_MAX) &&
+	       m->n_path <= 1 && (m->n_path == 0 || sip_header_value_ok(m->path[0], 4 * URI_MAX)) &&
+	       sip_header_value_ok(m->call_id, TEXT_MAX) && sip_header_value_ok(m->instance_id, TEXT_MAX) &&
+	       sip_header_value_ok(m->user_agent, TEXT_MAX) && sip_header_value_ok(m->edge, TEXT_MAX) && m->q <= 1000;
 }
 
 static err_t binding_from_pb(struct binding *b, const Trunkline__Edge__V1__Binding *m)
@@ -68,10 +68,16 @@ static err_t binding_from_pb(struct binding *b, const Trunkline__Edge__V1__Bindi
 	if (!binding_ok(m))
 		return ERR_INVALID;
 	*b = (struct binding){
-		.contact = mem_strdup(m->contact), .route = mem_strdup(m->route), .path = mem_strdup(m->n_path ? m->path[0] : ""),
-		.call_id = mem_strdup(m->call_id), .instance_id = mem_strdup(m->instance_id),
-		.user_agent = mem_strdup(m->user_agent), .edge = mem_strdup(m->edge),
-		.cseq = m->cseq, .q = m->q, .expires_ms = m->expires_ms,
+		.contact = mem_strdup(m->contact),
+		.route = mem_strdup(m->route),
+		.path = mem_strdup(m->n_path ? m->path[0] : ""),
+		.call_id = mem_strdup(m->call_id),
+		.instance_id = mem_strdup(m->instance_id),
+		.user_agent = mem_strdup(m->user_agent),
+		.edge = mem_strdup(m->edge),
+		.cseq = m->cseq,
+		.q = m->q,
+		.expires_ms = m->expires_ms,
 	};
 	if (b->contact && b->route && b->path && b->call_id && b->instance_id && b->user_agent && b->edge)
 		return ERR_OK;
@@ -145,11 +151,12 @@ static bool sdp_ok(ProtobufCBinaryData b)
 static bool leg_ok(const Trunkline__Edge__V1__LegRecord *m)
 {
 	bool ok = str_is_id(m->call_id) && str_is_id(m->leg_id) && str_is_id(m->tenant) &&
-		  (!m->owner[0] || str_is_id(m->owner)) && m->sip_call_id[0] && sip_header_value_ok(m->sip_call_id, TEXT_MAX) &&
-		  m->local[0] && sip_header_value_ok(m->local, URI_MAX) && m->remote[0] &&
-		  sip_header_value_ok(m->remote, URI_MAX) && m->target[0] && sip_header_value_ok(m->target, URI_MAX) &&
-		  sip_header_value_ok(m->route, URI_MAX) && sip_header_value_ok(m->contact, URI_MAX) && sdp_ok(m->local_sdp) &&
-		  sdp_ok(m->remote_sdp) && m->n_routes <= EDGE_ROUTES_MAX && (!m->agent_id[0] || str_is_id(m->agent_id)) &&
+		  (!m->owner[0] || str_is_id(m->owner)) && m->sip_call_id[0] &&
+		  sip_header_value_ok(m->sip_call_id, TEXT_MAX) && m->local[0] &&
+		  sip_header_value_ok(m->local, URI_MAX) && m->remote[0] && sip_header_value_ok(m->remote, URI_MAX) &&
+		  m->target[0] && sip_header_value_ok(m->target, URI_MAX) && sip_header_value_ok(m->route, URI_MAX) &&
+		  sip_header_value_ok(m->contact, URI_MAX) && sdp_ok(m->local_sdp) && sdp_ok(m->remote_sdp) &&
+		  m->n_routes <= EDGE_ROUTES_MAX && (!m->agent_id[0] || str_is_id(m->agent_id)) &&
 		  (!m->trunk_id[0] || str_is_id(m->trunk_id));
 
 	for (size_t i = 0; ok && i < m->n_routes; i++)
@@ -160,13 +167,30 @@ static bool leg_ok(const Trunkline__Edge__V1__LegRecord *m)
 static struct leg_record leg_plain(const Trunkline__Edge__V1__LegRecord *m)
 {
 	struct leg_record r = {
-		.call_id = m->call_id, .leg_id = m->leg_id, .tenant = m->tenant, .owner = m->owner, .epoch = m->epoch,
-		.outbound = m->outbound, .we_refresh = m->we_refresh, .peer_updates = m->peer_updates,
-		.sip_call_id = m->sip_call_id, .local = m->local, .remote = m->remote, .target = m->target, .route = m->route,
-		.contact = m->contact, .agent_id = m->agent_id, .trunk_id = m->trunk_id, .local_cseq = m->local_cseq,
-		.remote_cseq = m->remote_cseq, .session_interval_s = m->session_interval_s, .reoffers = m->reoffers,
-		.n_routes = m->n_routes, .local_sdp = { m->local_sdp.data, m->local_sdp.len },
-		.remote_sdp = { m->remote_sdp.data, m->remote_sdp.len }, .refreshed_ms = m->refreshed_ms,
+		.call_id = m->call_id,
+		.leg_id = m->leg_id,
+		.tenant = m->tenant,
+		.owner = m->owner,
+		.epoch = m->epoch,
+		.outbound = m->outbound,
+		.we_refresh = m->we_refresh,
+		.peer_updates = m->peer_updates,
+		.sip_call_id = m->sip_call_id,
+		.local = m->local,
+		.remote = m->remote,
+		.target = m->target,
+		.route = m->route,
+		.contact = m->contact,
+		.agent_id = m->agent_id,
+		.trunk_id = m->trunk_id,
+		.local_cseq = m->local_cseq,
+		.remote_cseq = m->remote_cseq,
+		.session_interval_s = m->session_interval_s,
+		.reoffers = m->reoffers,
+		.n_routes = m->n_routes,
+		.local_sdp = { m->local_sdp.data, m->local_sdp.len },
+		.remote_sdp = { m->remote_sdp.data, m->remote_sdp.len },
+		.refreshed_ms = m->refreshed_ms,
 	};
 
 	for (size_t i = 0; i < m->n_routes; i++)

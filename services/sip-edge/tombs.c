@@ -1,9 +1,9 @@
 #include "tombs.h"
 #include "base/mem.h"
 
-#define uthash_malloc(n) mem_alloc(n)
-#define uthash_free(p, n) mem_free(p)
-#define HASH_NONFATAL_OOM 1
+#define uthash_malloc(n)       mem_alloc(n)
+#define uthash_free(p, n)      mem_free(p)
+#define HASH_NONFATAL_OOM      1
 #define uthash_nonfatal_oom(o) ((o)->listed = false)
 #include <uthash.h>
 
