@@ -179,6 +179,23 @@ static void a_file_has_one_writer_and_its_recording_one_file(void **state)
 	assert_false(segment_is_written(path));
 }
 
+static void who_locks_a_file_keeps_writers_and_others_out(void **state)
+{
+	struct segment_writer *w;
+	int fd, other;
+
+	(void)state;
+	write_some(2, false);
+	assert_int_equal(segment_lock(&fd, path), ERR_OK);
+	assert_int_equal(segment_lock(&other, path), ERR_EXISTS);
+	assert_int_equal(segment_writer_open(&w, dir, &info, 0), ERR_EXISTS);
+	close(fd);
+	assert_int_equal(segment_writer_open(&w, dir, &info, 0), ERR_OK);
+	assert_int_equal(segment_lock(&fd, path), ERR_EXISTS);
+	segment_writer_free(&w);
+	assert_int_equal(segment_lock(&fd, "/nonexistent/x.seg"), ERR_NOT_FOUND);
+}
+
 static void a_name_that_is_no_name_is_refused(void **state)
 {
 	static const char *const names[] = { "", "..", "a/b", "a b", ".", "ä", "x.seg" };
@@ -352,6 +369,7 @@ int main(void)
 		FILE_TEST(a_damaged_byte_ends_the_file_before_its_frame),
 		FILE_TEST(another_writer_goes_on_where_a_dead_one_stopped),
 		FILE_TEST(a_file_has_one_writer_and_its_recording_one_file),
+		FILE_TEST(who_locks_a_file_keeps_writers_and_others_out),
 		cmocka_unit_test(a_name_that_is_no_name_is_refused),
 		cmocka_unit_test(the_crc_is_that_of_the_standard),
 		cmocka_unit_test(both_directions_come_out_in_step_with_the_right_length),

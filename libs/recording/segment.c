@@ -1,6 +1,7 @@
 #include "recording/segment_internal.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -167,4 +168,20 @@ bool segment_is_written(const char *path)
 	locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
 	close(fd);
 	return locked;
+}
+
+err_t segment_lock(int *fd, const char *path)
+{
+	int f = open(path, O_RDONLY | O_CLOEXEC);
+	err_t e;
+
+	if (f < 0)
+		return err_from_errno(errno);
+	if (flock(f, LOCK_EX | LOCK_NB) == 0) {
+		*fd = f;
+		return ERR_OK;
+	}
+	e = errno == EWOULDBLOCK ? ERR_EXISTS : err_from_errno(errno);
+	close(f);
+	return e;
 }

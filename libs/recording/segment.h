@@ -74,7 +74,9 @@ const struct segment_info *segment_reader_info(const struct segment_reader *r);
 bool segment_reader_next(struct segment_reader *r, struct segment_frame *ret);
 bool segment_reader_ended(const struct segment_reader *r); /* an END frame was the last */
 uint64_t segment_reader_offset(const struct segment_reader *r); /* bytes up to the end of the last good frame */
-/* Is a writer alive? False also if the file is gone. */
+/* Is a writer (or somebody who has locked it) alive? False also if the file is gone. */
 bool segment_is_written(const char *path);
+/* Keeps writers and others who lock out until the process ends or *fd is closed. ERR_EXISTS: somebody is at it. */
+err_t segment_lock(int *fd, const char *path) MUST;
 
 #endif

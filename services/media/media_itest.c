@@ -655,6 +655,40 @@ static void music_loops_until_bridged_and_a_digit_stops_a_prompt(void **state)
 	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(DIGIT), .nth = 1 }));
 }
 
+static void another_tenants_prompt_is_not_there(void **state)
+{
+	BODY(EndpointCreate, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_CREATE__INIT;
+	BODY(Play, play_body) = TRUNKLINE__MEDIA__V1__PLAY__INIT;
+	BODY(CallFree, free_body) = TRUNKLINE__MEDIA__V1__CALL_FREE__INIT;
+	command_t c = command("x", COMMAND(CREATE));
+	char music[PROMPTSTORE_HEX];
+	char *list[] = { music };
+	event_t *ev;
+
+	(void)state;
+	store_prompt(600, 2000, music);
+	create("a", &phones[0], "");
+	play("a", list, 1, 0, false, false, 1); /* now it is in the memory of the engine */
+	(void)await("a", CASE(PLAY_DONE));
+	c.tenant = (char *)"rival";
+	c.create = &body;
+	order(c);
+	(void)await("x", CASE(READY));
+	c.command_case = COMMAND(PLAY);
+	play_body.n_sha256 = 1;
+	play_body.sha256 = list;
+	play_body.play_id = 1;
+	c.play = &play_body;
+	order(c);
+	ev = await("x", CASE(PLAY_DONE));
+	assert_string_equal(ev->play_done->missing_sha256, music);
+	c.command_case = COMMAND(CALL_FREE);
+	c.leg_id = (char *)"";
+	c.call_free = &free_body;
+	order(c);
+	(void)await("", CASE(FREED));
+}
+
 static void ring_back_is_one_second_of_425_hz_in_five(void **state)
 {
 	(void)state;
@@ -731,6 +765,30 @@ static void a_recording_holds_each_party_in_its_channel(void **state)
 	record("a", false); /* again */
 	(void)await_nth("a", CASE(RECORD_DONE), 1);
 	unlink(path);
+}
+
+static void a_disk_that_refuses_costs_the_recording_not_the_call(void **state)
+{
+	char path[TESTKIT_PATH + 64], aside[TESTKIT_PATH + 64];
+	event_t *ev;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/rec/acme", dir);
+	snprintf(aside, sizeof(aside), "%s/rec/aside", dir);
+	(void)rename(path, aside);
+	testkit_file(dir, "rec/acme", "no directory", path);
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	record("a", true);
+	ev = await("a", CASE(FAILED));
+	assert_string_equal(ev->failed->what, "record");
+	wait_ms(1200);
+	assert_true(hears(&phones[1], 440, 6000) > 0.97);
+	record("a", false);
+	(void)await("a", CASE(RECORD_DONE));
+	unlink(path);
+	(void)rename(aside, path);
 }
 
 static void a_stranger_is_neither_heard_nor_answered(void **state)
@@ -897,6 +955,8 @@ int main(void)
 		T(music_loops_until_bridged_and_a_digit_stops_a_prompt),
 		T(ring_back_is_one_second_of_425_hz_in_five),
 		T(a_recording_holds_each_party_in_its_channel),
+		T(a_disk_that_refuses_costs_the_recording_not_the_call),
+		T(another_tenants_prompt_is_not_there),
 		T(a_stranger_is_neither_heard_nor_answered),
 		T(a_stranger_who_comes_first_is_not_latched_to),
 		T(silence_is_reported_once),

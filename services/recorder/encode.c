@@ -147,20 +147,25 @@ err_t encode_segment(const struct encode_params *p, struct encode_result *ret)
 	char name[SEGMENT_PATH], path[FULL_PATH];
 	struct segment_reader *r;
 	err_t e = segment_path(name, p->tenant, p->recording_id);
+	int lock;
 
 	*ret = (struct encode_result){ 0 };
 	if (e)
 		return e;
 	full_path(path, p, name, "");
-	if (segment_is_written(path))
-		return ERR_EXISTS;
+	/* Against its writer, and against another recorder that has found it, too. */
+	e = segment_lock(&lock, path);
+	if (e)
+		return e;
 	e = segment_reader_open(&r, path);
 	if (e == ERR_DATA_LOSS)
 		set_aside(path);
 	if (e)
-		return e;
+		goto out;
 	ret->info = *segment_reader_info(r);
 	e = encode(p, r, ret);
 	segment_reader_close(&r);
+out:
+	close(lock);
 	return e;
 }

@@ -26,7 +26,7 @@ struct encode_result {
 	uint64_t stereo_bytes, mono_bytes;
 };
 
-/* ERR_NOT_FOUND: no segment; ERR_EXISTS: it is still being written; ERR_DATA_LOSS: it is none
+/* ERR_NOT_FOUND: no segment; ERR_EXISTS: it is being written, or made by another; ERR_DATA_LOSS: it is none
  * (renamed to .seg.bad); else the file system. */
 err_t encode_segment(const struct encode_params *p, struct encode_result *ret) MUST;
 

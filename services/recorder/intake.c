@@ -20,7 +20,8 @@
 #define MAX_UNACKED  64
 #define RETRY_MS     2000
 #define BUSY_MS	     5000  /* redelivery of what cannot be done now */
-#define SWEEP_MS     60000
+#define LAG_MS	     2000
+#define SWEEP_TURNS  30 /* of LAG_MS */
 
 enum step { STEP_ENCODE, STEP_INDEX, STEP_TELL };
 
@@ -49,7 +50,8 @@ struct intake {
 	struct bus_consumer *consumer;
 	struct job *jobs;
 	struct sweep *sweep;
-	struct loop_timer sweep_timer;
+	struct loop_timer timer;
+	unsigned turn;
 	bool stopped;
 };
 
@@ -372,13 +374,13 @@ static void on_orphan(const char *tenant, const char *id, void *arg)
 		metric_add(&recorder_metric_retries, 1); /* the next sweep finds it again */
 }
 
-static void on_sweep_timer(void *arg)
+static void on_timer(void *arg)
 {
 	struct intake *in = arg;
 
-	loop_timer_start(&in->sweep_timer, SWEEP_MS);
+	loop_timer_start(&in->timer, LAG_MS);
 	metric_set(&recorder_metric_lag, bus_consumer_lag(in->consumer));
-	if (!in->stopped)
+	if (in->turn++ % SWEEP_TURNS == 0)
 		sweep_run(in->sweep);
 }
 
@@ -394,7 +396,7 @@ err_t intake_new(struct intake **ret, struct recorder *r, struct err_detail *det
 	if (!in)
 		return ERR_EXHAUSTED;
 	in->r = r;
-	loop_timer_init(&in->sweep_timer, r->loop, on_sweep_timer, in);
+	loop_timer_init(&in->timer, r->loop, on_timer, in);
 	sp.arg = in;
 	e = sweep_new(&in->sweep, &sp);
 	p.arg = in;
@@ -404,7 +406,7 @@ err_t intake_new(struct intake **ret, struct recorder *r, struct err_detail *det
 		intake_free(&in);
 		return e;
 	}
-	loop_timer_start(&in->sweep_timer, 1000);
+	loop_timer_start(&in->timer, 1000);
 	*ret = in;
 	return ERR_OK;
 }
@@ -412,7 +414,7 @@ err_t intake_new(struct intake **ret, struct recorder *r, struct err_detail *det
 void intake_stop(struct intake *in)
 {
 	in->stopped = true;
-	loop_timer_stop(&in->sweep_timer);
+	loop_timer_stop(&in->timer);
 	if (!in->jobs)
 		service_drained(in->r->svc);
 }
@@ -430,7 +432,7 @@ void intake_free(struct intake **ref)
 	if (!in)
 		return;
 	bus_consumer_free(&in->consumer);
-	loop_timer_stop(&in->sweep_timer);
+	loop_timer_stop(&in->timer);
 	HASH_ITER(hh, in->jobs, j, tmp) {
 		loop_timer_stop(&j->retry);
 		HASH_DEL(in->jobs, j);

@@ -9,7 +9,8 @@
 #include "log/log.h"
 #include "migrations.h"
 
-#define GRACE_MS 2000
+#define GRACE_MS   2000
+#define MIGRATE_MS 5000
 
 static bool bus_ready(void *arg)
 {
@@ -18,7 +19,9 @@ static bool bus_ready(void *arg)
 
 static bool index_ready(void *arg)
 {
-	return db_ready(((struct recorder *)arg)->db);
+	const struct recorder *r = arg;
+
+	return r->migrated && db_ready(r->db);
 }
 
 static void on_server_stopped(void *arg)
@@ -39,25 +42,49 @@ static void on_state(bool connected, void *arg)
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "site=local");
 }
 
-/* PostgreSQL may be away when we start: then somebody has migrated, or the first writes wait until it is back. */
-static err_t migrate(const struct recorder_config *cfg, struct err_detail *detail)
+static void migrate(void *arg)
 {
-	return *cfg->db_migrate_conninfo ?
-		       db_migrate(cfg->db_migrate_conninfo, "recorder", recorder_migrations, recorder_n_migrations, detail) :
-		       ERR_OK;
+	struct recorder *r = arg;
+
+	r->migration = db_migrate(r->cfg->db_migrate_conninfo, "recorder", recorder_migrations, recorder_n_migrations,
+				  &r->migration_detail);
+}
+
+/* PostgreSQL may be away when we start: tried again until it is there; what comes meanwhile waits. */
+static void on_migrated(void *arg)
+{
+	struct recorder *r = arg;
+
+	if (r->migration) {
+		LOG_WARN(NULL, "db.not_migrated", "error=%s why=%s", err_name(r->migration), LOG_Q(r->migration_detail.message));
+		loop_timer_start(&r->migrate_timer, MIGRATE_MS);
+		return;
+	}
+	r->migrated = true;
+	if (*r->cfg->db_migrate_conninfo)
+		LOG_INFO(NULL, "db.migrated", "files=%zu", recorder_n_migrations);
+}
+
+static void on_migrate_timer(void *arg)
+{
+	struct recorder *r = arg;
+
+	if (pool_run(r->pool, migrate, on_migrated, r))
+		loop_timer_start(&r->migrate_timer, MIGRATE_MS);
 }
 
 static err_t open_books(struct recorder *r, struct err_detail *detail)
 {
 	struct db_params p = { .loop = r->loop, .conninfo = r->cfg->db_conninfo, .connections = (int)r->cfg->db_connections };
-	err_t e = migrate(r->cfg, detail);
+	err_t e;
 
-	if (e == ERR_UNAVAILABLE) {
-		LOG_WARN(NULL, "db.not_migrated", "why=%s", LOG_Q(detail->message));
-		e = ERR_OK;
+	if (*r->cfg->db_migrate_conninfo)
+		migrate(r);
+	if (r->migration && r->migration != ERR_UNAVAILABLE) {
+		*detail = r->migration_detail;
+		return r->migration;
 	}
-	if (e)
-		return e;
+	on_migrated(r);
 	e = db_new(&r->db, &p);
 	return e ? err_set(detail, e, "db.conninfo", "no worker can be started") : ERR_OK;
 }
@@ -111,6 +138,7 @@ err_t recorder_new(struct recorder **ret, struct service *svc, const struct reco
 	r->cfg = cfg;
 	snprintf(r->source, sizeof(r->source), "recorder/%s", service_common(svc)->instance);
 	recorder_metrics_register();
+	loop_timer_init(&r->migrate_timer, r->loop, on_migrate_timer, r);
 	e = open_all(r, detail);
 	if (e) {
 		recorder_free(&r);
@@ -129,6 +157,7 @@ void recorder_free(struct recorder **ref)
 
 	if (!r)
 		return;
+	loop_timer_stop(&r->migrate_timer);
 	rpc_server_free(&r->server);
 	pool_free(&r->pool);
 	intake_free(&r->intake);

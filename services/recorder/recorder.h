@@ -33,6 +33,10 @@ struct recorder {
 	struct pool *pool;
 	struct intake *intake;
 	struct rpc_server *server;
+	bool migrated;
+	err_t migration; /* how the last try ended */
+	struct err_detail migration_detail;
+	struct loop_timer migrate_timer;
 };
 
 err_t recorder_new(struct recorder **ret, struct service *svc, const struct recorder_config *cfg, struct err_detail *detail) MUST;

@@ -639,6 +639,20 @@ static void a_segment_whose_event_never_came_is_taken_in(void **state)
 	rpc_client_free(&u.c);
 }
 
+static void postgresql_away_at_the_start_is_waited_for(void **state)
+{
+	unsigned before = stored;
+
+	(void)state;
+	(void)testkit_proc_stop(&recorder, SIGTERM, 5000);
+	testkit_postgres_kill(&pg);
+	start_recorder();
+	write_segment("acme", "rec5", 1000, true);
+	emit("acme", "rec5", "1001", "138", false);
+	testkit_postgres_restart(&pg);
+	await_stored(before + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -652,6 +666,7 @@ int main(void)
 		cmocka_unit_test(postgresql_away_delays_but_loses_nothing),
 		cmocka_unit_test(kill_9_in_the_middle_and_each_recording_is_stored),
 		cmocka_unit_test(a_segment_whose_event_never_came_is_taken_in),
+		cmocka_unit_test(postgresql_away_at_the_start_is_waited_for),
 	};
 
 	return cmocka_run_group_tests_name("recorder", tests, setup_all, teardown_all);
