@@ -1,5 +1,6 @@
 #include "call_fixture.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,22 @@ typedef Trunkline__Config__V1__FlowStep Step;
 
 static const struct tenant *cached;
 
+/* What the configuration is put together from, once; it lives as long as the program. */
+static void *piece(size_t size)
+{
+	static max_align_t pool[512];
+	static size_t used;
+	void *p = &pool[used];
+
+	used += (size + sizeof(*pool) - 1) / sizeof(*pool);
+	if (used > sizeof(pool) / sizeof(*pool))
+		abort();
+	return p;
+}
+
 static Step *step(const char *id, const char *next)
 {
-	Step *s = calloc(1, sizeof(*s));
+	Step *s = piece(sizeof(*s));
 
 	trunkline__config__v1__flow_step__init(s);
 	s->id = (char *)(uintptr_t)id;
@@ -35,9 +49,9 @@ static Step *answer(const char *id, const char *next)
 static Step *collect(const char *id, const char *next, const char *variable, const char *prompt, uint32_t min,
 		     uint32_t max, uint32_t tries, const char *on_failure)
 {
-	Trunkline__Config__V1__CollectStep *c = calloc(1, sizeof(*c));
+	Trunkline__Config__V1__CollectStep *c = piece(sizeof(*c));
 	Step *s = step(id, next);
-	char **prompts = calloc(1, sizeof(char *));
+	char **prompts = piece(sizeof(char *));
 
 	trunkline__config__v1__collect_step__init(c);
 	prompts[0] = (char *)(uintptr_t)prompt;
@@ -55,8 +69,8 @@ static Step *collect(const char *id, const char *next, const char *variable, con
 
 static Step *branch(const char *id, const char *variable, const char *value, const char *then, const char *otherwise)
 {
-	Trunkline__Config__V1__BranchStep *b = calloc(1, sizeof(*b));
-	Trunkline__Config__V1__BranchCase *c = calloc(1, sizeof(*c)), **list = calloc(1, sizeof(*list));
+	Trunkline__Config__V1__BranchStep *b = piece(sizeof(*b));
+	Trunkline__Config__V1__BranchCase *c = piece(sizeof(*c)), **list = piece(sizeof(*list));
 	Step *s = step(id, otherwise);
 
 	trunkline__config__v1__branch_step__init(b);
@@ -74,7 +88,7 @@ static Step *branch(const char *id, const char *variable, const char *value, con
 
 static Step *queue_step(const char *id, const char *queue, const char *on_timeout)
 {
-	Trunkline__Config__V1__QueueStep *q = calloc(1, sizeof(*q));
+	Trunkline__Config__V1__QueueStep *q = piece(sizeof(*q));
 	Step *s = step(id, "");
 
 	trunkline__config__v1__queue_step__init(q);
@@ -88,9 +102,9 @@ static Step *queue_step(const char *id, const char *queue, const char *on_timeou
 
 static Step *play(const char *id, const char *next, const char *prompt)
 {
-	Trunkline__Config__V1__PlayStep *p = calloc(1, sizeof(*p));
+	Trunkline__Config__V1__PlayStep *p = piece(sizeof(*p));
 	Step *s = step(id, next);
-	char **prompts = calloc(1, sizeof(char *));
+	char **prompts = piece(sizeof(char *));
 
 	trunkline__config__v1__play_step__init(p);
 	prompts[0] = (char *)(uintptr_t)prompt;
@@ -103,7 +117,7 @@ static Step *play(const char *id, const char *next, const char *prompt)
 
 static Step *hang_up(const char *id)
 {
-	Trunkline__Config__V1__HangUpStep *h = calloc(1, sizeof(*h));
+	Trunkline__Config__V1__HangUpStep *h = piece(sizeof(*h));
 	Step *s = step(id, "");
 
 	trunkline__config__v1__hang_up_step__init(h);
@@ -114,8 +128,8 @@ static Step *hang_up(const char *id)
 
 static Trunkline__Config__V1__Number *number(const char *text, const char *flow, const char *queue)
 {
-	Trunkline__Config__V1__Number *n = calloc(1, sizeof(*n));
-	Trunkline__Config__V1__Target *t = calloc(1, sizeof(*t));
+	Trunkline__Config__V1__Number *n = piece(sizeof(*n));
+	Trunkline__Config__V1__Target *t = piece(sizeof(*t));
 
 	trunkline__config__v1__number__init(n);
 	trunkline__config__v1__target__init(t);
@@ -135,7 +149,7 @@ static Trunkline__Config__V1__Number *number(const char *text, const char *flow,
 	return n;
 }
 
-const struct tenant *fixture_tenant(void)
+static void build(void)
 {
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	Trunkline__Config__V1__Flow main_flow = TRUNKLINE__CONFIG__V1__FLOW__INIT,
@@ -157,8 +171,6 @@ const struct tenant *fixture_tenant(void)
 	uint8_t *bytes;
 	size_t size;
 
-	if (cached)
-		return tenant_ref(cached);
 	t.tenant = (char *)(uintptr_t) "acme";
 	t.version = 1;
 	t.display_name = (char *)(uintptr_t) "Acme";
@@ -197,5 +209,11 @@ const struct tenant *fixture_tenant(void)
 		abort();
 	}
 	free(bytes);
+}
+
+const struct tenant *fixture_tenant(void)
+{
+	if (!cached)
+		build();
 	return tenant_ref(cached);
 }

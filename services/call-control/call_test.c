@@ -281,6 +281,7 @@ static void facts_are_numbered_without_gaps_and_the_last_is_call_ended(void **st
 	begin(&b, "100");
 	seq = b.call->event_seq;
 	assert_int_equal(seq, 1);
+	end(&b);
 	to_talking(&b);
 	seq = b.call->event_seq;
 	in_ended(&b, "a", "bye", 0);
