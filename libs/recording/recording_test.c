@@ -41,7 +41,9 @@ static int teardown(void **state)
 
 static struct segment_frame frame(enum segment_kind kind, uint16_t seq, const uint8_t *payload, uint16_t size)
 {
-	return (struct segment_frame){ .kind = kind, .codec = SEGMENT_PCMA, .seq = seq, .ts = seq * 160u, .payload = payload, .size = size };
+	return (struct segment_frame){
+		.kind = kind, .codec = SEGMENT_PCMA, .seq = seq, .ts = seq * 160u, .payload = payload, .size = size
+	};
 }
 
 static void write_some(unsigned n, bool close_it)
@@ -53,7 +55,8 @@ static void write_some(unsigned n, bool close_it)
 	memset(payload, 0x5a, sizeof(payload));
 	assert_int_equal(segment_writer_open(&w, dir, &info, 1000000), ERR_OK);
 	for (unsigned i = 0; i < n; i++) {
-		struct segment_frame f = frame(i & 1 ? SEGMENT_OUT : SEGMENT_IN, (uint16_t)(i / 2), payload, sizeof(payload));
+		struct segment_frame f =
+		    frame(i & 1 ? SEGMENT_OUT : SEGMENT_IN, (uint16_t)(i / 2), payload, sizeof(payload));
 
 		assert_int_equal(segment_writer_frame(w, &f, 1000000 + i * 10000), ERR_OK);
 	}
@@ -247,7 +250,9 @@ static void feed(struct timeline *t, struct tone *tone, enum segment_kind kind, 
 {
 	int16_t pcm[160] = { 0 };
 	uint8_t law[160];
-	struct segment_frame f = { .kind = kind, .seq = seq, .ts = ts, .arrival_us = (uint64_t)ms * 1000, .payload = law, .size = 160 };
+	struct segment_frame f = {
+		.kind = kind, .seq = seq, .ts = ts, .arrival_us = (uint64_t)ms * 1000, .payload = law, .size = 160
+	};
 
 	tone_add(tone, pcm, 160);
 	g711_a_encode_n(law, pcm, 160);
@@ -299,7 +304,11 @@ static void lost_doubled_and_reordered_packets_find_their_place(void **state)
 	assert_int_equal(timeline_new(&t, collect, &k), ERR_OK);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
 		uint8_t law[160];
-		struct segment_frame f = { .kind = SEGMENT_IN, .ts = 5000 + order[i] * 160, .arrival_us = i * 20000, .payload = law, .size = 160 };
+		struct segment_frame f = { .kind = SEGMENT_IN,
+					   .ts = 5000 + order[i] * 160,
+					   .arrival_us = i * 20000,
+					   .payload = law,
+					   .size = 160 };
 
 		memset(law, g711_a_encode((int16_t)(1000 + 1000 * (int)order[i])), sizeof(law));
 		assert_int_equal(timeline_frame(t, &f), ERR_OK);
@@ -347,8 +356,10 @@ static void any_order_and_any_times_do_no_harm(void **state)
 		assert_int_equal(timeline_new(&t, collect, &k), ERR_OK);
 		for (int i = 0; i < 2000; i++) {
 			uint8_t law[1500] = { 0 };
-			struct segment_frame f = { .kind = (enum segment_kind)(rand() % 4), .ts = (uint32_t)rand() * 2u,
-						   .arrival_us = (uint64_t)(rand() % 300000000), .payload = law,
+			struct segment_frame f = { .kind = (enum segment_kind)(rand() % 4),
+						   .ts = (uint32_t)rand() * 2u,
+						   .arrival_us = (uint64_t)(rand() % 300000000),
+						   .payload = law,
 						   .size = (uint16_t)(rand() % 1501) };
 
 			assert_int_equal(timeline_frame(t, &f), ERR_OK);

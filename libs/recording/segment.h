@@ -25,7 +25,12 @@
 #define SEGMENT_PAYLOAD_MAX 1500
 #define SEGMENT_FRAME	    24 /* bytes before the payload */
 
-enum segment_kind { SEGMENT_IN, SEGMENT_OUT, SEGMENT_END /* properly closed */, SEGMENT_RESUMED /* another writer goes on */ };
+enum segment_kind {
+	SEGMENT_IN,
+	SEGMENT_OUT,
+	SEGMENT_END /* properly closed */,
+	SEGMENT_RESUMED /* another writer goes on */
+};
 enum segment_codec { SEGMENT_PCMA, SEGMENT_PCMU };
 
 struct segment_info {
@@ -54,7 +59,8 @@ struct segment_done {
 };
 /* Creates <dir>/<tenant>/<recording_id>.seg with its directories, or goes on with an existing one of the same recording.
  * info->start_ms is the wall time now. ERR_EXISTS: somebody writes it; ERR_EXHAUSTED, ERR_DENIED …: the file system. */
-err_t segment_writer_open(struct segment_writer **ret, const char *dir, const struct segment_info *info, int64_t mono_us) MUST;
+err_t segment_writer_open(struct segment_writer **ret, const char *dir, const struct segment_info *info,
+			  int64_t mono_us) MUST;
 /* f->arrival_us is ignored: mono_us counts. Buffers; writes when 16 KiB are full. After a failed write everything is
  * dropped and every call returns the error, so the file ends with a whole frame or a torn one that the reader cuts. */
 err_t segment_writer_frame(struct segment_writer *w, const struct segment_frame *f, int64_t mono_us) MUST;
@@ -72,7 +78,7 @@ void segment_reader_close(struct segment_reader **r);
 const struct segment_info *segment_reader_info(const struct segment_reader *r);
 /* False at the end: see the next two. */
 bool segment_reader_next(struct segment_reader *r, struct segment_frame *ret);
-bool segment_reader_ended(const struct segment_reader *r); /* an END frame was the last */
+bool segment_reader_ended(const struct segment_reader *r);	/* an END frame was the last */
 uint64_t segment_reader_offset(const struct segment_reader *r); /* bytes up to the end of the last good frame */
 /* Is a writer (or somebody who has locked it) alive? False also if the file is gone. */
 bool segment_is_written(const char *path);

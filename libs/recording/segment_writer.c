@@ -124,7 +124,8 @@ static err_t open_file(struct segment_writer *w, char *path, const struct segmen
 	return st.st_size ? resume(w, path, info, mono_us) : start_new(w, info);
 }
 
-err_t segment_writer_open(struct segment_writer **ret, const char *dir, const struct segment_info *info, int64_t mono_us)
+err_t segment_writer_open(struct segment_writer **ret, const char *dir, const struct segment_info *info,
+			  int64_t mono_us)
 {
 	char name[SEGMENT_PATH], path[2 * SEGMENT_PATH];
 	struct segment_writer *w;

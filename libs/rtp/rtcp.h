@@ -27,7 +27,7 @@ struct rtcp_block {
 struct rtcp_report {
 	uint32_t ssrc;
 	const char *cname; /* at most 60 bytes are sent */
-	bool sender; /* SR: the next four count */
+	bool sender;	   /* SR: the next four count */
 	uint64_t ntp;
 	uint32_t rtp_ts, packets, octets;
 	bool has_block;

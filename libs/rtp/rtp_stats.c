@@ -105,7 +105,7 @@ uint8_t rtp_stats_fraction(struct rtp_stats *s)
 	s->received_prior = s->received;
 	if (expected_interval == 0 || expected_interval <= received_interval)
 		return 0;
-	return (uint8_t)(((expected_interval - received_interval) << 8) / expected_interval > 255 ?
-				 255 :
-				 ((expected_interval - received_interval) << 8) / expected_interval);
+	return (uint8_t)(((expected_interval - received_interval) << 8) / expected_interval > 255
+			     ? 255
+			     : ((expected_interval - received_interval) << 8) / expected_interval);
 }

@@ -122,9 +122,17 @@ static void a_restart_of_the_sender_is_believed_at_the_second_packet(void **stat
 
 static void reports_are_read_back(void **state)
 {
-	struct rtcp_report r = { .ssrc = 1, .cname = "trunkline", .sender = true, .ntp = rtcp_ntp(1700000000500000), .rtp_ts = 5,
-				 .packets = 6, .octets = 7, .has_block = true, .bye = true,
-				 .block = { .ssrc = 2, .fraction_lost = 9, .lost = -3, .extended_seq = 70000, .jitter = 11 } };
+	struct rtcp_report r = { .ssrc = 1,
+				 .cname = "trunkline",
+				 .sender = true,
+				 .ntp = rtcp_ntp(1700000000500000),
+				 .rtp_ts = 5,
+				 .packets = 6,
+				 .octets = 7,
+				 .has_block = true,
+				 .bye = true,
+				 .block = {
+				     .ssrc = 2, .fraction_lost = 9, .lost = -3, .extended_seq = 70000, .jitter = 11 } };
 	struct rtcp_info info;
 	uint8_t buf[RTCP_MAX];
 	size_t n = rtcp_write(buf, &r);
@@ -204,21 +212,46 @@ static void digits_come_once_whatever_is_lost_or_repeated(void **state)
 		struct step steps[8];
 		size_t n;
 	} cases[] = {
-		{ "a normal digit with three ends", "+5100 ",
-		  { { 1000, '5', false, 160, 0 }, { 1000, '5', false, 320, 20 }, { 1000, '5', true, 800, 100 }, { 1000, '5', true, 800, 120 },
-		    { 1000, '5', true, 800, 140 } }, 5 },
+		{ "a normal digit with three ends",
+		  "+5100 ",
+		  { { 1000, '5', false, 160, 0 },
+		    { 1000, '5', false, 320, 20 },
+		    { 1000, '5', true, 800, 100 },
+		    { 1000, '5', true, 800, 120 },
+		    { 1000, '5', true, 800, 140 } },
+		  5 },
 		{ "only one end packet arrives", "+#100 ", { { 1000, '#', true, 800, 0 } }, 1 },
-		{ "all ends lost, silence afterwards", "+140 ", { { 1000, '1', false, 160, 0 }, { 1000, '1', false, 320, 20 } }, 2 },
-		{ "all ends lost, next digit follows (its start comes with the end of the one before)", "++140 260 ",
-		  { { 1000, '1', false, 320, 0 }, { 3000, '2', false, 160, 100 }, { 3000, '2', true, 480, 120 } }, 3 },
-		{ "a late packet of the digit before", "+140 +220 ",
-		  { { 1000, '1', true, 320, 0 }, { 3000, '2', false, 160, 100 }, { 1000, '1', true, 320, 110 }, { 3000, '2', true, 160, 120 } }, 4 },
-		{ "reordered: an update after the end", "+140 ",
-		  { { 1000, '1', false, 160, 0 }, { 1000, '1', true, 320, 20 }, { 1000, '1', false, 240, 25 } }, 3 },
-		{ "the same digit twice", "+140 +140 ", { { 1000, '1', true, 320, 0 }, { 3000, '1', true, 320, 100 } }, 2 },
-		{ "timestamps wrap", "+140 +240 ", { { 0xfffffff0, '1', true, 320, 0 }, { 500, '2', true, 320, 100 } }, 2 },
-		{ "a digit that ends 250 ms after its last packet", "+120 +220 ",
-		  { { 1000, '1', false, 160, 0 }, { 5000, '2', true, 160, 260 } }, 2 },
+		{ "all ends lost, silence afterwards",
+		  "+140 ",
+		  { { 1000, '1', false, 160, 0 }, { 1000, '1', false, 320, 20 } },
+		  2 },
+		{ "all ends lost, next digit follows (its start comes with the end of the one before)",
+		  "++140 260 ",
+		  { { 1000, '1', false, 320, 0 }, { 3000, '2', false, 160, 100 }, { 3000, '2', true, 480, 120 } },
+		  3 },
+		{ "a late packet of the digit before",
+		  "+140 +220 ",
+		  { { 1000, '1', true, 320, 0 },
+		    { 3000, '2', false, 160, 100 },
+		    { 1000, '1', true, 320, 110 },
+		    { 3000, '2', true, 160, 120 } },
+		  4 },
+		{ "reordered: an update after the end",
+		  "+140 ",
+		  { { 1000, '1', false, 160, 0 }, { 1000, '1', true, 320, 20 }, { 1000, '1', false, 240, 25 } },
+		  3 },
+		{ "the same digit twice",
+		  "+140 +140 ",
+		  { { 1000, '1', true, 320, 0 }, { 3000, '1', true, 320, 100 } },
+		  2 },
+		{ "timestamps wrap",
+		  "+140 +240 ",
+		  { { 0xfffffff0, '1', true, 320, 0 }, { 500, '2', true, 320, 100 } },
+		  2 },
+		{ "a digit that ends 250 ms after its last packet",
+		  "+120 +220 ",
+		  { { 1000, '1', false, 160, 0 }, { 5000, '2', true, 160, 260 } },
+		  2 },
 	};
 	char got[128];
 

@@ -46,7 +46,7 @@ struct sdp_media {
 	char format[SDP_TOKEN]; /* the first format as written: repeated when the line is refused */
 	bool rtp;		/* profile RTP/AVP, formats are payload types */
 	uint16_t port;
-	uint16_t rtcp_port; /* 0: port + 1 */
+	uint16_t rtcp_port;	   /* 0: port + 1 */
 	struct sdp_addr addr;	   /* of the media or else of the session */
 	struct sdp_addr rtcp_addr; /* family 0: addr */
 	enum sdp_dir dir;

@@ -145,7 +145,7 @@ static void agree(const struct sdp_media *m, struct sdp_agreed *ret)
 	enum sdp_dir peer = m->dir;
 
 	if (sdp_addr_any(&m->addr)) /* hold as in RFC 2543: nowhere to send to */
-		peer &= (enum sdp_dir)~SDP_RECVONLY;
+		peer &= (enum sdp_dir) ~SDP_RECVONLY;
 	*ret = (struct sdp_agreed){
 		.valid = true,
 		.codec = f->codec,
@@ -233,8 +233,8 @@ err_t sdp_session_answered(struct sdp_session *s, const void *answer, size_t siz
 	else
 		agreed.recv_pt = agreed.codec == SDP_CODEC_PCMU ? 0 : 8;
 	if (agreed.send_event_pt != SDP_NO_PT)
-		agreed.recv_event_pt = s->agreed.valid && s->agreed.recv_event_pt != SDP_NO_PT ? s->agreed.recv_event_pt :
-												SDP_EVENT_PT;
+		agreed.recv_event_pt =
+		    s->agreed.valid && s->agreed.recv_event_pt != SDP_NO_PT ? s->agreed.recv_event_pt : SDP_EVENT_PT;
 	s->agreed = agreed;
 	return ERR_OK;
 }

@@ -46,7 +46,7 @@ struct sdp_session {
 	struct sdp_agreed agreed;
 	unsigned n_slots, audio_slot;
 	struct sdp_slot slots[SDP_MEDIA_MAX];
-	struct str body; /* last local description after the o= line */
+	struct str body;  /* last local description after the o= line */
 	struct str local; /* last local description, whole; empty before the first */
 };
 

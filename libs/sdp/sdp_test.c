@@ -29,55 +29,73 @@ struct phone {
 };
 
 static const struct phone phones[] = {
-	{ "sipp", "v=0\no=user1 53655765 2353687637 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 6000 RTP/AVP 0\na=rtpmap:0 PCMU/8000\n",
+	{ "sipp",
+	  "v=0\no=user1 53655765 2353687637 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 6000 RTP/AVP "
+	  "0\na=rtpmap:0 PCMU/8000\n",
 	  ERR_OK, SDP_CODEC_PCMU, 0, SDP_NO_PT, 6000, 6001, SDP_SENDRECV, "127.0.0.1" },
 	{ "baresip",
-	  "v=0\r\no=- 3376543210 2034567890 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\na=tool:baresip 1.0.0\r\n"
-	  "m=audio 16530 RTP/AVP 96 0 8 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 stereo=1;sprop-stereo=1\r\na=rtpmap:0 PCMU/8000\r\n"
-	  "a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=rtcp:16531\r\na=sendrecv\r\na=label:1\r\n"
+	  "v=0\r\no=- 3376543210 2034567890 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\nt=0 0\r\na=tool:baresip "
+	  "1.0.0\r\n"
+	  "m=audio 16530 RTP/AVP 96 0 8 101\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 "
+	  "stereo=1;sprop-stereo=1\r\na=rtpmap:0 PCMU/8000\r\n"
+	  "a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 "
+	  "0-15\r\na=rtcp:16531\r\na=sendrecv\r\na=label:1\r\n"
 	  "a=rtcp-rsize\r\na=ssrc:2456 cname:sip:a@b\r\na=ptime:20\r\n",
 	  ERR_OK, SDP_CODEC_PCMU, 0, 101, 16530, 16531, SDP_SENDRECV, "10.0.0.7" },
 	{ "linphone, telephone-event at two rates, video refused",
-	  "v=0\r\no=alice 2890 1821 IN IP4 192.168.0.17\r\ns=Talk\r\nc=IN IP4 192.168.0.17\r\nb=AS:380\r\nt=0 0\r\na=rtcp-xr:rcvr-rtt=all:10000\r\n"
-	  "m=audio 7078 RTP/AVP 96 97 8 0 98 99\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=rtpmap:97 speex/16000\r\n"
+	  "v=0\r\no=alice 2890 1821 IN IP4 192.168.0.17\r\ns=Talk\r\nc=IN IP4 192.168.0.17\r\nb=AS:380\r\nt=0 "
+	  "0\r\na=rtcp-xr:rcvr-rtt=all:10000\r\n"
+	  "m=audio 7078 RTP/AVP 96 97 8 0 98 99\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=rtpmap:97 "
+	  "speex/16000\r\n"
 	  "a=rtpmap:98 telephone-event/48000\r\na=rtpmap:99 telephone-event/8000\r\na=rtcp-fb:* trr-int 1000\r\n"
 	  "m=video 9078 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n",
 	  ERR_OK, SDP_CODEC_PCMA, 8, 99, 7078, 7079, SDP_SENDRECV, "192.168.0.17" },
 	{ "asterisk chan_pjsip",
-	  "v=0\r\no=- 1450531419 1450531419 IN IP4 203.0.113.4\r\ns=Asterisk\r\nc=IN IP4 203.0.113.4\r\nt=0 0\r\nm=audio 11222 RTP/AVP 8 0 101\r\n"
-	  "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=maxptime:140\r\na=sendrecv\r\n",
+	  "v=0\r\no=- 1450531419 1450531419 IN IP4 203.0.113.4\r\ns=Asterisk\r\nc=IN IP4 203.0.113.4\r\nt=0 "
+	  "0\r\nm=audio 11222 RTP/AVP 8 0 101\r\n"
+	  "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 "
+	  "0-16\r\na=ptime:20\r\na=maxptime:140\r\na=sendrecv\r\n",
 	  ERR_OK, SDP_CODEC_PCMA, 8, 101, 11222, 11223, SDP_SENDRECV, "203.0.113.4" },
 	{ "freeswitch",
-	  "v=0\r\no=FreeSWITCH 1699 1700 IN IP4 198.51.100.2\r\ns=FreeSWITCH\r\nc=IN IP4 198.51.100.2\r\nt=0 0\r\nm=audio 24368 RTP/AVP 102 0 8 103 101\r\n"
-	  "a=rtpmap:102 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:103 telephone-event/48000\r\na=rtpmap:101 telephone-event/8000\r\n"
+	  "v=0\r\no=FreeSWITCH 1699 1700 IN IP4 198.51.100.2\r\ns=FreeSWITCH\r\nc=IN IP4 198.51.100.2\r\nt=0 "
+	  "0\r\nm=audio 24368 RTP/AVP 102 0 8 103 101\r\n"
+	  "a=rtpmap:102 opus/48000/2\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:103 "
+	  "telephone-event/48000\r\na=rtpmap:101 telephone-event/8000\r\n"
 	  "a=fmtp:101 0-16\r\na=rtcp-mux\r\na=rtcp:24368 IN IP4 198.51.100.2\r\na=ptime:20\r\n",
 	  ERR_OK, SDP_CODEC_PCMU, 0, 101, 24368, 24368, SDP_SENDRECV, "198.51.100.2" },
 	{ "cisco gateway, static types without rtpmap, connection at the media",
-	  "v=0\r\no=CiscoSystemsSIP-GW-UserAgent 2356 7820 IN IP4 10.1.1.1\r\ns=SIP Call\r\nc=IN IP4 10.1.1.1\r\nt=0 0\r\n"
-	  "m=audio 18242 RTP/AVP 18 8 0 101\r\nc=IN IP4 10.1.1.9\r\na=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n",
+	  "v=0\r\no=CiscoSystemsSIP-GW-UserAgent 2356 7820 IN IP4 10.1.1.1\r\ns=SIP Call\r\nc=IN IP4 10.1.1.1\r\nt=0 "
+	  "0\r\n"
+	  "m=audio 18242 RTP/AVP 18 8 0 101\r\nc=IN IP4 10.1.1.9\r\na=rtpmap:18 G729/8000\r\na=fmtp:18 "
+	  "annexb=no\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n",
 	  ERR_OK, SDP_CODEC_PCMA, 8, 101, 18242, 18243, SDP_SENDRECV, "10.1.1.9" },
 	{ "yealink on hold",
-	  HEAD "m=audio 11780 RTP/AVP 9 0 8 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n",
+	  HEAD "m=audio 11780 RTP/AVP 9 0 8 101\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 "
+	       "telephone-event/8000\r\na=sendonly\r\n",
 	  ERR_OK, SDP_CODEC_PCMU, 0, 101, 11780, 11781, SDP_RECVONLY, "192.0.2.1" },
 	{ "inactive, direction at the session",
-	  "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=inactive\r\nm=audio 4000 RTP/AVP 8\r\n",
+	  "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=inactive\r\nm=audio 4000 RTP/AVP "
+	  "8\r\n",
 	  ERR_OK, SDP_CODEC_PCMA, 8, SDP_NO_PT, 4000, 4001, SDP_INACTIVE, "192.0.2.1" },
 	{ "hold as in RFC 2543",
 	  "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n", ERR_OK,
 	  SDP_CODEC_PCMA, 8, SDP_NO_PT, 4000, 4001, SDP_RECVONLY, "0.0.0.0" },
 	{ "A-law with a dynamic type",
-	  HEAD "m=audio 4000 RTP/AVP 97 100\r\na=rtpmap:97 pcma/8000/1\r\na=rtpmap:100 TELEPHONE-EVENT/8000\r\n", ERR_OK,
-	  SDP_CODEC_PCMA, 97, 100, 4000, 4001, SDP_SENDRECV, "192.0.2.1" },
-	{ "IPv6", "v=0\r\no=- 1 2 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 4000/2 RTP/AVP 8\r\n",
+	  HEAD "m=audio 4000 RTP/AVP 97 100\r\na=rtpmap:97 pcma/8000/1\r\na=rtpmap:100 TELEPHONE-EVENT/8000\r\n",
+	  ERR_OK, SDP_CODEC_PCMA, 97, 100, 4000, 4001, SDP_SENDRECV, "192.0.2.1" },
+	{ "IPv6",
+	  "v=0\r\no=- 1 2 IN IP6 2001:db8::1\r\ns=-\r\nc=IN IP6 2001:db8::1\r\nt=0 0\r\nm=audio 4000/2 RTP/AVP 8\r\n",
 	  ERR_OK, SDP_CODEC_PCMA, 8, SDP_NO_PT, 4000, 4001, SDP_SENDRECV, "2001:db8::1" },
 	{ "a secure line first, then a plain one",
-	  HEAD "m=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\nm=audio 4002 RTP/AVP 8\r\n", ERR_OK,
-	  SDP_CODEC_PCMA, 8, SDP_NO_PT, 4002, 4003, SDP_SENDRECV, "192.0.2.1" },
-	{ "a browser: no plain profile", HEAD "m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=rtpmap:111 opus/48000/2\r\na=mid:0\r\n",
-	  ERR_PRECONDITION },
+	  HEAD "m=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc\r\nm=audio 4002 RTP/AVP 8\r\n",
+	  ERR_OK, SDP_CODEC_PCMA, 8, SDP_NO_PT, 4002, 4003, SDP_SENDRECV, "192.0.2.1" },
+	{ "a browser: no plain profile",
+	  HEAD "m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\na=rtpmap:111 opus/48000/2\r\na=mid:0\r\n", ERR_PRECONDITION },
 	{ "only G.729", HEAD "m=audio 4000 RTP/AVP 18\r\n", ERR_PRECONDITION },
-	{ "µ-law at another rate is not G.711 µ-law", HEAD "m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/16000\r\n", ERR_PRECONDITION },
-	{ "two channels are not G.711", HEAD "m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/8000/2\r\n", ERR_PRECONDITION },
+	{ "µ-law at another rate is not G.711 µ-law", HEAD "m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/16000\r\n",
+	  ERR_PRECONDITION },
+	{ "two channels are not G.711", HEAD "m=audio 4000 RTP/AVP 97\r\na=rtpmap:97 PCMU/8000/2\r\n",
+	  ERR_PRECONDITION },
 	{ "audio refused by port 0", HEAD "m=audio 0 RTP/AVP 8\r\n", ERR_PRECONDITION },
 };
 
@@ -114,12 +132,14 @@ static void an_offer_of_each_phone_is_answered_as_it_should_be(void **state)
 
 static void an_answer_repeats_every_media_line_in_order(void **state)
 {
-	static const char offer[] = HEAD "m=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
-					 "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
-	static const char want[] = "v=0\r\no=trunkline 77 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-				   "m=video 0 RTP/AVP 96\r\nm=audio 20000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
-				   "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
-				   "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+	static const char offer[] =
+	    HEAD "m=video 5000 RTP/AVP 96\r\nm=audio 4000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+		 "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n";
+	static const char want[] =
+	    "v=0\r\no=trunkline 77 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+	    "m=video 0 RTP/AVP 96\r\nm=audio 20000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
+	    "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+	    "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n";
 	struct sdp_session s;
 
 	(void)state;

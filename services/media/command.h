@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include "base/err.h"
 
-#define COMMAND_ID	 64
-#define COMMAND_PROMPTS	 32 /* of one Play */
-#define COMMAND_HASH	 65
+#define COMMAND_ID	64
+#define COMMAND_PROMPTS 32 /* of one Play */
+#define COMMAND_HASH	65
 
 enum command_kind {
 	COMMAND_CREATE,
@@ -47,8 +47,8 @@ struct command {
 	const uint8_t *sdp; /* CREATE, REMOTE */
 	size_t sdp_size;
 	bool sdp_is_offer;
-	bool on;		   /* RECORD */
-	char other[COMMAND_ID];	   /* BRIDGE: leg id; RECORD: recording id */
+	bool on;		  /* RECORD */
+	char other[COMMAND_ID];	  /* BRIDGE: leg id; RECORD: recording id */
 	struct command_play play; /* PLAY */
 };
 

@@ -9,8 +9,8 @@
 #include "media_metrics.h"
 #include "ports.h"
 
-#define SECOND_MS	1000
-#define RTCP_SECONDS	5
+#define SECOND_MS    1000
+#define RTCP_SECONDS 5
 
 static enum law law_of(enum sdp_codec codec)
 {
@@ -40,7 +40,8 @@ static void send_packet(struct endpoint *ep, const uint8_t *bytes, size_t size)
 	if (ep->connected)
 		n = send(ep->rtp.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	else
-		n = sendto(ep->rtp.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, peer_to_sockaddr(to, &ss));
+		n = sendto(ep->rtp.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss,
+			   peer_to_sockaddr(to, &ss));
 	if (n == (ssize_t)size)
 		ep->worker->counts.packets_out++;
 	else

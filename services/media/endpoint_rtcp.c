@@ -17,7 +17,8 @@ static bool believed(const struct endpoint *ep, const struct peer *from)
 	if (!party || from->port < 1024)
 		return false;
 	return (from->addr.family == party->addr.family && memcmp(from->addr.bytes, party->addr.bytes, 16) == 0) ||
-	       (from->port == ep->agreed.rtcp_port && memcmp(&from->addr, &ep->agreed.rtcp_addr, sizeof(from->addr)) == 0);
+	       (from->port == ep->agreed.rtcp_port &&
+		memcmp(&from->addr, &ep->agreed.rtcp_addr, sizeof(from->addr)) == 0);
 }
 
 static void take(struct endpoint *ep, const uint8_t *bytes, size_t size, const struct peer *from)
@@ -115,6 +116,7 @@ void endpoint_rtcp_send(struct endpoint *ep, bool bye)
 	r.octets = (uint32_t)ep->out.octets;
 	fill_block(ep, &r, now_us);
 	n = rtcp_write(buf, &r);
-	if (sendto(ep->rtcp.fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, peer_to_sockaddr(&to, &ss)) == (ssize_t)n)
+	if (sendto(ep->rtcp.fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss,
+		   peer_to_sockaddr(&to, &ss)) == (ssize_t)n)
 		ep->worker->counts.rtcp_out++;
 }

@@ -59,7 +59,10 @@ static void give(struct order *o)
 err_t engine_open(struct engine *e, unsigned worker, const int fd[2], void *user, struct endpoint **ret)
 {
 	struct endpoint *ep = mem_zalloc(sizeof(*ep));
-	struct { uint32_t ssrc, ts; uint16_t seq; } r;
+	struct {
+		uint32_t ssrc, ts;
+		uint16_t seq;
+	} r;
 
 	if (!ep)
 		return ERR_EXHAUSTED;

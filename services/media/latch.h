@@ -16,8 +16,8 @@
 
 enum latch_nat {
 	LATCH_STRICT, /* the signalled address only */
-	LATCH_AUTO,   /* a private signalled address may turn out as any public one; a port may differ; never on a loopback */
-	LATCH_ANY,    /* any first source */
+	LATCH_AUTO, /* a private signalled address may turn out as any public one; a port may differ; never on a loopback */
+	LATCH_ANY, /* any first source */
 };
 
 struct peer { /* comparable with peer_eq */

@@ -60,7 +60,7 @@ struct legs {
 
 const char *command_name(enum command_kind kind)
 {
-	static const char *const names[] = { "create", "remote", "free",   "play",	"stop-play",
+	static const char *const names[] = { "create", "remote",   "free",   "play",	  "stop-play",
 					     "bridge", "unbridge", "record", "call-free", "attach" };
 
 	return names[kind];
@@ -123,7 +123,11 @@ static void emit_play_done(struct leg *leg)
 static void fail(struct legs *legs, const struct command *c, err_t error, const char *fmt, ...) PRINTF(4, 5);
 static void fail(struct legs *legs, const struct command *c, err_t error, const char *fmt, ...)
 {
-	struct event ev = { .kind = EVENT_FAILED, .tenant = c->tenant, .call_id = c->call_id, .leg_id = c->leg_id, .request = c->request };
+	struct event ev = { .kind = EVENT_FAILED,
+			    .tenant = c->tenant,
+			    .call_id = c->call_id,
+			    .leg_id = c->leg_id,
+			    .request = c->request };
 	char message[384];
 	va_list ap;
 
@@ -138,7 +142,11 @@ static void fail(struct legs *legs, const struct command *c, err_t error, const 
 
 static void emit_freed(struct legs *legs, const char *owner, const struct command *c)
 {
-	struct event ev = { .kind = EVENT_FREED, .tenant = c->tenant, .call_id = c->call_id, .leg_id = c->leg_id, .request = c->request };
+	struct event ev = { .kind = EVENT_FREED,
+			    .tenant = c->tenant,
+			    .call_id = c->call_id,
+			    .leg_id = c->leg_id,
+			    .request = c->request };
 
 	legs->ops->emit(owner, &ev, legs->arg);
 }
@@ -253,7 +261,8 @@ static err_t check_target(const struct legs *legs, const struct sdp_agreed *a, s
 	bool any = sdp_addr_any(&a->addr);
 
 	if (a->addr.family != legs->params.address.family && !any)
-		return err_set(d, ERR_PRECONDITION, "sdp", "an address of family IP%u is needed", (unsigned)legs->params.address.family);
+		return err_set(d, ERR_PRECONDITION, "sdp", "an address of family IP%u is needed",
+			       (unsigned)legs->params.address.family);
 	if (!any && sdp_addr_loopback(&a->addr) && !legs->params.loopback)
 		return err_set(d, ERR_INVALID, "sdp", "a loopback address is not accepted");
 	if (!any && (a->port < 1024 || a->rtcp_port < 1024))
@@ -266,8 +275,8 @@ static err_t take_sdp(struct leg *leg, const struct command *c, bool is_offer, s
 	struct sdp_agreed before = leg->sdp.agreed;
 	err_t e;
 
-	e = is_offer ? sdp_session_answer(&leg->sdp, c->sdp, c->sdp_size, d) :
-		       sdp_session_answered(&leg->sdp, c->sdp, c->sdp_size, d);
+	e = is_offer ? sdp_session_answer(&leg->sdp, c->sdp, c->sdp_size, d)
+		     : sdp_session_answered(&leg->sdp, c->sdp, c->sdp_size, d);
 	if (e)
 		return e;
 	e = check_target(leg->all, &leg->sdp.agreed, d);
@@ -307,7 +316,9 @@ static void do_create(struct legs *legs, struct leg *leg, const struct command *
 	}
 	e = legs->ops->open(leg, &port, legs->arg);
 	if (e) {
-		fail(legs, c, e, e == ERR_UNAVAILABLE ? "the engine is draining" : "no free RTP ports (rtp.port_min, rtp.port_max) or files");
+		fail(legs, c, e,
+		     e == ERR_UNAVAILABLE ? "the engine is draining"
+					  : "no free RTP ports (rtp.port_min, rtp.port_max) or files");
 		leg_remove(leg);
 		return;
 	}
@@ -410,7 +421,8 @@ static void do_bridge(struct legs *legs, struct leg *leg, const struct command *
 		stop_play(other);
 	e = legs->ops->bridge(leg, other, legs->arg);
 	if (e) {
-		fail(legs, c, e, "other_leg_id: the legs are of different calls on different workers; that is not built yet");
+		fail(legs, c, e,
+		     "other_leg_id: the legs are of different calls on different workers; that is not built yet");
 		return;
 	}
 	leg->peer = other;
@@ -500,7 +512,10 @@ static void start_close(struct leg *leg)
 void legs_on_closed(struct leg *leg, const struct event_counts *counts)
 {
 	struct event ev = { .kind = EVENT_FREED, .request = leg->free_request, .freed = *counts };
-	struct event call_freed = { .kind = EVENT_FREED, .tenant = leg->tenant, .call_id = leg->call_id, .leg_id = "",
+	struct event call_freed = { .kind = EVENT_FREED,
+				    .tenant = leg->tenant,
+				    .call_id = leg->call_id,
+				    .leg_id = "",
 				    .request = leg->call->free_request };
 
 	/* A creation that failed was never ready: its failure was the answer. */
@@ -537,7 +552,7 @@ void legs_close_all(struct legs *legs)
 {
 	struct leg *leg, *tmp;
 
-	HASH_ITER(hh, legs->legs, leg, tmp)
+	HASH_ITER (hh, legs->legs, leg, tmp)
 		start_close(leg);
 }
 

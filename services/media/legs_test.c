@@ -101,7 +101,8 @@ static void on_emit(const char *owner, struct event *ev, void *arg)
 		(void)str_copy(w.sdp, sizeof(w.sdp), ev->ready.sdp);
 		break;
 	case EVENT_PLAY_DONE:
-		str_printf(&w.log, "done(%s:%u%s)", ev->leg_id, (unsigned)ev->play_done.play_id, ev->play_done.interrupted ? ":cut" : "");
+		str_printf(&w.log, "done(%s:%u%s)", ev->leg_id, (unsigned)ev->play_done.play_id,
+			   ev->play_done.interrupted ? ":cut" : "");
 		break;
 	case EVENT_DIGIT:
 		str_printf(&w.log, "digit(%s:%c)", ev->leg_id, ev->digit.digit);
@@ -110,7 +111,8 @@ static void on_emit(const char *owner, struct event *ev, void *arg)
 		str_printf(&w.log, "recorded(%s:%s)", ev->leg_id, ev->record_done.path);
 		break;
 	case EVENT_FAILED:
-		str_printf(&w.log, "failed(%s:%s:%s)", ev->leg_id, command_name(ev->failed.what), err_name(ev->failed.error));
+		str_printf(&w.log, "failed(%s:%s:%s)", ev->leg_id, command_name(ev->failed.what),
+			   err_name(ev->failed.error));
 		break;
 	case EVENT_TIMEOUT:
 		str_printf(&w.log, "timeout(%s)", ev->leg_id);
@@ -124,7 +126,8 @@ static void on_emit(const char *owner, struct event *ev, void *arg)
 	str_append(&w.log, " ");
 }
 
-static const struct legs_ops ops = { on_open, on_close, on_remote, on_play, on_stop, on_bridge, on_unbridge, on_record, on_record_off, on_emit };
+static const struct legs_ops ops = { on_open,	on_close,    on_remote, on_play,       on_stop,
+				     on_bridge, on_unbridge, on_record, on_record_off, on_emit };
 
 static int setup(void **state)
 {

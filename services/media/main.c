@@ -16,7 +16,8 @@ int main(int argc, char **argv)
 		return service_exit_code(e);
 	e = media_new(&media, svc, &cfg, &detail);
 	if (e)
-		LOG_ERROR(NULL, "service.start_failed", "field=%s message=%s error=%s", detail.field, LOG_Q(detail.message), err_name(e));
+		LOG_ERROR(NULL, "service.start_failed", "field=%s message=%s error=%s", detail.field,
+			  LOG_Q(detail.message), err_name(e));
 	else
 		service_run(svc);
 	media_free(&media);

@@ -76,7 +76,8 @@ static void on_heartbeat(void *arg)
 
 	loop_timer_start(&m->heartbeat, HEARTBEAT_MS);
 	snprintf(subject, sizeof(subject), "tl.%s.hb.media.%s", m->common->site, m->common->instance);
-	heartbeat_to_pb(m->common->instance, m->streams.ports.used, capacity, m->streams.draining, m->incarnation, &out);
+	heartbeat_to_pb(m->common->instance, m->streams.ports.used, capacity, m->streams.draining, m->incarnation,
+			&out);
 	/* Lost while the bus is away: the next one comes in half a second. */
 	if (!out.failed && bus_connected(m->bus) && bus_publish(m->bus, subject, out.data, out.len))
 		LOG_DEBUG(NULL, "media.heartbeat_lost", "subject=%s", subject);
@@ -103,7 +104,11 @@ static void on_command(const struct command *c, void *arg)
 static void on_bad(const struct command *c, const struct err_detail *d, void *arg)
 {
 	struct media *m = arg;
-	struct event ev = { .kind = EVENT_FAILED, .tenant = c->tenant, .call_id = c->call_id, .leg_id = c->leg_id, .request = c->request };
+	struct event ev = { .kind = EVENT_FAILED,
+			    .tenant = c->tenant,
+			    .call_id = c->call_id,
+			    .leg_id = c->leg_id,
+			    .request = c->request };
 	char message[384];
 
 	metric_add(&media_metrics.commands_bad, 1);
@@ -147,7 +152,8 @@ static err_t try_ports(struct media *m, struct err_detail *d)
 {
 	uint16_t port;
 	int fd[2];
-	err_t e = ports_init(&m->streams.ports, &m->set.bind, (uint16_t)m->cfg->rtp_port_min, (uint16_t)m->cfg->rtp_port_max);
+	err_t e =
+	    ports_init(&m->streams.ports, &m->set.bind, (uint16_t)m->cfg->rtp_port_min, (uint16_t)m->cfg->rtp_port_max);
 
 	if (!e)
 		e = ports_open(&m->streams.ports, fd, &port);

@@ -15,7 +15,8 @@
 
 struct media;
 
-err_t media_new(struct media **ret, struct service *svc, const struct media_config *cfg, struct err_detail *detail) MUST;
+err_t media_new(struct media **ret, struct service *svc, const struct media_config *cfg,
+		struct err_detail *detail) MUST;
 void media_free(struct media **m);
 
 #endif

@@ -7,23 +7,28 @@
 #define S struct media_config
 const struct config_item media_config_items[] = {
 	CONFIG_STR(S, rtp_address, "rtp.address", "127.0.0.1", "address of the RTP sockets"),
-	CONFIG_STR(S, rtp_public_address, "rtp.public_address", "", "address in SDP when it is another one (behind NAT)"),
+	CONFIG_STR(S, rtp_public_address, "rtp.public_address", "",
+		   "address in SDP when it is another one (behind NAT)"),
 	CONFIG_INT(S, rtp_port_min, "rtp.port_min", 20000, 1024, 65533, "first RTP port; each endpoint takes two"),
 	CONFIG_INT(S, rtp_port_max, "rtp.port_max", 29999, 1025, 65535, "last RTP port"),
-	CONFIG_STR(S, rtp_nat, "rtp.nat", "auto",
-		   "strict: only the signalled address is believed; auto: also a public one for a private one, and another "
-		   "port of the same host; any: whoever sends first"),
+	CONFIG_STR(
+	    S, rtp_nat, "rtp.nat", "auto",
+	    "strict: only the signalled address is believed; auto: also a public one for a private one, and another "
+	    "port of the same host; any: whoever sends first"),
 	CONFIG_INT(S, rtp_latch_window_ms, "rtp.latch_window_ms", 3000, 0, 60000,
 		   "how long the signalled address may take over from one that was guessed"),
 	CONFIG_INT(S, rtp_timeout_ms, "rtp.timeout_ms", 30000, 1000, 3600000, "silence of a party that is reported"),
 	CONFIG_INT(S, workers, "media.workers", 0, 0, 256, "threads that move packets; 0: one per core"),
-	CONFIG_INT(S, capacity, "media.capacity", 0, 0, 1000000, "endpoints this engine says it can bear; 0: its port pairs"),
+	CONFIG_INT(S, capacity, "media.capacity", 0, 0, 1000000,
+		   "endpoints this engine says it can bear; 0: its port pairs"),
 	CONFIG_INT(S, abandon_ms, "media.abandon_ms", 7200000, 60000, 86400000,
 		   "silence after which an endpoint that nobody frees is freed"),
-	CONFIG_STR(S, data_dir, "data.dir", "/var/lib/trunkline/recordings", "segments: <dir>/<tenant>/<recording>.seg"),
+	CONFIG_STR(S, data_dir, "data.dir", "/var/lib/trunkline/recordings",
+		   "segments: <dir>/<tenant>/<recording>.seg"),
 	CONFIG_STR(S, cache_dir, "data.cache_dir", "/var/cache/trunkline/prompts", "prompts by tenant and hash"),
 	CONFIG_INT(S, prompt_memory_mb, "prompts.memory_mb", 128, 1, 65536, "prompts kept ready in memory"),
-	CONFIG_INT(S, ring_kb, "recording.ring_kb", 8192, 64, 1048576, "memory between each worker and the recording thread"),
+	CONFIG_INT(S, ring_kb, "recording.ring_kb", 8192, 64, 1048576,
+		   "memory between each worker and the recording thread"),
 	CONFIG_END
 };
 #undef S
@@ -55,7 +60,8 @@ err_t media_config_check(const struct media_config *c, struct media_settings *re
 	if (!sdp_addr_parse(&ret->bind, c->rtp_address))
 		return err_set(detail, ERR_INVALID, "rtp.address", "'%s' is no IPv4 or IPv6 address", c->rtp_address);
 	if (!sdp_addr_parse(&ret->advertise, public) || sdp_addr_any(&ret->advertise))
-		return err_set(detail, ERR_INVALID, "rtp.public_address", "'%s' is no address that a phone could send to", public);
+		return err_set(detail, ERR_INVALID, "rtp.public_address",
+			       "'%s' is no address that a phone could send to", public);
 	if (ret->bind.family != ret->advertise.family)
 		return err_set(detail, ERR_INVALID, "rtp.public_address", "must be of the family of rtp.address");
 	if (c->rtp_port_max <= c->rtp_port_min)

@@ -22,7 +22,8 @@ struct media_metrics media_metrics = {
 	.tick_late = METRIC_HISTOGRAM(P "tick_late_seconds", "how late a 5 ms tick began"),
 	.ticks_skipped = METRIC_COUNTER(P "ticks_skipped_total", "ticks lost by overload: audio of prompts delayed"),
 	.recording_errors = METRIC_COUNTER(P "recording_errors_total", "recordings that could not be written"),
-	.recording_dropped = METRIC_COUNTER(P "recording_dropped_total", "packets that the recording thread could not take"),
+	.recording_dropped =
+	    METRIC_COUNTER(P "recording_dropped_total", "packets that the recording thread could not take"),
 	.prompts_loaded = METRIC_COUNTER(P "prompts_loaded_total", "prompts read from disk or the store"),
 	.prompts_missing = METRIC_COUNTER(P "prompts_missing_total", "prompts that could not be had"),
 	.prompt_bytes = METRIC_GAUGE(P "prompt_memory_bytes", "prompts kept in memory"),

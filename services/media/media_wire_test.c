@@ -40,7 +40,8 @@ static err_t through(const char *owner, command_t *c)
 	batch.owner = (char *)owner;
 	batch.n_commands = 1;
 	batch.commands = &c;
-	return commands_from_pb(bytes, trunkline__media__v1__media_commands__pack(&batch, bytes), on_command, on_bad, NULL, &d);
+	return commands_from_pb(bytes, trunkline__media__v1__media_commands__pack(&batch, bytes), on_command, on_bad,
+				NULL, &d);
 }
 
 static command_t good(void)
@@ -70,12 +71,12 @@ static void each_wrong_field_is_named(void **state)
 	assert_string_equal(got.last.owner, "cc-1");
 	assert_int_equal(through("cc.1", &c), ERR_INVALID);
 	assert_int_equal(through("", &c), ERR_INVALID);
-#define BAD(text)                                                                                                      \
-	do {                                                                                                           \
-		assert_int_equal(through("cc-1", &c), ERR_OK);                                                         \
-		assert_int_equal(got.bad, 1);                                                                          \
-		assert_string_equal(got.detail.field, text);                                                           \
-		c = good();                                                                                            \
+#define BAD(text)                                              \
+	do {                                                   \
+		assert_int_equal(through("cc-1", &c), ERR_OK); \
+		assert_int_equal(got.bad, 1);                  \
+		assert_string_equal(got.detail.field, text);   \
+		c = good();                                    \
 	} while (0)
 	c.tenant = (char *)"../x";
 	BAD("tenant");

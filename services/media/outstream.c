@@ -1,8 +1,8 @@
 #include "outstream.h"
 
-#define JUMP	1000	      /* packets: another stream under the same SSRC */
-#define TS_JUMP (8000 * 10u)  /* samples: likewise */
-#define IDLE_US 60000	      /* silence that shows in the timestamps */
+#define JUMP	1000	     /* packets: another stream under the same SSRC */
+#define TS_JUMP (8000 * 10u) /* samples: likewise */
+#define IDLE_US 60000	     /* silence that shows in the timestamps */
 
 void outstream_init(struct outstream *o, uint32_t ssrc, uint16_t seq, uint32_t ts)
 {
@@ -57,7 +57,9 @@ struct rtp_packet outstream_relay(struct outstream *o, const struct rtp_packet *
 struct rtp_packet outstream_next(struct outstream *o, uint32_t samples, int64_t now_us)
 {
 	uint32_t ts = fresh_ts(o, now_us);
-	struct rtp_packet h = { .ssrc = o->ssrc, .seq = o->seq, .ts = ts, .marker = o->mapped || !o->last_us || ts != o->ts };
+	struct rtp_packet h = {
+		.ssrc = o->ssrc, .seq = o->seq, .ts = ts, .marker = o->mapped || !o->last_us || ts != o->ts
+	};
 
 	o->mapped = false;
 	account(o, h.seq, ts + samples, now_us, samples);

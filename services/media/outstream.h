@@ -14,8 +14,8 @@
 
 struct outstream {
 	uint32_t ssrc;
-	uint16_t seq; /* next */
-	uint32_t ts;  /* next */
+	uint16_t seq;	 /* next */
+	uint32_t ts;	 /* next */
 	int64_t last_us; /* when ts was current; 0: nothing sent yet */
 	uint64_t packets, octets;
 	bool mapped; /* relaying: the offsets below hold */

@@ -24,10 +24,13 @@ static void sources_follow_each_other_without_a_break(void **state)
 	last = outstream_next(&o, 160, now);
 	assert_true(last.marker);
 	for (int i = 0; i < 300; i++) {
-		struct rtp_packet a = in(1, (uint16_t)(700 + i), 5000 + (uint32_t)i * 160), b = in(2, (uint16_t)(9 + i), 77 + (uint32_t)i * 160);
+		struct rtp_packet a = in(1, (uint16_t)(700 + i), 5000 + (uint32_t)i * 160),
+				  b = in(2, (uint16_t)(9 + i), 77 + (uint32_t)i * 160);
 
 		now += 20000;
-		h = i < 100 ? outstream_relay(&o, &a, now) : i < 200 ? outstream_next(&o, 160, now) : outstream_relay(&o, &b, now);
+		h = i < 100   ? outstream_relay(&o, &a, now)
+		    : i < 200 ? outstream_next(&o, 160, now)
+			      : outstream_relay(&o, &b, now);
 		assert_int_equal(h.ssrc, 42);
 		assert_int_equal(h.seq, (uint16_t)(last.seq + 1));
 		assert_int_equal(h.ts, last.ts + 160);

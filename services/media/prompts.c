@@ -177,7 +177,7 @@ static void evict(struct prompts *p, const struct entry *keep)
 {
 	struct entry *e, *tmp;
 
-	HASH_ITER(hh, p->entries, e, tmp) {
+	HASH_ITER (hh, p->entries, e, tmp) {
 		if (p->bytes <= p->params.memory_bytes)
 			break;
 		if (e->state == ENTRY_READY && e != keep)
@@ -268,7 +268,8 @@ static struct entry *entry_get(struct prompts *p, const char *tenant, const char
 	return e;
 }
 
-void prompts_load(struct prompts *p, const char *tenant, const char *sha256, void (*fn)(struct prompt *prompt, void *arg), void *arg)
+void prompts_load(struct prompts *p, const char *tenant, const char *sha256,
+		  void (*fn)(struct prompt *prompt, void *arg), void *arg)
 {
 	struct entry *e = entry_get(p, tenant, sha256);
 	struct waiter *w;
@@ -330,7 +331,7 @@ void prompts_free(struct prompts **ref)
 		loop_stop(p->loader);
 		pthread_join(p->thread, NULL);
 	}
-	HASH_ITER(hh, p->entries, e, tmp)
+	HASH_ITER (hh, p->entries, e, tmp)
 		entry_drop(e);
 	prompt_unref(&p->tones[0]);
 	prompt_unref(&p->tones[1]);

@@ -26,7 +26,8 @@ err_t prompts_new(struct prompts **ret, const struct prompts_params *p) MUST;
 void prompts_free(struct prompts **p);
 
 /* fn gets its own reference (or NULL: cannot be had) exactly once, perhaps before prompts_load returns. */
-void prompts_load(struct prompts *p, const char *tenant, const char *sha256, void (*fn)(struct prompt *prompt, void *arg), void *arg);
+void prompts_load(struct prompts *p, const char *tenant, const char *sha256,
+		  void (*fn)(struct prompt *prompt, void *arg), void *arg);
 /* A built-in tone with a reference for the caller. */
 struct prompt *prompts_tone(struct prompts *p, enum media_tone tone);
 

@@ -15,8 +15,8 @@ struct stream {
 	struct endpoint *ep;
 	uint16_t port;
 	struct play_job *job; /* prompts on their way */
-	bool taping; /* on_record_done is to come */
-	bool closed; /* the endpoint is gone; only the tape is waited for */
+	bool taping;	      /* on_record_done is to come */
+	bool closed;	      /* the endpoint is gone; only the tape is waited for */
 	struct event_counts counts;
 };
 
@@ -199,7 +199,9 @@ static void op_play(struct leg *leg, uint32_t serial, const struct command_play 
 		problem(s, "play", ERR_EXHAUSTED);
 		return;
 	}
-	*job->list = (struct playlist){ .serial = serial, .loop = play->loop, .stop_on_digit = play->stop_on_digit, .n = play->n };
+	*job->list = (struct playlist){
+		.serial = serial, .loop = play->loop, .stop_on_digit = play->stop_on_digit, .n = play->n
+	};
 	job->stream = s;
 	s->job = job;
 	if (play->tone) {

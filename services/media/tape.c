@@ -98,8 +98,14 @@ static bool push(struct tape_ring *r, const struct entry *e, const void *payload
 bool tape_push(struct tape_ring *r, struct tape *tape, enum segment_kind kind, enum segment_codec codec,
 	       const struct rtp_packet *p, int64_t now_us)
 {
-	struct entry e = { .what = ENTRY_FRAME, .kind = (uint8_t)kind, .codec = (uint8_t)codec, .tape = tape,
-			   .at_us = now_us, .ts = p->ts, .seq = p->seq, .len = (uint16_t)p->size };
+	struct entry e = { .what = ENTRY_FRAME,
+			   .kind = (uint8_t)kind,
+			   .codec = (uint8_t)codec,
+			   .tape = tape,
+			   .at_us = now_us,
+			   .ts = p->ts,
+			   .seq = p->seq,
+			   .len = (uint16_t)p->size };
 
 	return p->size <= SEGMENT_PAYLOAD_MAX && push(r, &e, p->payload);
 }
@@ -170,8 +176,12 @@ static void unlist(struct tape *tape)
 
 static void write_frame(const struct entry *e)
 {
-	struct segment_frame f = { .kind = (enum segment_kind)e->kind, .codec = (enum segment_codec)e->codec, .seq = e->seq,
-				   .ts = e->ts, .payload = (const uint8_t *)(e + 1), .size = e->len };
+	struct segment_frame f = { .kind = (enum segment_kind)e->kind,
+				   .codec = (enum segment_codec)e->codec,
+				   .seq = e->seq,
+				   .ts = e->ts,
+				   .payload = (const uint8_t *)(e + 1),
+				   .size = e->len };
 
 	list(e->tape);
 	if (e->tape->writer)

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "media_metrics.h"
 
-#define EVENTS	  512
-#define CATCH_UP  20 /* ticks that are made up for after a delay; more are skipped */
+#define EVENTS	 512
+#define CATCH_UP 20 /* ticks that are made up for after a delay; more are skipped */
 
 /* ---- reports to the control thread ---- */
 static void put_report(struct worker *w, struct report *r)
@@ -325,7 +325,8 @@ static void init_batch(struct worker *w)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		w->iovs[i] = (struct iovec){ w->packets[i], PACKET_MAX };
-		w->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &w->froms[i], .msg_iov = &w->iovs[i], .msg_iovlen = 1 };
+		w->msgs[i].msg_hdr =
+		    (struct msghdr){ .msg_name = &w->froms[i], .msg_iov = &w->iovs[i], .msg_iovlen = 1 };
 	}
 }
 

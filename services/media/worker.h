@@ -13,10 +13,10 @@
 #include "rtp/rtp_event.h"
 #include "rtp/rtp_stats.h"
 
-#define TICK_US	     5000
-#define SLOTS	     4 /* ticks of 20 ms of audio */
-#define BATCH	     16
-#define PACKET_MAX   2048
+#define TICK_US	   5000
+#define SLOTS	   4 /* ticks of 20 ms of audio */
+#define BATCH	   16
+#define PACKET_MAX 2048
 
 struct worker;
 
@@ -106,7 +106,7 @@ struct endpoint {
 
 struct worker_counts {
 	int64_t packets_in, packets_out, bytes_in, send_errors, malformed, refused_source, refused_payload, transcoded,
-		rtcp_in, rtcp_out, digits, recording_dropped;
+	    rtcp_in, rtcp_out, digits, recording_dropped;
 };
 
 struct closing {

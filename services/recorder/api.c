@@ -132,7 +132,8 @@ struct wanted {
 static err_t check_state(const struct recording *rec, struct err_detail *d)
 {
 	if (rec->state == RECORDING_RUNNING)
-		return err_set(d, ERR_PRECONDITION, "recording_id", "the file is not made yet: try again after the call");
+		return err_set(d, ERR_PRECONDITION, "recording_id",
+			       "the file is not made yet: try again after the call");
 	if (rec->state == RECORDING_LOST)
 		return err_set(d, ERR_DATA_LOSS, "recording_id", "the audio of this recording was lost");
 	return ERR_OK;
@@ -153,7 +154,8 @@ static void on_download_found(err_t e, const struct recording *rec, void *arg)
 	if (!e) {
 		e = download_start(w.call, w.r->cfg->data_dir, rec, w.format);
 		if (e)
-			LOG_ERROR(&ctx, "recording.unreadable", "recording=%s file=%s error=%s", rec->id, rec->path, err_name(e));
+			LOG_ERROR(&ctx, "recording.unreadable", "recording=%s file=%s error=%s", rec->id, rec->path,
+				  err_name(e));
 		if (e == ERR_NOT_FOUND)
 			e = err_set(&d, ERR_DATA_LOSS, "recording_id", "the file of this recording is gone");
 	}
@@ -187,7 +189,10 @@ err_t api_start(struct recorder *r, struct err_detail *detail)
 {
 	const ProtobufCServiceDescriptor *service = &trunkline__recording__v1__recording_service__descriptor;
 	const struct recorder_config *cfg = r->cfg;
-	struct rpc_server_params p = { .loop = r->loop, .address = cfg->grpc_address, .authorize = authorize, .arg = r,
+	struct rpc_server_params p = { .loop = r->loop,
+				       .address = cfg->grpc_address,
+				       .authorize = authorize,
+				       .arg = r,
 				       .max_request_bytes = 65536 };
 	err_t e;
 

@@ -14,7 +14,7 @@
 #define CHUNK 65536
 
 struct download {
-	int fd; /* MP3 as it is */
+	int fd;			/* MP3 as it is */
 	struct mp3_reader *mp3; /* WAV: decoded on the way */
 	uint64_t total;
 	uint64_t left; /* WAV: bytes of samples still to be sent */
@@ -69,7 +69,8 @@ static err_t next_wav(struct download *d, size_t *n)
 	err_t e;
 
 	if (!d->begun) {
-		wav_write_header(d->bytes, 8000, 2, (uint32_t)(d->left > UINT32_MAX - WAV_HEADER ? UINT32_MAX - WAV_HEADER : d->left));
+		wav_write_header(d->bytes, 8000, 2,
+				 (uint32_t)(d->left > UINT32_MAX - WAV_HEADER ? UINT32_MAX - WAV_HEADER : d->left));
 		head = WAV_HEADER;
 	}
 	e = mp3_reader_next(d->mp3, (int16_t *)(d->bytes + head), &frames);

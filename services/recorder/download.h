@@ -7,6 +7,7 @@
 #include "recorder_wire.h"
 
 /* The call is finished by it from here on, unless it returns an error (the file cannot be opened). */
-err_t download_start(struct rpc_call *call, const char *dir, const struct recording *r, enum recording_format format) MUST;
+err_t download_start(struct rpc_call *call, const char *dir, const struct recording *r,
+		     enum recording_format format) MUST;
 
 #endif

@@ -19,9 +19,9 @@ struct encode_params {
 };
 struct encode_result {
 	struct segment_info info;
-	bool complete;	   /* the file was ended properly */
-	uint64_t samples;  /* at 8 kHz */
-	uint64_t dropped;  /* packets that came too late for their place */
+	bool complete;		/* the file was ended properly */
+	uint64_t samples;	/* at 8 kHz */
+	uint64_t dropped;	/* packets that came too late for their place */
 	char path[ENCODE_PATH]; /* below dir, without .mp3 and .mono.mp3 */
 	uint64_t stereo_bytes, mono_bytes;
 };

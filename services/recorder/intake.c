@@ -15,13 +15,13 @@
 #include "recorder_wire.h"
 #include "sweep.h"
 
-#define DURABLE	     "recorder"
-#define FILTER	     "ev.*.recording.>"
-#define MAX_UNACKED  64
-#define RETRY_MS     2000
-#define BUSY_MS	     5000  /* redelivery of what cannot be done now */
-#define LAG_MS	     2000
-#define SWEEP_TURNS  30 /* of LAG_MS */
+#define DURABLE	    "recorder"
+#define FILTER	    "ev.*.recording.>"
+#define MAX_UNACKED 64
+#define RETRY_MS    2000
+#define BUSY_MS	    5000 /* redelivery of what cannot be done now */
+#define LAG_MS	    2000
+#define SWEEP_TURNS 30 /* of LAG_MS */
 
 enum step { STEP_ENCODE, STEP_INDEX, STEP_TELL };
 
@@ -77,14 +77,21 @@ static void ack(struct intake *in, uint64_t seq)
 /* ---- jobs ---- */
 static void job_run(void *arg);
 
-static void job_end(struct job *j)
+static void job_free(struct job *j)
 {
 	loop_timer_stop(&j->retry);
 	HASH_DEL(j->in->jobs, j);
-	metric_set(&recorder_metric_jobs, HASH_COUNT(j->in->jobs));
-	if (j->in->stopped && !j->in->jobs)
-		service_drained(j->in->r->svc);
 	mem_free(j);
+}
+
+static void job_end(struct job *j)
+{
+	struct intake *in = j->in;
+
+	job_free(j);
+	metric_set(&recorder_metric_jobs, HASH_COUNT(in->jobs));
+	if (in->stopped && !in->jobs)
+		service_drained(in->r->svc);
 }
 
 static struct job *job_find(const struct intake *in, const char *tenant, const char *id)
@@ -137,8 +144,11 @@ static void encode_work(void *arg)
 {
 	struct job *j = arg;
 	const struct recorder_config *cfg = j->in->r->cfg;
-	struct encode_params p = { .dir = cfg->data_dir, .tenant = j->r.tenant, .recording_id = j->r.id,
-				   .stereo_kbps = (unsigned)cfg->stereo_kbps, .mono_kbps = (unsigned)cfg->mono_kbps };
+	struct encode_params p = { .dir = cfg->data_dir,
+				   .tenant = j->r.tenant,
+				   .recording_id = j->r.id,
+				   .stereo_kbps = (unsigned)cfg->stereo_kbps,
+				   .mono_kbps = (unsigned)cfg->mono_kbps };
 
 	j->encoded = encode_segment(&p, &j->result);
 }
@@ -256,8 +266,9 @@ static void finish(struct job *j)
 
 	metric_add(&recorder_metric_stored, 1);
 	metric_add(&recorder_metric_audio_seconds, (int64_t)j->r.samples / 8000);
-	LOG_INFO(&ctx, "recording.stored", "recording=%s duration_ms=%llu complete=%s late_packets=%llu bytes=%llu file=%s.mp3",
-		 j->r.id, (unsigned long long)j->r.samples / 8, j->r.complete ? "yes" : "no",
+	LOG_INFO(&ctx, "recording.stored",
+		 "recording=%s duration_ms=%llu complete=%s late_packets=%llu bytes=%llu file=%s.mp3", j->r.id,
+		 (unsigned long long)j->r.samples / 8, j->r.complete ? "yes" : "no",
 		 (unsigned long long)j->result.dropped, (unsigned long long)j->r.stereo_bytes, j->r.path);
 	if (segment_path(name, j->r.tenant, j->r.id) == ERR_OK) {
 		snprintf(path, sizeof(path), "%s/%s", j->in->r->cfg->data_dir, name);
@@ -346,8 +357,8 @@ static void on_message(const struct bus_msg *msg, void *arg)
 		return; /* comes again, to whoever is there then */
 	if (fact_from_pb(&f, msg->data, msg->size, &d)) {
 		metric_add(&recorder_metric_bad_events, 1);
-		LOG_WARN(NULL, "event.ignored", "subject=%s seq=%llu field=%s why=%s", LOG_Q(msg->subject), (unsigned long long)msg->seq,
-			 d.field, LOG_Q(d.message));
+		LOG_WARN(NULL, "event.ignored", "subject=%s seq=%llu field=%s why=%s", LOG_Q(msg->subject),
+			 (unsigned long long)msg->seq, d.field, LOG_Q(d.message));
 		ack(in, msg->seq);
 	} else if (f.kind == FACT_STOPPED) {
 		take_stopped(in, &f, msg->seq);
@@ -386,10 +397,15 @@ static void on_timer(void *arg)
 
 err_t intake_new(struct intake **ret, struct recorder *r, struct err_detail *detail)
 {
-	struct bus_consumer_params p = { .stream = EVENTS_STREAM, .durable = DURABLE, .filter = FILTER, .max_unacked = MAX_UNACKED,
-					 .ack_wait_ms = r->cfg->ack_wait_ms, .fn = on_message };
-	struct sweep_params sp = { .pool = r->pool, .dir = r->cfg->data_dir, .older_ms = r->cfg->orphan_minutes * 60000,
-				   .fn = on_orphan };
+	struct bus_consumer_params p = { .stream = EVENTS_STREAM,
+					 .durable = DURABLE,
+					 .filter = FILTER,
+					 .max_unacked = MAX_UNACKED,
+					 .ack_wait_ms = r->cfg->ack_wait_ms,
+					 .fn = on_message };
+	struct sweep_params sp = {
+		.pool = r->pool, .dir = r->cfg->data_dir, .older_ms = r->cfg->orphan_minutes * 60000, .fn = on_orphan
+	};
 	struct intake *in = mem_zalloc(sizeof(*in));
 	err_t e;
 
@@ -433,11 +449,8 @@ void intake_free(struct intake **ref)
 		return;
 	bus_consumer_free(&in->consumer);
 	loop_timer_stop(&in->timer);
-	HASH_ITER(hh, in->jobs, j, tmp) {
-		loop_timer_stop(&j->retry);
-		HASH_DEL(in->jobs, j);
-		mem_free(j);
-	}
+	HASH_ITER (hh, in->jobs, j, tmp)
+		job_free(j);
 	sweep_free(&in->sweep);
 	mem_free(in);
 	*ref = NULL;

@@ -14,7 +14,8 @@ int main(int argc, char **argv)
 		return service_exit_code(e);
 	e = recorder_new(&recorder, svc, &cfg, &detail);
 	if (e)
-		LOG_ERROR(NULL, "service.start_failed", "field=%s message=%s error=%s", detail.field, LOG_Q(detail.message), err_name(e));
+		LOG_ERROR(NULL, "service.start_failed", "field=%s message=%s error=%s", detail.field,
+			  LOG_Q(detail.message), err_name(e));
 	else
 		service_run(svc);
 	recorder_free(&recorder);

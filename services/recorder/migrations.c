@@ -1,9 +1,9 @@
 #include "migrations.h"
 
 /* The bytes of the file and a NUL, as a symbol. The compiler runs in the root of the project. */
-#define FILE_SYMBOL(symbol, file)                                                                                      \
-	__asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"services/recorder/migrations/" file                     \
-		"\"\n.byte 0\n.popsection\n");                                                                         \
+#define FILE_SYMBOL(symbol, file)                                                                  \
+	__asm__(".pushsection .rodata\n" #symbol ":\n.incbin \"services/recorder/migrations/" file \
+		"\"\n.byte 0\n.popsection\n");                                                     \
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
 FILE_SYMBOL(migration_0001, "0001_recordings.sql");

@@ -56,7 +56,8 @@ static void on_migrated(void *arg)
 	struct recorder *r = arg;
 
 	if (r->migration) {
-		LOG_WARN(NULL, "db.not_migrated", "error=%s why=%s", err_name(r->migration), LOG_Q(r->migration_detail.message));
+		LOG_WARN(NULL, "db.not_migrated", "error=%s why=%s", err_name(r->migration),
+			 LOG_Q(r->migration_detail.message));
 		loop_timer_start(&r->migrate_timer, MIGRATE_MS);
 		return;
 	}
@@ -75,7 +76,9 @@ static void on_migrate_timer(void *arg)
 
 static err_t open_books(struct recorder *r, struct err_detail *detail)
 {
-	struct db_params p = { .loop = r->loop, .conninfo = r->cfg->db_conninfo, .connections = (int)r->cfg->db_connections };
+	struct db_params p = { .loop = r->loop,
+			       .conninfo = r->cfg->db_conninfo,
+			       .connections = (int)r->cfg->db_connections };
 	err_t e;
 
 	if (*r->cfg->db_migrate_conninfo)
@@ -92,8 +95,13 @@ static err_t open_books(struct recorder *r, struct err_detail *detail)
 static err_t open_bus(struct recorder *r, struct err_detail *detail)
 {
 	const struct service_common *c = service_common(r->svc);
-	struct bus_params p = { .loop = r->loop, .url = c->nats_url, .name = r->source, .ca_file = c->nats_ca_file,
-				.cert_file = c->nats_cert_file, .key_file = c->nats_key_file, .on_state = on_state };
+	struct bus_params p = { .loop = r->loop,
+				.url = c->nats_url,
+				.name = r->source,
+				.ca_file = c->nats_ca_file,
+				.cert_file = c->nats_cert_file,
+				.key_file = c->nats_key_file,
+				.on_state = on_state };
 	err_t e = bus_new(&r->bus, &p, detail);
 
 	if (!e)
@@ -126,7 +134,8 @@ static err_t open_all(struct recorder *r, struct err_detail *detail)
 	return e ? e : api_start(r, detail);
 }
 
-err_t recorder_new(struct recorder **ret, struct service *svc, const struct recorder_config *cfg, struct err_detail *detail)
+err_t recorder_new(struct recorder **ret, struct service *svc, const struct recorder_config *cfg,
+		   struct err_detail *detail)
 {
 	struct recorder *r = mem_zalloc(sizeof(*r));
 	err_t e;

@@ -39,15 +39,16 @@ struct recorder {
 	struct loop_timer migrate_timer;
 };
 
-err_t recorder_new(struct recorder **ret, struct service *svc, const struct recorder_config *cfg, struct err_detail *detail) MUST;
+err_t recorder_new(struct recorder **ret, struct service *svc, const struct recorder_config *cfg,
+		   struct err_detail *detail) MUST;
 void recorder_free(struct recorder **r);
 
 /* api.c: RecordingService. */
 err_t api_start(struct recorder *r, struct err_detail *detail) MUST;
 
 extern struct metric recorder_metric_stored, recorder_metric_lost, recorder_metric_orphans, recorder_metric_retries,
-	recorder_metric_bad_events, recorder_metric_jobs, recorder_metric_audio_seconds, recorder_metric_downloads,
-	recorder_metric_refused, recorder_metric_lag;
+    recorder_metric_bad_events, recorder_metric_jobs, recorder_metric_audio_seconds, recorder_metric_downloads,
+    recorder_metric_refused, recorder_metric_lag;
 void recorder_metrics_register(void);
 
 #endif

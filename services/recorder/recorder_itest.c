@@ -28,7 +28,7 @@
 #include "testkit/testkit.h"
 #include "trunkline/recording/v1/recording.pb-c.h"
 
-#define SERVICE (&trunkline__recording__v1__recording_service__descriptor)
+#define SERVICE	 (&trunkline__recording__v1__recording_service__descriptor)
 #define START_MS 1790000000000ll /* 2026-09-21 */
 
 typedef Trunkline__Recording__V1__ListRecordingsRequest list_request;
@@ -137,8 +137,10 @@ static int setup_all(void **state)
 	assert_non_null(strstr(user_dsn, "user=postgres"));
 	memcpy(strstr(user_dsn, "user=postgres"), "user=recorder", 13);
 	snprintf(text, sizeof(text),
-		 "instance: rec-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  dir: %s/rec\n"
-		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  public_key_file: %s/token.pub\n"
+		 "instance: rec-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
+		 "dir: %s/rec\n"
+		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
+		 "public_key_file: %s/token.pub\n"
 		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 0\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n",
 		 testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, address, dir);
 	testkit_file(dir, "recorder.yaml", text, conf);
@@ -186,8 +188,12 @@ static void write_segment(const char *tenant, const char *id, unsigned ms, bool 
 		for (int k = 0; k < 2; k++) {
 			int16_t pcm[160] = { 0 };
 			uint8_t law[160];
-			struct segment_frame f = { .kind = (enum segment_kind)k, .codec = SEGMENT_PCMU, .seq = (uint16_t)(t / 20),
-						   .ts = t * 8, .payload = law, .size = 160 };
+			struct segment_frame f = { .kind = (enum segment_kind)k,
+						   .codec = SEGMENT_PCMU,
+						   .seq = (uint16_t)(t / 20),
+						   .ts = t * 8,
+						   .payload = law,
+						   .size = 160 };
 
 			if (k && t < 1000)
 				continue;
@@ -335,7 +341,8 @@ static bool take_chunk(const ProtobufCMessage *msg, void *arg)
 	return true;
 }
 
-static err_t download(struct rpc_client *c, const char *id, Trunkline__Recording__V1__RecordingFormat format, struct err_detail *d)
+static err_t download(struct rpc_client *c, const char *id, Trunkline__Recording__V1__RecordingFormat format,
+		      struct err_detail *d)
 {
 	Trunkline__Recording__V1__DownloadRequest req = TRUNKLINE__RECORDING__V1__DOWNLOAD_REQUEST__INIT;
 
@@ -375,7 +382,7 @@ static int16_t left[8000 * 20], right[8000 * 20];
 static void a_segment_becomes_a_file_with_each_party_in_its_channel(void **state)
 {
 	struct rpc_client *c = client("acme", "", AUTH_SUPERVISOR);
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 	struct wav w;
 	size_t n;
 
@@ -397,12 +404,16 @@ static void a_segment_becomes_a_file_with_each_party_in_its_channel(void **state
 	assert_true(tone_share(right + 8800, 30000, 1000, 8000) > 0.98);
 	assert_true(audio_level_dbfs(right, 7600) < -50); /* nothing leaks from the other channel */
 
-	assert_int_equal(download(c, "rec1", TRUNKLINE__RECORDING__V1__RECORDING_FORMAT__RECORDING_FORMAT_MP3_MONO, NULL), ERR_OK);
+	assert_int_equal(download(c, "rec1", TRUNKLINE__RECORDING__V1__RECORDING_FORMAT__RECORDING_FORMAT_MP3_MONO,
+				  NULL),
+			 ERR_OK);
 	n = decode(left, right, ARRAY_SIZE(left));
 	assert_in_range(n, 40000, 42500);
-	assert_true(tone_share(left + 8800, 30000, 440, 8000) > 0.4 && tone_share(left + 8800, 30000, 1000, 8000) > 0.4);
+	assert_true(tone_share(left + 8800, 30000, 440, 8000) > 0.4 &&
+		    tone_share(left + 8800, 30000, 1000, 8000) > 0.4);
 
-	assert_int_equal(download(c, "rec1", TRUNKLINE__RECORDING__V1__RECORDING_FORMAT__RECORDING_FORMAT_WAV, NULL), ERR_OK);
+	assert_int_equal(download(c, "rec1", TRUNKLINE__RECORDING__V1__RECORDING_FORMAT__RECORDING_FORMAT_WAV, NULL),
+			 ERR_OK);
 	assert_int_equal(file.len, announced);
 	assert_int_equal(wav_parse(&w, file.data, file.len, NULL), ERR_OK);
 	assert_int_equal(w.size_bytes, 40000 * 4);
@@ -420,7 +431,7 @@ static void another_tenants_recording_does_not_exist(void **state)
 	list_request req = TRUNKLINE__RECORDING__V1__LIST_RECORDINGS_REQUEST__INIT;
 	struct err_detail theirs = { "", "" }, nobodys = { "", "" };
 	list_response *res;
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	(void)state;
 	assert_int_equal(get(rival, "rec1", &r, &theirs), ERR_NOT_FOUND);
@@ -460,7 +471,7 @@ static void an_agent_finds_its_own_recordings_only(void **state)
 	list_request req = TRUNKLINE__RECORDING__V1__LIST_RECORDINGS_REQUEST__INIT;
 	struct rpc_client *c = client("acme", "1002", AUTH_AGENT);
 	list_response *res;
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	(void)state;
 	store("acme", "rec2", "1002", "13800000002", 1200);
@@ -487,12 +498,12 @@ static unsigned matches(struct rpc_client *c, const list_request *req)
 }
 
 /* A request of which some fields are set. */
-#define FILTER(set)                                                                                                    \
-	({                                                                                                             \
-		static list_request f;                                                                                 \
-		trunkline__recording__v1__list_recordings_request__init(&f);                                           \
-		set;                                                                                                   \
-		&f;                                                                                                    \
+#define FILTER(set)                                                          \
+	({                                                                   \
+		static list_request f;                                       \
+		trunkline__recording__v1__list_recordings_request__init(&f); \
+		set;                                                         \
+		&f;                                                          \
 	})
 
 static void search_by_time_number_agent_queue_and_length(void **state)
@@ -529,7 +540,7 @@ static void the_same_event_again_changes_nothing(void **state)
 {
 	struct rpc_client *c = client("acme", "", AUTH_SUPERVISOR);
 	unsigned before = stored;
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	(void)state;
 	emit("acme", "rec1", "1001", "13800000001", false);
@@ -551,7 +562,7 @@ struct until {
 static bool has_state(void *arg)
 {
 	struct until *u = arg;
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	return get(u->c, u->id, &r, NULL) == ERR_OK && (int)r.state == u->state;
 }
@@ -592,7 +603,7 @@ static void kill_9_in_the_middle_and_each_recording_is_stored(void **state)
 {
 	struct rpc_client *c;
 	char id[16];
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	(void)state;
 	for (int i = 0; i < 12; i++) {
@@ -623,7 +634,7 @@ static void a_segment_whose_event_never_came_is_taken_in(void **state)
 	struct timespec old[2] = { { .tv_sec = time(NULL) - 120 }, { .tv_sec = time(NULL) - 120 } };
 	struct until u = { NULL, "orphan", TRUNKLINE__RECORDING__V1__RECORDING_STATE__RECORDING_STATE_STORED };
 	char path[TESTKIT_PATH + 64];
-	recording_t r;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	(void)state;
 	(void)testkit_proc_stop(&recorder, SIGTERM, 5000);

@@ -141,7 +141,8 @@ static err_t take_page_token(struct store_filter *f, const char *text, struct er
 static err_t check_ranges(const struct store_filter *f, struct err_detail *d)
 {
 	if (f->from_ms < 0 || f->to_ms < 0)
-		return err_set(d, ERR_INVALID, f->from_ms < 0 ? "from_ms" : "to_ms", "milliseconds since 1970 expected");
+		return err_set(d, ERR_INVALID, f->from_ms < 0 ? "from_ms" : "to_ms",
+			       "milliseconds since 1970 expected");
 	if (f->to_ms && f->to_ms <= f->from_ms)
 		return err_set(d, ERR_INVALID, "to_ms", "a time after from_ms expected");
 	if (f->min_ms < 0 || f->max_ms < 0 || f->min_ms > 86400000 || f->max_ms > 86400000)
@@ -185,7 +186,8 @@ err_t get_from_pb(char id[RECORDING_ID], const ProtobufCMessage *req, struct err
 	return take_token(id, pb->recording_id, "recording_id", d);
 }
 
-err_t download_from_pb(char id[RECORDING_ID], enum recording_format *format, const ProtobufCMessage *req, struct err_detail *d)
+err_t download_from_pb(char id[RECORDING_ID], enum recording_format *format, const ProtobufCMessage *req,
+		       struct err_detail *d)
 {
 	const Trunkline__Recording__V1__DownloadRequest *pb = (const void *)req;
 

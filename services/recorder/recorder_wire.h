@@ -13,7 +13,7 @@
 enum fact_kind { FACT_OTHER, FACT_STARTED, FACT_STOPPED };
 struct fact {
 	enum fact_kind kind;
-	int64_t time_ms;     /* when it happened */
+	int64_t time_ms;    /* when it happened */
 	struct recording r; /* tenant, id, call, leg, agent, queue; of STOPPED also caller, called, started_ms */
 };
 /* FACT_OTHER: none that concerns us. */

@@ -6,9 +6,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define NUMBER	24
-#define COLUMNS "id, call_id, leg_id, agent_id, queue_id, caller, called, started_ms, state, samples, complete, path, " \
-		"stereo_bytes, mono_bytes, stored_ms"
+#define NUMBER 24
+#define COLUMNS                                                                                                 \
+	"id, call_id, leg_id, agent_id, queue_id, caller, called, started_ms, state, samples, complete, path, " \
+	"stereo_bytes, mono_bytes, stored_ms"
 
 static const char *const state_names[] = { "recording", "stored", "lost" };
 
@@ -21,11 +22,12 @@ struct put {
 
 #define KEEP(column) #column " = coalesce(nullif(excluded." #column ", ''), r." #column ")"
 #define FILE(column) #column " = CASE WHEN excluded.state = 'stored' THEN excluded." #column " ELSE r." #column " END"
-static const char put_sql[] =
-	"INSERT INTO rec.recording AS r (tenant, " COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-	"$14, $15, $16) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(
-		queue_id) ", " KEEP(caller) ", " KEEP(called) ", " FILE(started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ", " FILE(mono_bytes) ", " FILE(stored_ms) ", "
-	"state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END";
+static const char put_sql
+    [] = "INSERT INTO rec.recording AS r (tenant, " COLUMNS
+	 ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+	 "$14, $15, $16) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(queue_id) ", " KEEP(caller) ", " KEEP(
+	     called) ", " FILE(started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ", " FILE(mono_bytes) ", " FILE(stored_ms) ", "
+																				     "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END";
 
 static err_t run_put(struct db_tx *tx, void *arg)
 {
@@ -40,8 +42,9 @@ static err_t run_put(struct db_tx *tx, void *arg)
 	snprintf(n[3], NUMBER, "%llu", (unsigned long long)r->mono_bytes);
 	snprintf(n[4], NUMBER, "%lld", (long long)r->stored_ms);
 	e = db_exec(tx, &res, put_sql, 16,
-		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id, r->caller, r->called, n[0],
-				      state_names[r->state], n[1], r->complete ? "t" : "f", r->path, n[2], n[3], n[4] });
+		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id, r->caller,
+				      r->called, n[0], state_names[r->state], n[1], r->complete ? "t" : "f", r->path,
+				      n[2], n[3], n[4] });
 	db_result_free(&res);
 	return e;
 }
@@ -115,8 +118,9 @@ static err_t run_find(struct db_tx *tx, void *arg)
 	struct get *g = arg;
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res,
-			  "SELECT " COLUMNS " FROM rec.recording WHERE tenant = $1 AND id = $2 AND ($3 = '' OR agent_id = $3)", 3,
-			  (const char *[]){ g->tenant, g->id, g->agent_id });
+			  "SELECT " COLUMNS
+			  " FROM rec.recording WHERE tenant = $1 AND id = $2 AND ($3 = '' OR agent_id = $3)",
+			  3, (const char *[]){ g->tenant, g->id, g->agent_id });
 
 	if (!e && db_rows(res) == 0)
 		e = ERR_NOT_FOUND;
@@ -134,7 +138,8 @@ static void find_done(err_t e, void *arg)
 	mem_free(g);
 }
 
-err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done, void *arg)
+err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done,
+		 void *arg)
 {
 	struct get *g = mem_zalloc(sizeof(*g));
 	err_t e;

@@ -14,17 +14,18 @@ err_t store_put(struct db *db, const struct recording *r, void (*done)(err_t e, 
 
 /* agent_id: "" all, else only that agent's. ERR_NOT_FOUND. */
 typedef void store_found_fn(err_t e, const struct recording *r, void *arg);
-err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done, void *arg) MUST;
+err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done,
+		 void *arg) MUST;
 
 #define STORE_PAGE_MAX 500
 struct store_filter {
 	char tenant[RECORDING_ID];
-	int64_t from_ms, to_ms; /* 0: open */
+	int64_t from_ms, to_ms;				 /* 0: open */
 	char caller[RECORDING_ID], called[RECORDING_ID]; /* a trailing * : all that begin so */
 	char agent_id[RECORDING_ID], queue_id[RECORDING_ID], call_id[RECORDING_ID];
 	int64_t min_ms, max_ms;
 	bool include_unstored;
-	unsigned limit; /* 1…STORE_PAGE_MAX */
+	unsigned limit;	  /* 1…STORE_PAGE_MAX */
 	int64_t after_ms; /* continue behind this one; after_id "" : from the newest */
 	char after_id[RECORDING_ID];
 };

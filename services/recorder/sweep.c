@@ -57,8 +57,8 @@ static void look_at(struct sweep *s, const char *tenant, const char *name)
 	if (n <= suffix || n - suffix >= RECORDING_ID || !str_eq(name + n - suffix, SUFFIX) || s->n == FOUND_MAX)
 		return;
 	snprintf(path, sizeof(path), "%s/%s/%s", s->dir, tenant, name);
-	if (stat(path, &st) || !S_ISREG(st.st_mode) || clock_wall_ms() - (int64_t)st.st_mtime * 1000 < s->params.older_ms ||
-	    segment_is_written(path))
+	if (stat(path, &st) || !S_ISREG(st.st_mode) ||
+	    clock_wall_ms() - (int64_t)st.st_mtime * 1000 < s->params.older_ms || segment_is_written(path))
 		return;
 	snprintf(s->found[s->n].id, RECORDING_ID, "%.*s", (int)(n - suffix), name);
 	snprintf(s->found[s->n].tenant, RECORDING_ID, "%s", tenant);

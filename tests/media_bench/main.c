@@ -76,7 +76,8 @@ static void order(unsigned leg, Trunkline__Media__V1__MediaCommand *c)
 	batch.owner = (char *)"bench";
 	batch.n_commands = 1;
 	batch.commands = &c;
-	if (bus_publish(b.bus, "tl.bench.media.media-1", bytes, trunkline__media__v1__media_commands__pack(&batch, bytes)))
+	if (bus_publish(b.bus, "tl.bench.media.media-1", bytes,
+			trunkline__media__v1__media_commands__pack(&batch, bytes)))
 		testkit_die("cannot publish");
 }
 
@@ -86,7 +87,8 @@ static void create(unsigned leg)
 	Trunkline__Media__V1__EndpointCreate body = TRUNKLINE__MEDIA__V1__ENDPOINT_CREATE__INIT;
 	char sdp[256];
 
-	snprintf(sdp, sizeof(sdp), "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %u RTP/AVP 8\r\n",
+	snprintf(sdp, sizeof(sdp),
+		 "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %u RTP/AVP 8\r\n",
 		 b.phones[leg].port);
 	body.remote_sdp = (ProtobufCBinaryData){ strlen(sdp), (uint8_t *)sdp };
 	c.command_case = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CREATE;
@@ -136,7 +138,9 @@ static void phone_open(struct phone *p)
 
 static void phone_connect(struct phone *p)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(p->to) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons(p->to) };
 
 	if (connect(p->fd, (struct sockaddr *)&to, sizeof(to)))
 		testkit_die("cannot connect a phone");
@@ -206,8 +210,8 @@ static double round_of(unsigned n)
 	packets = got() - packets;
 	sent = (uint64_t)b.calls * b.seconds * 100;
 	per_call = used * 1000 / (b.calls * b.seconds);
-	printf("round %u: %u calls%s, %u s, media %.2f CPU-s, %.3f per 1,000 call-s, %.2f us a packet, %.2f %% lost\n", n, b.calls,
-	       b.record ? " recorded" : "", b.seconds, used, per_call, used * 1e6 / (double)(2 * sent),
+	printf("round %u: %u calls%s, %u s, media %.2f CPU-s, %.3f per 1,000 call-s, %.2f us a packet, %.2f %% lost\n",
+	       n, b.calls, b.record ? " recorded" : "", b.seconds, used, per_call, used * 1e6 / (double)(2 * sent),
 	       100.0 * (1 - (double)packets / (double)sent));
 	return per_call;
 }
@@ -240,10 +244,11 @@ static void start_media(void)
 
 	self[n > 0 ? n : 0] = '\0';
 	snprintf(binary, sizeof(binary), "%s/trunkline-media", dirname(self));
-	snprintf(text, sizeof(text),
-		 "instance: media-1\nsite: bench\nhttp:\n  port: 0\nnats:\n  url: %s\nrtp:\n  port_min: %d\n  port_max: %d\n"
-		 "data:\n  dir: %s/rec\n  cache_dir: %s/prompts\n",
-		 b.nats.url, FIRST_PORT, 65534, b.dir, b.dir);
+	snprintf(
+	    text, sizeof(text),
+	    "instance: media-1\nsite: bench\nhttp:\n  port: 0\nnats:\n  url: %s\nrtp:\n  port_min: %d\n  port_max: %d\n"
+	    "data:\n  dir: %s/rec\n  cache_dir: %s/prompts\n",
+	    b.nats.url, FIRST_PORT, 65534, b.dir, b.dir);
 	testkit_file(b.dir, "media.yaml", text, conf);
 	snprintf(log, sizeof(log), "%s/media.log", b.dir);
 	const char *argv[] = { binary, "-c", conf, NULL };
@@ -281,8 +286,11 @@ static int compare(const void *x, const void *y)
 
 static void options(int argc, char **argv)
 {
-	static const struct option list[] = { { "calls", 1, NULL, 'c' }, { "seconds", 1, NULL, 's' }, { "rounds", 1, NULL, 'n' },
-					      { "record", 0, NULL, 'r' }, { NULL, 0, NULL, 0 } };
+	static const struct option list[] = { { "calls", 1, NULL, 'c' },
+					      { "seconds", 1, NULL, 's' },
+					      { "rounds", 1, NULL, 'n' },
+					      { "record", 0, NULL, 'r' },
+					      { NULL, 0, NULL, 0 } };
 	int o;
 
 	b.calls = 200;
@@ -326,8 +334,10 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < b.rounds; i++)
 		results[i] = round_of(i + 1);
 	qsort(results, b.rounds, sizeof(results[0]), compare);
-	printf("{\"name\": \"%s_cpu_s_per_1000_call_s\", \"median\": %.4f, \"min\": %.4f, \"max\": %.4f, \"us_per_packet\": %.3f}\n",
-	       b.record ? "record" : "relay", results[b.rounds / 2], results[0], results[b.rounds - 1], results[b.rounds / 2] * 1000 / 200);
+	printf("{\"name\": \"%s_cpu_s_per_1000_call_s\", \"median\": %.4f, \"min\": %.4f, \"max\": %.4f, "
+	       "\"us_per_packet\": %.3f}\n",
+	       b.record ? "record" : "relay", results[b.rounds / 2], results[0], results[b.rounds - 1],
+	       results[b.rounds / 2] * 1000 / 200);
 	(void)testkit_proc_stop(&b.media, SIGKILL, 1000);
 	return 0;
 }
