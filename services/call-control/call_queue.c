@@ -161,6 +161,9 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 
 	call->dialled = true;
 	c->timeout_ms = call->queue ? call->queue->ring_timeout_ms : RING_TIMEOUT_MS;
+	/* A step that rings one agent says how long, waiting for the agent to be free included. */
+	if (call->wanted_agent[0] && call->wait_deadline_ms)
+		c->timeout_ms = call->wait_deadline_ms > now_ms ? call->wait_deadline_ms - now_ms : 1;
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 	call->step_deadline_ms = now_ms + c->timeout_ms + DIAL_GRACE_MS;
 }
@@ -169,11 +172,10 @@ static const char *failure(const char *cause, uint32_t status)
 {
 	if (status == 486 || status == 600)
 		return "busy";
-	if (status == 603 || status == 480)
-		return "rejected";
 	if (str_eq(cause, "no-answer") || str_eq(cause, "timeout") || status == 408 || status == 487)
 		return "timeout";
-	if (status >= 400 && status < 700 && status != 404 && status != 503)
+	/* 480: no phone is registered, or it says itself that nobody is there. */
+	if (status >= 400 && status < 700 && status != 404 && status != 480 && status != 503)
 		return "rejected";
 	return "unreachable";
 }
