@@ -76,7 +76,7 @@ def build(api, tenant, prefix, trunk, agents):
     return c
 
 
-ACME_AGENTS = {"1001": ["sales"], "1002": ["sales"], "1003": [("sales", 3), ("support", 8)], "1004": [("german", 8)], "1005": [("german", 5)],
+ACME_AGENTS = {"1001": ["sales"], "1002": ["sales"], "1003": ["sales", "support"], "1004": [("german", 8)], "1005": [("german", 5)],
                **{"11%02d" % i: ["soak"] for i in range(12)}}
 HUAXIA_AGENTS = {"1001": ["sales"], "8001": ["sales", "support"]}
 
