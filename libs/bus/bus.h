@@ -118,6 +118,8 @@ void bus_consumer_free(struct bus_consumer **c);
 struct bus_reader_params {
 	const char *stream;
 	const char *filter; /* subject filter or NULL */
+	int64_t
+	    poll_ms; /* 0: each message at once; else fetched so often, in batches: far cheaper for all three sides */
 	uint64_t start_seq; /* first sequence wanted; 0: the oldest there is */
 	size_t window;	    /* 0: 1,024 */
 	bus_msg_fn *fn;

@@ -192,16 +192,15 @@ static void on_read(const struct bus_msg *msg, void *arg)
 	}
 }
 
-static void a_reader_gets_every_message_once_and_in_order_through_kills_of_the_server(void **state)
+static void read_through_kills(const char *stream, const char *subject, int64_t poll_ms)
 {
 	struct reading x = { .in_order = true, .want = 20000 };
-	struct bus_reader_params p = { .stream = "READ", .window = 64, .fn = on_read, .arg = &x };
+	struct bus_reader_params p = { .stream = stream, .window = 64, .poll_ms = poll_ms, .fn = on_read, .arg = &x };
 
-	(void)state;
-	ensure("READ", "read.>");
+	ensure(stream, subject);
 	assert_int_equal(bus_read(&x.r, bus, &p), ERR_OK);
 	for (size_t i = 0; i < 20000; i += 100) {
-		publish_numbers("read.a", i, i + 100);
+		publish_numbers(subject, i, i + 100);
 		loop_turn(loop, 2);
 		if (i == 3000 || i == 12000)
 			testkit_nats_restart(&nats);
@@ -210,6 +209,18 @@ static void a_reader_gets_every_message_once_and_in_order_through_kills_of_the_s
 	assert_true(x.in_order);
 	assert_int_equal(x.n, 20000);
 	bus_reader_free(&x.r);
+}
+
+static void a_reader_gets_every_message_once_and_in_order_through_kills_of_the_server(void **state)
+{
+	(void)state;
+	read_through_kills("READ", "read", 0);
+}
+
+static void a_reader_that_polls_gets_every_message_once_and_in_order_through_kills_of_the_server(void **state)
+{
+	(void)state;
+	read_through_kills("POLL", "poll", 20);
 }
 
 static bool lag_is_200(void *arg)
@@ -648,6 +659,7 @@ int main(void)
 		T(what_a_dead_worker_did_not_acknowledge_comes_to_another),
 		T(a_consumer_goes_on_through_kills_of_the_server),
 		T(a_reader_gets_every_message_once_and_in_order_through_kills_of_the_server),
+		T(a_reader_that_polls_gets_every_message_once_and_in_order_through_kills_of_the_server),
 		T(a_reader_holds_no_more_than_its_window),
 		T(a_compare_and_set_whose_acknowledgement_was_lost_ends_as_its_first_arrival_did),
 		T(a_lease_has_one_holder_and_goes_on_at_once_when_released),

@@ -7,12 +7,13 @@
 #define HEARTBEAT_MS 3000
 #define SILENCE_MS   (3 * HEARTBEAT_MS)
 #define NS_PER_MS    1000000LL
+#define AGAIN_MS     250
 
 static void on_silence(void *arg)
 {
 	struct pull *p = arg;
 
-	if (p->bus->conn.state == CONN_UP)
+	if (p->bus->conn.state == CONN_UP && p->outstanding > 0)
 		p->lost(p->arg);
 }
 
@@ -27,10 +28,19 @@ static void on_status(struct pull *p, const struct bus_raw *raw)
 		return;
 	}
 	p->outstanding = left && left < p->outstanding ? p->outstanding - left : 0;
+	p->empty = true;
 	if (raw->status == 408 || raw->status == 404)
 		p->more(p->arg);
 	else
 		p->lost(p->arg);
+}
+
+static void on_poll(void *arg)
+{
+	struct pull *p = arg;
+
+	p->empty = false;
+	p->more(p->arg);
 }
 
 static void on_raw(const struct bus_raw *raw, void *arg)
@@ -53,19 +63,23 @@ void pull_init(struct pull *p, struct bus *bus)
 {
 	p->bus = bus;
 	loop_timer_init(&p->silence, bus->loop, on_silence, p);
+	loop_timer_init(&p->poll, bus->loop, on_poll, p);
 }
 
 void pull_stop(struct pull *p)
 {
 	bus_unsubscribe(&p->sub);
 	p->outstanding = 0;
+	p->empty = false;
 	loop_timer_stop(&p->silence);
+	loop_timer_stop(&p->poll);
 }
 
 void pull_done(struct pull *p)
 {
 	pull_stop(p);
 	loop_timer_done(&p->silence);
+	loop_timer_done(&p->poll);
 }
 
 err_t pull_start(struct pull *p)
@@ -74,21 +88,38 @@ err_t pull_start(struct pull *p)
 	return bus_subscribe_raw(&p->sub, p->bus, on_raw, p);
 }
 
-void pull_want(struct pull *p, size_t room, size_t window)
+/* Standing: the server keeps the request for EXPIRES_MS and tells each HEARTBEAT_MS that it lives. Polling: it answers
+ * with what there is and is silent until asked again. */
+static void ask(struct pull *p, size_t batch)
 {
 	char subject[BUS_SUBJECT_MAX], body[128];
-	size_t batch;
 	int n;
 
+	if (p->poll_ms)
+		n = snprintf(body, sizeof(body), "{\"batch\":%zu,\"no_wait\":true}", batch);
+	else
+		n = snprintf(body, sizeof(body), "{\"batch\":%zu,\"expires\":%lld,\"idle_heartbeat\":%lld}", batch,
+			     EXPIRES_MS * NS_PER_MS, HEARTBEAT_MS * NS_PER_MS);
+	(void)snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", p->stream, p->consumer);
+	if (bus_publish_reply(p->bus, subject, p->sub->subject, body, (size_t)n)) {
+		loop_timer_start(&p->poll, AGAIN_MS); /* no room at the moment */
+		return;
+	}
+	p->outstanding += batch;
+	loop_timer_start(&p->silence, SILENCE_MS);
+}
+
+void pull_want(struct pull *p, size_t room, size_t window)
+{
 	if (!p->sub || p->bus->conn.state != CONN_UP || room <= p->outstanding)
 		return;
-	batch = room - p->outstanding;
-	if (p->outstanding > 0 && batch < (window + 1) / 2)
+	if (p->poll_ms && (p->outstanding > 0 || room < (window + 3) / 4))
 		return;
-	n = snprintf(body, sizeof(body), "{\"batch\":%zu,\"expires\":%lld,\"idle_heartbeat\":%lld}", batch,
-		     EXPIRES_MS * NS_PER_MS, HEARTBEAT_MS * NS_PER_MS);
-	(void)snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", p->stream, p->consumer);
-	if (bus_publish_reply(p->bus, subject, p->sub->subject, body, (size_t)n) == ERR_OK)
-		p->outstanding += batch;
-	loop_timer_start(&p->silence, SILENCE_MS); /* also the second attempt when memory was short */
+	if (p->poll_ms && p->empty) {
+		if (!loop_timer_running(&p->poll))
+			loop_timer_start(&p->poll, p->poll_ms);
+		return;
+	}
+	if (p->outstanding == 0 || room - p->outstanding >= (window + 1) / 2)
+		ask(p, room - p->outstanding);
 }

@@ -12,7 +12,10 @@ struct pull {
 	const char *stream, *consumer; /* owned by the user */
 	struct bus_sub *sub;	       /* NULL: not running */
 	size_t outstanding;
-	struct loop_timer silence;
+	int64_t
+	    poll_ms; /* 0: a request stands and each message comes at once; else what has gathered is fetched so often */
+	bool empty;  /* polling: the last fetch emptied the stream */
+	struct loop_timer silence, poll;
 	bus_raw_fn *fn;		 /* a message */
 	void (*more)(void *arg); /* a request ran out: call pull_want() again */
 	void (*lost)(void *arg); /* the consumer is gone or silent: stop, and start again shortly */

@@ -206,6 +206,7 @@ err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader
 				 .lost = begin_again,
 				 .arg = r };
 	pull_init(&r->pull, bus);
+	r->pull.poll_ms = p->poll_ms;
 	r->origin = (struct origin){ .bus = bus, .stream = r->stream, .replaced = on_replaced, .arg = r };
 	loop_timer_init(&r->again, bus->loop, start, r);
 	loop_timer_init(&r->info, bus->loop, ask_info, r);

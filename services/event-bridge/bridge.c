@@ -48,6 +48,8 @@ const struct config_item bridge_config_items[] = {
 		   "replicas of topics that are created"),
 	CONFIG_INT(struct bridge_config, window, "bridge.window", 4096, 16, 100000,
 		   "events on their way to Kafka at once; bounds the memory"),
+	CONFIG_INT(struct bridge_config, poll_ms, "bridge.poll_ms", 100, 0, 5000,
+		   "how often new events are fetched; 0: each at once, at several times the CPU"),
 	CONFIG_INT(struct bridge_config, keep, "bridge.keep_events", 10000, 0, 1000000000,
 		   "forwarded events that stay in the stream; older ones are given back"),
 	CONFIG_END

@@ -22,6 +22,7 @@ struct bridge_config {
 	char *options; /* librdkafka settings */
 	int64_t partitions, replication;
 	int64_t window;
+	int64_t poll_ms;
 	int64_t keep;
 };
 extern const struct config_item bridge_config_items[];
