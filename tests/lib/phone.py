@@ -221,7 +221,7 @@ class Phone:
     def text(self):
         try:
             with open(self.log_path, errors="replace") as f:
-                return f.read()
+                return "".join(line for line in f if line.strip() and "(bit/s)" not in line)
         except OSError:
             return ""
 

@@ -1,0 +1,147 @@
+"""Two companies on one platform: neither sees, hears or disturbs the other (GT-3.1.2 b, d)."""
+import time
+
+import pytest
+from api import ApiError
+from world import AGENT, MUSIC, OTHER_AGENT
+
+
+def refusal(fn, **fields):
+    """(code, text) of what must not work."""
+    with pytest.raises(ApiError) as e:
+        answer = fn(**fields)
+        list(answer) if hasattr(answer, "__iter__") else None
+    return e.value.code, e.value.details
+
+
+def test_both_answer_calls_at_once_with_agents_of_the_same_number_GT_3_1_2(scene):
+    ours = scene.agent("1001", answers=0.05)
+    theirs = scene.agent("1001", scene.huaxia, answers=0.05, speaks=OTHER_AGENT)
+    a = scene.call("sales", "+4917050000")
+    b = scene.call("sales", "+8613905000", scene.huaxia)
+    a.wait_hears(AGENT, 0.5)
+    b.wait_hears(OTHER_AGENT, 0.5)
+    assert a.rtp.hears(OTHER_AGENT) == 0 and b.rtp.hears(AGENT) == 0
+    assert [c.caller for c in ours.phone.calls] == ["+4917050000"] and [c.caller for c in theirs.phone.calls] == ["+8613905000"]
+    a.hang_up()
+    b.hang_up()
+    assert scene.facts_of("+4917050000").tenant == "acme" and scene.facts_of("+8613905000").tenant == "huaxia"
+
+
+def test_a_waiting_call_is_not_given_to_the_others_agents_GT_3_1_2(scene):
+    theirs = scene.agent("8001", scene.huaxia, answers=0.05)
+    call = scene.call("sales", "+4917050001").wait_hears(MUSIC, 0.3)
+    time.sleep(0.7)
+    assert not theirs.phone.calls and call.state == "up"
+    call.hang_up()
+
+
+def test_a_number_of_the_other_company_cannot_be_called_through_ones_own_trunk(scene):
+    call = scene.caller("+4917050002").call(scene.huaxia.number_of("sales"))
+    call.wait_ended()
+    assert call.status in (403, 404)
+
+
+def test_a_phone_registers_only_where_its_agent_is(scene):
+    a = scene.acme.agents["1002"]
+    for user, domain, password in (("1002", "huaxia.example", a.password), ("8001", "acme.example", scene.huaxia.agents["8001"].password),
+                                   ("1002", "acme.example", "wrong"), ("4711", "acme.example", "x")):
+        with pytest.raises(AssertionError):
+            scene.ua(user, domain, password=password).register()
+
+
+def test_an_agents_password_opens_its_own_company_only(scene):
+    nobody = scene.acme.api.with_token("").auth
+    wrong = refusal(nobody.Login, tenant="acme", agent_id="1002", password="wrong")
+    assert wrong[0] == "UNAUTHENTICATED"
+    for tenant, agent in (("huaxia", "1002"), ("nowhere", "1002"), ("acme", "8001")):
+        assert refusal(nobody.Login, tenant=tenant, agent_id=agent, password=scene.acme.agents["1002"].password) == wrong
+
+
+def test_an_administrators_token_finds_nothing_of_the_other_company_and_is_told_nothing_GT_3_1_2(scene):
+    admin = scene.acme.own.admin
+    for method, fields in (("GetTenant", "tenants/%s"), ("GetQueue", "tenants/%s/queues/sales"), ("GetAgent", "tenants/%s/agents/8001"),
+                           ("GetFlow", "tenants/%s/flows/main"), ("GetTrunk", "tenants/%s/trunks/gateway"), ("DeleteQueue", "tenants/%s/queues/sales")):
+        real, invented = (refusal(getattr(admin, method), name=fields % t) for t in ("huaxia", "nowhere"))
+        assert real[0] == "NOT_FOUND" and real == (invented[0], invented[1].replace("nowhere", "huaxia")), method
+    for method in ("ListAgents", "ListQueues", "ListNumbers", "ListAuditEntries"):
+        assert refusal(getattr(admin, method), parent="tenants/huaxia")[0] == "NOT_FOUND", method
+    assert refusal(admin.CreateQueue, parent="tenants/huaxia", queue_id="x", queue={"display_name": "x"})[0] == "NOT_FOUND"
+    assert refusal(admin.ListTenants)[0] in ("PERMISSION_DENIED", "NOT_FOUND")
+    assert refusal(admin.CreateTenant, tenant_id="mine", tenant={"sip_domain": "mine.example"})[0] == "PERMISSION_DENIED"
+    assert refusal(scene.acme.own.auth.CreateToken, tenant="huaxia", scopes=["SCOPE_SUPERVISOR"])[0] in ("NOT_FOUND", "PERMISSION_DENIED")
+    assert refusal(scene.acme.own.auth.CreateToken, scopes=["SCOPE_OPERATOR"])[0] == "PERMISSION_DENIED"
+
+
+def test_a_recording_of_the_other_company_is_not_there_GT_3_1_2(scene):
+    scene.agent("8001", scene.huaxia, answers=0.05)
+    call = scene.call("sales", "+8613905001", scene.huaxia).wait_hears(AGENT, 0.5)
+    call.hang_up()
+    c = scene.facts_of("+8613905001")
+    id_, invented = c.ended.recording_id, c.ended.recording_id[:-6] + "zzzz-1"
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            scene.huaxia.lead.recordings.GetRecording(recording_id=id_)
+            break
+        except ApiError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    ours = scene.acme.lead.recordings
+    for method in (ours.GetRecording, ours.Download):
+        real, fake = refusal(method, recording_id=id_), refusal(method, recording_id=invented)
+        assert real[0] == "NOT_FOUND" and real[1].replace(id_, "") == fake[1].replace(invented, "")
+    assert not ours.ListRecordings(caller="+8613905001").recordings
+    assert not scene.acme.lead.reports.ListCalls(caller="+8613905001").calls
+    assert not [q for q in scene.acme.lead.reports.GetSummary().agents if q.agent_id == "8001"]
+
+
+def test_agents_see_and_command_themselves_only(scene):
+    agent = scene.agent("1001")
+    for fn, fields in ((agent.api.desk.GetState, {"agent_id": "1002"}), (agent.api.desk.SetReady, {"agent_id": "1002"}),
+                       (agent.api.desk.SignOut, {"agent_id": "8001"})):
+        assert refusal(fn, **fields)[0] == "NOT_FOUND"
+    assert refusal(agent.api.desk.ListAgents)[0] == "PERMISSION_DENIED"
+    assert refusal(agent.api.admin.GetTenant, name="tenants/acme")[0] in ("PERMISSION_DENIED", "NOT_FOUND")
+    assert refusal(scene.acme.lead.desk.GetState, agent_id="8001")[0] == "NOT_FOUND"
+    assert refusal(scene.acme.api.with_token("").desk.GetState)[0] == "UNAUTHENTICATED"
+    assert refusal(scene.acme.api.with_token("x.y.z").desk.GetState)[0] == "UNAUTHENTICATED"
+
+
+def test_a_lead_watches_the_facts_of_its_own_company_only(scene):
+    import threading
+    seen = []
+    stream = scene.acme.lead.desk.WatchFacts()
+    threading.Thread(target=lambda: [seen.append(a.event) for a in stream], daemon=True).start()
+    time.sleep(0.3)
+    b = scene.call("sales", "+8613905002", scene.huaxia).wait_hears(MUSIC, 0.2)
+    a = scene.call("sales", "+4917050003").wait_hears(MUSIC, 0.2)
+    a.hang_up()
+    b.hang_up()
+    deadline = time.monotonic() + 5
+    while not any(e.WhichOneof("body") == "call_ended" for e in seen):
+        assert time.monotonic() < deadline, [e.WhichOneof("body") for e in seen]
+        time.sleep(0.05)
+    stream.cancel()
+    assert {e.tenant for e in seen} == {"acme"}
+
+
+def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene):
+    operator = scene.acme.api.admin
+
+    def suspend(on):
+        operator.UpdateTenant(tenant={"name": "tenants/huaxia", "suspended": on}, update_mask="suspended")
+        deadline = time.monotonic() + 10
+        while not scene.huaxia.published():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+    suspend(True)
+    try:
+        call = scene.call("sales", "+8613905003", scene.huaxia)
+        call.wait_ended()
+        assert call.status == 480
+        scene.call("sales", "+4917050004").wait_hears(MUSIC, 0.2).hang_up()
+    finally:
+        suspend(False)
+    scene.call("sales", "+8613905004", scene.huaxia).wait_hears(MUSIC, 0.2).hang_up()
