@@ -35,6 +35,18 @@ void call_answer(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_play(struct call *call, struct call_leg *leg, const struct tenant_prompt *const *prompts, size_t n, bool loop,
 	       bool stop_on_digit, struct call_todo *todo);
 
+/* call_end.c */
+void call_leg_finished(struct call *call, struct call_leg *leg, const char *cause, uint32_t status, int64_t now_ms,
+		       struct call_todo *todo);
+void call_hang_up(struct call_leg *leg, uint32_t status, const char *cause, int64_t now_ms, struct call_todo *todo);
+/* The agent's record follows what the agent's phone did with the call. */
+void call_release_agent(struct call *call, struct call_todo *todo);
+/* Whatever still stands is told to go, again and again until it says so: nothing stays behind because a message was lost. */
+void call_end_again(struct call *call, int64_t now_ms, struct call_todo *todo);
+void call_end_if_done(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* Nobody confirmed in time: the books are closed without. */
+void call_force_end(struct call *call, int64_t now_ms, struct call_todo *todo);
+
 /* call_flow.c */
 void call_route(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_flow_run(struct call *call, int64_t now_ms, struct call_todo *todo);
