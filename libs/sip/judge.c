@@ -120,9 +120,9 @@ static bool duplicate_single(const struct subject *s)
 
 static bool unknown_scheme(const struct subject *s)
 {
-	enum url_type_e t = s->sip->sip_request->rq_url->url_type;
+	const url_t *u = s->sip->sip_request->rq_url;
 
-	return t != url_sip && t != url_sips && t != url_tel;
+	return u->url_type != url_sip && u->url_type != url_sips && u->url_type != url_tel;
 }
 
 static bool headers_in_uri(const struct subject *s)

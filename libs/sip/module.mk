@@ -1,1 +1,1 @@
-$(eval $(call library,sip,base loop,sofia crypto,))
+$(eval $(call library,sip,base loop,sofia ssl,))

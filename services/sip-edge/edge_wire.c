@@ -243,7 +243,7 @@ static char *or_empty(const char *s)
 	return (char *)(s ? s : "");
 }
 
-static void add_offer(struct str *out, Trunkline__Edge__V1__EdgeEvent *m, const struct edge_event *ev)
+static void add_offer(struct str *out, Trunkline__Edge__V1__EdgeEvent m, const struct edge_event *ev)
 {
 	Trunkline__Edge__V1__LegOffer o = TRUNKLINE__EDGE__V1__LEG_OFFER__INIT;
 
@@ -254,12 +254,12 @@ static void add_offer(struct str *out, Trunkline__Edge__V1__EdgeEvent *m, const 
 	o.agent_id = or_empty(ev->agent_id);
 	o.sip_call_id = or_empty(ev->sip_call_id);
 	o.sdp = pb_bytes(ev->sdp);
-	m->event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_OFFER;
-	m->offer = &o;
-	append_message(out, &m->base);
+	m.event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_OFFER;
+	m.offer = &o;
+	append_message(out, &m.base);
 }
 
-static void add_state(struct str *out, Trunkline__Edge__V1__EdgeEvent *m, const struct edge_event *ev)
+static void add_state(struct str *out, Trunkline__Edge__V1__EdgeEvent m, const struct edge_event *ev)
 {
 	Trunkline__Edge__V1__LegState s = TRUNKLINE__EDGE__V1__LEG_STATE__INIT;
 
@@ -267,44 +267,44 @@ static void add_state(struct str *out, Trunkline__Edge__V1__EdgeEvent *m, const 
 	s.answered = ev->answered;
 	s.ringing = ev->ringing;
 	s.remote_sdp = pb_bytes(ev->sdp);
-	m->event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_STATE;
-	m->state = &s;
-	append_message(out, &m->base);
+	m.event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_STATE;
+	m.state = &s;
+	append_message(out, &m.base);
 }
 
-static void add_ended(struct str *out, Trunkline__Edge__V1__EdgeEvent *m, const struct edge_event *ev)
+static void add_ended(struct str *out, Trunkline__Edge__V1__EdgeEvent m, const struct edge_event *ev)
 {
 	Trunkline__Edge__V1__LegEnded x = TRUNKLINE__EDGE__V1__LEG_ENDED__INIT;
 
 	x.status = ev->status;
 	x.cause = or_empty(ev->cause);
 	x.by_us = ev->by_us;
-	m->event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_ENDED;
-	m->ended = &x;
-	append_message(out, &m->base);
+	m.event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_ENDED;
+	m.ended = &x;
+	append_message(out, &m.base);
 }
 
-static void add_small(struct str *out, Trunkline__Edge__V1__EdgeEvent *m, const struct edge_event *ev)
+static void add_small(struct str *out, Trunkline__Edge__V1__EdgeEvent m, const struct edge_event *ev)
 {
 	Trunkline__Edge__V1__LegRinging ringing = TRUNKLINE__EDGE__V1__LEG_RINGING__INIT;
 	Trunkline__Edge__V1__LegAnswered answered = TRUNKLINE__EDGE__V1__LEG_ANSWERED__INIT;
 	Trunkline__Edge__V1__LegReoffer reoffer = TRUNKLINE__EDGE__V1__LEG_REOFFER__INIT;
 	Trunkline__Edge__V1__LegStale stale = TRUNKLINE__EDGE__V1__LEG_STALE__INIT;
 
-	m->event_case = (Trunkline__Edge__V1__EdgeEvent__EventCase)ev->kind;
+	m.event_case = (Trunkline__Edge__V1__EdgeEvent__EventCase)ev->kind;
 	ringing.status = ev->status;
 	ringing.sdp = answered.sdp = reoffer.sdp = pb_bytes(ev->sdp);
 	reoffer.request = ev->request;
 	stale.epoch = ev->epoch;
 	if (ev->kind == EDGE_EV_RINGING)
-		m->ringing = &ringing;
+		m.ringing = &ringing;
 	else if (ev->kind == EDGE_EV_ANSWERED)
-		m->answered = &answered;
+		m.answered = &answered;
 	else if (ev->kind == EDGE_EV_REOFFER)
-		m->reoffer = &reoffer;
+		m.reoffer = &reoffer;
 	else
-		m->stale = &stale;
-	append_message(out, &m->base);
+		m.stale = &stale;
+	append_message(out, &m.base);
 }
 
 void edge_wire_events_add(struct str *out, const struct edge_event *ev)
@@ -317,11 +317,11 @@ void edge_wire_events_add(struct str *out, const struct edge_event *ev)
 	m.time_ms = ev->time_ms;
 	str_append_c(out, 2 << 3 | 2);
 	if (ev->kind == EDGE_EV_OFFER)
-		add_offer(out, &m, ev);
+		add_offer(out, m, ev);
 	else if (ev->kind == EDGE_EV_STATE)
-		add_state(out, &m, ev);
+		add_state(out, m, ev);
 	else if (ev->kind == EDGE_EV_ENDED)
-		add_ended(out, &m, ev);
+		add_ended(out, m, ev);
 	else
-		add_small(out, &m, ev);
+		add_small(out, m, ev);
 }

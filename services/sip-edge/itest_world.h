@@ -512,8 +512,15 @@ static int world_stop(void **state)
 	bus_free(&bus);
 	loop_free(&loop);
 	testkit_nats_stop(&nats);
-	if (code)
-		print_error("sip-edge ended with %d\n", code);
+	if (code) {
+		struct str out = STR_INIT;
+		char log[TESTKIT_PATH + 32];
+
+		snprintf(log, sizeof(log), "%s/edge.log", dir);
+		testkit_read(log, &out);
+		fprintf(stderr, "sip-edge ended with %d:\n%s\n", code, str_text(&out) + (out.len > 8000 ? out.len - 8000 : 0));
+		str_done(&out);
+	}
 	return code == 0 ? 0 : 1;
 }
 

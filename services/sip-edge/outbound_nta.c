@@ -395,7 +395,7 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 	unsigned status =
 	    sip && sip->sip_status ? (unsigned)sip->sip_status->st_status : (unsigned)nta_outgoing_status(orq);
 
-	if (orq != b->invite)
+	if (orq != b->invite || (!sip && status < 300)) /* nta makes up failures only */
 		return 0;
 	if (!internal && judge_message(sip, NULL).verdict != JUDGE_PASS) {
 		edge_metrics_refused(EDGE_REFUSED_MALFORMED);

@@ -123,8 +123,9 @@ static void noise_beside_a_call_harms_neither_call_nor_process(void **state)
 	struct peer p, noise, elsewhere;
 	struct call c;
 	struct leg_ref l;
-	unsigned seed = getenv("SEED") ? (unsigned)atoi(getenv("SEED")) : (unsigned)getpid();
-	int n_messages = getenv("NOISE") ? atoi(getenv("NOISE")) : 20000;
+	const char *seed_text = getenv("SEED"), *noise_text = getenv("NOISE");
+	unsigned seed = seed_text ? (unsigned)atoi(seed_text) : (unsigned)getpid();
+	int n_messages = noise_text ? atoi(noise_text) : 20000;
 
 	(void)state;
 	print_message("seed %u\n", seed);

@@ -105,7 +105,7 @@ static void sipps_own_called_side_is_a_phone(void **state)
 	{
 		/* Via with the real port, Contact with SIPp's. */
 		struct peer real = p;
-		struct sockaddr_in a;
+		struct sockaddr_in a = { 0 };
 		socklen_t n = sizeof(a);
 
 		getsockname(p.fd, (struct sockaddr *)&a, &n);
