@@ -9,12 +9,15 @@ A request is given as keyword arguments (nested messages as dicts, enums by name
 are ApiError with .code ("NOT_FOUND") and .details; those of a request's fields stand in .violations.
 """
 import pathlib
+import time
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DESCRIPTORS = ROOT / "build" / "gen" / "trunkline.binpb"
+
+RETRIES = (0.1, 0.3, 1.0, 1.0)  # a service that restarts is UNAVAILABLE for a moment; every request here may be repeated
 
 SERVICES = {  # attribute -> service, variable with its address
     "admin": ("trunkline.admin.v1.AdminService", "TRUNKLINE_ADMIN"),
@@ -147,6 +150,16 @@ class Service:
                                             response_deserializer=out.FromString)
 
         def call(requests=None, timeout=None, **fields):
+            for pause in RETRIES if kind == "unary_unary" else ():
+                try:
+                    return once(requests, timeout, **fields)
+                except ApiError as e:
+                    if e.code != "UNAVAILABLE":
+                        raise
+                    time.sleep(pause)
+            return once(requests, timeout, **fields)
+
+        def once(requests, timeout, **fields):
             try:
                 if proto.client_streaming:
                     return stub((make(into, r) if isinstance(r, dict) else r for r in requests),

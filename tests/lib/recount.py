@@ -22,7 +22,9 @@ def _visit(out, call):
     for e in call.events:
         kind = e.WhichOneof("body")
         if kind == "enqueued":
-            last = out[e.queue_id]
+            last = out[e.queue_id] if e.queue_id else None  # none: a flow rings one agent
+            if last is None:
+                continue
             last["offered"] += 1
             target = e.enqueued.service_level_ms or 20000
         elif kind == "agent_answered" and last is not None:
