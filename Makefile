@@ -33,6 +33,10 @@ endif
 CFLAGS   := -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(EXTRA_CFLAGS)
 LDFLAGS  := $(OPT) $(LDHARDEN) -Wl,-rpath-link,/usr/lib/x86_64-linux-gnu
 
+# What is compiled how: when it changes everything is compiled again (other changes of this file do not matter so much).
+FLAGS_NOW = $(CC) $(CPPBASE) $(CFLAGS) $(sort $(foreach v,$(filter PKGCF_%,$(.VARIABLES)),$($(v))))
+FLAGS    := $(B)/.flags
+
 MODULES  := $(sort $(wildcard libs/*/module.mk services/*/module.mk tools/*/module.mk tests/*/module.mk))
 
 .DEFAULT_GOAL := build
@@ -47,7 +51,7 @@ WKTC     := $(WKT:%=$(GEN)/google/protobuf/%.pb-c.c)
 PBO      := $(PBC:$(GEN)/%.c=$(B)/gen/%.o) $(WKTC:$(GEN)/%.c=$(B)/gen/%.o)
 PBSTAMP  := $(GEN)/.stamp
 
-$(PBSTAMP): $(PROTOS) Makefile
+$(PBSTAMP): $(PROTOS)
 	@mkdir -p $(GEN)
 	@command -v protoc-c >/dev/null || { echo "protoc-c is missing: 'make deps' installs what building needs" >&2; exit 1; }
 	@echo "  PROTOC  $(words $(PROTOS)) files"
@@ -61,7 +65,7 @@ $(B)/gen/%.o: $(GEN)/%.c
 $(B)/lib/libproto.a: $(PBO)
 	@mkdir -p $(@D)
 	@echo "  AR      $@"
-	@rm -f $@; $(AR) rcs $@ $^
+	@$(archive)
 
 # ---- modules ----------------------------------------------------------------------------------------------------
 # A module.mk calls exactly one of:
@@ -108,9 +112,18 @@ PKGLIBS_soxr    := -lsoxr
 
 pkgcf = $(foreach d,$(1),$(foreach p,$(PKGS_$(d)),$(PKGCF_$(p))))
 
+ifneq ($(file <$(FLAGS)),$(strip $(FLAGS_NOW)))
+$(shell mkdir -p $(B))
+$(file >$(FLAGS),$(strip $(FLAGS_NOW)))
+endif
+
+# An archive is made anew when a source came, changed or went (the directory's time); under another name first, so that a
+# make beside this one never sees half of it.
+archive = rm -f $@.new; $(AR) rcs $@.new $(filter %.o,$^) && mv -f $@.new $@
+
 # object rule for a directory: $(1) directory, $(2) closure of libs whose package flags it needs
 define objrules
-$(B)/obj/$(1)/%.o: $(1)/%.c $(PBSTAMP) Makefile
+$(B)/obj/$(1)/%.o: $(1)/%.c $(PBSTAMP) $(FLAGS)
 	@mkdir -p $$(@D)
 	@echo "  CC      $$<"
 	@$$(CC) $$(CPPBASE) $$(CFLAGS) -I$(1) $$(call pkgcf,$(2)) -c $$< -o $$@
@@ -144,10 +157,10 @@ LATE         += $(1)
 endef
 define library_late
 $(call objrules,libs/$(1),$(call closure,$(1)))
-$(B)/lib/lib$(1).a: $(LIBSRC_$(1):libs/%.c=$(B)/obj/libs/%.o)
+$(B)/lib/lib$(1).a: $(LIBSRC_$(1):libs/%.c=$(B)/obj/libs/%.o) libs/$(1)
 	@mkdir -p $$(@D)
 	@echo "  AR      $$@"
-	@rm -f $$@; $$(AR) rcs $$@ $$^
+	@$$(archive)
 $(call testrules,libs/$(1),$(foreach d,$(call closure,$(1) testkit $(TESTDEPS_$(1))),$(B)/lib/lib$(d).a),$(call closure,$(1) testkit $(TESTDEPS_$(1))))
 endef
 
@@ -162,9 +175,9 @@ endef
 define program_late
 $(call objrules,$(1),$(call closure,$(BIN_$(1))))
 BINS += $(if $(wildcard $(1)/main.c),$(B)/bin/$(BIN_$(1)))
-$(B)/lib/lib$(BIN_$(1)).a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(PSRC_$(1))))
+$(B)/lib/lib$(BIN_$(1)).a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(PSRC_$(1)))) $(1)
 	@mkdir -p $$(@D)
-	@rm -f $$@; $$(AR) rcs $$@ $$^
+	@$$(archive)
 $(B)/bin/$(BIN_$(1)): $(B)/obj/$(1)/main.o $(foreach d,$(call closure,$(BIN_$(1))),$(B)/lib/lib$(d).a)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
