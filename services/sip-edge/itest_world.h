@@ -518,7 +518,8 @@ static int world_stop(void **state)
 
 		snprintf(log, sizeof(log), "%s/edge.log", dir);
 		testkit_read(log, &out);
-		fprintf(stderr, "sip-edge ended with %d:\n%s\n", code, str_text(&out) + (out.len > 8000 ? out.len - 8000 : 0));
+		fprintf(stderr, "sip-edge ended with %d:\n%s\n", code,
+			str_text(&out) + (out.len > 8000 ? out.len - 8000 : 0));
 		str_done(&out);
 	}
 	return code == 0 ? 0 : 1;
