@@ -3,7 +3,8 @@
  *
  * Each instance beats twice a second. A call-control that has not been heard for 2 s, or came back as another
  * incarnation, has lost its calls: every other instance then reads the checkpoints once, and takes each orphan by
- * compare-and-set with a higher epoch: only one wins. Nothing is taken before the own ears have listened for that long.
+ * compare-and-set with a higher epoch: only one wins. Nothing is taken before the own ears have listened for that long: after
+ * the start, after a time without the bus, after a pause of this process. Else one deaf instance would take everybody's calls.
  */
 #include "control.h"
 
@@ -19,6 +20,8 @@
 #define LISTEN_MS     2500
 #define SCAN_EVERY_MS 30000
 #define FORGET_MS     60000
+#define ASLEEP_MS     1500  /* ticks further apart: this process stood still */
+#define SETTLED_MS    10000 /* a checkpoint of ours that is older and has no call here is a leftover */
 
 static struct peer *find_peer(const struct control *cc, const char *service, const char *instance)
 {
@@ -84,8 +87,20 @@ static bool orphan(const struct control *cc, const struct cc_owner *owner)
 		return owner->incarnation != cc->self.incarnation;
 	p = find_peer(cc, "call-control", owner->instance);
 	if (!p)
-		return clock_mono_ms() - cc->started_ms >= LISTEN_MS;
+		return clock_mono_ms() - cc->listening_ms >= LISTEN_MS;
 	return p->dead || (p->hb.incarnation && p->hb.incarnation != owner->incarnation);
+}
+
+/* Ours, and not here: a write or a delete whose outcome we did not learn. */
+static bool forgotten(const struct control *cc, const struct cc_owner *owner, const char *key, const struct bus_msg *msg)
+{
+	const char *call_id = strchr(key, '.');
+	struct live *l = NULL;
+
+	if (!call_id || !str_eq(owner->instance, cc->self.instance) || owner->incarnation != cc->self.incarnation)
+		return false;
+	HASH_FIND_STR(cc->calls, call_id + 1, l);
+	return !l && clock_wall_ms() - msg->time_ms >= SETTLED_MS;
 }
 
 /* The flow and the queue by name in today's configuration. A step that is no more: the flow is over for this call. */
@@ -141,13 +156,12 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	struct cc_owner owner;
 	struct err_detail d;
 
-	(void)key;
 	if (op == BUS_KV_SYNCED) {
 		bus_kv_unwatch(&cc->scan);
 		return;
 	}
 	if (op == BUS_KV_PUT && msg->size && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
-	    orphan(cc, &owner))
+	    (orphan(cc, &owner) || forgotten(cc, &owner, key, msg)))
 		adopt(cc, msg);
 }
 
@@ -177,14 +191,26 @@ static void beat(struct control *cc)
 	str_done(&out);
 }
 
+void peers_listen(struct control *cc)
+{
+	cc->listening_ms = clock_mono_ms();
+	cc->next_scan_ms = cc->listening_ms + LISTEN_MS;
+	for (struct peer *p = cc->peers; p; p = p->hh.next)
+		if (!p->dead)
+			p->seen_ms = cc->listening_ms;
+}
+
 void peers_tick(struct control *cc)
 {
 	int64_t now = clock_mono_ms(), media = 0;
 	struct peer *p, *tmp;
 
+	if (now - cc->ticked_ms > ASLEEP_MS)
+		peers_listen(cc);
+	cc->ticked_ms = now;
 	beat(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {
-		if (!p->dead && now - p->seen_ms > DEAD_MS) {
+		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS) {
 			p->dead = true;
 			LOG_WARN(NULL, "peer.dead", "peer=%s silent_ms=%lld", p->key, (long long)(now - p->seen_ms));
 			if (str_eq(p->hb.service, "call-control"))

@@ -189,6 +189,7 @@ static void send_answer(struct call *call, const struct call_input *in, int64_t 
 	todo_sdp(todo, COMMAND_ANSWER, &call->caller_leg, in->sdp, in->sdp_size);
 	call_leg_set(&call->caller_leg, LEG_ANSWERING, now_ms);
 	call->step_deadline_ms = now_ms + ANSWER_TIMEOUT_MS;
+	call->repeat_ms = now_ms + CHECK_LEGS_MS;
 }
 
 static void caller_up(struct call *call, int64_t now_ms, struct call_todo *todo)
@@ -198,6 +199,8 @@ static void caller_up(struct call *call, int64_t now_ms, struct call_todo *todo)
 	if (call->caller_leg.state == LEG_UP)
 		return;
 	call_leg_set(&call->caller_leg, LEG_UP, now_ms);
+	if (call->phase != CALL_PHASE_QUEUED)
+		call->repeat_ms = now_ms + CHECK_LEGS_MS;
 	if (!call->answered_ms) {
 		call->answered_ms = now_ms;
 		f = todo_fact(todo, call, FACT_ANSWERED, now_ms);
@@ -229,6 +232,10 @@ static void resume(struct call *call, int64_t now_ms, struct call_todo *todo)
 	case CALL_PHASE_TALKING:
 		call_bridge(call, now_ms, todo);
 		break;
+	case CALL_PHASE_QUEUED:
+	case CALL_PHASE_DIALLING:
+		call_queue_adopted(call, todo);
+		break;
 	default:
 		break;
 	}
@@ -247,14 +254,27 @@ static void attach_leg(struct call_leg *leg, struct call_todo *todo)
 
 static void adopted(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
 {
-	struct call_fact *f = todo_fact(todo, call, FACT_ADOPTED, now_ms);
+	struct call_fact *f;
 
+	if (call->phase == CALL_PHASE_ENDED) { /* CallEnded stays the last fact; only the agent may not know yet */
+		call_release_agent(call, todo);
+		return;
+	}
+	f = todo_fact(todo, call, FACT_ADOPTED, now_ms);
 	str_copy(f->text, sizeof(f->text), in->cause ? in->cause : "");
+	call->play_id = (uint32_t)call->epoch << 20; /* numbers that media has not heard from the owner before */
+	call->ring_since_ms = call->agent_leg.since_ms;
 	attach_leg(&call->caller_leg, todo);
 	attach_leg(&call->agent_leg, todo);
 	switch (call->phase) {
 	case CALL_PHASE_QUEUED:
+		call_queue_deadline(call);
 		call_queue_assert(call, now_ms, todo);
+		break;
+	case CALL_PHASE_DIALLING:
+		call_queue_deadline(call);
+		call->step_deadline_ms =
+		    now_ms + (call->queue ? call->queue->ring_timeout_ms : RING_TIMEOUT_MS) + DIAL_GRACE_MS;
 		break;
 	case CALL_PHASE_ENDING:
 		call_end_again(call, now_ms, todo);
@@ -282,33 +302,46 @@ static void attach_again(struct call *call, int64_t now_ms, struct call_todo *to
 	call->repeat_ms = now_ms + REPEAT_MS;
 }
 
+/* The owner may have died before it told anybody that the agent has answered. */
+static void assert_agent(struct call *call, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	if (call->agent_leg.state != LEG_UP)
+		return;
+	if (call->agent_leg.sdp_size)
+		call_remote_answer(&call->agent_leg, call->agent_leg.sdp, call->agent_leg.sdp_size, todo);
+	c = todo_command(todo, COMMAND_AGENT_ON_CALL, &call->agent_leg);
+	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
+}
+
 static void leg_state(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		      struct call_todo *todo)
 {
+	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
+		return; /* it has been told to go */
 	keep_sdp(leg, in);
 	if (leg == &call->caller_leg) {
-		bool adopting = call->adopt_until_ms != 0;
+		bool adopting = call->adopt_until_ms != 0, was_answering = leg->state == LEG_ANSWERING;
 
 		call->adopt_until_ms = 0;
 		if (adopting && call->phase != CALL_PHASE_QUEUED)
-			call->repeat_ms = 0;
+			call->repeat_ms = now_ms + CHECK_LEGS_MS;
 		if (in->answered)
 			caller_up(call, now_ms, todo);
-		else
+		else if (adopting)
 			call_leg_set(leg, LEG_OFFERED, now_ms);
 		if (adopting)
+			assert_agent(call, todo);
+		if (adopting || (was_answering && in->answered)) /* or what told of the answer got lost */
 			resume(call, now_ms, todo);
 		return;
 	}
 	if (call->phase != CALL_PHASE_DIALLING || leg->state == LEG_ENDING)
 		return;
 	if (in->answered) {
-		struct call_command *c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
-
-		c->offer = false;
+		call_remote_answer(leg, in->sdp, in->sdp_size, todo);
 		call_agent_answered(call, now_ms, todo);
-	} else if (!call->step_deadline_ms) {
-		call->step_deadline_ms = now_ms + RING_TIMEOUT_MS;
 	}
 }
 
@@ -351,19 +384,18 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 static void leg_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 			 struct call_todo *todo)
 {
-	struct call_command *c;
-
 	keep_sdp(leg, in);
-	if (leg == &call->caller_leg) {
+	if (leg->state == LEG_UP) {
+		call_reoffer_answered(call, leg, in, now_ms, todo);
+	} else if (leg == &call->caller_leg) {
 		if (leg->state != LEG_ANSWERING)
 			return;
 		caller_up(call, now_ms, todo);
 		if (in->sdp_size) /* late offer: the answer came in the ACK */
-			todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
+			call_remote_answer(leg, in->sdp, in->sdp_size, todo);
 		resume(call, now_ms, todo);
 	} else if (call->phase == CALL_PHASE_DIALLING && leg->state != LEG_ENDING) {
-		c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
-		c->offer = false;
+		call_remote_answer(leg, in->sdp, in->sdp_size, todo);
 		call_agent_answered(call, now_ms, todo);
 	}
 }
@@ -405,8 +437,8 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 	} else if (in->request == REQUEST_AGENT && call->phase == CALL_PHASE_DIALLING) {
 		call_leg_set(leg, LEG_ENDED, now_ms);
 		call_agent_failed(call, "media", 0, now_ms, todo);
-	} else if (leg == &call->agent_leg && call->phase == CALL_PHASE_DIALLING && leg->state == LEG_UP) {
-		call_finish(call, "failed", 488, now_ms, todo);
+	} else if (in->request == REQUEST_ANSWER && (in->error == ERR_INVALID || in->error == ERR_PRECONDITION)) {
+		call_finish(call, "failed", 488, now_ms, todo); /* the phone's answer is none: they would not hear each other */
 	}
 }
 
@@ -430,7 +462,7 @@ static void dial_deadline(struct call *call, int64_t now_ms, struct call_todo *t
 	}
 	call->repeat_ms = 0;
 	call_leg_set(&call->agent_leg, LEG_ENDED, now_ms);
-	call_agent_failed(call, "timeout", 0, now_ms, todo);
+	call_agent_failed(call, call->dialled ? "timeout" : "unconfirmed", 0, now_ms, todo);
 }
 
 static void check_legs(struct call *call, int64_t now_ms, struct call_todo *todo)
@@ -454,7 +486,7 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 			call_end_again(call, now_ms, todo);
 		else if (call->phase == CALL_PHASE_DIALLING)
 			hang_up_again(call, now_ms, todo);
-		else if (call->phase == CALL_PHASE_TALKING)
+		else if (call->phase != CALL_PHASE_ENDED)
 			check_legs(call, now_ms, todo);
 	}
 	if (call->phase == CALL_PHASE_QUEUED)
@@ -492,6 +524,7 @@ static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_m
 	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
 		return;
 	call_leg_set(leg, LEG_RINGING, now_ms);
+	call->ring_since_ms = now_ms;
 	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
 	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
 }
@@ -559,6 +592,8 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 	case INPUT_MEDIA_FREED:
 		if (str_empty(in->leg_id) && call->phase == CALL_PHASE_ENDING) {
 			call->media_freed = true;
+			if (call->recording) /* media told of it before, and that got lost */
+				call_record_done(call, NULL, 0, now_ms, todo);
 			call_end_if_done(call, now_ms, todo);
 		}
 		return;

@@ -66,7 +66,7 @@ struct call_var {
 };
 
 /* Numbers of media requests, so that the answer tells what it answers. */
-enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER, REQUEST_ATTACH };
+enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER, REQUEST_ATTACH, REQUEST_ANSWER };
 
 struct call {
 	char tenant[CALL_NAME];
@@ -103,6 +103,8 @@ struct call {
 	uint64_t router_epoch;
 	uint32_t attempt;
 	bool dialled; /* this owner has sent the dial of this attempt */
+	int64_t ring_since_ms;	  /* of this attempt: from the assignment, then from the first ringing */
+	int64_t refused_since_ms; /* the router knows no such queue or agent; 0: it does */
 	/* recording */
 	char recording_id[CALL_LEG_ID]; /* <call_id>-<n> */
 	unsigned n_recordings;
@@ -222,7 +224,8 @@ struct call_command {
 	bool on;       /* RECORD */
 	bool accepted; /* RESULT */
 	char agent_id[CALL_NAME];
-	int64_t timeout_ms; /* DIAL; AGENT_CALL_ENDED: wrap-up */
+	char leg_id[CALL_LEG_ID]; /* RESULT: of the assignment that is meant */
+	int64_t timeout_ms;	  /* DIAL; AGENT_CALL_ENDED: wrap-up */
 	uint64_t router_epoch;
 };
 

@@ -72,6 +72,16 @@ static bool audible(struct call *call, int64_t now_ms, struct call_todo *todo)
 	return false;
 }
 
+/* How long media may take for the prompts; a PlayDone that never comes must not stop the call. */
+static int64_t play_time_ms(const struct tenant_prompt *const *list, size_t n)
+{
+	int64_t sum = PLAY_GRACE_MS;
+
+	for (size_t i = 0; i < n; i++)
+		sum += list[i]->duration_ms;
+	return sum;
+}
+
 /* ---- collect ----------------------------------------------------------------------------------------------------- */
 
 static void collect_prompt(struct call *call, const struct flow_step *s, int64_t now_ms, struct call_todo *todo)
@@ -79,8 +89,9 @@ static void collect_prompt(struct call *call, const struct flow_step *s, int64_t
 	call_set_phase(call, CALL_PHASE_COLLECTING);
 	if (s->collect.prompts.n)
 		call_play(call, &call->caller_leg, s->collect.prompts.list, s->collect.prompts.n, false, true, todo);
-	else
-		call->step_deadline_ms = now_ms + s->collect.first_timeout_ms;
+	call->step_deadline_ms = now_ms + s->collect.first_timeout_ms;
+	if (s->collect.prompts.n)
+		call->step_deadline_ms += play_time_ms(s->collect.prompts.list, s->collect.prompts.n);
 }
 
 static void collect_end(struct call *call, const struct flow_step *s, const char *how, int64_t now_ms,
@@ -210,6 +221,7 @@ static bool take(struct call *call, const struct flow_step *s, int *next, int64_
 			call_play(call, &call->caller_leg, s->play.prompts.list, s->play.prompts.n, false,
 				  s->play.interruptible, todo);
 			call_set_phase(call, CALL_PHASE_PLAYING);
+			call->step_deadline_ms = now_ms + play_time_ms(s->play.prompts.list, s->play.prompts.n);
 		}
 		return false;
 	case FLOW_COLLECT:
@@ -319,6 +331,8 @@ void call_flow_deadline(struct call *call, int64_t now_ms, struct call_todo *tod
 	if (call->yielded) {
 		call->yielded = false;
 		call_flow_run(call, now_ms, todo);
+	} else if (s && call->phase == CALL_PHASE_PLAYING && s->kind == FLOW_PLAY) {
+		call_flow_play_done(call, now_ms, todo);
 	} else if (s && call->phase == CALL_PHASE_COLLECTING && s->kind == FLOW_COLLECT) {
 		call->steps_in_a_row = 0;
 		collect_end(call, s, "timeout", now_ms, todo);

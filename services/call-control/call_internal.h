@@ -15,6 +15,8 @@
 #define COLLECT_FIRST_MS  5000
 #define COLLECT_DIGIT_MS  3000
 #define DIAL_GRACE_MS	  5000
+#define PLAY_GRACE_MS	  15000 /* beyond the length of prompts: they may have to be loaded first */
+#define UNKNOWN_MS	  10000 /* the router may learn of a queue or agent later than we */
 #define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */
@@ -60,6 +62,10 @@ void call_flow_deadline(struct call *call, int64_t now_ms, struct call_todo *tod
 void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_queue_assert(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_queue_music(struct call *call, struct call_todo *todo);
+/* The longest wait of this stay, from its arrival. */
+void call_queue_deadline(struct call *call);
+/* An adopter says again what may have been lost with the owner: the assignment taken, what the caller hears. */
+void call_queue_adopted(struct call *call, struct call_todo *todo);
 void call_queue_input(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo);
 void call_queue_tick(struct call *call, int64_t now_ms, struct call_todo *todo);
 /* Fact Dequeued, and the router is told unless it knows. */
@@ -71,6 +77,11 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 /* call_talk.c */
 void call_connect(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* The phone answers an offer of ours. */
+void call_remote_answer(struct call_leg *leg, const void *sdp, size_t size, struct call_todo *todo);
+/* The answer in the ACK of a re-INVITE that came without an offer. */
+void call_reoffer_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			   struct call_todo *todo);
 void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		  struct call_todo *todo);
 void call_record(struct call *call, bool on, int64_t now_ms, struct call_todo *todo);

@@ -38,6 +38,16 @@ void call_queue_assert(struct call *call, int64_t now_ms, struct call_todo *todo
 	call->repeat_ms = now_ms + REPEAT_MS;
 }
 
+void call_queue_deadline(struct call *call)
+{
+	const struct flow_step *s = step_of(call);
+	int64_t max_ms = call->queue ? call->queue->max_wait_ms : 0;
+
+	if (call->wanted_agent[0] && s && s->kind == FLOW_RING_AGENT)
+		max_ms = s->ring_agent.timeout_ms;
+	call->wait_deadline_ms = max_ms ? call->arrival_ms + max_ms : 0;
+}
+
 void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	struct call_fact *f;
@@ -54,9 +64,8 @@ void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo)
 	call->n_tried = 0;
 	if (!call->queued_ms)
 		call->queued_ms = now_ms;
-	call->wait_deadline_ms = call->queue && call->queue->max_wait_ms ? now_ms + call->queue->max_wait_ms : 0;
-	if (call->wanted_agent[0] && step_of(call) && step_of(call)->kind == FLOW_RING_AGENT)
-		call->wait_deadline_ms = now_ms + step_of(call)->ring_agent.timeout_ms;
+	call->refused_since_ms = 0;
+	call_queue_deadline(call);
 	f = todo_fact(todo, call, FACT_ENQUEUED, now_ms);
 	f->number = call->priority;
 	f->ms = call->queue ? call->queue->service_level_ms : 0;
@@ -76,7 +85,7 @@ void call_queue_leave(struct call *call, const char *cause, bool tell_router, in
 	f->ms = now_ms > call->arrival_ms ? now_ms - call->arrival_ms : 0;
 	call->wait_ms += f->ms;
 	call->wait_deadline_ms = 0;
-	call->repeat_ms = 0;
+	call->repeat_ms = now_ms + CHECK_LEGS_MS;
 	if (tell_router)
 		todo_command(todo, COMMAND_DEQUEUE, &call->caller_leg)->text = cause;
 }
@@ -124,6 +133,15 @@ static void result(struct call *call, const struct call_input *in, bool accepted
 	c->accepted = accepted;
 	c->router_epoch = in->router_epoch;
 	str_copy(c->agent_id, sizeof(c->agent_id), in->agent_id);
+	str_copy(c->leg_id, sizeof(c->leg_id), in->leg_id);
+}
+
+/* A late word: of a queue the call has left, for another agent than it waits for, or about an attempt that is over. */
+static bool outdated(const struct call *call, const struct call_input *in)
+{
+	return (in->queue_id && !str_eq(in->queue_id, call->queue_id)) ||
+	       (call->wanted_agent[0] && !str_eq(in->agent_id, call->wanted_agent)) ||
+	       str_eq(in->leg_id, call->agent_leg.id);
 }
 
 static void assigned(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
@@ -133,6 +151,10 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 
 	if (call->phase != CALL_PHASE_QUEUED) {
 		result(call, in, str_eq(call->agent_id, in->agent_id) && str_eq(leg->id, in->leg_id), todo);
+		return;
+	}
+	if (outdated(call, in)) {
+		result(call, in, false, todo);
 		return;
 	}
 	call_set_phase(call, CALL_PHASE_DIALLING);
@@ -146,6 +168,7 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	leg->held = false;
 	leg->reoffer = 0;
 	call->dialled = false;
+	call->ring_since_ms = now_ms;
 	f = todo_fact(todo, call, FACT_RESERVED, now_ms);
 	f->number = call->attempt;
 	f->ms = now_ms - call->arrival_ms;
@@ -172,12 +195,24 @@ static const char *failure(const char *cause, uint32_t status)
 {
 	if (status == 486 || status == 600)
 		return "busy";
-	if (str_eq(cause, "no-answer") || str_eq(cause, "timeout") || status == 408 || status == 487)
+	if (str_eq(cause, "no-answer") || str_eq(cause, "timeout") || str_eq(cause, "hung-up") || status == 408 ||
+	    status == 487)
 		return "timeout";
 	/* 480: no phone is registered, or it says itself that nobody is there. */
 	if (status >= 400 && status < 700 && status != 404 && status != 480 && status != 503)
 		return "rejected";
 	return "unreachable";
+}
+
+/* Nobody rang at the agent's, or the edge gave up in the middle: the agent has done nothing and stays ready. */
+static bool our_fault(const char *cause)
+{
+	static const char *const causes[] = { "media", "edge-error", "drain", "unknown-leg", "unconfirmed" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
+		if (str_eq(cause, causes[i]))
+			return true;
+	return false;
 }
 
 static void tried(struct call *call)
@@ -191,14 +226,16 @@ static void tried(struct call *call)
 
 void call_agent_failed(struct call *call, const char *cause, uint32_t status, int64_t now_ms, struct call_todo *todo)
 {
-	const char *why = failure(cause, status);
+	bool ours = our_fault(cause);
+	const char *why = ours ? "failed" : failure(cause, status);
 	struct call_fact *f = todo_fact(todo, call, FACT_AGENT_NO_ANSWER, now_ms);
-	struct call_command *c = todo_command(todo, COMMAND_AGENT_NO_ANSWER, &call->agent_leg);
+	struct call_command *c =
+	    todo_command(todo, ours ? COMMAND_AGENT_GIVE_BACK : COMMAND_AGENT_NO_ANSWER, &call->agent_leg);
 
 	str_copy(f->text, sizeof(f->text), why);
 	str_copy(f->leg_id, sizeof(f->leg_id), call->agent_leg.id);
 	f->status = status;
-	f->ms = now_ms - call->agent_leg.since_ms;
+	f->ms = now_ms > call->ring_since_ms ? now_ms - call->ring_since_ms : 0;
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 	c->text = str_eq(why, "timeout") ? "no-answer" : why;
 	todo_command(todo, COMMAND_FREE_ENDPOINT, &call->agent_leg);
@@ -206,11 +243,13 @@ void call_agent_failed(struct call *call, const char *cause, uint32_t status, in
 	tried(call);
 	call->agent_id[0] = '\0';
 	call_set_phase(call, CALL_PHASE_QUEUED);
-	if (call->wanted_agent[0])
+	if (call->wanted_agent[0] && (!ours || !call->wait_deadline_ms))
 		overflow(call, str_eq(why, "busy") || str_eq(why, "rejected") ? "busy" : "no-answer", true, now_ms,
 			 todo);
 	else if (call->wait_deadline_ms && now_ms >= call->wait_deadline_ms)
 		overflow(call, "timeout", true, now_ms, todo);
+	else if (ours)
+		call->repeat_ms = now_ms + REPEAT_MS; /* not at once: what went wrong would go wrong again */
 	else
 		call_queue_assert(call, now_ms, todo);
 }
@@ -224,7 +263,7 @@ void call_agent_answered(struct call *call, int64_t now_ms, struct call_todo *to
 	f = todo_fact(todo, call, FACT_AGENT_ANSWERED, now_ms);
 	str_copy(f->leg_id, sizeof(f->leg_id), call->agent_leg.id);
 	f->ms = now_ms > call->arrival_ms ? now_ms - call->arrival_ms : 0;
-	f->ms2 = now_ms - call->agent_leg.since_ms;
+	f->ms2 = now_ms > call->ring_since_ms ? now_ms - call->ring_since_ms : 0;
 	call->wait_ms += f->ms;
 	call->wait_deadline_ms = 0;
 	call->agent_answered_ms = now_ms;
@@ -240,6 +279,33 @@ void call_agent_answered(struct call *call, int64_t now_ms, struct call_todo *to
 	}
 }
 
+void call_queue_adopted(struct call *call, struct call_todo *todo)
+{
+	struct call_command *c;
+
+	if (call->caller_leg.state == LEG_OFFERED)
+		todo_command(todo, COMMAND_PROGRESS, &call->caller_leg);
+	call_queue_music(call, todo);
+	if (call->phase != CALL_PHASE_DIALLING)
+		return;
+	c = todo_command(todo, COMMAND_RESULT, &call->caller_leg);
+	c->accepted = true;
+	c->router_epoch = call->router_epoch;
+	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
+	str_copy(c->leg_id, sizeof(c->leg_id), call->agent_leg.id);
+}
+
+/* The router knows no such queue or agent: its configuration is on its way, or somebody has deleted it. */
+static void unknown(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (!call->refused_since_ms)
+		call->refused_since_ms = now_ms;
+	if (now_ms - call->refused_since_ms >= UNKNOWN_MS)
+		overflow(call, "refused", false, now_ms, todo);
+	else
+		call->repeat_ms = now_ms + REPEAT_MS;
+}
+
 void call_queue_input(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
 {
 	const struct flow_step *s = step_of(call);
@@ -253,6 +319,7 @@ void call_queue_input(struct call *call, const struct call_input *in, int64_t no
 	switch (in->kind) {
 	case INPUT_QUEUED:
 		call->queue_acked = true;
+		call->refused_since_ms = 0;
 		call->repeat_ms = now_ms + KEEP_PLACE_MS;
 		if (!in->agents_signed_in && s && s->kind == FLOW_QUEUE && s->queue.on_no_agents != FLOW_WAIT)
 			overflow(call, "no-agents", true, now_ms, todo);
@@ -263,9 +330,7 @@ void call_queue_input(struct call *call, const struct call_input *in, int64_t no
 		else if (in->error == ERR_PRECONDITION)
 			overflow(call, "no-agents", false, now_ms, todo);
 		else
-			call->repeat_ms =
-			    now_ms +
-			    REPEAT_MS; /* the router does not know the queue yet: configuration is on its way */
+			unknown(call, now_ms, todo);
 		break;
 	case INPUT_ROUTER_EPOCH:
 		call_queue_assert(call, now_ms, todo);

@@ -12,6 +12,15 @@ void call_connect(struct call *call, int64_t now_ms, struct call_todo *todo)
 		call_answer(call, now_ms, todo); /* phase CONNECTING: the caller's 200 OK comes now */
 }
 
+/* Who waits for a phone on hold hears music; nothing configured: silence. */
+static void hold_music(struct call *call, struct call_leg *held, struct call_todo *todo)
+{
+	struct call_leg *other = held == &call->agent_leg ? &call->caller_leg : &call->agent_leg;
+
+	if (held->held && call->queue && call->queue->music)
+		call_play(call, other, &call->queue->music, 1, true, false, todo);
+}
+
 void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	bool first = !call->bridged_ms;
@@ -25,6 +34,8 @@ void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo)
 		call->bridged_ms = now_ms;
 		todo_fact(todo, call, FACT_BRIDGED, now_ms);
 	}
+	hold_music(call, &call->caller_leg, todo);
+	hold_music(call, &call->agent_leg, todo);
 	if (call->recording)
 		todo_command(todo, COMMAND_RECORD, &call->caller_leg)->on =
 		    true; /* after an adoption: the same file goes on */
@@ -87,8 +98,7 @@ static void hold(struct call *call, struct call_leg *leg, bool held, int64_t now
 	if (held) {
 		if (!call->hold_since_ms)
 			call->hold_since_ms = now_ms;
-		if (call->queue && call->queue->music)
-			call_play(call, other, &call->queue->music, 1, true, false, todo);
+		hold_music(call, leg, todo);
 		return;
 	}
 	before = call->hold_ms;
@@ -96,6 +106,23 @@ static void hold(struct call *call, struct call_leg *leg, bool held, int64_t now
 		call_hold_end(call, now_ms);
 	f->ms = call->hold_ms - before;
 	todo_command(todo, COMMAND_STOP_PLAY, other);
+}
+
+void call_remote_answer(struct call_leg *leg, const void *sdp, size_t size, struct call_todo *todo)
+{
+	struct call_command *c = todo_sdp(todo, COMMAND_REMOTE, leg, sdp, size);
+
+	c->offer = false;
+	c->request = REQUEST_ANSWER;
+}
+
+void call_reoffer_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			   struct call_todo *todo)
+{
+	if (!in->sdp_size || !leg->endpoint)
+		return;
+	call_remote_answer(leg, in->sdp, in->sdp_size, todo);
+	hold(call, leg, in->sdp_holds, now_ms, todo);
 }
 
 void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,

@@ -53,6 +53,8 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 void cc_wire_put_media(struct str *out, const struct call *call, const struct call_command *c);
 void cc_wire_put_router(struct str *out, const struct call *call, const struct call_command *c, const char *site);
 void cc_wire_put_assert_end(struct str *out, uint32_t shard, uint64_t epoch);
+/* An assignment to a call that is not here: the router may have its agent back. */
+void cc_wire_put_call_gone(struct str *out, const char *tenant, const char *call_id, const struct call_input *assigned);
 /* An offer that never becomes a call. */
 void cc_wire_put_reject(struct str *out, const struct cc_offer *offer, uint32_t status, const char *reason);
 

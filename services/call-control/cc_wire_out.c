@@ -318,6 +318,7 @@ void cc_wire_put_router(struct str *out, const struct call *call, const struct c
 		break;
 	case COMMAND_RESULT:
 		result.agent_id = TEXT(c->agent_id);
+		result.leg_id = TEXT(c->leg_id);
 		result.router_epoch = c->router_epoch;
 		result.outcome = c->accepted ? TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_ACCEPTED
 					     : TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_CALL_GONE;
@@ -342,5 +343,21 @@ void cc_wire_put_assert_end(struct str *out, uint32_t shard, uint64_t epoch)
 	end.shard = shard;
 	m.request_case = TRUNKLINE__ROUTER__V1__ROUTER_REQUEST__REQUEST_ASSERT_END;
 	m.assert_end = &end;
+	put_router(out, &m);
+}
+
+void cc_wire_put_call_gone(struct str *out, const char *tenant, const char *call_id, const struct call_input *assigned)
+{
+	Trunkline__Router__V1__RouterRequest m = TRUNKLINE__ROUTER__V1__ROUTER_REQUEST__INIT;
+	Trunkline__Router__V1__AssignmentResult result = TRUNKLINE__ROUTER__V1__ASSIGNMENT_RESULT__INIT;
+
+	m.tenant = TEXT(tenant);
+	m.call_id = TEXT(call_id); /* epoch 0: we know nothing of the call */
+	result.agent_id = TEXT(assigned->agent_id);
+	result.leg_id = TEXT(assigned->leg_id);
+	result.router_epoch = assigned->router_epoch;
+	result.outcome = TRUNKLINE__ROUTER__V1__OUTCOME__OUTCOME_CALL_GONE;
+	m.request_case = TRUNKLINE__ROUTER__V1__ROUTER_REQUEST__REQUEST_RESULT;
+	m.result = &result;
 	put_router(out, &m);
 }

@@ -38,6 +38,8 @@ static void on_state(bool connected, void *arg)
 {
 	struct control *cc = arg;
 
+	if (connected && !cc->bus_up)
+		peers_listen(cc);
 	cc->bus_up = connected;
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", cc->self.instance);
 }
@@ -126,6 +128,7 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	cc->loop = service_loop(svc);
 	cc->max_calls = cfg->max_calls;
 	cc->started_ms = clock_mono_ms();
+	cc->listening_ms = cc->ticked_ms = cc->started_ms;
 	cc->clock_base_ms = clock_wall_ms() - cc->started_ms;
 	cc->self.incarnation = (uint64_t)clock_wall_ms();
 	str_copy(cc->self.instance, sizeof(cc->self.instance), common->instance);

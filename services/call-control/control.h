@@ -76,6 +76,8 @@ struct control {
 	struct call_todo todo;
 	int64_t clock_base_ms; /* wall - monotonic at start */
 	int64_t started_ms;    /* monotonic */
+	int64_t listening_ms;  /* monotonic: since when heartbeats have been heard without a break */
+	int64_t ticked_ms;     /* monotonic: last peers_tick() */
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
 	bool draining, bus_up;
@@ -98,6 +100,8 @@ void live_free_all(struct control *cc);
 /* adopt.c: heartbeats, and calls of owners who are gone (requirement: RELIABILITY, kill -9 of call-control) */
 void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb);
 void peers_tick(struct control *cc);
+/* The bus is back: who was not heard meanwhile is not dead for that. */
+void peers_listen(struct control *cc);
 void peers_free(struct control *cc);
 /* Least loaded media instance that is alive; NULL if there is none. */
 const char *peers_media(const struct control *cc);

@@ -2,10 +2,13 @@
 #include "control.h"
 
 #include <stdio.h>
+#include "base/clock.h"
 #include "base/hash.h"
 #include "cc_metrics.h"
 #include "log/log.h"
 #include "sdp/sdp.h"
+
+#define ADOPTING_MS 10000 /* after the start: by then the calls of a former life are somebody's */
 
 static void bad_message(const struct bus_msg *msg, const struct err_detail *d)
 {
@@ -106,6 +109,22 @@ static bool holds(const void *sdp, size_t size)
 	return false;
 }
 
+/* The call ended while the router chose an agent for it, and our word of that got lost. */
+static void call_gone(struct control *cc, const char *tenant, const char *call_id, const struct call_input *in)
+{
+	char subject[BATCH_SUBJECT];
+	struct str *out;
+	bool fresh;
+
+	if (clock_mono_ms() - cc->started_ms < ADOPTING_MS)
+		return; /* it may be one of our former life, about to be adopted */
+	snprintf(subject, sizeof(subject), "tl.%s.router.%u", cc->site, hash_router_shard(tenant));
+	out = batches_get(&cc->batches, subject, &fresh);
+	if (fresh)
+		cc_wire_put_router_owner(out, cc->self.instance);
+	cc_wire_put_call_gone(out, tenant, call_id, in);
+}
+
 static void on_input(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch,
 		     void *arg)
 {
@@ -113,15 +132,18 @@ static void on_input(const char *tenant, const char *call_id, const struct call_
 	struct live *l = live_find(cc, call_id);
 	struct call_input copy = *in;
 
-	if (!l || !str_eq(l->call->tenant, tenant))
+	if (!l || !str_eq(l->call->tenant, tenant)) {
+		if (in->kind == INPUT_ASSIGNED)
+			call_gone(cc, tenant, call_id, in);
 		return;
+	}
 	if (stale_epoch) {
 		metric_add(&cc_metric_stale, 1);
 		l->dirty = true; /* whoever has it wrote the checkpoint: ours is refused, and then we know */
 		live_perform(l);
 		return;
 	}
-	if (in->kind == INPUT_LEG_REOFFER)
+	if (in->kind == INPUT_LEG_REOFFER || in->kind == INPUT_LEG_ANSWERED)
 		copy.sdp_holds = holds(in->sdp, in->sdp_size);
 	live_step(l, &copy);
 }

@@ -116,7 +116,7 @@ static void on_deleted(err_t e, uint64_t seq, void *arg)
 
 	(void)seq;
 	l->under_way--;
-	if (e && e != ERR_ABORTED && !l->lost) { /* the next scan finds an ended call and deletes it */
+	if (e && e != ERR_ABORTED && !l->lost) { /* a later scan finds it and deletes it (adopt.c, forgotten()) */
 		struct log_ctx ctx = ctx_of(l);
 
 		LOG_WARN(&ctx, "call.delete_failed", "error=%s", err_name(e));
@@ -258,8 +258,7 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		start(l);
 	else if (l->dirty && !l->writing)
 		write_checkpoint(l);
-	else
-		finish_if_told(l);
+	finish_if_told(l); /* also of a call that was adopted when it had ended already */
 }
 
 static void write_checkpoint(struct live *l)
@@ -345,12 +344,15 @@ static void on_agent(err_t e, const struct agent_record *record, uint64_t revisi
 static void to_agent(struct live *l, const struct call_command *c)
 {
 	const struct tenant_agent *a = tenantconf_find_agent(l->control->conf, l->call->tenant, c->agent_id);
+	const struct agent_record *rec = agents_find(l->control->agents, l->call->tenant, c->agent_id, NULL);
 	struct agent_event ev = { .call_id = l->call->id, .queue_id = l->call->queue_id };
 	struct log_ctx ctx = ctx_of(l);
 	err_t e;
 
 	switch (c->kind) {
 	case COMMAND_AGENT_ON_CALL:
+		if (rec && rec->state == AGENT_ON_CALL && str_eq(rec->call_id, l->call->id))
+			return; /* an adopter asserts what the owner had done */
 		ev.kind = AGENT_EV_ANSWERED;
 		break;
 	case COMMAND_AGENT_NO_ANSWER:
