@@ -3,7 +3,7 @@
  * and its calls adopted from the last acknowledged checkpoint. Virtual time; one seed reproduces a run.
  *
  * SIM_STEPS (default 200,000) inputs in all; SIM_SEED. Invariants, judged when a call's world has come to rest:
- *  - exactly one CallEnded, facts numbered 1 … n without a gap, no number with two meanings (every event exactly once);
+ *  - exactly one CallEnded, the last fact; facts numbered 1 … n without a gap, no number with two meanings (every event exactly once);
  *  - no ghost: both legs are gone at the edge, nothing is left at media; no stuck agent: every reservation was released;
  *  - the place in the queue never changes: one arrival time per stay.
  * RELIABILITY: kill -9 of call-control; GT-6 first come.
@@ -44,7 +44,7 @@ enum end_state { END_NONE, END_WAITING, END_RINGING, END_UP, END_GONE };
 struct mail {
 	int64_t at_ms;
 	struct call_input in;
-	char leg[CALL_LEG_ID], agent[CALL_NAME];
+	char leg[CALL_LEG_ID], agent[CALL_NAME], queue[CALL_NAME];
 };
 
 struct world {
@@ -59,8 +59,9 @@ struct world {
 	bool endpoints, recording;
 	/* router */
 	bool queued, assigned;
-	char assigned_leg[CALL_LEG_ID];
-	int64_t arrival_ms; /* of this stay */
+	char assigned_leg[CALL_LEG_ID], assigned_queue[CALL_NAME];
+	int64_t arrival_ms;    /* of this stay */
+	char queue[CALL_NAME]; /* as the router heard it */
 	/* agent's record: reserved by the router, released by call-control */
 	bool reserved, on_call;
 	int64_t reserved_since_ms, ringing_since_ms;
@@ -71,7 +72,7 @@ struct world {
 	int n_held;
 	char *published[FACTS_MAX]; /* by number: the packed event */
 	size_t published_size[FACTS_MAX];
-	uint64_t max_seq;
+	uint64_t max_seq, ended_seq;
 	int ended_facts;
 	unsigned crashes;
 	bool break_order; /* sabotage: publish before the checkpoint */
@@ -97,6 +98,7 @@ static void post(struct world *w, struct call_input in, const char *leg, int64_t
 		m->in = in;
 		str_copy(m->leg, sizeof(m->leg), leg ? leg : "");
 		str_copy(m->agent, sizeof(m->agent), in.agent_id ? in.agent_id : "");
+		str_copy(m->queue, sizeof(m->queue), in.queue_id ? in.queue_id : "");
 	}
 }
 
@@ -231,6 +233,7 @@ static void assign(struct world *w)
 	w->assigned = w->reserved = true;
 	w->queued = false;
 	snprintf(w->assigned_leg, sizeof(w->assigned_leg), "%032x", 0x1000 + ++w->legs);
+	str_copy(w->assigned_queue, sizeof(w->assigned_queue), w->queue);
 }
 
 static void router_command(struct world *w, const struct call_command *c)
@@ -242,6 +245,7 @@ static void router_command(struct world *w, const struct call_command *c)
 		if (w->queued && w->arrival_ms != w->call->arrival_ms)
 			complain(w, "the place in the queue changed");
 		w->arrival_ms = w->call->arrival_ms;
+		str_copy(w->queue, sizeof(w->queue), w->call->queue_id);
 		if (!w->assigned)
 			w->queued = true;
 		post(w, (struct call_input){ .kind = INPUT_QUEUED, .agents_signed_in = 3 }, NULL, 1);
@@ -266,7 +270,7 @@ static void router_tick(struct world *w)
 	if (w->assigned && chance(300))
 		post(w,
 		     (struct call_input){
-			 .kind = INPUT_ASSIGNED, .agent_id = "1001", .queue_id = "sales", .router_epoch = 1 },
+			 .kind = INPUT_ASSIGNED, .agent_id = "1001", .queue_id = w->assigned_queue, .router_epoch = 1 },
 		     w->assigned_leg, 1);
 	if (chance(3))
 		post(w, (struct call_input){ .kind = INPUT_ROUTER_EPOCH, .router_epoch = 2 }, NULL, 1);
@@ -307,6 +311,8 @@ static void publish(struct world *w, struct cc_event *list)
 			w->published[seq] = mem_dup(ev->bytes, ev->size);
 			w->published_size[seq] = ev->size;
 			w->ended_facts += ev->last;
+			if (ev->last)
+				w->ended_seq = seq;
 		} else if (w->published_size[seq] != ev->size || memcmp(w->published[seq], ev->bytes, ev->size)) {
 			complain(w, "one event number with two meanings");
 		}
@@ -396,7 +402,7 @@ static void crash(struct world *w)
 	struct cc_saved s = { 0 };
 	struct err_detail d;
 
-	if (!w->saved.len || call_ended(w->call))
+	if (!w->saved.len)
 		return;
 	w->crashes++;
 	cc_event_free_list(w->facts);
@@ -430,6 +436,7 @@ static void deliver(struct world *w)
 		w->mail[i--] = w->mail[--w->n_mail];
 		m.in.leg_id = m.leg[0] ? m.leg : NULL;
 		m.in.agent_id = m.agent;
+		m.in.queue_id = m.queue;
 		input(w, &m.in);
 	}
 }
@@ -470,6 +477,8 @@ static void judge(struct world *w)
 		complain(w, "the call never ended");
 	if (w->ended_facts != 1)
 		complain(w, "not exactly one CallEnded");
+	if (w->ended_seq != w->max_seq)
+		complain(w, "a fact after CallEnded");
 	for (uint64_t i = 1; i <= w->max_seq; i++)
 		if (!w->published[i])
 			complain(w, "a gap in the event numbers");
@@ -504,6 +513,8 @@ static unsigned run(struct world *w, unsigned crash_per_mille, bool sabotage)
 	}
 	if (call_ended(w->call) && w->call->checkpoint)
 		checkpoint(w);
+	if (chance(crash_per_mille * 10)) /* before its checkpoint is deleted */
+		crash(w);
 	/* A late assignment finds no call: the router gives the agent back by itself. */
 	if (w->assigned)
 		w->assigned = w->reserved = false;
