@@ -305,8 +305,8 @@ static void serve_or_adopt(struct router_core *core, struct call *c)
 
 static bool full(const struct router_core *core, const struct router_enqueue_in *in, const struct queue *q)
 {
-	/* Who came before this epoch began had a place already and keeps it. */
-	return q && q->max_waiting && q->waiting >= q->max_waiting && !core->collecting &&
+	/* Who came before this epoch began, or comes back from an agent who did not answer, had a place already and keeps it. */
+	return q && q->max_waiting && !in->n_tried && q->waiting >= q->max_waiting && !core->collecting &&
 	       in->arrival_ms >= core->collect_until_ms - core->p.collect_ms;
 }
 

@@ -325,6 +325,8 @@ static void a_call_for_one_agent_waits_for_that_one(void **arg)
 static void a_full_queue_refuses_and_an_unknown_queue_is_not_found(void **arg)
 {
 	struct world w = world_new();
+	const char *tried[] = { "a1" };
+	struct router_enqueue_in back = call_in("c5", "small", w.now, 0);
 	const struct router_queue_conf q = { .id = "small", .max_waiting = 1 };
 
 	UNUSED(arg);
@@ -339,6 +341,10 @@ static void a_full_queue_refuses_and_an_unknown_queue_is_not_found(void **arg)
 	assert_int_equal(find_fx(&w, ROUTER_FX_REFUSED, "c3")->error, ERR_NOT_FOUND);
 	enqueue(&w, "c4", "small", T0 - 1000, 0); /* had a place before this epoch */
 	assert_null(find_fx(&w, ROUTER_FX_REFUSED, "c4"));
+	back.tried = tried; /* an agent did not answer it: back to its place, though somebody has come meanwhile */
+	back.n_tried = 1;
+	assert_int_equal(router_core_enqueue(w.core, &back, w.now), ERR_OK);
+	assert_null(find_fx(&w, ROUTER_FX_REFUSED, "c5"));
 	queue_conf(&w, NULL, 0);
 	assert_int_equal(find_fx(&w, ROUTER_FX_REFUSED, "c1")->error, ERR_NOT_FOUND);
 	assert_int_equal(calls(&w), 0);
