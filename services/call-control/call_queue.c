@@ -155,6 +155,7 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	}
 	if (outdated(call, in)) {
 		result(call, in, false, todo);
+		call->repeat_ms = now_ms + REPEAT_MS; /* the router may take it for the word of a call that is gone */
 		return;
 	}
 	call_set_phase(call, CALL_PHASE_DIALLING);
