@@ -355,6 +355,9 @@ static err_t write_batch(struct db_tx *tx, struct books_job *job, struct kpi_bat
 	events = decode(job, b, &n);
 	if (!events)
 		return ERR_EXHAUSTED;
+	/* While a partition moves, its former reader may still be writing: what has been counted is read after its commit. And
+	 * two who write the same intervals in another order would wait for each other. */
+	e = db_exec(tx, NULL, "SELECT pg_advisory_xact_lock(hashtext('rep.books'))", 0, NULL);
 	tenants = tenants_of(b);
 	for (t = tenants; t && !e; t = t->hh.next)
 		e = load_tenant(tx, b, t->tenant);

@@ -48,6 +48,7 @@ static void body_from_pb(struct kpi_event *ev, const Event *m, struct arena *a)
 		break;
 	case TRUNKLINE__EVENT__V1__EVENT__BODY_AGENT_NO_ANSWER:
 		ev->kind = KPI_NO_ANSWER;
+		ev->cause = arena_strdup(a, m->agent_no_answer->cause);
 		break;
 	case TRUNKLINE__EVENT__V1__EVENT__BODY_AGENT_ANSWERED:
 		ev->kind = KPI_AGENT_ANSWERED;

@@ -276,6 +276,8 @@ static void call_event(struct kpi_batch *b, struct kpi_call *c, const struct kpi
 			a->offered++;
 		break;
 	case KPI_NO_ANSWER:
+		if (str_eq(ev->cause, "failed"))
+			break; /* media or the edge: nobody rang there */
 		a = agent_at(b, ev, ev->time_ms);
 		if (a)
 			a->missed++;

@@ -262,9 +262,26 @@ static void out_of_memory_marks_the_batch(void **state)
 	kpi_batch_free(&b);
 }
 
+static void a_failure_of_ours_is_no_call_that_the_agent_missed(void **state)
+{
+	struct kpi_event ours = in_queue(KPI_NO_ANSWER, "c1", 1, T0, 0), theirs = in_queue(KPI_NO_ANSWER, "c1", 2, T0, 0);
+	struct kpi_batch *b;
+
+	(void)state;
+	assert_int_equal(kpi_batch_new(&b), ERR_OK);
+	ours.cause = "failed";
+	kpi_apply(b, &ours);
+	assert_null(b->agents);
+	theirs.cause = "timeout";
+	kpi_apply(b, &theirs);
+	assert_int_equal(b->agents->missed, 1);
+	kpi_batch_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_failure_of_ours_is_no_call_that_the_agent_missed),
 		cmocka_unit_test(answered_within_the_target_is_service_level_KP_21_KP_9),
 		cmocka_unit_test(an_answer_counts_in_the_interval_of_the_arrival),
 		cmocka_unit_test(time_in_a_state_is_spread_over_its_intervals_KP_13),
