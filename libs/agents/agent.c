@@ -19,6 +19,7 @@ const char *agent_event_name(enum agent_event_kind k)
 		[AGENT_EV_ANSWERED] = "answered",	[AGENT_EV_NO_ANSWER] = "no-answer",
 		[AGENT_EV_CALL_ENDED] = "call-ended",	[AGENT_EV_WRAP_UP_OVER] = "wrap-up-over",
 		[AGENT_EV_FINISH_WRAP_UP] = "wrap-up-finished", [AGENT_EV_RECONCILED] = "reconciled",
+		[AGENT_EV_TAKE_OVER] = "taken-over",
 	};
 
 	return (unsigned)k < AGENT_EVENTS ? names[k] : "?";
@@ -164,6 +165,13 @@ static enum agent_state act_unreserve(struct agent_record *r, const struct agent
 	return go_free(r, r->ready_since_ms ? r->ready_since_ms : now_ms);
 }
 
+static enum agent_state act_take_over(struct agent_record *r, const struct agent_event *ev, int64_t now_ms)
+{
+	(void)now_ms;
+	r->router_epoch = ev->router_epoch;
+	return AGENT_RESERVED;
+}
+
 static enum agent_state act_answered(struct agent_record *r, const struct agent_event *ev, int64_t now_ms)
 {
 	(void)ev;
@@ -236,6 +244,7 @@ static const struct row rows[] = {
 	{ AGENT_WRAP_UP,    AGENT_EV_FINISH_WRAP_UP, act_free },
 	{ AGENT_RESERVED,   AGENT_EV_RECONCILED,     act_unreserve },
 	{ AGENT_ON_CALL,    AGENT_EV_RECONCILED,     act_free },
+	{ AGENT_RESERVED,   AGENT_EV_TAKE_OVER,	     act_take_over },
 };
 
 /* What an event asks for, beside a row: the same call as the record's, members that must be there; and what to tell
@@ -256,6 +265,7 @@ static const struct {
 	[AGENT_EV_WRAP_UP_OVER] = { .right = "only WRAP_UP can be over" },
 	[AGENT_EV_FINISH_WRAP_UP] = { .right = "only an agent in WRAP_UP can finish it" },
 	[AGENT_EV_RECONCILED] = { .same_call = true, .right = "only RESERVED and ON_CALL depend on a call" },
+	[AGENT_EV_TAKE_OVER] = { .same_call = true, .right = "only a reservation can be taken over" },
 };
 
 static err_t check_event(const struct agent_event *ev, struct err_detail *detail)

@@ -81,6 +81,7 @@ enum agent_event_kind {
 	AGENT_EV_WRAP_UP_OVER,	 /* its time is up; auto_ready, else BUSY "after-wrap-up" */
 	AGENT_EV_FINISH_WRAP_UP, /* the agent ends it */
 	AGENT_EV_RECONCILED,	 /* call_id: the call exists no more */
+	AGENT_EV_TAKE_OVER,	 /* call_id, router_epoch: a new router leader makes the reservation its own */
 	AGENT_EVENTS
 };
 

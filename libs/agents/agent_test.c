@@ -65,6 +65,7 @@ static const struct {
 	{ AGENT_WRAP_UP,    AGENT_EV_FINISH_WRAP_UP, AGENT_READY,      "" },
 	{ AGENT_RESERVED,   AGENT_EV_RECONCILED,     AGENT_READY,      "" },
 	{ AGENT_ON_CALL,    AGENT_EV_RECONCILED,     AGENT_READY,      "" },
+	{ AGENT_RESERVED,   AGENT_EV_TAKE_OVER,	     AGENT_RESERVED,   "" },
 };
 
 static int find_legal(enum agent_state s, enum agent_event_kind k)
@@ -170,7 +171,7 @@ static void sign_out_asked_for_during_a_call_comes_after_it_and_ready_takes_it_b
 static void an_event_about_another_call_is_refused(void **arg)
 {
 	static const enum agent_event_kind kinds[] = { AGENT_EV_UNRESERVE, AGENT_EV_ANSWERED, AGENT_EV_NO_ANSWER,
-						       AGENT_EV_CALL_ENDED, AGENT_EV_RECONCILED };
+						       AGENT_EV_CALL_ENDED, AGENT_EV_RECONCILED, AGENT_EV_TAKE_OVER };
 	struct agent_record r = in_state(AGENT_RESERVED);
 	struct err_detail d;
 

@@ -34,7 +34,14 @@ void core_break(struct router_core *core)
 
 err_t core_done(struct router_core *core)
 {
-	return core->broken ? ERR_EXHAUSTED : ERR_OK;
+	if (core->broken)
+		return ERR_EXHAUSTED;
+	return core->deposed ? ERR_ABORTED : ERR_OK;
+}
+
+void core_see_epoch(struct router_core *core, uint64_t epoch)
+{
+	core->deposed |= epoch > core->p.epoch;
 }
 
 void core_timer(struct router_core *core, struct timer *t, int64_t at_ms)
@@ -143,6 +150,8 @@ struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind
 {
 	struct router_fx *fx = &core->spare_fx;
 
+	if (core->deposed)
+		goto out; /* nothing we want is to be done any more */
 	if (core->n_fx == core->cap_fx) {
 		size_t cap = core->cap_fx ? core->cap_fx * 2 : 64;
 		struct router_fx *more = mem_realloc(core->fx, cap * sizeof(*more));
@@ -156,6 +165,7 @@ struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind
 	}
 	if (core->n_fx < core->cap_fx)
 		fx = &core->fx[core->n_fx++];
+out:
 	*fx = (struct router_fx){ .kind = kind };
 	return fx;
 }
@@ -218,6 +228,7 @@ err_t router_core_assert_end(struct router_core *core, const char *owner, uint64
 	struct owner *o;
 
 	set_now(core, now_ms);
+	core_see_epoch(core, router_epoch);
 	if (router_epoch != core->p.epoch)
 		return core_done(core);
 	o = core_owner_get(core, owner);
@@ -316,4 +327,5 @@ void router_core_stats(const struct router_core *core, struct router_core_stats 
 	ret->classes = core->classes.n;
 	ret->collecting = core->collecting;
 	ret->broken = core->broken;
+	ret->deposed = core->deposed;
 }

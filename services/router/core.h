@@ -10,8 +10,9 @@
  *	router_core_effects_done(core);               // pointers in the effects are valid until here
  *
  * It begins by collecting: holders assert their waiting calls; nothing is assigned until every live owner has sent its
- * AssertEnd or collect_ms are over. An input error is ERR_EXHAUSTED only: then the core is broken for good and its leader
- * must step down (a standby builds a new one from the holders). What makes no sense in the present state is ignored.
+ * AssertEnd or collect_ms are over. An input returns ERR_OK, or says that the core is over for good: ERR_EXHAUSTED (no
+ * memory), ERR_ABORTED (something carries a newer epoch: another leader is at work); then its leader must step down. What
+ * makes no sense in the present state is ignored.
  */
 #ifndef ROUTER_CORE_H
 #define ROUTER_CORE_H
@@ -128,7 +129,7 @@ err_t router_core_time(struct router_core *core, int64_t now_ms) MUST;
 
 /* ---- effects, in order ---- */
 enum router_fx_kind {
-	ROUTER_FX_RESERVE,	/* compare-and-set AGENT_EV_RESERVE at `revision`; answer router_core_reserved() */
+	ROUTER_FX_RESERVE,	/* compare-and-set AGENT_EV_RESERVE (or TAKE_OVER) at `revision`; answer router_core_reserved() */
 	ROUTER_FX_AGENT,	/* apply `event` to the agent at `revision`; the watch tells what came of it */
 	ROUTER_FX_READ_AGENT,	/* read the record from KV; answer router_core_agent() with .read */
 	ROUTER_FX_LOOK,		/* is the call in KV `calls`? answer router_core_looked() */
@@ -142,6 +143,7 @@ struct router_fx {
 	uint64_t revision;
 	/* RESERVE, ASSIGNED */
 	int64_t reserved_until_ms;
+	bool take_over;			 /* RESERVE: a reservation of an earlier leader, with its leg_id */
 	const char *leg_id, *agent_site; /* ASSIGNED */
 	/* AGENT: an event of agent.h */
 	enum agent_event_kind event;
@@ -170,7 +172,7 @@ void router_core_statuses(struct router_core *core, size_t n, bool all,
 struct router_core_stats {
 	size_t agents, agents_idle, calls, calls_waiting, queues, groups, classes;
 	uint64_t assigned, conflicts, given_back, reconciled;
-	bool collecting, broken;
+	bool collecting, broken, deposed;
 };
 void router_core_stats(const struct router_core *core, struct router_core_stats *ret);
 

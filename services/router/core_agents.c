@@ -49,16 +49,20 @@ static void set_timer(struct router_core *core, struct agent *a)
 {
 	if (a->casing)
 		return;
+	/* The agent's wishes meanwhile write records, too: they must not put off looks and deadlines. */
+	if (a->state == AGENT_RESERVED && (a->orphan || a->doubt))
+		return;
 	if (a->state == AGENT_RESERVED)
 		core_agent_want(core, a, a->give_back ? core->now_ms + RETRY_MS : a->until_ms + GRACE_MS);
 	else if (a->state == AGENT_WRAP_UP)
 		core_agent_want(core, a, a->until_ms);
-	else if (a->state == AGENT_ON_CALL)
+	else if (a->state == AGENT_ON_CALL && !a->looking)
 		core_agent_want(core, a, core->now_ms + core->p.look_ms);
 	else if (a->state == AGENT_READY && a->blind >= a->revision)
 		core_agent_want(core, a, core->now_ms + RETRY_MS);
-	else
+	else if (a->state != AGENT_ON_CALL)
 		core_agent_want(core, a, 0);
+	a->looking = a->state == AGENT_ON_CALL;
 }
 
 static bool reserved_for(const struct agent *a, const char *call_id)
@@ -124,7 +128,8 @@ static void take_own_write(struct router_core *core, struct agent *a, const stru
 	a->router_epoch = core->p.epoch;
 	a->until_ms = a->call ? a->call->reserved_until_ms : core->now_ms;
 	memcpy(a->call_id, a->cas_call, sizeof(a->call_id));
-	(void)str_copy(a->leg_id, sizeof(a->leg_id), in->leg_id);
+	if (in->leg_id)
+		(void)str_copy(a->leg_id, sizeof(a->leg_id), in->leg_id);
 }
 
 err_t router_core_reserved(struct router_core *core, const struct router_reserved_in *in, int64_t now_ms)
@@ -167,13 +172,13 @@ err_t router_core_reserved(struct router_core *core, const struct router_reserve
 static void foreign_reservation(struct router_core *core, struct agent *a)
 {
 	struct call *c = core_call_find(core, a->tenant, a->call_id);
-	bool waits = c && (c->state == CALL_WAITING || c->state == CALL_PARKED);
 
-	if (waits && c->owner->alive && !core_tried(c, a) && core_time_to_ring(core, c, a->until_ms)) {
+	if (c && (c->state == CALL_WAITING || c->state == CALL_PARKED) && core_may_adopt(core, c, a)) {
 		core_call_unwait(core, c);
-		core_call_assigned(core, c, a);
-	} else {
+		core_call_adopt(core, c, a);
+	} else if (!a->orphan) {
 		core_orphan_set(core, a, true);
+		core_agent_want(core, a, core->now_ms + core->p.look_ms);
 	}
 }
 
@@ -211,7 +216,10 @@ static void take_record(struct router_core *core, struct agent *a, const struct 
 		a->accepted = false;
 	core->n_on_call += (in->state == AGENT_ON_CALL) - (a->state == AGENT_ON_CALL);
 	a->give_back &= in->state == AGENT_RESERVED && !other_call;
-	a->missing = 0;
+	if (in->state != a->state || other_call) {
+		a->missing = 0;
+		a->looking = a->doubt = false;
+	}
 	a->state = in->state;
 	a->revision = in->revision;
 	a->ready_since_ms = in->ready_since_ms;
@@ -240,6 +248,7 @@ err_t router_core_agent(struct router_core *core, const struct router_agent_in *
 	struct agent *a = t ? core_agent_get(core, t->index, in->agent_id) : NULL;
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
+	core_see_epoch(core, in->router_epoch);
 	if (!a || in->revision < a->revision || (in->revision == a->revision && !in->read))
 		return core_done(core);
 	if (in->read)
@@ -265,12 +274,22 @@ static void reservation_over(struct router_core *core, struct agent *a)
 {
 	struct call *c = a->call;
 
+	if (!a->give_back && core->now_ms < a->until_ms + GRACE_MS) { /* not over yet */
+		if (a->orphan || a->doubt) {
+			agent_effect(core, a, ROUTER_FX_LOOK); /* does its call exist? */
+			core_agent_want(core, a, core->now_ms + core->p.look_ms);
+		} else {
+			set_timer(core, a);
+		}
+		return;
+	}
 	if (a->accepted) {
 		apply(core, a, AGENT_EV_NO_ANSWER, "reservation-expired", "unreachable");
 		core_agent_want(core, a, core->now_ms + RETRY_MS);
 		return;
 	}
 	a->call = NULL;
+	core_orphan_set(core, a, false);
 	core_agent_give_back(core, a, a->give_back ? a->cause : "reservation-expired");
 	if (!c)
 		return;
@@ -296,24 +315,40 @@ void core_agent_timer(struct router_core *core, struct agent *a)
 	}
 }
 
+static void reconcile(struct router_core *core, struct agent *a)
+{
+	struct call *c = a->call;
+
+	a->call = NULL;
+	if (c) {
+		c->agent = NULL;
+		core_call_forget(core, c);
+	}
+	core->stats.reconciled++;
+	apply(core, a, AGENT_EV_RECONCILED, NULL, NULL);
+}
+
 /* Missing at two looks look_ms apart: the call ended without telling the record (its holder died, or gave up). */
 err_t router_core_looked(struct router_core *core, const char *tenant, const char *agent_id, const char *call_id, bool exists,
 			 int64_t now_ms)
 {
 	struct tenant *t = core_tenant_find(core, tenant);
 	struct agent *a = t ? core_agent_find(core, t->index, agent_id) : NULL;
+	bool in_doubt = a && a->state == AGENT_RESERVED && (a->orphan || a->doubt);
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
-	if (!a || a->state != AGENT_ON_CALL || strcmp(a->call_id, call_id) != 0)
+	if (!a || (a->state != AGENT_ON_CALL && !in_doubt) || strcmp(a->call_id, call_id) != 0)
 		return core_done(core);
 	if (exists) {
 		a->missing = 0;
+		a->doubt = false;
+		if (in_doubt && !a->orphan)
+			set_timer(core, a);
 		return core_done(core);
 	}
 	if (++a->missing >= 2) {
 		a->missing = 1;
-		core->stats.reconciled++;
-		apply(core, a, AGENT_EV_RECONCILED, NULL, NULL);
+		reconcile(core, a);
 	}
 	core_agent_want(core, a, core->now_ms + core->p.look_ms);
 	return core_done(core);

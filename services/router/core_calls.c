@@ -292,13 +292,19 @@ static void set_place(struct router_core *core, struct call *c, const struct rou
 	c->arrival_ms = in->arrival_ms;
 }
 
+bool core_may_adopt(const struct router_core *core, const struct call *c, const struct agent *a)
+{
+	return !a->give_back && !a->accepted && !a->casing && a->blind < a->revision && c->owner->alive && !core_tried(c, a) &&
+	       core_time_to_ring(core, c, a->until_ms);
+}
+
 /* A new leader may find the agent already reserved for the call by the old one. */
 static void serve_or_adopt(struct router_core *core, struct call *c)
 {
 	struct agent *a = core_orphan_find(core, c->tenant, c->id);
 
-	if (a && !core_tried(c, a) && !a->give_back && !a->casing && c->owner->alive && core_time_to_ring(core, c, a->until_ms))
-		core_call_assigned(core, c, a);
+	if (a && core_may_adopt(core, c, a))
+		core_call_adopt(core, c, a);
 	else
 		core_call_serve(core, c);
 }
@@ -422,6 +428,7 @@ static void accepted(struct router_core *core, struct agent *a, struct call *c, 
 {
 	struct agent *other;
 
+	a->doubt = false;
 	if (!means(a, in) || (c && core_tried(c, a)))
 		return;
 	if (c && c->agent == a) {
@@ -443,14 +450,19 @@ static void accepted(struct router_core *core, struct agent *a, struct call *c, 
 
 static void call_gone(struct router_core *core, struct agent *a, struct call *c, const struct router_result_in *in)
 {
-	if (!means(a, in) || a->accepted)
+	bool knows = c && in->call_epoch && str_eq(c->owner->id, in->owner);
+
+	if (!means(a, in) || a->accepted || a->give_back)
 		return;
-	core_orphan_set(core, a, false);
-	if (c && c->agent == a) {
+	if (knows && c->agent == a) {
 		detach(core, c, "call-gone");
 		core_call_forget(core, c);
-	} else if (!a->give_back) {
+	} else if (knows) {
+		core_orphan_set(core, a, false);
 		core_agent_give_back(core, a, "call-gone");
+	} else { /* a holder that lost its memory, while another may have adopted the call: does it exist? */
+		a->doubt = true;
+		core_agent_want(core, a, core->now_ms + 1);
 	}
 }
 
@@ -471,7 +483,9 @@ err_t router_core_result(struct router_core *core, const struct router_result_in
 	struct call *c = t ? core_call_find(core, t->index, in->call_id) : NULL;
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
-	if (!a || in->router_epoch > core->p.epoch || (c && in->call_epoch < c->epoch))
+	core_see_epoch(core, in->router_epoch);
+	/* call_epoch 0: the holder knows nothing of the call. */
+	if (!a || core->deposed || (c && in->call_epoch && in->call_epoch < c->epoch))
 		return core_done(core);
 	if (in->outcome == ROUTER_ACCEPTED)
 		accepted(core, a, c, in);

@@ -153,7 +153,9 @@ struct agent {
 	bool accepted;	     /* RESERVED and its owner said yes: not in our books any more */
 	bool orphan;	     /* in core->orphans */
 	bool give_back;	     /* RESERVED, to be given back: repeated until the record says so */
-	uint8_t missing;     /* looks that did not find the call */
+	bool doubt;	     /* RESERVED, and somebody said that its call does not exist */
+	bool looking;	     /* ON_CALL: the timer is for the looks at its call */
+	uint8_t missing;     /* of which so many did not find it */
 	uint64_t revision;
 	int64_t ready_since_ms;
 	struct class *class; /* NULL: not in the configuration */
@@ -178,7 +180,7 @@ struct agent {
 struct router_core {
 	struct router_core_params p;
 	int64_t now_ms, collect_until_ms;
-	bool collecting, broken;
+	bool collecting, broken, deposed;
 	struct hmap tenants, skills, queues, agents, calls, owners, groups, classes, orphans;
 	struct pool tenant_pool, skill_pool, queue_pool, agent_pool, call_pool, owner_pool, group_pool, class_pool;
 	uint32_t *gens;	 /* of each agent (feed.h) */
@@ -199,6 +201,7 @@ struct router_core {
 /* core.c */
 err_t core_done(struct router_core *core) MUST; /* ERR_EXHAUSTED once something could not be allocated */
 void core_break(struct router_core *core);
+void core_see_epoch(struct router_core *core, uint64_t epoch); /* a newer one than ours: we are deposed */
 struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind); /* never NULL */
 bool u32s_add(struct u32s *l, uint32_t v); /* false: out of memory */
 void u32s_remove(struct u32s *l, uint32_t v); /* order is not kept */
@@ -242,6 +245,7 @@ void core_heap_changed(struct router_core *core, struct group *g);
 void core_call_wait(struct router_core *core, struct call *c);	 /* into the heap */
 void core_call_unwait(struct router_core *core, struct call *c); /* out of it */
 void core_call_serve(struct router_core *core, struct call *c);	 /* an idle agent now, or wait */
+void core_call_adopt(struct router_core *core, struct call *c, struct agent *a); /* who is reserved for it already */
 void core_call_park(struct router_core *core, struct call *c, int64_t for_ms);
 void core_agent_settle(struct router_core *core, struct agent *a); /* idle or not: by record, configuration, books */
 void core_agent_unidle(struct router_core *core, struct agent *a);
@@ -252,6 +256,7 @@ void core_serve_all(struct router_core *core);
 /* core_calls.c: the life of one waiting call */
 void core_call_forget(struct router_core *core, struct call *c);
 void core_call_assigned(struct router_core *core, struct call *c, struct agent *a); /* tells the owner, repeats */
+bool core_may_adopt(const struct router_core *core, const struct call *c, const struct agent *a);
 int64_t core_ring_ms(const struct call *c);
 bool core_time_to_ring(const struct router_core *core, const struct call *c, int64_t reserved_until_ms);
 void core_call_refuse(struct router_core *core, struct call *c, err_t error, const char *message);

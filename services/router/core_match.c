@@ -214,11 +214,10 @@ static struct call *pick_call(const struct router_core *core, const struct agent
 
 /* ---- deciding ------------------------------------------------------------------------------------------------------ */
 
-static void reserve(struct router_core *core, struct call *c, struct agent *a)
+static void begin_cas(struct router_core *core, struct call *c, struct agent *a, int64_t until_ms, bool take_over)
 {
 	struct router_fx *fx = core_effect(core, ROUTER_FX_RESERVE);
 
-	core_agent_unidle(core, a);
 	wheel_stop(&c->timer.node);
 	a->want_ms = 0;
 	a->casing = true;
@@ -227,14 +226,30 @@ static void reserve(struct router_core *core, struct call *c, struct agent *a)
 	memcpy(a->cas_call, c->id, sizeof(a->cas_call));
 	c->agent = a;
 	c->state = CALL_RESERVING;
-	c->reserved_until_ms = core->now_ms + core_ring_ms(c) + core->p.margin_ms;
+	c->reserved_until_ms = until_ms;
 	fx->tenant = core_tenant_name(core, c->tenant);
 	fx->call_id = c->id;
 	fx->agent_id = a->id;
 	fx->queue_id = c->queue ? c->queue->id : "";
 	fx->owner = c->owner->id;
 	fx->revision = a->revision;
-	fx->reserved_until_ms = c->reserved_until_ms;
+	fx->reserved_until_ms = until_ms;
+	fx->take_over = take_over;
+	fx->leg_id = take_over ? a->leg_id : NULL;
+}
+
+static void reserve(struct router_core *core, struct call *c, struct agent *a)
+{
+	core_agent_unidle(core, a);
+	begin_cas(core, c, a, core->now_ms + core_ring_ms(c) + core->p.margin_ms, false);
+}
+
+/* Only after a write of our own is the reservation ours: then an earlier leader who does not know that it is none cannot
+ * give the agent back any more. The call is in no heap. */
+void core_call_adopt(struct router_core *core, struct call *c, struct agent *a)
+{
+	core_orphan_set(core, a, false);
+	begin_cas(core, c, a, a->until_ms, true);
 }
 
 /* The call is in no heap. */

@@ -686,12 +686,40 @@ static void a_new_leader_takes_over_the_reservation_of_the_old_one(void **arg)
 	state_of_call(&w, "a1", AGENT_RESERVED, "c1", 7);
 	state(&w, "a2", AGENT_READY);
 	enqueue(&w, "c1", "sales", T0, 0);
+	assert_true(find_fx(&w, ROUTER_FX_RESERVE, "c1")->take_over);
+	expect_reserve(&w, "c1", "a1");
+	reserved(&w, "a1", "c1", ERR_OK);
 	assert_string_equal(find_fx(&w, ROUTER_FX_ASSIGNED, "c1")->agent_id, "a1");
+	drop_effects(&w);
 	later(&w, 600);
 	expect_reserve(&w, "c1", NULL);
 	/* The old assignment was refused as old; the new one is under way. */
 	result(&w, "a1", "c1", 7, ROUTER_STALE);
 	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL));
+	world_free(&w);
+}
+
+static void a_core_that_sees_a_newer_epoch_wants_nothing_any_more(void **arg)
+{
+	struct world w = world_new();
+	struct router_agent_in in;
+
+	UNUSED(arg);
+	queues(&w);
+	agent_with(&w, "a1", "sales", 9);
+	enqueue(&w, "c1", "sales", T0, 0);
+	drop_effects(&w);
+	assert_int_equal(router_core_assert_end(w.core, "cc-1", 8, w.now), ERR_ABORTED);
+	in = record(&w, "a1", AGENT_READY);
+	assert_int_equal(router_core_agent(w.core, &in, w.now), ERR_ABORTED);
+	expect_reserve(&w, "c1", NULL);
+	world_free(&w);
+	/* The same by a record that a newer leader has written. */
+	w = world_new();
+	in = record(&w, "a1", AGENT_RESERVED);
+	in.call_id = "c1";
+	in.router_epoch = 8;
+	assert_int_equal(router_core_agent(w.core, &in, w.now), ERR_ABORTED);
 	world_free(&w);
 }
 
@@ -784,6 +812,7 @@ int main(void)
 		cmocka_unit_test(a_new_leader_assigns_nothing_before_all_have_asserted_and_then_in_order),
 		cmocka_unit_test(a_new_leader_does_not_wait_for_a_holder_who_never_ends),
 		cmocka_unit_test(a_new_leader_takes_over_the_reservation_of_the_old_one),
+		cmocka_unit_test(a_core_that_sees_a_newer_epoch_wants_nothing_any_more),
 		cmocka_unit_test(a_reservation_by_a_fenced_leader_is_given_back),
 		cmocka_unit_test(without_memory_the_core_says_so_and_frees_everything),
 	};

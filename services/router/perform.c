@@ -67,14 +67,18 @@ static void on_reserved(err_t e, const struct agent_record *record, uint64_t rev
 static void reserve(struct shard *s, const struct router_fx *fx)
 {
 	struct errand *er = errand_new(s, fx);
-	struct agent_event ev = { .kind = AGENT_EV_RESERVE, .call_id = fx->call_id, .queue_id = fx->queue_id,
+	struct agent_event ev = { .kind = fx->take_over ? AGENT_EV_TAKE_OVER : AGENT_EV_RESERVE, .call_id = fx->call_id, .queue_id = fx->queue_id,
 				  .router_epoch = s->epoch, .reserved_until_ms = fx->reserved_until_ms };
 
 	if (!er) {
 		router_fail(s->router);
 		return;
 	}
-	ev.leg_id = id_new(clock_wall_ms(), er->leg_id);
+	if (fx->take_over)
+		(void)str_copy(er->leg_id, sizeof(er->leg_id), fx->leg_id);
+	else
+		(void)id_new(clock_wall_ms(), er->leg_id);
+	ev.leg_id = er->leg_id;
 	/* Our own clock knows before anybody else may lead. */
 	if (!bus_lease_held(s->lease) ||
 	    agents_apply_at(s->router->agents, fx->tenant, fx->agent_id, &ev, fx->revision, on_reserved, er)) {

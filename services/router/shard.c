@@ -24,11 +24,40 @@ static void count(struct shard *s)
 	s->told = now;
 }
 
+static void stop_leading(struct shard *s)
+{
+	if (!s->core)
+		return;
+	count(s);
+	metric_add(&router_metric_waiting, -(int64_t)s->told.calls_waiting);
+	metric_add(&router_metric_idle, -(int64_t)s->told.agents_idle);
+	metric_add(&router_metric_leading, -1);
+	bus_unsubscribe(&s->sub);
+	batches_drop(&s->batches);
+	router_core_free(&s->core);
+	s->epoch = 0;
+}
+
+/* Something carries a newer epoch than ours: whatever our lease says, we do not lead. */
+static void step_down(struct shard *s)
+{
+	LOG_WARN(NULL, "shard.deposed", "shard=%u epoch=%llu", s->number, (unsigned long long)s->epoch);
+	metric_add(&router_metric_fenced, 1);
+	stop_leading(s);
+	bus_lease_stop(&s->lease);
+	if (shard_start(s))
+		router_fail(s->router);
+}
+
 void shard_after(struct shard *s, err_t e)
 {
 	const struct router_fx *fx;
 	size_t n;
 
+	if (e == ERR_ABORTED) {
+		step_down(s);
+		return;
+	}
 	if (e) {
 		router_fail(s->router);
 		return;
@@ -169,20 +198,6 @@ static void tell_epoch(struct shard *s)
 	if (out.failed || bus_publish(s->router->bus, subject, out.data, out.len))
 		metric_add(&router_metric_send_failed, 1);
 	str_done(&out);
-}
-
-static void stop_leading(struct shard *s)
-{
-	if (!s->core)
-		return;
-	count(s);
-	metric_add(&router_metric_waiting, -(int64_t)s->told.calls_waiting);
-	metric_add(&router_metric_idle, -(int64_t)s->told.agents_idle);
-	metric_add(&router_metric_leading, -1);
-	bus_unsubscribe(&s->sub);
-	batches_drop(&s->batches);
-	router_core_free(&s->core);
-	s->epoch = 0;
 }
 
 static err_t start_leading(struct shard *s, uint64_t epoch)
