@@ -4,11 +4,13 @@
 #include "dialog.h"
 #include "edge_metrics.h"
 #include "outbox.h"
+#include "store.h"
 #include "tombs.h"
 
 #include <stdio.h>
 
-/* The leg is not here: say how it ended if that is known, else that nobody knows it. */
+/* The leg is not here: say how it ended if that is known, else that nobody knows it. While the legs of our former life are
+ * still being read, nothing: "unknown" would end a good call, and who asks asks again. */
 static void tell_gone(struct edge *e, const struct edge_command *c, const char *owner)
 {
 	const struct tomb *t = tombs_find(e->tombs, c->leg_id);
@@ -24,6 +26,8 @@ static void tell_gone(struct edge *e, const struct edge_command *c, const char *
 		.by_us = same && t->by_us,
 	};
 
+	if (!same && !store_synced(e->store))
+		return;
 	outbox_to_owner(e->outbox, owner, &ev);
 }
 
@@ -65,7 +69,8 @@ static void dial(struct edge *e, const struct edge_command *c, const char *owner
 		tell_gone(e, c, owner);
 		return;
 	}
-	d = e->draining || e->n_dialogs >= (size_t)e->cfg.max_legs
+	/* Before the bindings are read every agent seems to have no phone. */
+	d = e->draining || !store_synced(e->store) || e->n_dialogs >= (size_t)e->cfg.max_legs
 		? NULL
 		: dialog_new(e, c->tenant, c->call_id, c->leg_id, true);
 	if (!d) {
