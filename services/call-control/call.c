@@ -358,6 +358,14 @@ static struct call_leg *leg_of(struct call *call, const char *leg_id)
 	return NULL; /* of an attempt long over */
 }
 
+static const char *why_over(const char *cause)
+{
+	if (str_eq(cause, "unknown-leg") || str_eq(cause, "edge-error"))
+		return "lost";
+	/* The edge goes down; the ACK never came: nobody hung up. */
+	return str_eq(cause, "drain") || str_eq(cause, "timeout") ? "failed" : "caller-hung-up";
+}
+
 static void leg_ended(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		      struct call_todo *todo)
 {
@@ -371,10 +379,7 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
 		call_end_if_done(call, now_ms, todo);
 	else if (!agent)
-		call_finish(call,
-			    str_eq(in->cause, "unknown-leg") || str_eq(in->cause, "edge-error") ? "lost"
-												: "caller-hung-up",
-			    0, now_ms, todo);
+		call_finish(call, why_over(in->cause), 0, now_ms, todo);
 	else if (call->phase == CALL_PHASE_DIALLING)
 		call_agent_failed(call, in->cause, in->status, now_ms, todo);
 	else if (!was_ending)
@@ -405,7 +410,7 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 {
 	struct call_command *c;
 
-	switch ((enum call_request)in->request) {
+	switch ((enum call_request)(in->request & REQUEST_KIND)) {
 	case REQUEST_CALLER:
 		if (call->phase == CALL_PHASE_ANSWERING || call->phase == CALL_PHASE_CONNECTING)
 			send_answer(call, in, now_ms, todo);
@@ -415,7 +420,7 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 			call_dial(call, in, now_ms, todo);
 		break;
 	case REQUEST_REOFFER:
-		if (!leg->reoffer)
+		if (in->request != call_reoffer_request(leg))
 			break;
 		c = todo_sdp(todo, COMMAND_REANSWER, leg, in->sdp, in->sdp_size);
 		c->request = leg->reoffer;
@@ -429,7 +434,9 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 			 struct call_todo *todo)
 {
-	if (in->request == REQUEST_REOFFER && leg->reoffer) {
+	if ((in->request & REQUEST_KIND) == REQUEST_REOFFER) {
+		if (in->request != call_reoffer_request(leg))
+			return;
 		todo_command(todo, COMMAND_REANSWER, leg)->request = leg->reoffer; /* without SDP: 488 */
 		leg->reoffer = 0;
 	} else if (in->request == REQUEST_CALLER) {

@@ -65,7 +65,8 @@ struct call_var {
 	char value[CALL_VALUE];
 };
 
-/* Numbers of media requests, so that the answer tells what it answers. */
+/* Numbers of media requests, so that the answer tells what it answers. REOFFER: with the re-INVITE's number above. */
+#define REQUEST_KIND 0xff
 enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER, REQUEST_ATTACH, REQUEST_ANSWER };
 
 struct call {

@@ -41,7 +41,7 @@ static const struct call_fact *fact(const struct bench *b, enum fact_kind kind)
 	return NULL;
 }
 
-static void in_ready(struct bench *b, const char *leg, enum call_request request)
+static void in_ready(struct bench *b, const char *leg, uint32_t request)
 {
 	step(b, (struct call_input){
 		    .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
@@ -431,12 +431,46 @@ static void the_answer_in_the_ack_of_a_reinvite_reaches_media(void **state)
 	(void)state;
 	to_talking(&b);
 	step(&b, (struct call_input){ .kind = INPUT_LEG_REOFFER, .leg_id = "c", .request = 1 });
-	assert_int_equal(command(&b, COMMAND_ATTACH_ENDPOINT)->request, REQUEST_REOFFER);
-	in_ready(&b, "c", REQUEST_REOFFER);
+	in_ready(&b, "c", command(&b, COMMAND_ATTACH_ENDPOINT)->request);
 	assert_int_equal(command(&b, COMMAND_REANSWER)->sdp_size, 3);
 	in_answered(&b, "c");
 	assert_non_null(command(&b, COMMAND_REMOTE));
 	assert_false(command(&b, COMMAND_REMOTE)->offer);
+	end(&b);
+}
+
+static void in_reoffer(struct bench *b, uint32_t number)
+{
+	step(b, (struct call_input){
+		    .kind = INPUT_LEG_REOFFER, .leg_id = "a", .request = number, .sdp = "v=0", .sdp_size = 3 });
+}
+
+static void a_reinvite_that_media_never_answered_does_not_spoil_the_next(void **state)
+{
+	struct bench b;
+	uint32_t first;
+
+	(void)state;
+	to_talking(&b);
+	in_reoffer(&b, 1);
+	first = command(&b, COMMAND_REMOTE)->request;
+	in_reoffer(&b, 2);
+	in_ready(&b, "a", first); /* an answer to an offer that is no longer asked */
+	assert_null(command(&b, COMMAND_REANSWER));
+	in_ready(&b, "a", call_reoffer_request(&b.call->agent_leg));
+	assert_int_equal(command(&b, COMMAND_REANSWER)->request, 2);
+	assert_int_equal(command(&b, COMMAND_REANSWER)->sdp_size, 3);
+	end(&b);
+}
+
+static void a_caller_whom_the_edge_had_to_drop_has_not_hung_up(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_queue(&b);
+	in_ended(&b, "c", "drain", 0);
+	assert_string_equal(b.call->disposition, "failed");
 	end(&b);
 }
 
@@ -459,6 +493,8 @@ int main(void)
 		cmocka_unit_test(a_recording_whose_end_is_not_told_is_over_when_media_holds_nothing_more),
 		cmocka_unit_test(an_agents_answer_that_is_no_answer_ends_the_call),
 		cmocka_unit_test(the_answer_in_the_ack_of_a_reinvite_reaches_media),
+		cmocka_unit_test(a_reinvite_that_media_never_answered_does_not_spoil_the_next),
+		cmocka_unit_test(a_caller_whom_the_edge_had_to_drop_has_not_hung_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

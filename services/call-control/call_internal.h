@@ -77,6 +77,8 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 /* call_talk.c */
 void call_connect(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* The number of the media request for the re-INVITE that waits for its answer; REQUEST_NONE: none waits. */
+uint32_t call_reoffer_request(const struct call_leg *leg);
 /* The phone answers an offer of ours. */
 void call_remote_answer(struct call_leg *leg, const void *sdp, size_t size, struct call_todo *todo);
 /* The answer in the ACK of a re-INVITE that came without an offer. */

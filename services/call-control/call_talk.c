@@ -125,24 +125,29 @@ void call_reoffer_answered(struct call *call, struct call_leg *leg, const struct
 	hold(call, leg, in->sdp_holds, now_ms, todo);
 }
 
+uint32_t call_reoffer_request(const struct call_leg *leg)
+{
+	return leg->reoffer ? REQUEST_REOFFER | leg->reoffer << 8 : REQUEST_NONE;
+}
+
 void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		  struct call_todo *todo)
 {
 	struct call_command *c;
 
-	if (!leg->endpoint || leg->reoffer) {
+	if (!leg->endpoint) {
 		todo_command(todo, COMMAND_REANSWER, leg)->request = in->request; /* 488: nothing to change yet */
 		return;
 	}
-	leg->reoffer = in->request;
+	leg->reoffer = in->request; /* the edge asks one at a time: an earlier one has timed out */
 	if (!in->sdp_size) {
-		todo_command(todo, COMMAND_ATTACH_ENDPOINT, leg)->request = REQUEST_REOFFER;
+		todo_command(todo, COMMAND_ATTACH_ENDPOINT, leg)->request = call_reoffer_request(leg);
 		return;
 	}
 	if (call_leg_set_sdp(leg, in->sdp, in->sdp_size))
 		leg->sdp_size = 0;
 	c = todo_sdp(todo, COMMAND_REMOTE, leg, in->sdp, in->sdp_size);
 	c->offer = true;
-	c->request = REQUEST_REOFFER;
+	c->request = call_reoffer_request(leg);
 	hold(call, leg, in->sdp_holds, now_ms, todo);
 }

@@ -70,7 +70,7 @@ static void in_start(struct bench *b)
 	step(b, (struct call_input){ .kind = INPUT_START });
 }
 
-static void in_ready(struct bench *b, const char *leg, enum call_request request)
+static void in_ready(struct bench *b, const char *leg, uint32_t request)
 {
 	step(b, (struct call_input){
 		    .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
@@ -431,7 +431,7 @@ static void hold_and_retrieve_are_answered_and_measured(void **state)
 	assert_true(command(&b, COMMAND_REMOTE)->offer);
 	assert_non_null(fact(&b, FACT_HELD));
 	assert_true(command(&b, COMMAND_PLAY)->loop);
-	in_ready(&b, "a", REQUEST_REOFFER);
+	in_ready(&b, "a", call_reoffer_request(&b.call->agent_leg));
 	assert_int_equal(command(&b, COMMAND_REANSWER)->request, 3);
 	now += 9000;
 	step(&b, (struct call_input){
