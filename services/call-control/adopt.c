@@ -209,6 +209,7 @@ void peers_tick(struct control *cc)
 		peers_listen(cc);
 	cc->ticked_ms = now;
 	beat(cc);
+	inbox_take_offers(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {
 		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS) {
 			p->dead = true;

@@ -104,6 +104,7 @@ struct call {
 	uint64_t router_epoch;
 	uint32_t attempt;
 	bool dialled; /* this owner has sent the dial of this attempt */
+	int64_t reserved_until_ms; /* the agent, as the router says; 0: unknown */
 	int64_t ring_since_ms;	  /* of this attempt: from the assignment, then from the first ringing */
 	int64_t refused_since_ms; /* the router knows no such queue or agent; 0: it does */
 	/* recording */
@@ -168,6 +169,7 @@ struct call_input {
 	const char *agent_id; /* ASSIGNED */
 	const char *queue_id;
 	uint64_t router_epoch;
+	int64_t reserved_until_ms; /* ASSIGNED */
 	uint32_t agents_signed_in;
 	const char *path; /* RECORD_DONE */
 	int64_t duration_ms;

@@ -439,6 +439,22 @@ static void the_answer_in_the_ack_of_a_reinvite_reaches_media(void **state)
 	end(&b);
 }
 
+static void nobody_rings_longer_than_the_agent_is_reserved(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_queue(&b);
+	step(&b, (struct call_input){ .kind = INPUT_ASSIGNED,
+				      .agent_id = "1001",
+				      .leg_id = "a",
+				      .queue_id = "sales",
+				      .reserved_until_ms = now + 12000 });
+	in_ready(&b, "a", REQUEST_AGENT);
+	assert_int_equal(command(&b, COMMAND_DIAL)->timeout_ms, 12000 - RESERVED_SPARE_MS);
+	end(&b);
+}
+
 static void in_reoffer(struct bench *b, uint32_t number)
 {
 	step(b, (struct call_input){
@@ -493,6 +509,7 @@ int main(void)
 		cmocka_unit_test(a_recording_whose_end_is_not_told_is_over_when_media_holds_nothing_more),
 		cmocka_unit_test(an_agents_answer_that_is_no_answer_ends_the_call),
 		cmocka_unit_test(the_answer_in_the_ack_of_a_reinvite_reaches_media),
+		cmocka_unit_test(nobody_rings_longer_than_the_agent_is_reserved),
 		cmocka_unit_test(a_reinvite_that_media_never_answered_does_not_spoil_the_next),
 		cmocka_unit_test(a_caller_whom_the_edge_had_to_drop_has_not_hung_up),
 	};

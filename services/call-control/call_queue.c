@@ -170,6 +170,7 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	leg->reoffer = 0;
 	call->dialled = false;
 	call->ring_since_ms = now_ms;
+	call->reserved_until_ms = in->reserved_until_ms;
 	f = todo_fact(todo, call, FACT_RESERVED, now_ms);
 	f->number = call->attempt;
 	f->ms = now_ms - call->arrival_ms;
@@ -177,6 +178,15 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	leg->endpoint = true;
 	todo_command(todo, COMMAND_ENDPOINT, leg)->request = REQUEST_AGENT;
 	call->step_deadline_ms = now_ms + MEDIA_TIMEOUT_MS;
+}
+
+/* An agent who answers after the reservation is over would talk without being on call. Clocks of two machines differ: a rest
+ * that makes no sense is not believed. */
+static int64_t within_reservation(const struct call *call, int64_t ring_ms, int64_t now_ms)
+{
+	int64_t left_ms = call->reserved_until_ms - now_ms - RESERVED_SPARE_MS;
+
+	return left_ms >= RESERVED_LEAST_MS && left_ms < ring_ms ? left_ms : ring_ms;
 }
 
 void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
@@ -188,6 +198,7 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 	/* A step that rings one agent says how long, waiting for the agent to be free included. */
 	if (call->wanted_agent[0] && call->wait_deadline_ms)
 		c->timeout_ms = call->wait_deadline_ms > now_ms ? call->wait_deadline_ms - now_ms : 1;
+	c->timeout_ms = within_reservation(call, c->timeout_ms, now_ms);
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 	call->step_deadline_ms = now_ms + c->timeout_ms + DIAL_GRACE_MS;
 }

@@ -240,6 +240,7 @@ static err_t router_input(const Trunkline__Router__V1__RouterEvent *e, uint64_t 
 		in->agent_id = e->assigned->agent_id;
 		in->queue_id = e->assigned->queue_id;
 		in->leg_id = e->assigned->leg_id;
+		in->reserved_until_ms = e->assigned->reserved_until_ms;
 		if (!str_is_id(in->agent_id))
 			return bad(d, "assigned.agent_id", "an id is wanted");
 		if (!id_valid(in->leg_id))

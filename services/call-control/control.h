@@ -69,6 +69,7 @@ struct control {
 	struct cc_owner self;
 	char site[CALL_NAME];
 	char source[CALL_NAME * 2];
+	struct bus_sub *offers; /* NULL: none are taken (yet) */
 	struct bus_sub *subs[8];
 	int n_subs;
 	struct loop_timer tick;
@@ -108,6 +109,8 @@ const char *peers_media(const struct control *cc);
 
 /* inbox.c: subscriptions */
 err_t inbox_start(struct control *cc) MUST;
+/* Offers are taken from when the configuration is here: before that every tenant would be unknown. */
+void inbox_take_offers(struct control *cc);
 void inbox_stop_offers(struct control *cc);
 void inbox_stop(struct control *cc);
 

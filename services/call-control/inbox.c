@@ -223,16 +223,14 @@ err_t inbox_start(struct control *cc)
 	const struct {
 		const char *fmt;
 		bool own; /* has the instance in it */
-		const char *queue;
 		bus_msg_fn *fn;
 	} list[] = {
-		{ "tl.%s.offer", false, "call-control", on_edge }, /* first: inbox_stop_offers() ends it */
-		{ "tl.%s.cc.%s.edge", true, NULL, on_edge },
-		{ "tl.%s.cc.%s.media", true, NULL, on_media },
-		{ "tl.%s.cc.%s.router", true, NULL, on_router },
-		{ "tl.%s.router-epoch", false, NULL, on_epoch },
-		{ "tl.%s.hb.media.*", false, NULL, on_heartbeat },
-		{ "tl.%s.hb.call-control.*", false, NULL, on_heartbeat },
+		{ "tl.%s.cc.%s.edge", true, on_edge },
+		{ "tl.%s.cc.%s.media", true, on_media },
+		{ "tl.%s.cc.%s.router", true, on_router },
+		{ "tl.%s.router-epoch", false, on_epoch },
+		{ "tl.%s.hb.media.*", false, on_heartbeat },
+		{ "tl.%s.hb.call-control.*", false, on_heartbeat },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
@@ -246,7 +244,7 @@ err_t inbox_start(struct control *cc)
 		else
 			snprintf(subject, sizeof(subject), list[i].fmt, cc->site);
 #pragma GCC diagnostic pop
-		e = bus_subscribe(&cc->subs[cc->n_subs], cc->bus, subject, list[i].queue, list[i].fn, cc);
+		e = bus_subscribe(&cc->subs[cc->n_subs], cc->bus, subject, NULL, list[i].fn, cc);
 		if (e)
 			return e;
 		cc->n_subs++;
@@ -254,14 +252,26 @@ err_t inbox_start(struct control *cc)
 	return ERR_OK;
 }
 
+void inbox_take_offers(struct control *cc)
+{
+	char subject[BATCH_SUBJECT];
+
+	if (cc->offers || cc->draining || !tenantconf_synced(cc->conf) || !agents_synced(cc->agents))
+		return;
+	snprintf(subject, sizeof(subject), "tl.%s.offer", cc->site);
+	if (bus_subscribe(&cc->offers, cc->bus, subject, "call-control", on_edge, cc))
+		cc->offers = NULL; /* the next tick tries again */
+}
+
 void inbox_stop_offers(struct control *cc)
 {
-	if (cc->n_subs)
-		bus_unsubscribe(&cc->subs[0]);
+	if (cc->offers)
+		bus_unsubscribe(&cc->offers);
 }
 
 void inbox_stop(struct control *cc)
 {
+	inbox_stop_offers(cc);
 	for (int i = 0; i < cc->n_subs; i++)
 		bus_unsubscribe(&cc->subs[i]);
 	cc->n_subs = 0;
