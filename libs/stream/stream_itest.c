@@ -79,8 +79,10 @@ struct reading {
 	struct stream_consumer *c;
 	int64_t next[2]; /* offsets kept by the owner */
 	int64_t start[2];
-	size_t n, want, batches;
-	size_t last[2]; /* last value of each key */
+	size_t n, want, batches; /* n: different values */
+	size_t repeated;
+	bool seen[8192];
+	size_t last[2]; /* last new value of each key */
 	bool in_order, hold, done;
 };
 
@@ -103,8 +105,15 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 
 		assert_int_equal(records[i].size, sizeof(v));
 		memcpy(&v, records[i].value, sizeof(v));
-		r->in_order &= records[i].offset >= r->next[records[i].partition] && (v > r->last[odd] || v < 2);
+		assert_true(v < ARRAY_SIZE(r->seen));
+		r->in_order &= records[i].offset >= r->next[records[i].partition];
 		r->next[records[i].partition] = records[i].offset + 1;
+		if (r->seen[v]) {
+			r->repeated++;
+			continue;
+		}
+		r->seen[v] = true;
+		r->in_order &= v > r->last[odd] || v < 2;
 		r->last[odd] = v;
 		r->n++;
 	}
@@ -154,6 +163,7 @@ static void what_is_produced_is_read_in_the_order_of_each_key_from_the_offsets_t
 	consume(&r, "first", "g1", 300);
 	assert_true(testkit_wait_flag(loop, &r.done, 20000));
 	assert_int_equal(r.n, 500);
+	assert_int_equal(r.repeated, 0);
 	assert_true(r.in_order);
 	stream_consumer_free(&r.c);
 	stream_producer_free(&p);
@@ -178,7 +188,9 @@ static void the_next_batch_waits_until_it_is_wanted_and_the_lag_tells(void **sta
 	stream_producer_free(&p);
 }
 
-static void nothing_is_lost_doubled_or_reordered_through_kill_9_of_the_broker(void **state)
+/* A broker that is killed may have stored a batch whose producer's state it then has lost: the batch comes again, whole and
+ * behind. Who reads tells by the id (event.proto). */
+static void nothing_is_lost_or_reordered_through_kill_9_of_the_broker(void **state)
 {
 	struct reading r = { .start = { -1, -1 }, .want = 6000, .in_order = true };
 	struct delivered d = { .want = 6000 };
@@ -226,7 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_produced_is_read_in_the_order_of_each_key_from_the_offsets_the_owner_keeps),
 		T(the_next_batch_waits_until_it_is_wanted_and_the_lag_tells),
-		T(nothing_is_lost_doubled_or_reordered_through_kill_9_of_the_broker),
+		T(nothing_is_lost_or_reordered_through_kill_9_of_the_broker),
 		T(a_wrong_option_is_named),
 	};
 	int failed;
