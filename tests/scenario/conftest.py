@@ -13,7 +13,7 @@ sys.path[:0] = [str(HERE.parent / "lib"), str(HERE)]
 sys.dont_write_bytecode = True
 import world  # noqa: E402
 from api import Api, ApiError  # noqa: E402
-from cluster import Cluster  # noqa: E402
+from cluster import Cluster, ClusterError  # noqa: E402
 from facts import Facts, settled  # noqa: E402
 from sipua import Ua  # noqa: E402
 
@@ -142,6 +142,10 @@ def companies(cluster):
 
 @pytest.fixture
 def scene(cluster, companies):
+    try:
+        cluster.status()
+    except ClusterError as e:
+        pytest.exit("the cluster is gone: %s" % e, returncode=1)
     s = Scene(cluster, *companies)
     yield s
     try:
