@@ -6,6 +6,7 @@
 #define SUBJECT_MAX 256
 #define KEEP_BYTES  65536 /* a buffer that grew beyond is given back */
 #define IDLE_TURNS  10000 /* a peer that is gone */
+#define SPLIT_BYTES (256 * 1024) /* what is longer leaves at once, well below max_payload of NATS (1 MiB unless set) */
 
 struct batch {
 	UT_hash_handle hh;
@@ -35,6 +36,15 @@ void batches_done(struct batches *b)
 	str_done(&b->none);
 }
 
+static void send_now(struct batches *b, struct batch *e)
+{
+	b->failed += e->data.failed || bus_publish(b->bus, e->subject, e->data.data, e->data.len);
+	e->idle_turns = 0;
+	if (e->data.cap > KEEP_BYTES)
+		str_done(&e->data);
+	str_reset(&e->data);
+}
+
 struct str *batches_get(struct batches *b, const char *subject, bool *ret_fresh)
 {
 	struct batch *e;
@@ -50,6 +60,8 @@ struct str *batches_get(struct batches *b, const char *subject, bool *ret_fresh)
 		}
 		HASH_ADD_STR(b->list, subject, e);
 	}
+	if (e->data.len >= SPLIT_BYTES)
+		send_now(b, e);
 	*ret_fresh = e->data.len == 0;
 	return &e->data;
 }
@@ -57,7 +69,7 @@ struct str *batches_get(struct batches *b, const char *subject, bool *ret_fresh)
 unsigned batches_flush(struct batches *b)
 {
 	struct batch *e, *tmp;
-	unsigned failed = 0;
+	unsigned failed;
 
 	HASH_ITER (hh, b->list, e, tmp) {
 		if (!e->data.len && !e->data.failed) {
@@ -65,12 +77,10 @@ unsigned batches_flush(struct batches *b)
 				drop(b, e);
 			continue;
 		}
-		failed += e->data.failed || bus_publish(b->bus, e->subject, e->data.data, e->data.len);
-		e->idle_turns = 0;
-		if (e->data.cap > KEEP_BYTES)
-			str_done(&e->data);
-		str_reset(&e->data);
+		send_now(b, e);
 	}
+	failed = b->failed;
+	b->failed = 0;
 	return failed;
 }
 

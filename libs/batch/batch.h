@@ -21,12 +21,14 @@ struct batch;
 struct batches {
 	struct bus *bus;
 	struct batch *list;
+	unsigned failed; /* messages, since the last flush */
 	struct str none; /* takes what cannot be kept: out of memory */
 };
 
 void batches_init(struct batches *b, struct bus *bus);
 void batches_done(struct batches *b);
-/* The message under way for a subject, never NULL. *ret_fresh: nothing is in it yet. */
+/* The message under way for a subject, never NULL. *ret_fresh: nothing is in it yet: also when it had become so long that it
+ * left at once. */
 struct str *batches_get(struct batches *b, const char *subject, bool *ret_fresh);
 /* Publishes everything; returns how many messages could not be published. */
 unsigned batches_flush(struct batches *b);

@@ -160,7 +160,7 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		bus_kv_unwatch(&cc->scan);
 		return;
 	}
-	if (op == BUS_KV_PUT && msg->size && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
+	if (op == BUS_KV_PUT && msg->size && !cc->draining && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
 	    (orphan(cc, &owner) || forgotten(cc, &owner, key, msg)))
 		adopt(cc, msg);
 }

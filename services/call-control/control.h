@@ -16,13 +16,15 @@
 #include <stdint.h>
 #include "agents/agents_store.h"
 #include "base/err.h"
-#include "batch.h"
+#include "batch/batch.h"
 #include "bus/bus.h"
 #include "cc_wire.h"
 #include "loop/loop.h"
 #include "service/service.h"
 #include "tenantconf/tenantconf.h"
 #include "uthash.h"
+
+#define BATCH_SUBJECT 200
 
 struct control;
 struct events;

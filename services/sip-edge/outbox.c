@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 /* Instances of call-control that get something in one turn; a site has a handful. */
-#define PEERS 16
+#define PEERS	    16
+#define BATCH_BYTES (256 * 1024) /* what is longer leaves at once, well below max_payload of NATS (1 MiB unless set) */
 
 struct batch {
 	char owner[64];
@@ -80,6 +81,8 @@ void outbox_to_owner(struct outbox *o, const char *owner, const struct edge_even
 		o->n = i + 1;
 	}
 	edge_wire_events_add(&o->batches[i].bytes, ev);
+	if (o->batches[i].bytes.len >= BATCH_BYTES)
+		outbox_flush(o);
 }
 
 err_t outbox_offer(struct outbox *o, const struct edge_event *ev)
