@@ -49,7 +49,7 @@ down: ## stop the local cluster (its data stays; tools/cluster down --wipe forge
 bench: ## calls per CPU-second; writes tests/perf/results/latest.json
 	@tools/bench
 
-chaos: ## kill processes under load and count what was lost
+chaos: ## kill -9 of each service, stopped PostgreSQL and Kafka, with calls up
 	@tools/chaos
 
 lint: $(PBSTAMP) ## format, clang-tidy, cppcheck, schemas, layer law
