@@ -109,11 +109,12 @@ Two tenants are set up. To call them yourself, on this machine, with any two sof
   the caller's phone   no registration, no password: dial  sip:+49301000@{sip}  and press 1 when asked
                        (Mandarin: sip:+862083331000@{sip}; agents 8001 Demo-Wang-8001, 8002 Demo-Li-8002 of huaxia.example)
 
-As the operator, in another terminal (eval "$(tools/cluster env)"; export PATH="$TRUNKLINE_BIN:$PATH"):
-  trunkline token create --tenant acme --scopes SCOPE_SUPERVISOR --subject lead:me >/tmp/lead
-  trunkline --token-file /tmp/lead events watch        every step of every call, as it happens
-  trunkline --token-file /tmp/lead calls list          trunkline --token-file /tmp/lead report summary
-  trunkline --token-file /tmp/lead recording list      … recording fetch ID
+As a lead of acme, in another terminal:
+                       eval "$(tools/cluster env)"; export PATH="$TRUNKLINE_BIN:$PATH" TRUNKLINE_TOKEN_FILE={lead}
+  trunkline events watch                      every step of every call, as it happens
+  trunkline calls list                        trunkline report summary
+  trunkline recording list                    trunkline recording fetch ID
+As the operator (the token that tools/cluster env names): trunkline tenant list; trunkline queue list --tenant acme …
 All listens on 127.0.0.1 only. tools/cluster status shows the processes; make down stops them, their data stays."""
 
 
@@ -137,7 +138,10 @@ def how(api):
     step("two tenants: acme (English) and huaxia (Mandarin)")
     make_tenants(api)
     trust_softphones(api)
-    print(HOW.format(sip=os.environ["TRUNKLINE_SIP"]))
+    lead = pathlib.Path(os.environ["TRUNKLINE_CLUSTER_PATH"]) / "secrets" / "acme-lead.token"
+    lead.touch(mode=0o600)
+    lead.write_text(api.token_for("acme", "SCOPE_SUPERVISOR", subject="lead:me") + "\n")
+    print(HOW.format(sip=os.environ["TRUNKLINE_SIP"], lead=os.path.relpath(lead, ROOT)))
     return 0
 
 
