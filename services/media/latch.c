@@ -31,8 +31,11 @@ static bool may_guess(const struct latch *l, const struct peer *from)
 	case LATCH_ANY:
 		return true;
 	case LATCH_AUTO:
-		if (sdp_addr_loopback(&l->signalled.addr) || sdp_addr_loopback(&from->addr))
+		if (sdp_addr_loopback(&l->signalled.addr))
 			return false;
+		/* Sent on this machine, by a phone that announces another address of it: only we ourselves can do that. */
+		if (sdp_addr_loopback(&from->addr))
+			return true;
 		return same_host(from, &l->signalled) || (is_private(&l->signalled.addr) && !is_private(&from->addr));
 	case LATCH_STRICT:
 	default:

@@ -16,7 +16,9 @@
 
 enum latch_nat {
 	LATCH_STRICT, /* the signalled address only */
-	LATCH_AUTO, /* a private signalled address may turn out as any public one; a port may differ; never on a loopback */
+	/* A private signalled address may turn out as any public one, each but a loopback one as this machine's loopback;
+	 * the port may differ. One signalled on the loopback is what it says. */
+	LATCH_AUTO,
 	LATCH_ANY, /* any first source */
 };
 
