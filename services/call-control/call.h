@@ -104,6 +104,7 @@ struct call {
 	uint64_t router_epoch;
 	uint32_t attempt;
 	bool dialled; /* this owner has sent the dial of this attempt */
+	unsigned media_silent;	   /* attempts in a row that media did not even answer */
 	int64_t reserved_until_ms; /* the agent, as the router says; 0: unknown */
 	int64_t ring_since_ms;	  /* of this attempt: from the assignment, then from the first ringing */
 	int64_t refused_since_ms; /* the router knows no such queue or agent; 0: it does */

@@ -455,6 +455,25 @@ static void nobody_rings_longer_than_the_agent_is_reserved(void **state)
 	end(&b);
 }
 
+static void a_call_whose_media_is_dead_does_not_take_one_agent_after_the_other(void **state)
+{
+	struct bench b;
+	char leg[8];
+
+	(void)state;
+	to_queue(&b);
+	for (int i = 0; i < 10 && b.call->phase == CALL_PHASE_QUEUED; i++) {
+		snprintf(leg, sizeof(leg), "a%d", i);
+		in_assigned(&b, "1001", leg, "sales");
+		tick(&b, MEDIA_TIMEOUT_MS);
+		in_ended(&b, leg, "unknown-leg", 0);
+	}
+	assert_int_equal(b.call->attempt, MEDIA_SILENT_MAX);
+	assert_string_equal(b.call->cause, "failed");
+	assert_string_equal(b.call->disposition, "failed");
+	end(&b);
+}
+
 static void in_reoffer(struct bench *b, uint32_t number)
 {
 	step(b, (struct call_input){
@@ -510,6 +529,7 @@ int main(void)
 		cmocka_unit_test(an_agents_answer_that_is_no_answer_ends_the_call),
 		cmocka_unit_test(the_answer_in_the_ack_of_a_reinvite_reaches_media),
 		cmocka_unit_test(nobody_rings_longer_than_the_agent_is_reserved),
+		cmocka_unit_test(a_call_whose_media_is_dead_does_not_take_one_agent_after_the_other),
 		cmocka_unit_test(a_reinvite_that_media_never_answered_does_not_spoil_the_next),
 		cmocka_unit_test(a_caller_whom_the_edge_had_to_drop_has_not_hung_up),
 	};

@@ -194,6 +194,7 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 	struct call_command *c = todo_sdp(todo, COMMAND_DIAL, &call->agent_leg, in->sdp, in->sdp_size);
 
 	call->dialled = true;
+	call->media_silent = 0;
 	c->timeout_ms = call->queue ? call->queue->ring_timeout_ms : RING_TIMEOUT_MS;
 	/* A step that rings one agent says how long, waiting for the agent to be free included. */
 	if (call->wanted_agent[0] && call->wait_deadline_ms)
@@ -255,7 +256,11 @@ void call_agent_failed(struct call *call, const char *cause, uint32_t status, in
 	tried(call);
 	call->agent_id[0] = '\0';
 	call_set_phase(call, CALL_PHASE_QUEUED);
-	if (call->wanted_agent[0] && (!ours || !call->wait_deadline_ms))
+	if (ours && !call->dialled && !str_eq(cause, "media"))
+		call->media_silent++;
+	if (call->media_silent >= MEDIA_SILENT_MAX)
+		call_finish(call, "failed", 503, now_ms, todo);
+	else if (call->wanted_agent[0] && (!ours || !call->wait_deadline_ms))
 		overflow(call, str_eq(why, "busy") || str_eq(why, "rejected") ? "busy" : "no-answer", true, now_ms,
 			 todo);
 	else if (call->wait_deadline_ms && now_ms >= call->wait_deadline_ms)
