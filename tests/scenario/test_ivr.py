@@ -78,3 +78,38 @@ def test_a_number_of_nobody_is_not_found(scene):
     call = scene.caller("+4917020041").call("+4930999999")
     call.wait_ended()
     assert call.status == 404
+
+
+def published(scene):
+    deadline = time.monotonic() + 10
+    while not scene.acme.published():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.2)
+
+
+def test_working_hours_other_hours_and_night_service_by_hand_OP_1(scene):
+    admin = scene.acme.own.admin
+    number = scene.acme.number_of("main")
+    resource = {"name": "tenants/acme/numbers/" + number, "working": {"flow_id": "main"}, "other": {"reject_status": 480},
+                "forced": {"reject_status": 503}}
+
+    def status(user, **change):
+        admin.UpdateNumber(number={**resource, **change}, update_mask="working,other,forced,force,calendarId")
+        published(scene)
+        call = scene.call("main", user)
+        call.ua.engine.wait(lambda: call.state in ("up", "ended"), 5)
+        answered = call.status
+        call.hang_up()
+        return answered
+    today, other_day = time.gmtime().tm_wday + 1, (time.gmtime().tm_wday + 3) % 7 + 1
+    always = {"from_minute": 0, "to_minute": 1440}
+    days = [{"weekday": d, **always} for d in {today, today % 7 + 1}]  # midnight may pass
+    scene.acme._child("Calendar", "open", {"display_name": "open", "hours": days})
+    scene.acme._child("Calendar", "closed", {"display_name": "closed", "hours": [{"weekday": other_day, **always}]})
+    try:
+        assert status("+4917020050", calendar_id="open") == 200
+        assert status("+4917020051", calendar_id="closed") == 480
+        assert status("+4917020052", calendar_id="open", force=True) == 503
+    finally:
+        assert status("+4917020053") == 200

@@ -75,6 +75,30 @@ def test_kill_9_of_each_service_costs_no_call_no_place_and_no_event(scene):
         assert abs(stored[id_].duration_ms - c.ended.talk_ms) < 1500, (id_, stored[id_].duration_ms, c.ended.talk_ms)
 
 
+def test_kill_9_of_sip_edge_leaves_the_audio_and_the_calls_end_properly_afterwards(scene):
+    agents = [scene.agent(a, answers=0.05) for a in ("1001", "1002")]
+    talking = [scene.call("sales", "+491708003%d" % i) for i in range(2)]
+    for c in talking:
+        c.wait_hears(AGENT, 0.2)
+    waiting = [scene.call("sales", "+491708004%d" % i).wait_hears(MUSIC, 0.2) for i in range(2)]
+    start, pid = time.monotonic(), scene.cluster.status()["edge-1"]["pid"]
+    scene.cluster.kill("edge-1")
+    back(scene, "edge-1", pid)
+    time.sleep(1)
+    for c in talking + waiting:
+        assert c.state == "up" and c.rtp.loudest_gap(start, time.monotonic()) < GAP_S, c
+    talking[0].hang_up()                          # the caller's BYE reaches a dialog that was adopted
+    legs = {a.phone.calls[0].caller: a.phone.calls[0] for a in agents}
+    legs[talking[0].ua.user].wait_ended()
+    legs[talking[1].ua.user].hang_up()            # the agent's
+    talking[1].wait_ended()
+    for c in waiting:
+        c.wait_hears(AGENT, 0.3)                  # to the agents who are free now
+        c.hang_up()
+    for c in talking + waiting:
+        assert scene.facts_of(c.ua.user).ended.disposition == "answered"
+
+
 def test_a_router_that_stands_still_and_wakes_up_again_gives_nobody_two_calls(scene):
     leader = next(r for r in ("router-1", "router-2") if scene.cluster.metric(r, "trunkline_router_shards_led") > 0)
     waiting = [scene.call("sales", "+491708002%d" % i).wait_hears(MUSIC, 0.1) for i in range(3)]

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import audio
+import pytest
 from phone import Phone, free_port
 from world import AGENT, CALLER, MUSIC
 
@@ -14,28 +15,30 @@ def heard(phone, hz):
     return max((audio.seconds_of(audio.read_any(p)[0][0], hz) for p in phone.heard()), default=0)
 
 
-def test_baresip_calls_and_baresip_answers_with_two_way_audio_GT_2_1_2_GT_5_1(scene, tmp_path):
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_baresip_calls_and_baresip_answers_with_two_way_audio_GT_2_1_2_GT_5_1(scene, tmp_path, transport):
     server = "%s:%d" % scene.sip
-    a = scene.acme.agents["1001"]
+    a, user = scene.acme.agents["1001"], "+491706000" + transport[0].replace("u", "1").replace("t", "2")
     caller_says, agent_says = (audio.tone(str(tmp_path / n), hz) for n, hz in (("c.wav", CALLER), ("a.wav", AGENT)))
     # a softphone registers with the agent's address; as a caller it needs the trunk's: see acme's second address
     trunk = {"name": "tenants/acme/trunks/gateway", "addresses": ["127.0.0.2", "127.0.0.1"]}
     scene.acme.own.admin.UpdateTrunk(trunk=trunk, update_mask="addresses")
     try:
-        with Phone(str(tmp_path), "1001", registrar=server, domain="acme.example", password=a.password, speaks=agent_says, answers=True) as agent, \
-                Phone(str(tmp_path), "+4917060000", outbound=server, domain="elsewhere.example", speaks=caller_says, name="Lin") as caller:
+        with Phone(str(tmp_path), "1001", registrar=server, domain="acme.example", password=a.password, speaks=agent_says, answers=True,
+                   transport=transport) as agent, \
+                Phone(str(tmp_path), user, outbound=server, domain="elsewhere.example", speaks=caller_says, name="Lin", transport=transport) as caller:
             agent.wait_registered()
             a.sign_in()
             a.ready()
             scene.working.append(a)
-            caller.dial("sip:%s@%s" % (scene.acme.number_of("sales"), server))
-            assert "+4917060000" in agent.wait("CALL_ESTABLISHED")["peeruri"]
+            caller.dial("sip:%s@%s;transport=%s" % (scene.acme.number_of("sales"), server, transport))
+            assert user in agent.wait("CALL_ESTABLISHED")["peeruri"]
             time.sleep(2.5)
             caller.hang_up()
             agent.wait("CALL_CLOSED")
             time.sleep(0.3)
             assert heard(agent, CALLER) > 1 and heard(caller, AGENT) > 1
-        c = scene.facts_of("+4917060000")
+        c = scene.facts_of(user)
         assert c.agent_id == "1001" and c.ended.cause == "caller-hung-up"
     finally:
         scene.acme.own.admin.UpdateTrunk(trunk={**trunk, "addresses": ["127.0.0.2"]}, update_mask="addresses")
