@@ -61,6 +61,7 @@ class Bench:
         self.cluster = Cluster("bench", BASE, fresh=True)
         self.results = []
         self.children = []
+        self.keep = False
 
     # ---- set-up ----
     def up(self):
@@ -250,7 +251,7 @@ class Bench:
     def done(self):
         for p in list(self.children):
             self.stop(p)
-        self.cluster.down(wipe=True)
+        self.cluster.down(wipe=not self.keep)
         subprocess.run(["rm", "-rf", str(self.dir)], check=False)
 
     def write(self):

@@ -64,7 +64,9 @@ def main():
         ended = sum(1 for c in facts.of("bench") if c.ended)
         bench.say("calls: %d good, %d failed; %d ended in Kafka" % (good, failed, ended))
         if failed or ended != good:
-            bad.append("%d calls good, %d failed, %d in Kafka" % (good, failed, ended))
+            bad.append("%d calls good, %d failed, %d in Kafka; calls without an end: %s" % (
+                good, failed, ended, [(c.call_id, c.kinds()) for c in facts.of("bench") if not c.ended]))
+            b.keep = True  # its data says why
         deadline = time.monotonic() + 60
         while True:
             summary = b.tenant.lead.reports.GetSummary(from_ms=int((time.time() - seconds - 7200) * 1000))
