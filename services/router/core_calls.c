@@ -429,7 +429,7 @@ static void accepted(struct router_core *core, struct agent *a, struct call *c, 
 	struct agent *other;
 
 	a->doubt = false;
-	if (!means(a, in) || (c && core_tried(c, a)))
+	if (!means(a, in) || (c && c->agent != a && core_tried(c, a)))
 		return;
 	if (c && c->agent == a) {
 		a->call = NULL;

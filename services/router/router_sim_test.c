@@ -11,7 +11,7 @@
 #include "router_sim_world.h"
 
 #define STORM_MS 120000
-#define CALM_MS	 150000
+#define CALM_MS	 900000 /* by then at the latest */
 
 /* ---- holders of calls -------------------------------------------------------------------------------------------------- */
 
@@ -132,6 +132,10 @@ static void on_assigned(struct sim *s, const struct msg *m)
 		say_result(s, m->holder, m, c->epoch, same ? ROUTER_ACCEPTED : ROUTER_CALL_GONE);
 		return;
 	}
+	if (strcmp(c->leg, m->leg) == 0) { /* a late repeat of what has failed already */
+		say_result(s, m->holder, m, c->epoch, ROUTER_CALL_GONE);
+		return;
+	}
 	if (m->epoch < s->holders[m->holder].epoch) {
 		say_result(s, m->holder, m, c->epoch, ROUTER_STALE);
 		return;
@@ -141,7 +145,7 @@ static void on_assigned(struct sim *s, const struct msg *m)
 	memcpy(c->leg, m->leg, sizeof(c->leg));
 	check_agent_free(s, c);
 	say_result(s, m->holder, m, c->epoch, ROUTER_ACCEPTED);
-	plan(s, c, 500 + (int64_t)rnd(s, RING_MS - 500));
+	plan(s, c, 200 + (int64_t)rnd(s, chance(s, 800) ? 3000 : RING_MS - 500));
 }
 
 /* What was planned with the phone ringing, or with the two talking. */
@@ -185,7 +189,7 @@ static void on_call_event(struct sim *s, struct msg *m)
 		return;
 	}
 	c->where = C_TALKING;
-	plan(s, c, 1000 + (int64_t)rnd(s, 30000));
+	plan(s, c, 500 + (int64_t)rnd(s, chance(s, 800) ? 4000 : 30000));
 }
 
 static void on_epoch(struct sim *s, const struct msg *m)
@@ -461,7 +465,7 @@ static void step(struct sim *s)
 		again(s, m, 50);
 		break;
 	case M_HOLDER_TICK:
-		if (s->storm && chance(s, 500))
+		if (s->storm)
 			new_call(s);
 		for (int h = 0; h < HOLDERS; h++)
 			if (s->holders[h].up)
@@ -530,6 +534,27 @@ static void run_until(struct sim *s, int64_t end)
 {
 	while (s->heap[0].at <= end && !s->violation[0])
 		step(s);
+}
+
+static bool at_rest(const struct sim *s)
+{
+	for (int i = 0; i < CALLS; i++)
+		if (s->calls[i].where != C_NONE)
+			return false;
+	for (int i = 0; i < AGENTS; i++)
+		if (s->kv[i].state != AGENT_READY)
+			return false;
+	return true;
+}
+
+static void calm_down(struct sim *s)
+{
+	int64_t end = s->now + CALM_MS;
+
+	s->storm = false;
+	while (!at_rest(s) && s->now < end && !s->violation[0])
+		run_until(s, s->now + 1000);
+	run_until(s, s->now + 3000); /* for the last messages */
 }
 
 /* After the storm: nobody waits, nobody is stuck, and the leader knows it. */
@@ -604,8 +629,7 @@ static void simulate(uint64_t seed, unsigned long steps, const struct router_cor
 	while (s->steps < steps && !s->violation[0]) {
 		s->storm = true;
 		run_until(s, s->now + STORM_MS);
-		s->storm = false;
-		run_until(s, s->now + CALM_MS);
+		calm_down(s);
 		if (!s->violation[0])
 			check_rest(s);
 	}
