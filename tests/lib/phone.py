@@ -8,11 +8,13 @@
 Its microphone plays a WAV file (8 kHz, mono, 16 bit) over and over; what it hears is written to heard(). Commands and events
 go over baresip's ctrl_tcp (netstrings with JSON). One process a phone, ended with the object.
 """
+import contextlib
 import ctypes
 import glob
 import json
 import os
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -33,6 +35,40 @@ def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def phone_ports():
+    """A first port of three: SIP (UDP and TCP), SIP over TLS right after it, commands. Below the range from which the kernel
+    takes ports of outgoing connections: one of those could have it by the time baresip binds it."""
+    for _ in range(100):
+        first = random.randrange(10240, 16000, 4)
+        try:
+            with contextlib.ExitStack() as held:
+                for port, kind in ((first, socket.SOCK_DGRAM), *((first + i, socket.SOCK_STREAM) for i in range(3))):
+                    held.enter_context(socket.socket(socket.AF_INET, kind)).bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+    raise PhoneError("no three free ports in a row between 10240 and 16000")
+
+
+_taken = set()
+
+
+def free_pair(host="127.0.0.1"):
+    """An even port and the one above, both free: baresip takes the second for TLS. Below the range the kernel gives out."""
+    while True:
+        port = random.randrange(8000, 19000, 2)
+        if port in _taken:
+            continue
+        try:
+            for p, kind in ((port, socket.SOCK_STREAM), (port, socket.SOCK_DGRAM), (port + 1, socket.SOCK_STREAM)):
+                with socket.socket(socket.AF_INET, kind) as s:
+                    s.bind((host, p))
+        except OSError:
+            continue
+        _taken.add(port)
+        return port
 
 
 CONFIG = """poll_method epoll
@@ -71,10 +107,11 @@ snd_path {heard}
 class Phone:
     def __init__(self, directory, user, port=0, registrar=None, domain="127.0.0.1", password="", speaks=None, answers=False,
                  outbound=None, rtp=None, transport="udp", host="127.0.0.1", name=""):
-        port = port or free_port(socket.SOCK_DGRAM)
+        first = phone_ports()
+        port = port or first
         self.user, self.port = user, port
         self.dir = os.path.join(directory, "phone-%s-%d" % (user, port))
-        self.ctrl = free_port()
+        self.ctrl = first + 2
         self.events = queue.Queue()
         self.on_event = None  # called with each event, on the reader's thread
         self.seen = []
