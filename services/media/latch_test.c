@@ -68,7 +68,7 @@ static const struct guess guesses[] = {
 	{ "auto: a private one not by another private one", LATCH_AUTO, "10.0.0.5", "10.0.0.6", 5000, false },
 	{ "auto: never one signalled on the loopback", LATCH_AUTO, "127.0.0.1", "127.0.0.1", 5000, false },
 	{ "auto: nor replaced by one from elsewhere", LATCH_AUTO, "127.0.0.1", "203.0.113.9", 5000, false },
-	{ "auto: a phone on this machine announces its LAN address", LATCH_AUTO, "192.168.1.7", "127.0.0.1", 5000, true },
+	{ "auto: a phone beside us announces its LAN address", LATCH_AUTO, "192.168.1.7", "127.0.0.1", 5000, true },
 	{ "auto: or its public one", LATCH_AUTO, "198.51.100.1", "127.0.0.1", 5000, true },
 	{ "auto: IPv6 private behind public", LATCH_AUTO, "fd00::5", "2001:db8::9", 5000, true },
 	{ "auto: carrier-grade NAT", LATCH_AUTO, "100.64.3.4", "203.0.113.9", 5000, true },
