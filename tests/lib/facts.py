@@ -4,6 +4,7 @@
     facts.calls["…"].events        each call's events in order, doubles taken out
     facts.problems()               gaps in seq, calls without or with two ends …: a list of sentences, [] is right
 """
+import json
 import re
 import subprocess
 import time
@@ -30,6 +31,12 @@ def kcat(brokers, topic):
         out.append((partition, offset, data[m.end():body]))
         at = body + 1
     return out
+
+
+def topics(brokers):
+    """Names of all topics."""
+    out = subprocess.run(["kcat", "-L", "-J", "-b", brokers], stdout=subprocess.PIPE, check=True, timeout=30).stdout
+    return sorted(t["topic"] for t in json.loads(out)["topics"])
 
 
 class Call:

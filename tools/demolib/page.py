@@ -3,7 +3,7 @@ import os
 import unicodedata
 
 import audio
-from facts import TOPICS, settled
+from facts import TOPICS, kcat, settled, topics
 from recount import differences, differing_totals, recount, totals
 
 
@@ -92,6 +92,10 @@ class Page:
 
     def kafka(self):
         rows = [[topic, self.facts.count[topic], self.facts.bytes[topic]] for topic in TOPICS.values()]
+        for topic in topics(self.env["TRUNKLINE_KAFKA_BROKERS"]):
+            if topic.startswith("trunkline.") and topic not in TOPICS.values():
+                records = kcat(self.env["TRUNKLINE_KAFKA_BROKERS"], topic)
+                rows.append([topic, len(records), sum(len(r[2]) for r in records)])
         rows.append(["doubles among them (same id)", self.facts.doubles, ""])
         return table(["topic", "events", "bytes"], rows, right=(1, 2))
 
