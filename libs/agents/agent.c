@@ -5,7 +5,8 @@
 
 const char *agent_state_name(enum agent_state s)
 {
-	static const char *const names[AGENT_STATES] = { "NONE", "SIGNED_OUT", "BUSY", "READY", "RESERVED", "ON_CALL", "WRAP_UP" };
+	static const char *const names[AGENT_STATES] = { "NONE",     "SIGNED_OUT", "BUSY",   "READY",
+							 "RESERVED", "ON_CALL",	   "WRAP_UP" };
 
 	return (unsigned)s < AGENT_STATES ? names[s] : "?";
 }
@@ -291,7 +292,8 @@ static const struct row *find_row(enum agent_state s, enum agent_event_kind k)
 	return NULL;
 }
 
-static void fill_last(struct agent_record *r, const struct agent_record *before, const struct agent_event *ev, int64_t at_ms)
+static void fill_last(struct agent_record *r, const struct agent_record *before, const struct agent_event *ev,
+		      int64_t at_ms)
 {
 	struct agent_transition *t = &r->last;
 	const char *call = before->call_id[0] ? before->call_id : r->call_id;
@@ -310,8 +312,8 @@ static void fill_last(struct agent_record *r, const struct agent_record *before,
 	(void)SET(t->queue_id, queue);
 }
 
-err_t agent_step(const struct agent_record *rec, const struct agent_event *ev, int64_t now_ms, struct agent_record *next,
-		 struct err_detail *detail)
+err_t agent_step(const struct agent_record *rec, const struct agent_event *ev, int64_t now_ms,
+		 struct agent_record *next, struct err_detail *detail)
 {
 	struct agent_record r = *rec;
 	int64_t at_ms = now_ms > rec->since_ms ? now_ms : rec->since_ms;

@@ -23,14 +23,14 @@
 #define AGENT_REASON_TEXT 64
 
 enum agent_state { /* = trunkline.agent.v1.AgentState */
-	AGENT_NONE = 0,
-	AGENT_SIGNED_OUT = 1,
-	AGENT_BUSY = 2,
-	AGENT_READY = 3,
-	AGENT_RESERVED = 4,
-	AGENT_ON_CALL = 5,
-	AGENT_WRAP_UP = 6,
-	AGENT_STATES = 7,
+		   AGENT_NONE = 0,
+		   AGENT_SIGNED_OUT = 1,
+		   AGENT_BUSY = 2,
+		   AGENT_READY = 3,
+		   AGENT_RESERVED = 4,
+		   AGENT_ON_CALL = 5,
+		   AGENT_WRAP_UP = 6,
+		   AGENT_STATES = 7,
 };
 
 struct agent_transition {
@@ -109,8 +109,8 @@ void agent_record_init(struct agent_record *rec, const char *tenant, const char 
 /* The next record; now_ms is wall time (never lets a duration become negative: a clock behind since_ms counts as since_ms).
  * ERR_PRECONDITION: not in this state, or about another call; ERR_INVALID: the event lacks something. detail may be NULL;
  * next is written only on ERR_OK and may be rec. The caller sets next->writer. */
-err_t agent_step(const struct agent_record *rec, const struct agent_event *ev, int64_t now_ms, struct agent_record *next,
-		 struct err_detail *detail) MUST;
+err_t agent_step(const struct agent_record *rec, const struct agent_event *ev, int64_t now_ms,
+		 struct agent_record *next, struct err_detail *detail) MUST;
 
 /* Signed in and not on the way out: counts as on duty for a queue. */
 bool agent_on_duty(const struct agent_record *rec);

@@ -29,8 +29,15 @@ static struct agent_record in_state(enum agent_state s)
 
 static struct agent_event event(enum agent_event_kind k)
 {
-	return (struct agent_event){ .kind = k, .call_id = "c1", .queue_id = "sales", .leg_id = "l1", .reason = "break",
-				     .site = "centre", .router_epoch = 7, .reserved_until_ms = T0 + 30000, .wrap_up_ms = 5000 };
+	return (struct agent_event){ .kind = k,
+				     .call_id = "c1",
+				     .queue_id = "sales",
+				     .leg_id = "l1",
+				     .reason = "break",
+				     .site = "centre",
+				     .router_epoch = 7,
+				     .reserved_until_ms = T0 + 30000,
+				     .wrap_up_ms = 5000 };
 }
 
 /* Every legal pair and where it leads; whatever is missing here must be refused. */
@@ -40,32 +47,32 @@ static const struct {
 	enum agent_state to;
 	const char *reason;
 } legal[] = {
-	{ AGENT_SIGNED_OUT, AGENT_EV_SIGN_IN,	     AGENT_BUSY,       "signed-in" },
-	{ AGENT_BUSY,	    AGENT_EV_SIGN_OUT,	     AGENT_SIGNED_OUT, "" },
-	{ AGENT_READY,	    AGENT_EV_SIGN_OUT,	     AGENT_SIGNED_OUT, "" },
-	{ AGENT_RESERVED,   AGENT_EV_SIGN_OUT,	     AGENT_RESERVED,   "" },
-	{ AGENT_ON_CALL,    AGENT_EV_SIGN_OUT,	     AGENT_ON_CALL,    "" },
-	{ AGENT_WRAP_UP,    AGENT_EV_SIGN_OUT,	     AGENT_SIGNED_OUT, "" },
-	{ AGENT_BUSY,	    AGENT_EV_READY,	     AGENT_READY,      "" },
-	{ AGENT_RESERVED,   AGENT_EV_READY,	     AGENT_RESERVED,   "" },
-	{ AGENT_ON_CALL,    AGENT_EV_READY,	     AGENT_ON_CALL,    "" },
-	{ AGENT_WRAP_UP,    AGENT_EV_READY,	     AGENT_READY,      "" },
-	{ AGENT_BUSY,	    AGENT_EV_BUSY,	     AGENT_BUSY,       "break" },
-	{ AGENT_READY,	    AGENT_EV_BUSY,	     AGENT_BUSY,       "break" },
-	{ AGENT_RESERVED,   AGENT_EV_BUSY,	     AGENT_RESERVED,   "" },
-	{ AGENT_ON_CALL,    AGENT_EV_BUSY,	     AGENT_ON_CALL,    "" },
-	{ AGENT_WRAP_UP,    AGENT_EV_BUSY,	     AGENT_BUSY,       "break" },
-	{ AGENT_READY,	    AGENT_EV_RESERVE,	     AGENT_RESERVED,   "" },
-	{ AGENT_RESERVED,   AGENT_EV_UNRESERVE,	     AGENT_READY,      "" },
-	{ AGENT_RESERVED,   AGENT_EV_ANSWERED,	     AGENT_ON_CALL,    "" },
-	{ AGENT_RESERVED,   AGENT_EV_NO_ANSWER,	     AGENT_BUSY,       "break" },
-	{ AGENT_RESERVED,   AGENT_EV_CALL_ENDED,     AGENT_READY,      "" },
-	{ AGENT_ON_CALL,    AGENT_EV_CALL_ENDED,     AGENT_WRAP_UP,    "" },
-	{ AGENT_WRAP_UP,    AGENT_EV_WRAP_UP_OVER,   AGENT_BUSY,       "after-wrap-up" },
-	{ AGENT_WRAP_UP,    AGENT_EV_FINISH_WRAP_UP, AGENT_READY,      "" },
-	{ AGENT_RESERVED,   AGENT_EV_RECONCILED,     AGENT_READY,      "" },
-	{ AGENT_ON_CALL,    AGENT_EV_RECONCILED,     AGENT_READY,      "" },
-	{ AGENT_RESERVED,   AGENT_EV_TAKE_OVER,	     AGENT_RESERVED,   "" },
+	{ AGENT_SIGNED_OUT, AGENT_EV_SIGN_IN, AGENT_BUSY, "signed-in" },
+	{ AGENT_BUSY, AGENT_EV_SIGN_OUT, AGENT_SIGNED_OUT, "" },
+	{ AGENT_READY, AGENT_EV_SIGN_OUT, AGENT_SIGNED_OUT, "" },
+	{ AGENT_RESERVED, AGENT_EV_SIGN_OUT, AGENT_RESERVED, "" },
+	{ AGENT_ON_CALL, AGENT_EV_SIGN_OUT, AGENT_ON_CALL, "" },
+	{ AGENT_WRAP_UP, AGENT_EV_SIGN_OUT, AGENT_SIGNED_OUT, "" },
+	{ AGENT_BUSY, AGENT_EV_READY, AGENT_READY, "" },
+	{ AGENT_RESERVED, AGENT_EV_READY, AGENT_RESERVED, "" },
+	{ AGENT_ON_CALL, AGENT_EV_READY, AGENT_ON_CALL, "" },
+	{ AGENT_WRAP_UP, AGENT_EV_READY, AGENT_READY, "" },
+	{ AGENT_BUSY, AGENT_EV_BUSY, AGENT_BUSY, "break" },
+	{ AGENT_READY, AGENT_EV_BUSY, AGENT_BUSY, "break" },
+	{ AGENT_RESERVED, AGENT_EV_BUSY, AGENT_RESERVED, "" },
+	{ AGENT_ON_CALL, AGENT_EV_BUSY, AGENT_ON_CALL, "" },
+	{ AGENT_WRAP_UP, AGENT_EV_BUSY, AGENT_BUSY, "break" },
+	{ AGENT_READY, AGENT_EV_RESERVE, AGENT_RESERVED, "" },
+	{ AGENT_RESERVED, AGENT_EV_UNRESERVE, AGENT_READY, "" },
+	{ AGENT_RESERVED, AGENT_EV_ANSWERED, AGENT_ON_CALL, "" },
+	{ AGENT_RESERVED, AGENT_EV_NO_ANSWER, AGENT_BUSY, "break" },
+	{ AGENT_RESERVED, AGENT_EV_CALL_ENDED, AGENT_READY, "" },
+	{ AGENT_ON_CALL, AGENT_EV_CALL_ENDED, AGENT_WRAP_UP, "" },
+	{ AGENT_WRAP_UP, AGENT_EV_WRAP_UP_OVER, AGENT_BUSY, "after-wrap-up" },
+	{ AGENT_WRAP_UP, AGENT_EV_FINISH_WRAP_UP, AGENT_READY, "" },
+	{ AGENT_RESERVED, AGENT_EV_RECONCILED, AGENT_READY, "" },
+	{ AGENT_ON_CALL, AGENT_EV_RECONCILED, AGENT_READY, "" },
+	{ AGENT_RESERVED, AGENT_EV_TAKE_OVER, AGENT_RESERVED, "" },
 };
 
 static int find_legal(enum agent_state s, enum agent_event_kind k)
@@ -170,7 +177,7 @@ static void sign_out_asked_for_during_a_call_comes_after_it_and_ready_takes_it_b
 
 static void an_event_about_another_call_is_refused(void **arg)
 {
-	static const enum agent_event_kind kinds[] = { AGENT_EV_UNRESERVE, AGENT_EV_ANSWERED, AGENT_EV_NO_ANSWER,
+	static const enum agent_event_kind kinds[] = { AGENT_EV_UNRESERVE,  AGENT_EV_ANSWERED,	 AGENT_EV_NO_ANSWER,
 						       AGENT_EV_CALL_ENDED, AGENT_EV_RECONCILED, AGENT_EV_TAKE_OVER };
 	struct agent_record r = in_state(AGENT_RESERVED);
 	struct err_detail d;

@@ -13,19 +13,19 @@
 #define TRIES_MAX 32
 #define KEY_TEXT  (2 * AGENT_ID_TEXT)
 
-struct op { /* one event on its way into a record */
-	struct op *next;	     /* waiting behind it for the same agent */
+struct op {		 /* one event on its way into a record */
+	struct op *next; /* waiting behind it for the same agent */
 	struct op *all_prev, *all_next;
 	struct agents_store *store; /* NULL: freed meanwhile, only the memory is left */
 	struct entry *entry;
 	struct agent_event ev; /* texts point below */
 	char cause[AGENT_REASON_TEXT], reason[AGENT_REASON_TEXT], call[AGENT_CALL_TEXT], queue[AGENT_ID_TEXT];
 	char leg[AGENT_CALL_TEXT], site[AGENT_ID_TEXT];
-	bool refresh;	      /* no event: only read */
-	bool at;	      /* only on `revision` */
-	bool on_wire;	      /* the bus holds it as a callback's argument */
-	bool read;	      /* the record was read for it: a refusal stands */
-	bool finished;	      /* waits in store->finished */
+	bool refresh;  /* no event: only read */
+	bool at;       /* only on `revision` */
+	bool on_wire;  /* the bus holds it as a callback's argument */
+	bool read;     /* the record was read for it: a refusal stands */
+	bool finished; /* waits in store->finished */
 	uint64_t revision;
 	unsigned tries;
 	err_t error;
@@ -52,7 +52,7 @@ struct agents_store {
 	struct agents_emit *emit;
 	struct entry *entries;
 	size_t n_present;
-	struct op *all;	       /* every op alive */
+	struct op *all;		/* every op alive */
 	struct loop_timer soon; /* ops that ended without a write: their callbacks come later all the same */
 	bool synced;
 };
@@ -176,7 +176,8 @@ static void finish(struct op *op)
 	if (en->ops)
 		start_op(en->ops);
 	if (fn)
-		fn(op->error, en->present || !op->error ? &en->rec : NULL, en->revision, op->error ? &op->detail : NULL, op->arg);
+		fn(op->error, en->present || !op->error ? &en->rec : NULL, en->revision, op->error ? &op->detail : NULL,
+		   op->arg);
 	free_op(op);
 }
 
@@ -187,9 +188,9 @@ static void on_soon(void *arg)
 
 	/* From the start each time: a callback may have changed the list. */
 	do {
-		DL_FOREACH2 (s->all, op, all_next)
-			if (op->finished)
-				break;
+		DL_FOREACH2(s->all, op, all_next)
+		if (op->finished)
+			break;
 		if (op)
 			finish(op);
 	} while (op);
@@ -259,7 +260,8 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		e = ERR_UNAVAILABLE;
 	}
 	if (e)
-		err_set(&op->detail, e, "", e == ERR_ABORTED ? "somebody else changed the agent meanwhile" : "the write got no answer");
+		err_set(&op->detail, e, "",
+			e == ERR_ABORTED ? "somebody else changed the agent meanwhile" : "the write got no answer");
 	op->error = e;
 	if (!e) {
 		/* Memory for the fact was there when the write began or the bus had refused it; whoever doubts republishes. */
@@ -329,7 +331,8 @@ static bool copy_event(struct op *op, const struct agent_event *ev)
 	return fits;
 }
 
-static err_t new_op(struct op **ret, struct agents_store *s, const char *tenant, const char *agent_id, agents_done_fn *fn, void *arg)
+static err_t new_op(struct op **ret, struct agents_store *s, const char *tenant, const char *agent_id,
+		    agents_done_fn *fn, void *arg)
 {
 	char key[KEY_TEXT];
 	struct entry *en;
@@ -357,8 +360,8 @@ static void enter_op(struct op *op)
 		start_op(op);
 }
 
-static err_t apply(struct agents_store *s, const char *tenant, const char *agent_id, const struct agent_event *ev, bool at,
-		   uint64_t revision, agents_done_fn *fn, void *arg)
+static err_t apply(struct agents_store *s, const char *tenant, const char *agent_id, const struct agent_event *ev,
+		   bool at, uint64_t revision, agents_done_fn *fn, void *arg)
 {
 	struct op *op;
 	err_t e = new_op(&op, s, tenant, agent_id, fn, arg);
@@ -375,7 +378,8 @@ static err_t apply(struct agents_store *s, const char *tenant, const char *agent
 	return ERR_OK;
 }
 
-err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn, void *arg)
+err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn,
+		     void *arg)
 {
 	struct op *op;
 	err_t e = new_op(&op, store, tenant, agent_id, fn, arg);
@@ -393,8 +397,8 @@ err_t agents_apply(struct agents_store *store, const char *tenant, const char *a
 	return apply(store, tenant, agent_id, ev, false, 0, fn, arg);
 }
 
-err_t agents_apply_at(struct agents_store *store, const char *tenant, const char *agent_id, const struct agent_event *ev,
-		      uint64_t revision, agents_done_fn *fn, void *arg)
+err_t agents_apply_at(struct agents_store *store, const char *tenant, const char *agent_id,
+		      const struct agent_event *ev, uint64_t revision, agents_done_fn *fn, void *arg)
 {
 	return apply(store, tenant, agent_id, ev, true, revision, fn, arg);
 }
@@ -434,7 +438,8 @@ void agents_store_free(struct agents_store **ref)
 
 	if (!s)
 		return;
-	DL_FOREACH_SAFE2 (s->all, op, op_next, all_next) {
+	DL_FOREACH_SAFE2(s->all, op, op_next, all_next)
+	{
 		op->store = NULL;
 		if (!op->on_wire)
 			mem_free(op);

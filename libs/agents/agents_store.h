@@ -25,15 +25,15 @@ struct agents_store;
 struct events;
 
 /* record NULL: the entry was deleted. revision: of the entry. Called in the order of revisions for one agent. */
-typedef void agents_change_fn(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision,
-			      void *arg);
+typedef void agents_change_fn(const char *tenant, const char *agent_id, const struct agent_record *record,
+			      uint64_t revision, void *arg);
 
 struct agents_store_params {
 	struct bus *bus;
-	struct events *events;	/* NULL: publishes no AgentStateChanged (tests) */
-	const char *instance;	/* writer */
-	const char *tenant;	/* NULL: every tenant */
-	agents_change_fn *on_change; /* any change, own ones too; NULL: none */
+	struct events *events;	      /* NULL: publishes no AgentStateChanged (tests) */
+	const char *instance;	      /* writer */
+	const char *tenant;	      /* NULL: every tenant */
+	agents_change_fn *on_change;  /* any change, own ones too; NULL: none */
 	void (*on_synced)(void *arg); /* the initial values are all in; NULL: none */
 	/* An entry that does not validate is ignored (the last good one stays); for the log and a metric. NULL: none. */
 	void (*on_bad)(const char *key, const struct err_detail *detail, void *arg);
@@ -55,19 +55,20 @@ void agents_each(const struct agents_store *store, agents_change_fn *fn, void *a
 /* e: ERR_OK with the new record and its revision; ERR_PRECONDITION/ERR_INVALID of agent_step() with detail and the record
  * as it is; ERR_ABORTED: lost the compare-and-set (32 times, or once with a revision demanded); ERR_UNAVAILABLE: unknown
  * whether it was written (the watch will tell). record may be NULL when e is not ERR_OK. */
-typedef void agents_done_fn(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
-			    void *arg);
+typedef void agents_done_fn(err_t e, const struct agent_record *record, uint64_t revision,
+			    const struct err_detail *detail, void *arg);
 
 /* Reads the cached record (absent: SIGNED_OUT; fresh from KV before a refusal), steps, writes, publishes. fn (may be NULL) is called exactly once, never
  * before this returns. The event is copied. ERR_EXHAUSTED/ERR_INVALID at once: nothing started. */
 err_t agents_apply(struct agents_store *store, const char *tenant, const char *agent_id, const struct agent_event *ev,
 		   agents_done_fn *fn, void *arg) MUST;
 /* The same, but only on this revision: somebody else's write is ERR_ABORTED without a retry (reservations, fencing). */
-err_t agents_apply_at(struct agents_store *store, const char *tenant, const char *agent_id, const struct agent_event *ev,
-		      uint64_t revision, agents_done_fn *fn, void *arg) MUST;
+err_t agents_apply_at(struct agents_store *store, const char *tenant, const char *agent_id,
+		      const struct agent_event *ev, uint64_t revision, agents_done_fn *fn, void *arg) MUST;
 
 /* Reads the record from KV into the cache (on_change tells if it is newer). fn once: ERR_OK; ERR_NOT_FOUND; ERR_UNAVAILABLE. */
-err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn, void *arg) MUST;
+err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn,
+		     void *arg) MUST;
 
 /* Publishes `last` of the agent's record again (same event id: nobody counts it twice), for who suspects that its writer
  * died between writing and publishing. ERR_NOT_FOUND: no such record. */

@@ -39,7 +39,8 @@ static void side_start(struct side *s, const char *instance)
 		fail_msg("%s: %s", d.field, d.message);
 	assert_int_equal(events_new(&s->events, s->bus, "centre", instance), ERR_OK);
 	assert_int_equal(agents_store_new(&s->store,
-					  &(struct agents_store_params){ .bus = s->bus, .events = s->events, .instance = instance },
+					  &(struct agents_store_params){
+					      .bus = s->bus, .events = s->events, .instance = instance },
 					  &d),
 			 ERR_OK);
 	assert_true(testkit_wait_loop(loop, is_synced, s, 5000));
@@ -52,7 +53,8 @@ static void side_stop(struct side *s)
 	bus_free(&s->bus);
 }
 
-static void on_done(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+static void on_done(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+		    void *arg)
 {
 	struct side *s = arg;
 
@@ -96,7 +98,8 @@ static void events_at_one_agent_are_applied_in_order_and_refusals_say_why(void *
 	side_start(&a, "desk-1");
 	apply(&a, "1001", (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
 	apply(&a, "1001", (struct agent_event){ .kind = AGENT_EV_READY });
-	apply(&a, "1001", (struct agent_event){ .kind = AGENT_EV_RESERVE, .call_id = "c1", .queue_id = "sales", .leg_id = "l1" });
+	apply(&a, "1001",
+	      (struct agent_event){ .kind = AGENT_EV_RESERVE, .call_id = "c1", .queue_id = "sales", .leg_id = "l1" });
 	apply(&a, "1001", (struct agent_event){ .kind = AGENT_EV_ANSWERED, .call_id = "c1" });
 	assert_int_equal(a.done, 0); /* never before the call returns */
 	wait_done(&a, 4);
@@ -174,8 +177,9 @@ static bool heard_five(void *arg)
 static void each_transition_is_told_once_in_order_also_when_published_again(void **arg)
 {
 	struct heard h = { .next_seq = 1 };
-	struct bus_consumer_params cp = { .stream = EVENTS_STREAM, .durable = "test", .filter = "ev.acme.agent.1003",
-					  .fn = on_event, .arg = &h };
+	struct bus_consumer_params cp = {
+		.stream = EVENTS_STREAM, .durable = "test", .filter = "ev.acme.agent.1003", .fn = on_event, .arg = &h
+	};
 	struct bus_consumer *consumer;
 	struct err_detail d;
 	struct side a;
@@ -213,7 +217,9 @@ static void a_store_of_one_tenant_sees_no_other(void **arg)
 	wait_done(&a, 1);
 	assert_int_equal(bus_new(&other.bus, &bp, &d), ERR_OK);
 	assert_int_equal(agents_store_new(&other.store,
-					  &(struct agents_store_params){ .bus = other.bus, .instance = "x", .tenant = "globex" }, &d),
+					  &(struct agents_store_params){
+					      .bus = other.bus, .instance = "x", .tenant = "globex" },
+					  &d),
 			 ERR_OK);
 	assert_true(testkit_wait_loop(loop, is_synced, &other, 5000));
 	assert_int_equal(agents_count(other.store), 0);

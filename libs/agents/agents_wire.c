@@ -44,7 +44,8 @@ static err_t transition_from_pb(struct agent_transition *t, const pb_transition 
 	err_t e;
 
 	if ((e = check_state((int)pb->from, 0, "last.from", d)) || (e = check_state((int)pb->to, 0, "last.to", d)) ||
-	    (e = check_time(pb->at_ms, "last.at_ms", d)) || (e = check_time(pb->from_since_ms, "last.from_since_ms", d)) ||
+	    (e = check_time(pb->at_ms, "last.at_ms", d)) ||
+	    (e = check_time(pb->from_since_ms, "last.from_since_ms", d)) ||
 	    (e = copy_text(t->cause, sizeof(t->cause), pb->cause, "last.cause", d)) ||
 	    (e = copy_text(t->reason, sizeof(t->reason), pb->reason, "last.reason", d)) ||
 	    (e = copy_text(t->call_id, sizeof(t->call_id), pb->call_id, "last.call_id", d)) ||
@@ -62,8 +63,10 @@ static err_t texts_from_pb(struct agent_record *r, const pb_record *pb, struct e
 {
 	err_t e;
 
-	if ((e = copy_id(r->tenant, pb->tenant, false, "tenant", d)) || (e = copy_id(r->agent_id, pb->agent_id, false, "agent_id", d)) ||
-	    (e = copy_id(r->queue_id, pb->queue_id, true, "queue_id", d)) || (e = copy_id(r->site, pb->site, true, "site", d)) ||
+	if ((e = copy_id(r->tenant, pb->tenant, false, "tenant", d)) ||
+	    (e = copy_id(r->agent_id, pb->agent_id, false, "agent_id", d)) ||
+	    (e = copy_id(r->queue_id, pb->queue_id, true, "queue_id", d)) ||
+	    (e = copy_id(r->site, pb->site, true, "site", d)) ||
 	    (e = copy_text(r->reason, sizeof(r->reason), pb->reason, "reason", d)) ||
 	    (e = copy_text(r->call_id, sizeof(r->call_id), pb->call_id, "call_id", d)) ||
 	    (e = copy_text(r->leg_id, sizeof(r->leg_id), pb->leg_id, "leg_id", d)) ||
@@ -77,7 +80,8 @@ static err_t numbers_from_pb(struct agent_record *r, const pb_record *pb, struct
 {
 	err_t e;
 
-	if ((e = check_state((int)pb->state, AGENT_SIGNED_OUT, "state", d)) || (e = check_time(pb->since_ms, "since_ms", d)) ||
+	if ((e = check_state((int)pb->state, AGENT_SIGNED_OUT, "state", d)) ||
+	    (e = check_time(pb->since_ms, "since_ms", d)) ||
 	    (e = check_time(pb->ready_since_ms, "ready_since_ms", d)) ||
 	    (e = check_time(pb->reserved_until_ms, "reserved_until_ms", d)) ||
 	    (e = check_time(pb->wrap_up_until_ms, "wrap_up_until_ms", d)) ||

@@ -4,8 +4,8 @@
 #include "base/mem.h"
 
 #define SUBJECT_MAX 256
-#define KEEP_BYTES  65536 /* a buffer that grew beyond is given back */
-#define IDLE_TURNS  10000 /* a peer that is gone */
+#define KEEP_BYTES  65536	 /* a buffer that grew beyond is given back */
+#define IDLE_TURNS  10000	 /* a peer that is gone */
 #define SPLIT_BYTES (256 * 1024) /* what is longer leaves at once, well below max_payload of NATS (1 MiB unless set) */
 
 struct batch {

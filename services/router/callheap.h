@@ -13,8 +13,8 @@
 
 /* What of a call the heap needs; first member of struct call. */
 struct callheap_node {
-	uint64_t key;  /* callheap_key() */
-	uint32_t pos;  /* CALLHEAP_NONE: in no heap */
+	uint64_t key; /* callheap_key() */
+	uint32_t pos; /* CALLHEAP_NONE: in no heap */
 	const char *id;
 };
 struct callheap_slot {

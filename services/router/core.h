@@ -23,20 +23,20 @@
 #include "agents/agent.h"
 #include "base/err.h"
 
-#define ROUTER_TRIED_MAX    64	 /* of one call; more are ignored */
-#define ROUTER_SKILLS_MAX   64	 /* of one agent or requirement */
+#define ROUTER_TRIED_MAX    64 /* of one call; more are ignored */
+#define ROUTER_SKILLS_MAX   64 /* of one agent or requirement */
 #define ROUTER_PRIORITY_MAX 20
 
 struct router_core;
 
 struct router_core_params {
 	uint64_t epoch;
-	int64_t now_ms;		/* wall */
-	int64_t collect_ms;	/* 0: 500 */
-	int64_t repeat_ms;	/* Assigned until its result is seen (0: 1,000) */
-	int64_t margin_ms;	/* reservation = ring timeout + this (0: 10,000) */
-	int64_t look_ms;	/* first look whether an agent's call exists (0: 10,000), again after as long */
-	int64_t park_ms;	/* a dead owner's call is forgotten unless it is asserted by then (0: 120,000) */
+	int64_t now_ms;		    /* wall */
+	int64_t collect_ms;	    /* 0: 500 */
+	int64_t repeat_ms;	    /* Assigned until its result is seen (0: 1,000) */
+	int64_t margin_ms;	    /* reservation = ring timeout + this (0: 10,000) */
+	int64_t look_ms;	    /* first look whether an agent's call exists (0: 10,000), again after as long */
+	int64_t park_ms;	    /* a dead owner's call is forgotten unless it is asserted by then (0: 120,000) */
 	bool fault_ignore_conflict; /* for tests of the tests: treats a lost compare-and-set as won */
 	bool fault_lifo;	    /* the same: serves the youngest idle agent first */
 };
@@ -93,8 +93,8 @@ struct router_reserved_in {
 };
 err_t router_core_reserved(struct router_core *core, const struct router_reserved_in *in, int64_t now_ms) MUST;
 /* Outcome of ROUTER_FX_LOOK. */
-err_t router_core_looked(struct router_core *core, const char *tenant, const char *agent_id, const char *call_id, bool exists,
-			 int64_t now_ms) MUST;
+err_t router_core_looked(struct router_core *core, const char *tenant, const char *agent_id, const char *call_id,
+			 bool exists, int64_t now_ms) MUST;
 
 /* ---- inputs: holders of calls ---- */
 struct router_enqueue_in {
@@ -129,13 +129,13 @@ err_t router_core_time(struct router_core *core, int64_t now_ms) MUST;
 
 /* ---- effects, in order ---- */
 enum router_fx_kind {
-	ROUTER_FX_RESERVE,	/* compare-and-set AGENT_EV_RESERVE (or TAKE_OVER) at `revision`; answer router_core_reserved() */
-	ROUTER_FX_AGENT,	/* apply `event` to the agent at `revision`; the watch tells what came of it */
-	ROUTER_FX_READ_AGENT,	/* read the record from KV; answer router_core_agent() with .read */
-	ROUTER_FX_LOOK,		/* is the call in KV `calls`? answer router_core_looked() */
-	ROUTER_FX_QUEUED,	/* to owner */
-	ROUTER_FX_ASSIGNED,	/* to owner */
-	ROUTER_FX_REFUSED,	/* to owner */
+	ROUTER_FX_RESERVE, /* compare-and-set AGENT_EV_RESERVE (or TAKE_OVER) at `revision`; answer router_core_reserved() */
+	ROUTER_FX_AGENT,      /* apply `event` to the agent at `revision`; the watch tells what came of it */
+	ROUTER_FX_READ_AGENT, /* read the record from KV; answer router_core_agent() with .read */
+	ROUTER_FX_LOOK,	      /* is the call in KV `calls`? answer router_core_looked() */
+	ROUTER_FX_QUEUED,     /* to owner */
+	ROUTER_FX_ASSIGNED,   /* to owner */
+	ROUTER_FX_REFUSED,    /* to owner */
 };
 struct router_fx {
 	enum router_fx_kind kind;

@@ -2,9 +2,9 @@
 #include "core_internal.h"
 #include "base/str.h"
 
-#define RETRY_MS 1000
-#define GRACE_MS 2000 /* beyond reserved_until_ms: the clock of who extends or ends it may be behind */
-#define LOOK_COST_MS 5 /* at most one look each so many ms */
+#define RETRY_MS     1000
+#define GRACE_MS     2000 /* beyond reserved_until_ms: the clock of who extends or ends it may be behind */
+#define LOOK_COST_MS 5	  /* at most one look each so many ms */
 
 static struct router_fx *agent_effect(struct router_core *core, struct agent *a, enum router_fx_kind kind)
 {
@@ -17,7 +17,8 @@ static struct router_fx *agent_effect(struct router_core *core, struct agent *a,
 	return fx;
 }
 
-static void apply(struct router_core *core, struct agent *a, enum agent_event_kind event, const char *cause, const char *reason)
+static void apply(struct router_core *core, struct agent *a, enum agent_event_kind event, const char *cause,
+		  const char *reason)
 {
 	struct router_fx *fx = agent_effect(core, a, ROUTER_FX_AGENT);
 
@@ -329,8 +330,8 @@ static void reconcile(struct router_core *core, struct agent *a)
 }
 
 /* Missing at two looks look_ms apart: the call ended without telling the record (its holder died, or gave up). */
-err_t router_core_looked(struct router_core *core, const char *tenant, const char *agent_id, const char *call_id, bool exists,
-			 int64_t now_ms)
+err_t router_core_looked(struct router_core *core, const char *tenant, const char *agent_id, const char *call_id,
+			 bool exists, int64_t now_ms)
 {
 	struct tenant *t = core_tenant_find(core, tenant);
 	struct agent *a = t ? core_agent_find(core, t->index, agent_id) : NULL;

@@ -85,8 +85,8 @@ static const char *keep(struct router_core *core, const char *text)
 	return "";
 }
 
-static void refuse(struct router_core *core, const char *owner, const char *tenant, const char *call_id, const char *queue_id,
-		   err_t error, const char *message)
+static void refuse(struct router_core *core, const char *owner, const char *tenant, const char *call_id,
+		   const char *queue_id, err_t error, const char *message)
 {
 	struct router_fx *fx = core_effect(core, ROUTER_FX_REFUSED);
 
@@ -113,7 +113,8 @@ static void detach(struct router_core *core, struct call *c, const char *cause)
 
 void core_call_refuse(struct router_core *core, struct call *c, err_t error, const char *message)
 {
-	refuse(core, c->owner->id, core_tenant_name(core, c->tenant), c->id, c->queue ? c->queue->id : "", error, message);
+	refuse(core, c->owner->id, core_tenant_name(core, c->tenant), c->id, c->queue ? c->queue->id : "", error,
+	       message);
 	detach(core, c, "queue-removed");
 	core_call_forget(core, c);
 }
@@ -283,7 +284,8 @@ static uint32_t clamp_priority(uint32_t p)
 }
 
 /* Takes over the reference to the group. The call is in no heap. */
-static void set_place(struct router_core *core, struct call *c, const struct router_enqueue_in *in, const struct target *t)
+static void set_place(struct router_core *core, struct call *c, const struct router_enqueue_in *in,
+		      const struct target *t)
 {
 	core_group_unref(core, c->group);
 	c->group = t->group;
@@ -294,8 +296,8 @@ static void set_place(struct router_core *core, struct call *c, const struct rou
 
 bool core_may_adopt(const struct router_core *core, const struct call *c, const struct agent *a)
 {
-	return !a->give_back && !a->accepted && !a->casing && a->blind < a->revision && c->owner->alive && !core_tried(c, a) &&
-	       core_time_to_ring(core, c, a->until_ms);
+	return !a->give_back && !a->accepted && !a->casing && a->blind < a->revision && c->owner->alive &&
+	       !core_tried(c, a) && core_time_to_ring(core, c, a->until_ms);
 }
 
 /* A new leader may find the agent already reserved for the call by the old one. */
@@ -316,7 +318,8 @@ static bool full(const struct router_core *core, const struct router_enqueue_in 
 	       in->arrival_ms >= core->collect_until_ms - core->p.collect_ms;
 }
 
-static void enqueue_new(struct router_core *core, const struct router_enqueue_in *in, struct owner *o, const struct target *t)
+static void enqueue_new(struct router_core *core, const struct router_enqueue_in *in, struct owner *o,
+			const struct target *t)
 {
 	struct call *c;
 
@@ -343,8 +346,8 @@ static bool same_place(const struct call *c, const struct router_enqueue_in *in,
 }
 
 /* Asserted again: a repeat, another place, or back after an agent did not answer. */
-static void enqueue_again(struct router_core *core, const struct router_enqueue_in *in, struct owner *o, const struct target *t,
-			  struct call *c)
+static void enqueue_again(struct router_core *core, const struct router_enqueue_in *in, struct owner *o,
+			  const struct target *t, struct call *c)
 {
 	bool same = same_place(c, in, t), serve = c->state == CALL_PARKED;
 
@@ -401,7 +404,8 @@ err_t router_core_enqueue(struct router_core *core, const struct router_enqueue_
 	return core_done(core);
 }
 
-err_t router_core_dequeue(struct router_core *core, const char *tenant, const char *call_id, uint64_t call_epoch, int64_t now_ms)
+err_t router_core_dequeue(struct router_core *core, const char *tenant, const char *call_id, uint64_t call_epoch,
+			  int64_t now_ms)
 {
 	struct tenant *t = core_tenant_find(core, tenant);
 	struct call *c = t ? core_call_find(core, t->index, call_id) : NULL;

@@ -282,7 +282,8 @@ static void sweep_dormant(struct router_core *core)
 	core->n_dormant = 0;
 }
 
-static struct group *make_group(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n, uint64_t hash)
+static struct group *make_group(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n,
+				uint64_t hash)
 {
 	struct group *g;
 

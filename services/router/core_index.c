@@ -8,13 +8,13 @@ struct key { /* what all look-ups compare */
 	const char *id;
 };
 
-#define DEFINE_IS(type)                                                                                                \
-	static bool type##_is(const void *obj, const void *key)                                                        \
-	{                                                                                                              \
-		const struct type *o = obj;                                                                            \
-		const struct key *k = key;                                                                             \
-                                                                                                                       \
-		return o->tenant == k->tenant && strcmp(o->id, k->id) == 0;                                            \
+#define DEFINE_IS(type)                                                     \
+	static bool type##_is(const void *obj, const void *key)             \
+	{                                                                   \
+		const struct type *o = obj;                                 \
+		const struct key *k = key;                                  \
+                                                                            \
+		return o->tenant == k->tenant && strcmp(o->id, k->id) == 0; \
 	}
 DEFINE_IS(skill)
 DEFINE_IS(queue)
@@ -79,34 +79,34 @@ const char *core_tenant_name(const struct router_core *core, uint32_t tenant)
 }
 
 /* One body for what is named within a tenant. */
-#define DEFINE_FIND(type)                                                                                              \
-	struct type *core_##type##_find(const struct router_core *core, uint32_t tenant, const char *id)              \
-	{                                                                                                              \
-		return hmap_find(&core->type##s, hmap_hash(tenant, id), type##_is, &(struct key){ tenant, id });       \
+#define DEFINE_FIND(type)                                                                                        \
+	struct type *core_##type##_find(const struct router_core *core, uint32_t tenant, const char *id)         \
+	{                                                                                                        \
+		return hmap_find(&core->type##s, hmap_hash(tenant, id), type##_is, &(struct key){ tenant, id }); \
 	}
 DEFINE_FIND(skill)
 DEFINE_FIND(queue)
 DEFINE_FIND(agent)
 DEFINE_FIND(call)
 
-#define DEFINE_NEW(type)                                                                                               \
-	static struct type *type##_new(struct router_core *core, uint32_t tenant, const char *id)                      \
-	{                                                                                                              \
-		uint32_t index;                                                                                        \
-		struct type *o = pool_get(&core->type##_pool, &index);                                                 \
-                                                                                                                       \
-		if (!o)                                                                                                \
-			goto broken;                                                                                   \
-		o->index = index;                                                                                      \
-		o->tenant = tenant;                                                                                    \
-		o->hash = hmap_hash(tenant, id);                                                                       \
-		(void)str_copy(o->id, sizeof(o->id), id);                                                              \
-		if (!hmap_add(&core->type##s, o->hash, o))                                                             \
-			return o;                                                                                      \
-		pool_put(&core->type##_pool, index);                                                                   \
-broken:                                                                                                                \
-		core_break(core);                                                                                      \
-		return NULL;                                                                                           \
+#define DEFINE_NEW(type)                                                                          \
+	static struct type *type##_new(struct router_core *core, uint32_t tenant, const char *id) \
+	{                                                                                         \
+		uint32_t index;                                                                   \
+		struct type *o = pool_get(&core->type##_pool, &index);                            \
+                                                                                                  \
+		if (!o)                                                                           \
+			goto broken;                                                              \
+		o->index = index;                                                                 \
+		o->tenant = tenant;                                                               \
+		o->hash = hmap_hash(tenant, id);                                                  \
+		(void)str_copy(o->id, sizeof(o->id), id);                                         \
+		if (!hmap_add(&core->type##s, o->hash, o))                                        \
+			return o;                                                                 \
+		pool_put(&core->type##_pool, index);                                              \
+	broken:                                                                                   \
+		core_break(core);                                                                 \
+		return NULL;                                                                      \
 	}
 DEFINE_NEW(skill)
 DEFINE_NEW(queue)

@@ -40,17 +40,17 @@ struct skill {
 	uint32_t index;
 	uint64_t hash;
 	uint32_t tenant;
-	bool fed;		  /* some single group reads feeds: the idle are kept in them */
-	struct u32s classes;	  /* that have it */
-	struct u32s anchored;	  /* groups whose first required skill it is */
+	bool fed;		       /* some single group reads feeds: the idle are kept in them */
+	struct u32s classes;	       /* that have it */
+	struct u32s anchored;	       /* groups whose first required skill it is */
 	struct feed feeds[LEVELS + 1]; /* by exact level of the agent */
 	char id[AGENT_ID_TEXT];
 };
 
 enum group_kind {
-	GROUP_SINGLE,	/* one skill: reads the skill's feeds from its level up */
-	GROUP_MULTI,	/* several skills: a feed of its own */
-	GROUP_AGENT,	/* calls for one agent */
+	GROUP_SINGLE, /* one skill: reads the skill's feeds from its level up */
+	GROUP_MULTI,  /* several skills: a feed of its own */
+	GROUP_AGENT,  /* calls for one agent */
 };
 struct group {
 	uint32_t index;
@@ -60,14 +60,15 @@ struct group {
 	uint32_t refs;	  /* queues and calls */
 	uint32_t on_duty; /* agents signed in who could serve it */
 	struct callheap waiting;
-	struct feed feed; /* MULTI */
+	struct feed feed;    /* MULTI */
 	struct agent *agent; /* AGENT */
 	uint32_t tenant, n_wants;
 	struct want *wants; /* ascending by skill */
 };
 
 #define CLASS_INLINE 6 /* skills kept beside the class itself: five and `everyone` */
-struct class {
+struct class
+{
 	struct u32s groups; /* that its agents can serve (indices into core->heads) */
 	struct u32s feeds;  /* MULTI groups among them */
 	struct want *wants; /* ascending by skill */
@@ -87,8 +88,8 @@ struct queue {
 	bool seen; /* while a configuration is taken over */
 	uint32_t max_waiting;
 	int64_t ring_timeout_ms;
-	struct call *calls;			    /* list by queue_next */
-	uint32_t waiting;			    /* in state WAITING */
+	struct call *calls;			       /* list by queue_next */
+	uint32_t waiting;			       /* in state WAITING */
 	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* the same, by priority */
 	uint32_t n_wants;
 	struct want *wants;
@@ -146,16 +147,16 @@ struct agent {
 	enum agent_state state; /* of the record */
 	bool on_duty;
 	bool enabled, auto_ready; /* of the configuration */
-	bool counted;	     /* in the on_duty of its class and groups */
-	bool idle;	     /* in the feeds, by fed_ms */
-	bool casing;	     /* our compare-and-set for cas_call is under way (call NULL: nobody wants it any more) … */
-	bool unknown;	     /* … and its outcome got lost: a read decides */
-	bool accepted;	     /* RESERVED and its owner said yes: not in our books any more */
-	bool orphan;	     /* in core->orphans */
-	bool give_back;	     /* RESERVED, to be given back: repeated until the record says so */
-	bool doubt;	     /* RESERVED, and somebody said that its call does not exist */
-	bool looking;	     /* ON_CALL: the timer is for the looks at its call */
-	uint8_t missing;     /* of which so many did not find it */
+	bool counted;		  /* in the on_duty of its class and groups */
+	bool idle;		  /* in the feeds, by fed_ms */
+	bool casing;	 /* our compare-and-set for cas_call is under way (call NULL: nobody wants it any more) … */
+	bool unknown;	 /* … and its outcome got lost: a read decides */
+	bool accepted;	 /* RESERVED and its owner said yes: not in our books any more */
+	bool orphan;	 /* in core->orphans */
+	bool give_back;	 /* RESERVED, to be given back: repeated until the record says so */
+	bool doubt;	 /* RESERVED, and somebody said that its call does not exist */
+	bool looking;	 /* ON_CALL: the timer is for the looks at its call */
+	uint8_t missing; /* of which so many did not find it */
 	uint64_t revision;
 	int64_t ready_since_ms;
 	struct class *class; /* NULL: not in the configuration */
@@ -164,14 +165,14 @@ struct agent {
 	uint64_t blind;	     /* lost a compare-and-set on this revision: unusable until a newer one is seen */
 	uint64_t cas_revision;
 	int64_t fed_ms;
-	int64_t want_ms;     /* timer wanted at; 0: none. The node may be set to an earlier time */
+	int64_t want_ms; /* timer wanted at; 0: none. The node may be set to an earlier time */
 	struct timer timer;
-	int64_t until_ms;    /* of RESERVED, WRAP_UP */
+	int64_t until_ms; /* of RESERVED, WRAP_UP */
 	uint64_t router_epoch;
 	char call_id[AGENT_CALL_TEXT];
 	char cas_call[AGENT_CALL_TEXT];
 	struct agent *class_next, *class_prev;
-	const char *cause;   /* of give_back */
+	const char *cause; /* of give_back */
 	uint64_t orphan_hash;
 	char leg_id[AGENT_CALL_TEXT];
 	char site[AGENT_ID_TEXT];
@@ -203,8 +204,8 @@ err_t core_done(struct router_core *core) MUST; /* ERR_EXHAUSTED once something 
 void core_break(struct router_core *core);
 void core_see_epoch(struct router_core *core, uint64_t epoch); /* a newer one than ours: we are deposed */
 struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind); /* never NULL */
-bool u32s_add(struct u32s *l, uint32_t v); /* false: out of memory */
-void u32s_remove(struct u32s *l, uint32_t v); /* order is not kept */
+bool u32s_add(struct u32s *l, uint32_t v);					   /* false: out of memory */
+void u32s_remove(struct u32s *l, uint32_t v);					   /* order is not kept */
 void core_timer(struct router_core *core, struct timer *t, int64_t at_ms);
 /* The same for an agent, lazily: a timer moved to later stays where it is and looks again when it fires. 0: none. */
 void core_agent_want(struct router_core *core, struct agent *a, int64_t at_ms);
@@ -242,9 +243,9 @@ void core_class_free(struct class *k);
 
 /* core_match.c: who gets whom */
 void core_heap_changed(struct router_core *core, struct group *g);
-void core_call_wait(struct router_core *core, struct call *c);	 /* into the heap */
-void core_call_unwait(struct router_core *core, struct call *c); /* out of it */
-void core_call_serve(struct router_core *core, struct call *c);	 /* an idle agent now, or wait */
+void core_call_wait(struct router_core *core, struct call *c);			 /* into the heap */
+void core_call_unwait(struct router_core *core, struct call *c);		 /* out of it */
+void core_call_serve(struct router_core *core, struct call *c);			 /* an idle agent now, or wait */
 void core_call_adopt(struct router_core *core, struct call *c, struct agent *a); /* who is reserved for it already */
 void core_call_park(struct router_core *core, struct call *c, int64_t for_ms);
 void core_agent_settle(struct router_core *core, struct agent *a); /* idle or not: by record, configuration, books */

@@ -4,6 +4,7 @@
 #include "core_internal.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------- */
@@ -69,7 +70,8 @@ void core_agent_feed(struct router_core *core, struct agent *a)
 	core->n_idle++;
 	a->class->n_idle++;
 	for (uint32_t i = 0; i < k->n_wants; i++) /* the misses at once, not one after the other */
-		__builtin_prefetch(&((struct skill *)pool_at(&core->skill_pool, k->wants[i].skill))->feeds[k->wants[i].level]);
+		__builtin_prefetch(
+		    &((struct skill *)pool_at(&core->skill_pool, k->wants[i].skill))->feeds[k->wants[i].level]);
 	for (uint32_t i = 0; i < k->n_wants; i++) {
 		struct skill *s = pool_at(&core->skill_pool, k->wants[i].skill);
 
@@ -84,6 +86,7 @@ void core_agent_unidle(struct router_core *core, struct agent *a)
 {
 	if (!a->idle)
 		return;
+	assert(a->class);
 	a->idle = false;
 	core->gens[a->index]++;
 	core->n_idle--;
@@ -140,7 +143,8 @@ static struct agent *longest_idle(struct router_core *core, struct feed *feeds, 
 	return best ? pool_at(&core->agent_pool, best->agent) : NULL;
 }
 
-static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, struct feed *feeds, uint32_t n)
+static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, struct feed *feeds,
+					  uint32_t n)
 {
 	struct feed_entry best = { 0 }, e;
 	bool any = false;
@@ -270,7 +274,8 @@ void core_call_serve(struct router_core *core, struct call *c)
 
 void core_agent_settle(struct router_core *core, struct agent *a)
 {
-	bool idle = a->state == AGENT_READY && a->class && !a->casing && !a->call && !a->give_back && a->revision > a->blind;
+	bool idle =
+	    a->state == AGENT_READY && a->class && !a->casing && !a->call && !a->give_back && a->revision > a->blind;
 	struct call *c;
 
 	if (a->idle && idle && a->fed_ms == a->ready_since_ms)

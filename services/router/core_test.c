@@ -1,180 +1,5 @@
 /* The router's decisions, one by one. Random runs are in router_sim_test.c. */
-#include "testkit/cmocka_all.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#include "base/mem.h"
-#include "core.h"
-
-#define T0 1000000000000ll
-
-struct world {
-	struct router_core *core;
-	int64_t now;
-	uint64_t revision;
-};
-
-static void drop_effects(struct world *w)
-{
-	router_core_effects_done(w->core);
-}
-
-static struct world world_open(uint64_t epoch)
-{
-	struct world w = { .now = T0, .revision = 100 };
-
-	assert_int_equal(router_core_new(&w.core, &(struct router_core_params){ .epoch = epoch, .now_ms = T0 }), ERR_OK);
-	return w;
-}
-
-/* Past collecting, as an ordinary leader. */
-static struct world world_new(void)
-{
-	struct world w = world_open(7);
-
-	w.now += 600;
-	assert_int_equal(router_core_time(w.core, w.now), ERR_OK);
-	return w;
-}
-
-static void world_free(struct world *w)
-{
-	router_core_free(&w->core);
-}
-
-static void queue_conf(struct world *w, const struct router_queue_conf *q, size_t n)
-{
-	struct router_tenant_conf conf = { .tenant = "acme", .queues = q, .n_queues = n };
-
-	assert_int_equal(router_core_tenant(w->core, &conf, w->now), ERR_OK);
-}
-
-/* Queue "sales" for skill sales >= 3, "any" without requirement. */
-static void queues(struct world *w)
-{
-	static const struct router_skill sales[] = { { "sales", 3 } };
-	const struct router_queue_conf q[] = { { .id = "sales", .skills = sales, .n_skills = 1 }, { .id = "any" } };
-
-	queue_conf(w, q, 2);
-}
-
-static void agent_with(struct world *w, const char *id, const char *skill, unsigned level)
-{
-	struct router_skill s = { skill, level };
-	struct router_agent_conf conf = { .tenant = "acme", .agent_id = id, .skills = &s, .n_skills = skill ? 1 : 0,
-					  .enabled = true, .auto_ready = true };
-
-	assert_int_equal(router_core_agent_conf(w->core, &conf, w->now), ERR_OK);
-}
-
-static struct router_agent_in record(struct world *w, const char *id, enum agent_state s)
-{
-	return (struct router_agent_in){ .tenant = "acme", .agent_id = id, .revision = ++w->revision, .state = s,
-					 .on_duty = s > AGENT_SIGNED_OUT, .ready_since_ms = w->now, .call_id = "", .leg_id = "",
-					 .site = "centre" };
-}
-
-static void put(struct world *w, const struct router_agent_in *in)
-{
-	assert_int_equal(router_core_agent(w->core, in, w->now), ERR_OK);
-}
-
-static void state(struct world *w, const char *id, enum agent_state s)
-{
-	struct router_agent_in in = record(w, id, s);
-
-	put(w, &in);
-}
-
-static void state_of_call(struct world *w, const char *id, enum agent_state s, const char *call, uint64_t epoch)
-{
-	struct router_agent_in in = record(w, id, s);
-
-	in.call_id = call;
-	in.leg_id = "leg";
-	in.router_epoch = epoch;
-	in.reserved_until_ms = w->now + 30000;
-	put(w, &in);
-}
-
-static struct router_enqueue_in call_in(const char *call, const char *queue, int64_t arrival, uint32_t priority)
-{
-	return (struct router_enqueue_in){ .owner = "cc-1", .tenant = "acme", .call_id = call, .call_epoch = 1, .queue_id = queue,
-					   .arrival_ms = arrival, .priority = priority, .agent_id = "" };
-}
-
-static void enqueue(struct world *w, const char *call, const char *queue, int64_t arrival, uint32_t priority)
-{
-	struct router_enqueue_in in = call_in(call, queue, arrival, priority);
-
-	assert_int_equal(router_core_enqueue(w->core, &in, w->now), ERR_OK);
-}
-
-static const struct router_fx *find_fx(struct world *w, enum router_fx_kind kind, const char *call)
-{
-	size_t n;
-	const struct router_fx *fx = router_core_effects(w->core, &n);
-
-	for (; n; n--, fx++)
-		if (fx->kind == kind && (!call || strcmp(fx->call_id, call) == 0))
-			return fx;
-	return NULL;
-}
-
-/* The call's reservation is for that agent (NULL: there is none). */
-static void expect_reserve(struct world *w, const char *call, const char *agent)
-{
-	const struct router_fx *fx = find_fx(w, ROUTER_FX_RESERVE, call);
-
-	if (!agent) {
-		assert_null(fx);
-		return;
-	}
-	assert_non_null(fx);
-	assert_string_equal(fx->agent_id, agent);
-}
-
-static void reserved(struct world *w, const char *agent, const char *call, err_t e)
-{
-	struct router_reserved_in in = { .tenant = "acme", .agent_id = agent, .call_id = call, .error = e,
-					 .revision = e ? 0 : ++w->revision, .leg_id = "leg-1" };
-
-	assert_int_equal(router_core_reserved(w->core, &in, w->now), ERR_OK);
-}
-
-static void result(struct world *w, const char *agent, const char *call, uint64_t epoch, enum router_outcome outcome)
-{
-	struct router_result_in in = { .owner = "cc-1", .tenant = "acme", .call_id = call, .agent_id = agent, .call_epoch = 1,
-				       .router_epoch = epoch, .outcome = outcome };
-
-	assert_int_equal(router_core_result(w->core, &in, w->now), ERR_OK);
-}
-
-static void later(struct world *w, int64_t ms)
-{
-	/* As the shell does: in small steps. */
-	for (int64_t end = w->now + ms; w->now < end;) {
-		w->now = w->now + 50 < end ? w->now + 50 : end;
-		assert_int_equal(router_core_time(w->core, w->now), ERR_OK);
-	}
-}
-
-static size_t waiting(struct world *w)
-{
-	struct router_core_stats s;
-
-	router_core_stats(w->core, &s);
-	return s.calls_waiting;
-}
-
-static size_t calls(struct world *w)
-{
-	struct router_core_stats s;
-
-	router_core_stats(w->core, &s);
-	return s.calls;
-}
+#include "core_fixture.h"
 
 /* ---- matching ------------------------------------------------------------------------------------------------------ */
 
@@ -258,7 +83,9 @@ static void a_call_may_ask_for_more_skills_than_its_queue(void **arg)
 {
 	struct world w = world_new();
 	struct router_skill both[] = { { "sales", 5 }, { "french", 4 } }, french = { "french", 4 };
-	struct router_agent_conf conf = { .tenant = "acme", .agent_id = "a2", .skills = both, .n_skills = 2, .enabled = true };
+	struct router_agent_conf conf = {
+		.tenant = "acme", .agent_id = "a2", .skills = both, .n_skills = 2, .enabled = true
+	};
 	struct router_enqueue_in in = call_in("c1", "sales", T0, 0);
 
 	UNUSED(arg);
@@ -352,20 +179,6 @@ static void a_full_queue_refuses_and_an_unknown_queue_is_not_found(void **arg)
 }
 
 /* ---- reservation --------------------------------------------------------------------------------------------------- */
-
-/* a1 reserved for c1, owner told. */
-static struct world world_assigned(void)
-{
-	struct world w = world_new();
-
-	queues(&w);
-	agent_with(&w, "a1", "sales", 9);
-	agent_with(&w, "a2", "sales", 9);
-	state(&w, "a1", AGENT_READY);
-	enqueue(&w, "c1", "sales", w.now, 0);
-	reserved(&w, "a1", "c1", ERR_OK);
-	return w;
-}
 
 static void assigned_carries_the_reservation_and_is_repeated_until_the_result_is_seen(void **arg)
 {
@@ -478,8 +291,14 @@ static void a_caller_who_left_during_the_reservation_gives_the_agent_back(void *
 static void a_late_answer_about_an_earlier_assignment_changes_nothing(void **arg)
 {
 	struct world w = world_assigned();
-	struct router_result_in old = { .owner = "cc-1", .tenant = "acme", .call_id = "c1", .agent_id = "a1", .leg_id = "leg-0",
-					.call_epoch = 1, .router_epoch = 7, .outcome = ROUTER_CALL_GONE };
+	struct router_result_in old = { .owner = "cc-1",
+					.tenant = "acme",
+					.call_id = "c1",
+					.agent_id = "a1",
+					.leg_id = "leg-0",
+					.call_epoch = 1,
+					.router_epoch = 7,
+					.outcome = ROUTER_CALL_GONE };
 
 	UNUSED(arg);
 	drop_effects(&w);
@@ -635,158 +454,6 @@ static void skills_changed_take_effect_at_once(void **arg)
 	world_free(&w);
 }
 
-/* ---- take-over ------------------------------------------------------------------------------------------------------- */
-
-static void a_new_leader_assigns_nothing_before_all_have_asserted_and_then_in_order(void **arg)
-{
-	struct world w = world_open(8);
-
-	UNUSED(arg);
-	queues(&w);
-	agent_with(&w, "a1", "sales", 9);
-	assert_int_equal(router_core_owner(w.core, "cc-1", true, w.now), ERR_OK);
-	assert_int_equal(router_core_owner(w.core, "cc-2", true, w.now), ERR_OK);
-	state(&w, "a1", AGENT_READY);
-	enqueue(&w, "c2", "sales", T0 - 10, 0);
-	assert_int_equal(router_core_assert_end(w.core, "cc-1", 7, w.now), ERR_OK); /* an older epoch's */
-	assert_int_equal(router_core_assert_end(w.core, "cc-1", 8, w.now), ERR_OK);
-	expect_reserve(&w, "c2", NULL);
-	enqueue(&w, "c1", "sales", T0 - 20, 0);
-	assert_int_equal(router_core_assert_end(w.core, "cc-2", 8, w.now), ERR_OK);
-	expect_reserve(&w, "c1", "a1");
-	expect_reserve(&w, "c2", NULL);
-	world_free(&w);
-}
-
-static void a_new_leader_does_not_wait_for_a_holder_who_never_ends(void **arg)
-{
-	struct world w = world_open(8);
-
-	UNUSED(arg);
-	queues(&w);
-	agent_with(&w, "a1", "sales", 9);
-	assert_int_equal(router_core_owner(w.core, "cc-1", true, w.now), ERR_OK);
-	state(&w, "a1", AGENT_READY);
-	enqueue(&w, "c1", "sales", T0, 0);
-	later(&w, 450);
-	expect_reserve(&w, "c1", NULL);
-	later(&w, 100);
-	expect_reserve(&w, "c1", "a1");
-	world_free(&w);
-}
-
-static void a_new_leader_takes_over_the_reservation_of_the_old_one(void **arg)
-{
-	struct world w = world_open(8);
-
-	UNUSED(arg);
-	queues(&w);
-	agent_with(&w, "a1", "sales", 9);
-	agent_with(&w, "a2", "sales", 9);
-	state_of_call(&w, "a1", AGENT_RESERVED, "c1", 7);
-	state(&w, "a2", AGENT_READY);
-	enqueue(&w, "c1", "sales", T0, 0);
-	assert_true(find_fx(&w, ROUTER_FX_RESERVE, "c1")->take_over);
-	expect_reserve(&w, "c1", "a1");
-	reserved(&w, "a1", "c1", ERR_OK);
-	assert_string_equal(find_fx(&w, ROUTER_FX_ASSIGNED, "c1")->agent_id, "a1");
-	drop_effects(&w);
-	later(&w, 600);
-	expect_reserve(&w, "c1", NULL);
-	/* The old assignment was refused as old; the new one is under way. */
-	result(&w, "a1", "c1", 7, ROUTER_STALE);
-	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL));
-	world_free(&w);
-}
-
-static void a_core_that_sees_a_newer_epoch_wants_nothing_any_more(void **arg)
-{
-	struct world w = world_new();
-	struct router_agent_in in;
-
-	UNUSED(arg);
-	queues(&w);
-	agent_with(&w, "a1", "sales", 9);
-	enqueue(&w, "c1", "sales", T0, 0);
-	drop_effects(&w);
-	assert_int_equal(router_core_assert_end(w.core, "cc-1", 8, w.now), ERR_ABORTED);
-	in = record(&w, "a1", AGENT_READY);
-	assert_int_equal(router_core_agent(w.core, &in, w.now), ERR_ABORTED);
-	expect_reserve(&w, "c1", NULL);
-	world_free(&w);
-	/* The same by a record that a newer leader has written. */
-	w = world_new();
-	in = record(&w, "a1", AGENT_RESERVED);
-	in.call_id = "c1";
-	in.router_epoch = 8;
-	assert_int_equal(router_core_agent(w.core, &in, w.now), ERR_ABORTED);
-	world_free(&w);
-}
-
-static void a_reservation_by_a_fenced_leader_is_given_back(void **arg)
-{
-	struct world w = world_assigned();
-
-	UNUSED(arg);
-	/* c1 has a1; an older leader's write makes a2 reserved for it as well. */
-	drop_effects(&w);
-	state_of_call(&w, "a2", AGENT_RESERVED, "c1", 6);
-	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL)); /* whom its owner took is for its owner to say */
-	result(&w, "a1", "c1", 7, ROUTER_ACCEPTED);
-	assert_string_equal(find_fx(&w, ROUTER_FX_AGENT, NULL)->agent_id, "a2");
-	assert_string_equal(find_fx(&w, ROUTER_FX_AGENT, NULL)->cause, "superseded");
-	drop_effects(&w);
-	/* A call that nobody has here: its owner says that the assignment was old. */
-	agent_with(&w, "a3", "sales", 9);
-	state_of_call(&w, "a3", AGENT_RESERVED, "c9", 6);
-	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL));
-	result(&w, "a3", "c9", 6, ROUTER_STALE);
-	assert_string_equal(find_fx(&w, ROUTER_FX_AGENT, NULL)->cause, "stale-assignment");
-	world_free(&w);
-}
-
-/* ---- memory ---------------------------------------------------------------------------------------------------------- */
-
-static err_t scenario(void *arg)
-{
-	struct router_core *core;
-	err_t e = router_core_new(&core, &(struct router_core_params){ .epoch = 1, .now_ms = T0, .collect_ms = 1 });
-	struct router_skill s[] = { { "a", 1 }, { "b", 2 } };
-	struct router_queue_conf q = { .id = "q", .skills = s, .n_skills = 2 };
-	struct router_agent_conf a = { .tenant = "t", .agent_id = "1", .skills = s, .n_skills = 2, .enabled = true };
-	struct router_agent_in r = { .tenant = "t", .agent_id = "1", .revision = 1, .state = AGENT_READY, .on_duty = true,
-				     .ready_since_ms = T0, .call_id = "", .leg_id = "", .site = "" };
-	const char *tried[] = { "1" };
-	struct router_enqueue_in c = { .owner = "cc", .tenant = "t", .call_id = "c", .queue_id = "q", .arrival_ms = T0,
-				       .tried = tried, .n_tried = 1, .agent_id = "" };
-
-	UNUSED(arg);
-	if (e)
-		return e;
-	if ((e = router_core_tenant(core, &(struct router_tenant_conf){ .tenant = "t", .queues = &q, .n_queues = 1 }, T0)) ||
-	    (e = router_core_agent_conf(core, &a, T0)) || (e = router_core_agent(core, &r, T0)) ||
-	    (e = router_core_time(core, T0 + 10)) || (e = router_core_enqueue(core, &c, T0 + 11)) ||
-	    (e = router_core_tenant(core, &(struct router_tenant_conf){ .tenant = "t" }, T0)))
-		goto out;
-	router_core_effects_done(core);
-out:
-	router_core_free(&core);
-	return e;
-}
-
-static void without_memory_the_core_says_so_and_frees_everything(void **arg)
-{
-	err_t e = ERR_EXHAUSTED;
-
-	UNUSED(arg);
-	for (long n = 0; e; n++) {
-		mem_fail_after(n);
-		e = scenario(NULL);
-		mem_fail_after(-1);
-		assert_true(e == ERR_OK || e == ERR_EXHAUSTED);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -809,12 +476,6 @@ int main(void)
 		cmocka_unit_test(an_agent_whose_call_is_gone_at_two_looks_is_reconciled),
 		cmocka_unit_test(a_dead_owners_calls_wait_aside_until_somebody_asserts_them),
 		cmocka_unit_test(skills_changed_take_effect_at_once),
-		cmocka_unit_test(a_new_leader_assigns_nothing_before_all_have_asserted_and_then_in_order),
-		cmocka_unit_test(a_new_leader_does_not_wait_for_a_holder_who_never_ends),
-		cmocka_unit_test(a_new_leader_takes_over_the_reservation_of_the_old_one),
-		cmocka_unit_test(a_core_that_sees_a_newer_epoch_wants_nothing_any_more),
-		cmocka_unit_test(a_reservation_by_a_fenced_leader_is_given_back),
-		cmocka_unit_test(without_memory_the_core_says_so_and_frees_everything),
 	};
 
 	return cmocka_run_group_tests_name("router core", tests, NULL, NULL);

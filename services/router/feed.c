@@ -157,8 +157,8 @@ const struct feed_entry *feed_head(struct feed *f, const uint32_t *gens)
 	return late->since_ms < ring->since_ms ? late : ring;
 }
 
-bool feed_first(const struct feed *f, const uint32_t *gens, bool (*skip)(uint32_t agent, const void *arg), const void *arg,
-		struct feed_entry *ret)
+bool feed_first(const struct feed *f, const uint32_t *gens, bool (*skip)(uint32_t agent, const void *arg),
+		const void *arg, struct feed_entry *ret)
 {
 	const struct feed_entry *best = NULL;
 

@@ -40,8 +40,8 @@ err_t feed_add(struct feed *f, const uint32_t *gens, struct feed_entry e) MUST;
 const struct feed_entry *feed_head(struct feed *f, const uint32_t *gens);
 
 /* The longest idle agent whom skip() does not refuse; false: there is none. Looks only as far as it must. */
-bool feed_first(const struct feed *f, const uint32_t *gens, bool (*skip)(uint32_t agent, const void *arg), const void *arg,
-		struct feed_entry *ret);
+bool feed_first(const struct feed *f, const uint32_t *gens, bool (*skip)(uint32_t agent, const void *arg),
+		const void *arg, struct feed_entry *ret);
 /* The youngest: for the deliberate fault only. */
 bool feed_last(const struct feed *f, const uint32_t *gens, struct feed_entry *ret);
 

@@ -5,7 +5,8 @@
 
 #define OWNERS_MAX 4096
 
-void owners_init(struct owners *o, int64_t timeout_ms, void (*fn)(const char *instance, bool alive, void *arg), void *arg)
+void owners_init(struct owners *o, int64_t timeout_ms, void (*fn)(const char *instance, bool alive, void *arg),
+		 void *arg)
 {
 	*o = (struct owners){ .timeout_ms = timeout_ms, .fn = fn, .arg = arg };
 }

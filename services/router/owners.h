@@ -22,7 +22,8 @@ struct owners {
 	void *arg;
 };
 
-void owners_init(struct owners *o, int64_t timeout_ms, void (*fn)(const char *instance, bool alive, void *arg), void *arg);
+void owners_init(struct owners *o, int64_t timeout_ms, void (*fn)(const char *instance, bool alive, void *arg),
+		 void *arg);
 void owners_done(struct owners *o);
 /* A sign of life. Another incarnation is another process under the old name: the old one died. */
 void owners_seen(struct owners *o, const char *instance, uint64_t incarnation, int64_t now_ms);

@@ -47,12 +47,17 @@ static struct shard *still_led(const struct errand *er, err_t e)
 
 /* ---- reservation --------------------------------------------------------------------------------------------------- */
 
-static void on_reserved(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+static void on_reserved(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+			void *arg)
 {
 	struct errand *er = arg;
 	struct shard *s = still_led(er, e);
-	struct router_reserved_in in = { .tenant = er->tenant, .agent_id = er->agent_id, .call_id = er->call_id, .error = e,
-					 .revision = revision, .leg_id = er->leg_id };
+	struct router_reserved_in in = { .tenant = er->tenant,
+					 .agent_id = er->agent_id,
+					 .call_id = er->call_id,
+					 .error = e,
+					 .revision = revision,
+					 .leg_id = er->leg_id };
 
 	(void)detail;
 	if (s) {
@@ -67,8 +72,11 @@ static void on_reserved(err_t e, const struct agent_record *record, uint64_t rev
 static void reserve(struct shard *s, const struct router_fx *fx)
 {
 	struct errand *er = errand_new(s, fx);
-	struct agent_event ev = { .kind = fx->take_over ? AGENT_EV_TAKE_OVER : AGENT_EV_RESERVE, .call_id = fx->call_id, .queue_id = fx->queue_id,
-				  .router_epoch = s->epoch, .reserved_until_ms = fx->reserved_until_ms };
+	struct agent_event ev = { .kind = fx->take_over ? AGENT_EV_TAKE_OVER : AGENT_EV_RESERVE,
+				  .call_id = fx->call_id,
+				  .queue_id = fx->queue_id,
+				  .router_epoch = s->epoch,
+				  .reserved_until_ms = fx->reserved_until_ms };
 
 	if (!er) {
 		router_fail(s->router);
@@ -90,7 +98,8 @@ static void reserve(struct shard *s, const struct router_fx *fx)
 
 /* ---- other changes of a record -------------------------------------------------------------------------------------- */
 
-static void on_changed(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+static void on_changed(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+		       void *arg)
 {
 	struct errand *er = arg;
 
@@ -103,7 +112,10 @@ static void on_changed(err_t e, const struct agent_record *record, uint64_t revi
 
 static void change(struct shard *s, const struct router_fx *fx)
 {
-	struct agent_event ev = { .kind = fx->event, .cause = fx->cause, .reason = fx->reason, .call_id = fx->call_id,
+	struct agent_event ev = { .kind = fx->event,
+				  .cause = fx->cause,
+				  .reason = fx->reason,
+				  .call_id = fx->call_id,
 				  .auto_ready = fx->auto_ready };
 	struct errand *er = errand_new(s, fx);
 
@@ -114,7 +126,8 @@ static void change(struct shard *s, const struct router_fx *fx)
 
 /* ---- looking -------------------------------------------------------------------------------------------------------- */
 
-static void on_refreshed(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail, void *arg)
+static void on_refreshed(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+			 void *arg)
 {
 	struct errand *er = arg;
 	struct shard *s = still_led(er, ERR_OK);

@@ -24,7 +24,10 @@ struct pool {
 	uint32_t n_free;
 	size_t size;
 };
-#define POOL_INIT(bytes) { .size = (bytes) }
+#define POOL_INIT(bytes)        \
+	{                       \
+		.size = (bytes) \
+	}
 
 void pool_done(struct pool *p);
 /* NULL when out of memory. */

@@ -18,7 +18,8 @@ const struct config_item router_items[] = {
 	CONFIG_INT(struct router_config, margin_ms, "reservation.margin_ms", 10000, 1000, 120000,
 		   "a reservation lasts the queue's ring timeout and this much longer"),
 	CONFIG_INT(struct router_config, owner_timeout_ms, "owner.timeout_ms", 1750, 600, 60000,
-		   "a call-control without heartbeat for this long is gone: its waiting calls are not served until another asserts them"),
+		   "a call-control without heartbeat for this long is gone: its waiting calls are not served until "
+		   "another asserts them"),
 	CONFIG_INT(struct router_config, look_ms, "reconcile.look_ms", 10000, 1000, 600000,
 		   "an agent on a call that does not exist at two looks this far apart is set free"),
 	CONFIG_END,
@@ -74,7 +75,8 @@ static void on_heartbeat(const struct bus_msg *msg, void *arg)
 		owners_seen(&r->owners, hb.instance, hb.incarnation, clock_mono_ms());
 }
 
-static void on_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision, void *arg)
+static void on_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision,
+		     void *arg)
 {
 	struct shard *s = router_shard_of(arg, tenant);
 	struct agent_record out;
@@ -200,8 +202,12 @@ static void on_drain(void *arg)
 
 static err_t open_stores(struct router *r, struct err_detail *d)
 {
-	struct agents_store_params agents = { .bus = r->bus, .instance = r->instance, .on_change = on_agent,
-					      .on_synced = on_synced, .on_bad = on_bad_agent, .arg = r };
+	struct agents_store_params agents = { .bus = r->bus,
+					      .instance = r->instance,
+					      .on_change = on_agent,
+					      .on_synced = on_synced,
+					      .on_bad = on_bad_agent,
+					      .arg = r };
 	struct tenantconf_params conf = { .bus = r->bus, .on_change = on_conf, .on_error = on_conf_error, .arg = r };
 	err_t e = bus_kv_open(&r->calls, r->bus, &(struct bus_kv_params){ .bucket = "calls", .history = 1 }, d);
 
@@ -222,8 +228,14 @@ static err_t open_stores(struct router *r, struct err_detail *d)
 static err_t connect_bus(struct router *r, struct err_detail *d)
 {
 	const struct service_common *c = service_common(r->svc);
-	struct bus_params bp = { .loop = r->loop, .url = c->nats_url, .name = r->source, .ca_file = c->nats_ca_file,
-				 .cert_file = c->nats_cert_file, .key_file = c->nats_key_file, .on_state = on_state, .arg = r };
+	struct bus_params bp = { .loop = r->loop,
+				 .url = c->nats_url,
+				 .name = r->source,
+				 .ca_file = c->nats_ca_file,
+				 .cert_file = c->nats_cert_file,
+				 .key_file = c->nats_key_file,
+				 .on_state = on_state,
+				 .arg = r };
 	char subject[ROUTER_SUBJECT];
 	err_t e;
 

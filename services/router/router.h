@@ -51,7 +51,8 @@ struct router {
 	char instance[AGENT_ID_TEXT], site[AGENT_ID_TEXT], source[AGENT_ID_TEXT + 16];
 };
 
-err_t router_new(struct router **ret, struct service *svc, const struct router_config *cfg, struct err_detail *detail) MUST;
+err_t router_new(struct router **ret, struct service *svc, const struct router_config *cfg,
+		 struct err_detail *detail) MUST;
 void router_free(struct router **r);
 /* A core ran out of memory: the process ends, a standby takes over. */
 bool router_failed(const struct router *r);
@@ -60,9 +61,9 @@ int64_t router_now_ms(const struct router *r);
 struct shard *router_shard_of(const struct router *r, const char *tenant);
 
 extern struct metric router_metric_leading, router_metric_assigned, router_metric_conflicts, router_metric_fenced,
-	router_metric_given_back, router_metric_reconciled, router_metric_waiting, router_metric_idle, router_metric_bad,
-	router_metric_send_failed, router_metric_requests, router_metric_reserve_us, router_metric_takeovers,
-	router_metric_input_us;
+    router_metric_given_back, router_metric_reconciled, router_metric_waiting, router_metric_idle, router_metric_bad,
+    router_metric_send_failed, router_metric_requests, router_metric_reserve_us, router_metric_takeovers,
+    router_metric_input_us;
 void router_metrics_register(void);
 
 #endif

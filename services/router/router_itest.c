@@ -22,9 +22,9 @@
 #include "trunkline/media/v1/media.pb-c.h"
 #include "trunkline/router/v1/router.pb-c.h"
 
-#define TENANT	   "acme"
-#define CALLS	   20
-#define ROUTERS	   2
+#define TENANT	    "acme"
+#define CALLS	    20
+#define ROUTERS	    2
 #define TAKEOVER_MS 3000
 
 typedef Trunkline__Router__V1__RouterEvents pb_events;
@@ -32,8 +32,8 @@ typedef Trunkline__Router__V1__RouterEvents pb_events;
 struct waiting {
 	char id[33];
 	int64_t arrival_ms;
-	bool taken;	  /* accepted: answered from now on */
-	int order;	  /* of acceptance */
+	bool taken;	   /* accepted: answered from now on */
+	int order;	   /* of acceptance */
 	unsigned assigned; /* messages */
 	char agent[32];
 };
@@ -51,8 +51,8 @@ static char dir[TESTKIT_PATH], binary[512];
 static int http_ports[ROUTERS];
 static struct waiting waiting[CALLS];
 static int n_waiting, n_taken, n_wrong;
-static uint64_t epoch;	   /* of the tenant's shard */
-static char leader[32];	   /* of the tenant's shard */
+static uint64_t epoch;	/* of the tenant's shard */
+static char leader[32]; /* of the tenant's shard */
 static uint32_t last_position, last_signed_in, last_refused, status_waiting, status_ready;
 static int64_t last_takeover_ms;
 
@@ -74,7 +74,8 @@ static void send_request(Trunkline__Router__V1__RouterRequest *r)
 	m.requests = &r;
 	snprintf(subject, sizeof(subject), "tl.centre.router.%u", shard());
 	assert_true(trunkline__router__v1__router_requests__get_packed_size(&m) < sizeof(bytes));
-	assert_int_equal(bus_publish(bus, subject, bytes, trunkline__router__v1__router_requests__pack(&m, bytes)), ERR_OK);
+	assert_int_equal(bus_publish(bus, subject, bytes, trunkline__router__v1__router_requests__pack(&m, bytes)),
+			 ERR_OK);
 }
 
 static Trunkline__Router__V1__RouterRequest request(const struct waiting *w)
@@ -100,7 +101,8 @@ static void send_enqueue(const struct waiting *w, const char *queue)
 	send_request(&r);
 }
 
-static void send_result(const struct waiting *w, const char *agent, uint64_t of_epoch, Trunkline__Router__V1__Outcome outcome)
+static void send_result(const struct waiting *w, const char *agent, uint64_t of_epoch,
+			Trunkline__Router__V1__Outcome outcome)
 {
 	Trunkline__Router__V1__RouterRequest r = request(w);
 	Trunkline__Router__V1__AssignmentResult res = TRUNKLINE__ROUTER__V1__ASSIGNMENT_RESULT__INIT;
@@ -191,7 +193,8 @@ static void on_epoch(const struct bus_msg *msg, void *arg)
 
 static void on_status(const struct bus_msg *msg, void *arg)
 {
-	Trunkline__Router__V1__QueueStatuses *m = trunkline__router__v1__queue_statuses__unpack(NULL, msg->size, msg->data);
+	Trunkline__Router__V1__QueueStatuses *m =
+	    trunkline__router__v1__queue_statuses__unpack(NULL, msg->size, msg->data);
 
 	UNUSED(arg);
 	n_wrong += !m || strcmp(m->tenant, TENANT) != 0;
@@ -215,7 +218,8 @@ static void on_heart(void *arg)
 	hb.instance = (char *)"cc-1";
 	hb.service = (char *)"call-control";
 	hb.incarnation = 1;
-	assert_int_equal(bus_publish(bus, "tl.centre.hb.call-control.cc-1", bytes, trunkline__media__v1__heartbeat__pack(&hb, bytes)),
+	assert_int_equal(bus_publish(bus, "tl.centre.hb.call-control.cc-1", bytes,
+				     trunkline__media__v1__heartbeat__pack(&hb, bytes)),
 			 ERR_OK);
 	loop_timer_start(&heart, 300);
 }
@@ -235,7 +239,8 @@ static void put_config(const char *key, const ProtobufCMessage *m)
 	bool done = false;
 
 	assert_true(protobuf_c_message_get_packed_size(m) < sizeof(bytes));
-	assert_int_equal(bus_kv_put(config, key, bytes, protobuf_c_message_pack(m, bytes), BUS_KV_ANY, put_ok, &done), ERR_OK);
+	assert_int_equal(bus_kv_put(config, key, bytes, protobuf_c_message_pack(m, bytes), BUS_KV_ANY, put_ok, &done),
+			 ERR_OK);
 	assert_true(testkit_wait_flag(loop, &done, 5000));
 }
 
@@ -282,7 +287,8 @@ struct applied { /* never fail inside a callback: the loop would not know */
 	char why[256];
 };
 
-static void applied(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *d, void *arg)
+static void applied(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *d,
+		    void *arg)
 {
 	struct applied *a = arg;
 
@@ -325,7 +331,8 @@ static void start_router(int i)
 	struct testkit_spawn how = { .argv = argv, .log = log };
 
 	snprintf(name, sizeof(name), "router-%d.yaml", i);
-	snprintf(text, sizeof(text), "instance: router-%d\nsite: centre\nnats:\n  url: \"%s\"\nhttp:\n  address: 127.0.0.1\n  port: %d\n",
+	snprintf(text, sizeof(text),
+		 "instance: router-%d\nsite: centre\nnats:\n  url: \"%s\"\nhttp:\n  address: 127.0.0.1\n  port: %d\n",
 		 i, nats.url, http_ports[i]);
 	testkit_file(dir, name, text, path);
 	snprintf(log, sizeof(log), "%s/router-%d.log", dir, i);
@@ -427,7 +434,8 @@ static void a_caller_gets_the_ready_agent_and_the_queues_are_shown(void **arg)
 	assert_string_equal(waiting[0].agent, "1001");
 	assert_int_equal(agent_state(0), AGENT_RESERVED);
 	agent_event(0, (struct agent_event){ .kind = AGENT_EV_ANSWERED, .call_id = waiting[0].id });
-	agent_event(0, (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .call_id = waiting[0].id, .wrap_up_ms = 300 });
+	agent_event(0,
+		    (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .call_id = waiting[0].id, .wrap_up_ms = 300 });
 	assert_int_equal(agent_state(0), AGENT_WRAP_UP);
 	turn_for(1500); /* the router ends the wrap-up */
 	assert_int_equal(agent_state(0), AGENT_READY);
@@ -552,11 +560,14 @@ static int start(void **arg)
 	assert_int_equal(bus_kv_open(&calls_kv, bus, &(struct bus_kv_params){ .bucket = "calls" }, &d), ERR_OK);
 	assert_int_equal(events_ensure_stream(bus, &d), ERR_OK);
 	assert_int_equal(events_new(&events, bus, "centre", "test"), ERR_OK);
-	assert_int_equal(agents_store_new(&store, &(struct agents_store_params){ .bus = bus, .events = events, .instance = "test" }, &d),
-			 ERR_OK);
+	assert_int_equal(
+	    agents_store_new(&store, &(struct agents_store_params){ .bus = bus, .events = events, .instance = "test" },
+			     &d),
+	    ERR_OK);
 	assert_int_equal(bus_subscribe(&sub_events, bus, "tl.centre.cc.cc-1.router", NULL, on_events, NULL), ERR_OK);
 	assert_int_equal(bus_subscribe(&sub_epoch, bus, "tl.centre.router-epoch", NULL, on_epoch, NULL), ERR_OK);
-	assert_int_equal(bus_subscribe(&sub_status, bus, "tl.centre.queue-status." TENANT, NULL, on_status, NULL), ERR_OK);
+	assert_int_equal(bus_subscribe(&sub_status, bus, "tl.centre.queue-status." TENANT, NULL, on_status, NULL),
+			 ERR_OK);
 	assert_true(testkit_wait_loop(loop, synced, NULL, 5000));
 	configure();
 	loop_timer_init(&heart, loop, on_heart, NULL);

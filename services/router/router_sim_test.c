@@ -36,10 +36,15 @@ static void say_enqueue(struct sim *s, struct sim_call *c)
 	send(s, m);
 }
 
-static void say_result(struct sim *s, int holder, const struct msg *assigned, uint64_t call_epoch, enum router_outcome outcome)
+static void say_result(struct sim *s, int holder, const struct msg *assigned, uint64_t call_epoch,
+		       enum router_outcome outcome)
 {
-	struct msg m = { .kind = M_RESULT, .holder = holder, .agent = assigned->agent, .epoch = assigned->epoch,
-			 .call_epoch = call_epoch, .outcome = (int)outcome };
+	struct msg m = { .kind = M_RESULT,
+			 .holder = holder,
+			 .agent = assigned->agent,
+			 .epoch = assigned->epoch,
+			 .call_epoch = call_epoch,
+			 .outcome = (int)outcome };
 
 	memcpy(m.call_id, assigned->call_id, sizeof(m.call_id));
 	memcpy(m.leg, assigned->leg, sizeof(m.leg));
@@ -83,8 +88,14 @@ static void new_call(struct sim *s)
 
 		if (c->where != C_NONE || !s->holders[holder].up)
 			continue;
-		*c = (struct sim_call){ .where = C_WAITING, .holder = holder, .queue = (int)rnd(s, QUEUES), .epoch = 1, .agent = -1,
-					.priority = (int)rnd(s, 4), .arrival_ms = s->now + (int64_t)rnd(s, 200) - 100, .gen = c->gen };
+		*c = (struct sim_call){ .where = C_WAITING,
+					.holder = holder,
+					.queue = (int)rnd(s, QUEUES),
+					.epoch = 1,
+					.agent = -1,
+					.priority = (int)rnd(s, 4),
+					.arrival_ms = s->now + (int64_t)rnd(s, 200) - 100,
+					.gen = c->gen };
 		snprintf(c->id, sizeof(c->id), "c%llu", (unsigned long long)++s->serial);
 		say_enqueue(s, c);
 		return;
@@ -157,7 +168,9 @@ static void on_plan(struct sim *s, const struct msg *m)
 	if (!c || c->gen != m->gen)
 		return;
 	if (c->where == C_TALKING) {
-		change_agent(s, c, (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .wrap_up_ms = dice < 50 ? 0 : 1000 + (int64_t)rnd(s, 4000) });
+		change_agent(s, c,
+			     (struct agent_event){ .kind = AGENT_EV_CALL_ENDED,
+						   .wrap_up_ms = dice < 50 ? 0 : 1000 + (int64_t)rnd(s, 4000) });
 		s->served++;
 		end_call(c);
 	} else if (c->where == C_RINGING && dice < 70) {
@@ -278,7 +291,9 @@ static void desk_tick(struct sim *s)
 {
 	int a = (int)rnd(s, AGENTS);
 	unsigned dice = (unsigned)rnd(s, 100);
-	struct msg m = { .kind = M_DESK, .agent = a, .ev = { .kind = AGENT_EV_READY, .site = "centre", .reason = "break" } };
+	struct msg m = { .kind = M_DESK,
+			 .agent = a,
+			 .ev = { .kind = AGENT_EV_READY, .site = "centre", .reason = "break" } };
 
 	if (s->storm && dice < 12)
 		m.ev.kind = AGENT_EV_BUSY;
@@ -297,9 +312,15 @@ static void desk_tick(struct sim *s)
 static void on_enqueue(struct sim *s, int r, const struct msg *m, err_t *e)
 {
 	const char *tried[AGENTS];
-	struct router_enqueue_in in = { .owner = holder_name(m->holder), .tenant = TENANT, .call_id = m->call_id,
-					.call_epoch = m->call_epoch, .queue_id = queue_name(m->call), .arrival_ms = m->until,
-					.priority = (uint32_t)m->outcome, .agent_id = "", .tried = tried };
+	struct router_enqueue_in in = { .owner = holder_name(m->holder),
+					.tenant = TENANT,
+					.call_id = m->call_id,
+					.call_epoch = m->call_epoch,
+					.queue_id = queue_name(m->call),
+					.arrival_ms = m->until,
+					.priority = (uint32_t)m->outcome,
+					.agent_id = "",
+					.tried = tried };
 
 	for (int i = 0; i < AGENTS; i++)
 		if (m->tried & 1u << i)
@@ -325,9 +346,12 @@ static void to_leader(struct sim *s, int r, const struct msg *m)
 		e = router_core_assert_end(core, holder_name(m->holder), m->epoch, router_now(s, r));
 	else
 		e = router_core_result(core,
-				       &(struct router_result_in){ .owner = holder_name(m->holder), .tenant = TENANT,
-								   .call_id = m->call_id, .agent_id = agent_name(m->agent),
-								   .leg_id = m->leg, .call_epoch = m->call_epoch,
+				       &(struct router_result_in){ .owner = holder_name(m->holder),
+								   .tenant = TENANT,
+								   .call_id = m->call_id,
+								   .agent_id = agent_name(m->agent),
+								   .leg_id = m->leg,
+								   .call_epoch = m->call_epoch,
 								   .router_epoch = m->epoch,
 								   .outcome = (enum router_outcome)m->outcome },
 				       router_now(s, r));
@@ -353,8 +377,12 @@ static void to_leaders(struct sim *s, struct msg m)
 /* A router's compare-and-set reaches the KV; the answer may get lost, and so may the write. */
 static void on_cas(struct sim *s, struct msg *m)
 {
-	struct agent_event ev = { .kind = m->take_over ? AGENT_EV_TAKE_OVER : AGENT_EV_RESERVE, .call_id = m->call_id, .queue_id = "q", .leg_id = m->leg,
-				  .router_epoch = m->epoch, .reserved_until_ms = m->until };
+	struct agent_event ev = { .kind = m->take_over ? AGENT_EV_TAKE_OVER : AGENT_EV_RESERVE,
+				  .call_id = m->call_id,
+				  .queue_id = "q",
+				  .leg_id = m->leg,
+				  .router_epoch = m->epoch,
+				  .reserved_until_ms = m->until };
 	struct msg done = *m;
 	bool dropped = s->storm && chance(s, 10), unheard = s->storm && chance(s, 20);
 
@@ -369,8 +397,12 @@ static void on_cas(struct sim *s, struct msg *m)
 static void on_router_answer(struct sim *s, const struct msg *m)
 {
 	struct sim_router *ro = &s->routers[m->router];
-	struct router_reserved_in in = { .tenant = TENANT, .agent_id = agent_name(m->agent), .call_id = m->call_id, .error = m->error,
-					 .revision = m->revision, .leg_id = m->leg };
+	struct router_reserved_in in = { .tenant = TENANT,
+					 .agent_id = agent_name(m->agent),
+					 .call_id = m->call_id,
+					 .error = m->error,
+					 .revision = m->revision,
+					 .leg_id = m->leg };
 	struct seen before;
 
 	if (!ro->core || ro->incarnation != m->incarnation)
@@ -384,7 +416,9 @@ static void on_router_answer(struct sim *s, const struct msg *m)
 		after(s, m->router, router_core_reserved(ro->core, &in, router_now(s, m->router)), &before);
 	else
 		after(s, m->router,
-		      router_core_looked(ro->core, TENANT, agent_name(m->agent), m->call_id, m->exists, router_now(s, m->router)), &before);
+		      router_core_looked(ro->core, TENANT, agent_name(m->agent), m->call_id, m->exists,
+					 router_now(s, m->router)),
+		      &before);
 }
 
 static void on_kv_request(struct sim *s, struct msg *m)
@@ -416,7 +450,8 @@ static void on_record(struct sim *s, const struct msg *m)
 
 static bool is_for_router(const struct msg *m)
 {
-	return m->kind == M_TICK || m->kind == M_RECORD || m->kind == M_CAS_DONE || m->kind == M_READ_DONE || m->kind == M_LOOK_DONE;
+	return m->kind == M_TICK || m->kind == M_RECORD || m->kind == M_CAS_DONE || m->kind == M_READ_DONE ||
+	       m->kind == M_LOOK_DONE;
 }
 
 static void beat(struct sim *s, const struct msg *m)
@@ -425,11 +460,6 @@ static void beat(struct sim *s, const struct msg *m)
 		for (int r = 0; r < ROUTERS; r++)
 			s->routers[r].seen[m->holder] = s->now;
 	push(s, *m, s->now + 500);
-}
-
-static void again(struct sim *s, struct msg m, int64_t in_ms)
-{
-	push(s, m, s->now + in_ms);
 }
 
 static void to_holder(struct sim *s, const struct msg *m)
@@ -462,7 +492,7 @@ static void step(struct sim *s)
 	switch (m.kind) {
 	case M_TICK:
 		router_tick(s, m.router);
-		again(s, m, 50);
+		push(s, m, s->now + 50);
 		break;
 	case M_HOLDER_TICK:
 		if (s->storm)
@@ -470,16 +500,16 @@ static void step(struct sim *s)
 		for (int h = 0; h < HOLDERS; h++)
 			if (s->holders[h].up)
 				holder_tick(s, h);
-		again(s, m, 200);
+		push(s, m, s->now + 200);
 		break;
 	case M_DESK_TICK:
 		desk_tick(s);
-		again(s, m, 250);
+		push(s, m, s->now + 250);
 		break;
 	case M_CHAOS_TICK:
 		if (s->storm)
 			chaos(s);
-		again(s, m, 500);
+		push(s, m, s->now + 500);
 		break;
 	case M_HEART:
 		beat(s, &m);
@@ -581,48 +611,9 @@ static void check_rest(struct sim *s)
 		violated(s, "the leader's books are wrong", st.calls ? "calls left" : "agents missing", "");
 }
 
-static struct sim *sim_new(uint64_t seed, const struct router_core_params *faults)
-{
-	struct sim *s = mem_zalloc(sizeof(*s));
-
-	assert_non_null(s);
-	s->rng = seed * 0x9e3779b97f4a7c15ull | 1;
-	s->now = T0;
-	s->faults = *faults;
-	s->lease_owner = -1;
-	s->trace = getenv("SIM_TRACE");
-	for (int i = 0; i < AGENTS; i++) {
-		agent_record_init(&s->kv[i], TENANT, agent_name(i));
-		for (int k = 0; k < SKILLS; k++) /* two can do everything, so that no call waits for ever */
-			s->level[i][k] = i < 2 ? 10 : (unsigned)rnd(s, 11);
-	}
-	for (int q = 0; q < QUEUES; q++) {
-		s->n_need[q] = q % 3; /* none, one, two */
-		for (int i = 0; i < s->n_need[q]; i++)
-			s->need[q][i] = (struct want){ (uint32_t)((q + i) % SKILLS), 1 + (uint32_t)rnd(s, 8) };
-	}
-	for (int r = 0; r < ROUTERS; r++)
-		push(s, (struct msg){ .kind = M_TICK, .router = r }, s->now + r);
-	for (int h = 0; h < HOLDERS; h++) {
-		s->holders[h].up = true;
-		push(s, (struct msg){ .kind = M_HEART, .holder = h }, s->now + h);
-	}
-	push(s, (struct msg){ .kind = M_HOLDER_TICK }, s->now);
-	push(s, (struct msg){ .kind = M_DESK_TICK }, s->now);
-	push(s, (struct msg){ .kind = M_CHAOS_TICK }, s->now);
-	return s;
-}
-
-static void sim_free(struct sim *s)
-{
-	for (int r = 0; r < ROUTERS; r++)
-		router_core_free(&s->routers[r].core);
-	mem_free(s->heap);
-	mem_free(s);
-}
-
 /* Storms and calms until the steps are done; *ret_why: what the judge said, "" if nothing. */
-static void simulate(uint64_t seed, unsigned long steps, const struct router_core_params *faults, char why[512], bool loud)
+static void simulate(uint64_t seed, unsigned long steps, const struct router_core_params *faults, char why[512],
+		     bool loud)
 {
 	struct sim *s = sim_new(seed, faults);
 
@@ -634,8 +625,10 @@ static void simulate(uint64_t seed, unsigned long steps, const struct router_cor
 			check_rest(s);
 	}
 	if (loud)
-		print_message("[   %lu steps, %lu decisions, %lu calls served, %lu crashes, %lu take-overs, %lu deposed, %lld s of their time\n",
-			      s->steps, s->decisions, s->served, s->crashes, s->takeovers, s->deposed, (long long)(s->now - T0) / 1000);
+		print_message("[   %lu steps, %lu decisions, %lu calls served, %lu crashes, %lu take-overs, %lu "
+			      "deposed, %lld s of their time\n",
+			      s->steps, s->decisions, s->served, s->crashes, s->takeovers, s->deposed,
+			      (long long)(s->now - T0) / 1000);
 	memcpy(why, s->violation, 512);
 	sim_free(s);
 }
@@ -649,7 +642,8 @@ static unsigned long env_number(const char *name, unsigned long def)
 
 static void whatever_happens_nobody_is_booked_twice_no_call_is_lost_and_the_order_is_kept(void **arg)
 {
-	unsigned long steps = env_number("SIM_STEPS", 200000), seed = env_number("SIM_SEED", (unsigned long)clock_mono_us() % 1000000);
+	unsigned long steps = env_number("SIM_STEPS", 200000),
+		      seed = env_number("SIM_SEED", (unsigned long)clock_mono_us() % 1000000);
 	char why[512];
 
 	UNUSED(arg);

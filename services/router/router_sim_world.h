@@ -57,9 +57,33 @@ struct sim_router {
 };
 
 enum msg_kind {
-	M_TICK, M_HOLDER_TICK, M_DESK_TICK, M_CHAOS_TICK, M_HEART, M_RESUME, M_HOLDER_UP, M_ADOPT, M_PLAN, M_RECORD,
-	M_ENQUEUE, M_DEQUEUE, M_RESULT, M_ASSERT_END, M_QUEUED, M_ASSIGNED, M_REFUSED, M_EPOCH,
-	M_CAS, M_CAS_DONE, M_CHANGE, M_READ, M_READ_DONE, M_LOOK, M_LOOK_DONE, M_DESK, M_CALL_EVENT,
+	M_TICK,
+	M_HOLDER_TICK,
+	M_DESK_TICK,
+	M_CHAOS_TICK,
+	M_HEART,
+	M_RESUME,
+	M_HOLDER_UP,
+	M_ADOPT,
+	M_PLAN,
+	M_RECORD,
+	M_ENQUEUE,
+	M_DEQUEUE,
+	M_RESULT,
+	M_ASSERT_END,
+	M_QUEUED,
+	M_ASSIGNED,
+	M_REFUSED,
+	M_EPOCH,
+	M_CAS,
+	M_CAS_DONE,
+	M_CHANGE,
+	M_READ,
+	M_READ_DONE,
+	M_LOOK,
+	M_LOOK_DONE,
+	M_DESK,
+	M_CALL_EVENT,
 };
 
 struct msg {
@@ -207,18 +231,21 @@ static struct msg pop(struct sim *s)
 /* SIM_TRACE=1: every message that is no clock. */
 static void trace(const struct sim *s, const struct msg *m)
 {
-	static const char *const names[] = {
-		"tick", "holder-tick", "desk-tick", "chaos-tick", "heart", "resume", "holder-up", "adopt", "plan", "record", "enqueue",
-		"dequeue", "result", "assert-end", "queued", "assigned", "refused", "epoch", "cas", "cas-done", "change", "read",
-		"read-done", "look", "look-done", "desk", "call-event" };
+	static const char *const names[] = { "tick",	 "holder-tick", "desk-tick", "chaos-tick", "heart",
+					     "resume",	 "holder-up",	"adopt",     "plan",	   "record",
+					     "enqueue",	 "dequeue",	"result",    "assert-end", "queued",
+					     "assigned", "refused",	"epoch",     "cas",	   "cas-done",
+					     "change",	 "read",	"read-done", "look",	   "look-done",
+					     "desk",	 "call-event" };
 
 	if (!s->trace || m->kind <= M_HEART)
 		return;
-	printf("%7lld %-10s r%d cc-%d agent=%d call=%s leg=%s epoch=%llu call-epoch=%llu rev=%llu out=%d err=%d ev=%d tried=%x state=%s/%s\n",
+	printf("%7lld %-10s r%d cc-%d agent=%d call=%s leg=%s epoch=%llu call-epoch=%llu rev=%llu out=%d err=%d ev=%d "
+	       "tried=%x state=%s/%s\n",
 	       (long long)(s->now - T0), names[m->kind], m->router, m->holder, 1001 + m->agent, m->call_id, m->leg,
-	       (unsigned long long)m->epoch, (unsigned long long)m->call_epoch, (unsigned long long)m->revision, m->outcome,
-	       (int)m->error, (int)m->ev.kind, m->tried, m->kind == M_RECORD ? agent_state_name(m->rec.state) : "",
-	       m->kind == M_RECORD ? m->rec.call_id : "");
+	       (unsigned long long)m->epoch, (unsigned long long)m->call_epoch, (unsigned long long)m->revision,
+	       m->outcome, (int)m->error, (int)m->ev.kind, m->tried,
+	       m->kind == M_RECORD ? agent_state_name(m->rec.state) : "", m->kind == M_RECORD ? m->rec.call_id : "");
 }
 
 /* Core NATS in a storm: lost, doubled, late. */
@@ -257,7 +284,11 @@ static err_t kv_apply(struct sim *s, int agent, const struct agent_event *ev, ui
 		return e;
 	s->revision[agent] = ++s->revisions;
 	for (int r = 0; r < ROUTERS; r++) {
-		struct msg m = { .kind = M_RECORD, .router = r, .agent = agent, .revision = s->revision[agent], .rec = s->kv[agent] };
+		struct msg m = { .kind = M_RECORD,
+				 .router = r,
+				 .agent = agent,
+				 .revision = s->revision[agent],
+				 .rec = s->kv[agent] };
 		int64_t at = s->now + 1 + (int64_t)rnd(s, s->storm && chance(s, 20) ? 1000 : 10);
 
 		/* A watch is late at times, but never out of order. */
@@ -315,7 +346,8 @@ static bool was_tried(const struct router_core *core, const struct call *c, int 
 }
 
 /* O(everything): no better call for this agent is left waiting, no better agent for this call is left idle. */
-static void judge_choice(struct sim *s, const struct router_core *core, const struct router_fx *fx, const struct seen *before)
+static void judge_choice(struct sim *s, const struct router_core *core, const struct router_fx *fx,
+			 const struct seen *before)
 {
 	const struct call *c = core_call_find(core, 0, fx->call_id);
 	int chosen = agent_number(fx->agent_id);
@@ -330,7 +362,8 @@ static void judge_choice(struct sim *s, const struct router_core *core, const st
 	for (int i = 0; i < AGENTS; i++) {
 		const struct agent *a = inside(core, i);
 
-		if (i == chosen || !a || !a->idle || !before->idle[i] || !eligible(s, i, queue_of(c)) || was_tried(core, c, i))
+		if (i == chosen || !a || !a->idle || !before->idle[i] || !eligible(s, i, queue_of(c)) ||
+		    was_tried(core, c, i))
 			continue;
 		if (was_tried(core, c, chosen))
 			violated(s, "one who did not answer, though another was ready", fx->call_id, fx->agent_id);
@@ -343,7 +376,8 @@ static void judge_choice(struct sim *s, const struct router_core *core, const st
 		for (uint32_t k = 0; group->used && k < group->waiting.n; k++) {
 			const struct call *w = (const struct call *)group->waiting.slots[k].node;
 
-			if (eligible(s, chosen, queue_of(w)) && callheap_before(w->node.key, &w->node, callheap_key(c->priority, c->arrival_ms), &c->node))
+			if (eligible(s, chosen, queue_of(w)) &&
+			    callheap_before(w->node.key, &w->node, callheap_key(c->priority, c->arrival_ms), &c->node))
 				violated(s, "out of order", fx->call_id, w->id);
 		}
 	}
@@ -377,8 +411,12 @@ static int holder_number(const char *name)
 static void perform_fx(struct sim *s, int r, const struct router_fx *fx)
 {
 	struct sim_router *ro = &s->routers[r];
-	struct msg m = { .router = r, .incarnation = ro->incarnation, .epoch = ro->epoch, .revision = fx->revision,
-			 .agent = fx->agent_id ? agent_number(fx->agent_id) : 0, .until = fx->reserved_until_ms };
+	struct msg m = { .router = r,
+			 .incarnation = ro->incarnation,
+			 .epoch = ro->epoch,
+			 .revision = fx->revision,
+			 .agent = fx->agent_id ? agent_number(fx->agent_id) : 0,
+			 .until = fx->reserved_until_ms };
 
 	if (fx->call_id)
 		snprintf(m.call_id, sizeof(m.call_id), "%s", fx->call_id);
@@ -393,7 +431,9 @@ static void perform_fx(struct sim *s, int r, const struct router_fx *fx)
 		return;
 	case ROUTER_FX_AGENT:
 		m.kind = M_CHANGE;
-		m.ev = (struct agent_event){ .kind = fx->event, .cause = fx->cause, .reason = fx->reason, .auto_ready = fx->auto_ready };
+		m.ev = (struct agent_event){
+			.kind = fx->event, .cause = fx->cause, .reason = fx->reason, .auto_ready = fx->auto_ready
+		};
 		to_kv(s, m);
 		return;
 	case ROUTER_FX_READ_AGENT:
@@ -451,10 +491,18 @@ static int64_t router_now(const struct sim *s, int r)
 static void give_record(struct sim *s, int r, int agent, const struct agent_record *rec, uint64_t revision, bool read)
 {
 	struct sim_router *ro = &s->routers[r];
-	struct router_agent_in in = { .tenant = TENANT, .agent_id = agent_name(agent), .revision = revision, .state = rec->state,
-				      .on_duty = agent_on_duty(rec), .ready_since_ms = rec->ready_since_ms, .call_id = rec->call_id,
-				      .leg_id = rec->leg_id, .site = rec->site, .router_epoch = rec->router_epoch,
-				      .reserved_until_ms = rec->reserved_until_ms, .wrap_up_until_ms = rec->wrap_up_until_ms,
+	struct router_agent_in in = { .tenant = TENANT,
+				      .agent_id = agent_name(agent),
+				      .revision = revision,
+				      .state = rec->state,
+				      .on_duty = agent_on_duty(rec),
+				      .ready_since_ms = rec->ready_since_ms,
+				      .call_id = rec->call_id,
+				      .leg_id = rec->leg_id,
+				      .site = rec->site,
+				      .router_epoch = rec->router_epoch,
+				      .reserved_until_ms = rec->reserved_until_ms,
+				      .wrap_up_until_ms = rec->wrap_up_until_ms,
 				      .read = read };
 	struct seen before;
 
@@ -467,7 +515,10 @@ static void give_record(struct sim *s, int r, int agent, const struct agent_reco
 static void give_agent_conf(struct sim *s, int r, int agent)
 {
 	struct router_skill skills[SKILLS];
-	struct router_agent_conf conf = { .tenant = TENANT, .agent_id = agent_name(agent), .skills = skills, .enabled = true,
+	struct router_agent_conf conf = { .tenant = TENANT,
+					  .agent_id = agent_name(agent),
+					  .skills = skills,
+					  .enabled = true,
 					  .auto_ready = agent % 3 != 0 };
 	struct seen before;
 
@@ -489,8 +540,11 @@ static void give_queues(struct sim *s, int r)
 
 	for (int q = 0; q < QUEUES; q++) {
 		for (int i = 0; i < s->n_need[q]; i++)
-			skills[q][i] = (struct router_skill){ skill_name((int)s->need[q][i].skill), s->need[q][i].level };
-		queues[q] = (struct router_queue_conf){ .id = queue_name(q), .skills = skills[q], .n_skills = (size_t)s->n_need[q],
+			skills[q][i] =
+			    (struct router_skill){ skill_name((int)s->need[q][i].skill), s->need[q][i].level };
+		queues[q] = (struct router_queue_conf){ .id = queue_name(q),
+							.skills = skills[q],
+							.n_skills = (size_t)s->n_need[q],
 							.ring_timeout_ms = RING_MS };
 	}
 	after(s, r, router_core_tenant(s->routers[r].core, &conf, router_now(s, r)), &before);
@@ -560,6 +614,48 @@ static void router_tick(struct sim *s, int r)
 		tell_epoch(s, r);
 	before = look_before(ro->core);
 	after(s, r, router_core_time(ro->core, router_now(s, r)), &before);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------------- */
+
+static struct sim *sim_new(uint64_t seed, const struct router_core_params *faults)
+{
+	struct sim *s = mem_zalloc(sizeof(*s));
+
+	assert_non_null(s);
+	s->rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	s->now = T0;
+	s->faults = *faults;
+	s->lease_owner = -1;
+	s->trace = getenv("SIM_TRACE");
+	for (int i = 0; i < AGENTS; i++) {
+		agent_record_init(&s->kv[i], TENANT, agent_name(i));
+		for (int k = 0; k < SKILLS; k++) /* two can do everything, so that no call waits for ever */
+			s->level[i][k] = i < 2 ? 10 : (unsigned)rnd(s, 11);
+	}
+	for (int q = 0; q < QUEUES; q++) {
+		s->n_need[q] = q % 3; /* none, one, two */
+		for (int i = 0; i < s->n_need[q]; i++)
+			s->need[q][i] = (struct want){ (uint32_t)((q + i) % SKILLS), 1 + (uint32_t)rnd(s, 8) };
+	}
+	for (int r = 0; r < ROUTERS; r++)
+		push(s, (struct msg){ .kind = M_TICK, .router = r }, s->now + r);
+	for (int h = 0; h < HOLDERS; h++) {
+		s->holders[h].up = true;
+		push(s, (struct msg){ .kind = M_HEART, .holder = h }, s->now + h);
+	}
+	push(s, (struct msg){ .kind = M_HOLDER_TICK }, s->now);
+	push(s, (struct msg){ .kind = M_DESK_TICK }, s->now);
+	push(s, (struct msg){ .kind = M_CHAOS_TICK }, s->now);
+	return s;
+}
+
+static void sim_free(struct sim *s)
+{
+	for (int r = 0; r < ROUTERS; r++)
+		router_core_free(&s->routers[r].core);
+	mem_free(s->heap);
+	mem_free(s);
 }
 
 #endif

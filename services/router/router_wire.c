@@ -38,7 +38,8 @@ static err_t check_enqueue(const pb_enqueue *e, struct err_detail *d)
 {
 	err_t err;
 
-	if ((err = check_id(e->queue_id, true, "enqueue.queue_id", d)) || (err = check_id(e->agent_id, true, "enqueue.agent_id", d)) ||
+	if ((err = check_id(e->queue_id, true, "enqueue.queue_id", d)) ||
+	    (err = check_id(e->agent_id, true, "enqueue.agent_id", d)) ||
 	    (err = check_id(e->site, true, "enqueue.site", d)) || (err = check_skills(e, d)))
 		return err;
 	if (!*e->queue_id && !*e->agent_id)
@@ -79,23 +80,30 @@ static err_t take_enqueue(struct router_request *r, struct arena *a, const pb_en
 	return ERR_OK;
 }
 
-static err_t take_result(struct router_request *r, const Trunkline__Router__V1__AssignmentResult *pb, struct err_detail *d)
+static err_t take_result(struct router_request *r, const Trunkline__Router__V1__AssignmentResult *pb,
+			 struct err_detail *d)
 {
 	err_t err;
 
-	if ((err = check_id(pb->agent_id, false, "result.agent_id", d)) || (err = check_id(pb->leg_id, true, "result.leg_id", d)))
+	if ((err = check_id(pb->agent_id, false, "result.agent_id", d)) ||
+	    (err = check_id(pb->leg_id, true, "result.leg_id", d)))
 		return err;
 	if ((int)pb->outcome < ROUTER_ACCEPTED || (int)pb->outcome > ROUTER_STALE)
 		return err_set(d, ERR_INVALID, "result.outcome", "%d is no outcome", (int)pb->outcome);
 	r->kind = ROUTER_REQUEST_RESULT;
-	r->result = (struct router_result_in){ .owner = r->enqueue.owner, .tenant = r->enqueue.tenant,
-					       .call_id = r->enqueue.call_id, .agent_id = pb->agent_id,
-					       .leg_id = pb->leg_id, .call_epoch = r->enqueue.call_epoch, .router_epoch = pb->router_epoch,
+	r->result = (struct router_result_in){ .owner = r->enqueue.owner,
+					       .tenant = r->enqueue.tenant,
+					       .call_id = r->enqueue.call_id,
+					       .agent_id = pb->agent_id,
+					       .leg_id = pb->leg_id,
+					       .call_epoch = r->enqueue.call_epoch,
+					       .router_epoch = pb->router_epoch,
 					       .outcome = (enum router_outcome)pb->outcome };
 	return ERR_OK;
 }
 
-static err_t take_request(struct router_request *r, struct arena *a, const char *owner, const pb_request *pb, struct err_detail *d)
+static err_t take_request(struct router_request *r, struct arena *a, const char *owner, const pb_request *pb,
+			  struct err_detail *d)
 {
 	err_t err;
 
@@ -149,14 +157,16 @@ err_t router_requests_from_pb(struct router_requests *ret, const void *bytes, si
 	*ret = (struct router_requests){ .msg = msg, .owner = pb->owner };
 	arena_init(&ret->arena, 4096);
 	e = check_id(pb->owner, false, "owner", detail);
-	if (!e) {
-		ret->list = mem_array(pb->n_requests + 1, sizeof(*ret->list));
-		e = ret->list ? ERR_OK : err_set(detail, ERR_EXHAUSTED, "", "no memory");
-	}
+	if (e)
+		goto out;
+	ret->list = mem_array(pb->n_requests + 1, sizeof(*ret->list));
+	if (ret->list)
+		take_all(ret, pb);
+	else
+		e = err_set(detail, ERR_EXHAUSTED, "", "no memory");
+out:
 	if (e)
 		router_requests_done(ret);
-	else
-		take_all(ret, pb);
 	return e;
 }
 

@@ -15,7 +15,12 @@
 #include "base/str.h"
 #include "core.h"
 
-enum router_request_kind { ROUTER_REQUEST_ENQUEUE, ROUTER_REQUEST_DEQUEUE, ROUTER_REQUEST_RESULT, ROUTER_REQUEST_ASSERT_END };
+enum router_request_kind {
+	ROUTER_REQUEST_ENQUEUE,
+	ROUTER_REQUEST_DEQUEUE,
+	ROUTER_REQUEST_RESULT,
+	ROUTER_REQUEST_ASSERT_END
+};
 struct router_request {
 	enum router_request_kind kind;
 	struct router_enqueue_in enqueue; /* DEQUEUE: tenant, call_id, call_epoch of it */
@@ -32,7 +37,8 @@ struct router_requests {
 	struct arena arena;
 };
 /* On ERR_OK to be freed with router_requests_done(). */
-err_t router_requests_from_pb(struct router_requests *ret, const void *bytes, size_t size, struct err_detail *detail) MUST;
+err_t router_requests_from_pb(struct router_requests *ret, const void *bytes, size_t size,
+			      struct err_detail *detail) MUST;
 void router_requests_done(struct router_requests *r);
 
 struct router_heartbeat {
@@ -40,7 +46,8 @@ struct router_heartbeat {
 	bool draining;
 	uint64_t incarnation;
 };
-err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, size_t size, struct err_detail *detail) MUST;
+err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, size_t size,
+			       struct err_detail *detail) MUST;
 
 /* RouterEvents: first the head, then one or more events (QUEUED, ASSIGNED, REFUSED). */
 void router_events_put_head(struct str *out, const char *instance, uint64_t epoch);

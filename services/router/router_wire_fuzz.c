@@ -10,13 +10,24 @@ static struct router_core *core_with_something_in_it(void)
 	struct router_core *core;
 	struct router_skill skill = { "s", 1 };
 	struct router_queue_conf queue = { .id = "q", .skills = &skill, .n_skills = 1, .max_waiting = 8 };
-	struct router_agent_conf agent = { .tenant = "t", .agent_id = "a", .skills = &skill, .n_skills = 1, .enabled = true };
-	struct router_agent_in in = { .tenant = "t", .agent_id = "a", .revision = 1, .state = AGENT_READY, .on_duty = true,
-				      .ready_since_ms = 1, .call_id = "", .leg_id = "", .site = "" };
+	struct router_agent_conf agent = {
+		.tenant = "t", .agent_id = "a", .skills = &skill, .n_skills = 1, .enabled = true
+	};
+	struct router_agent_in in = { .tenant = "t",
+				      .agent_id = "a",
+				      .revision = 1,
+				      .state = AGENT_READY,
+				      .on_duty = true,
+				      .ready_since_ms = 1,
+				      .call_id = "",
+				      .leg_id = "",
+				      .site = "" };
 
 	if (router_core_new(&core, &(struct router_core_params){ .epoch = 5, .now_ms = 1000, .collect_ms = 1 }) ||
-	    router_core_tenant(core, &(struct router_tenant_conf){ .tenant = "t", .queues = &queue, .n_queues = 1 }, 1000) ||
-	    router_core_agent_conf(core, &agent, 1000) || router_core_agent(core, &in, 1000) || router_core_time(core, 2000))
+	    router_core_tenant(core, &(struct router_tenant_conf){ .tenant = "t", .queues = &queue, .n_queues = 1 },
+			       1000) ||
+	    router_core_agent_conf(core, &agent, 1000) || router_core_agent(core, &in, 1000) ||
+	    router_core_time(core, 2000))
 		abort();
 	return core;
 }

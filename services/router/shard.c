@@ -170,7 +170,8 @@ static void on_requests(const struct bus_msg *msg, void *arg)
 
 	if (router_requests_from_pb(&all, msg->data, msg->size, &d)) {
 		metric_add(&router_metric_bad, 1);
-		LOG_WARN(NULL, "bus.bad_message", "subject=%s field=%s why=%s", msg->subject, LOG_Q(d.field), LOG_Q(d.message));
+		LOG_WARN(NULL, "bus.bad_message", "subject=%s field=%s why=%s", msg->subject, LOG_Q(d.field),
+			 LOG_Q(d.message));
 		return;
 	}
 	if (all.n_bad) {
@@ -204,8 +205,11 @@ static err_t start_leading(struct shard *s, uint64_t epoch)
 {
 	struct router *r = s->router;
 	char subject[ROUTER_SUBJECT];
-	struct router_core_params p = { .epoch = epoch, .now_ms = router_now_ms(r), .collect_ms = r->cfg->collect_ms,
-					.margin_ms = r->cfg->margin_ms, .look_ms = r->cfg->look_ms };
+	struct router_core_params p = { .epoch = epoch,
+					.now_ms = router_now_ms(r),
+					.collect_ms = r->cfg->collect_ms,
+					.margin_ms = r->cfg->margin_ms,
+					.look_ms = r->cfg->look_ms };
 	err_t e = router_core_new(&s->core, &p);
 
 	if (e)
@@ -232,14 +236,15 @@ static void on_acquired(uint64_t epoch, void *arg)
 	err_t e = start_leading(s, epoch);
 
 	if (e) {
-		LOG_ERROR(NULL, "shard.failed", "shard=%u epoch=%llu error=%s", s->number, (unsigned long long)epoch, err_name(e));
+		LOG_ERROR(NULL, "shard.failed", "shard=%u epoch=%llu error=%s", s->number, (unsigned long long)epoch,
+			  err_name(e));
 		stop_leading(s);
 		router_fail(s->router);
 		return;
 	}
 	router_core_stats(s->core, &st);
-	LOG_INFO(NULL, "shard.leading", "shard=%u epoch=%llu agents=%zu queues=%zu", s->number, (unsigned long long)epoch, st.agents,
-		 st.queues);
+	LOG_INFO(NULL, "shard.leading", "shard=%u epoch=%llu agents=%zu queues=%zu", s->number,
+		 (unsigned long long)epoch, st.agents, st.queues);
 }
 
 static void on_lost(void *arg)
@@ -298,8 +303,9 @@ err_t shard_new(struct shard **ret, struct router *r, uint32_t number)
 err_t shard_start(struct shard *s)
 {
 	char key[32];
-	struct bus_lease_params p = { .key = key, .holder = s->router->instance, .on_acquired = on_acquired, .on_lost = on_lost,
-				      .arg = s };
+	struct bus_lease_params p = {
+		.key = key, .holder = s->router->instance, .on_acquired = on_acquired, .on_lost = on_lost, .arg = s
+	};
 
 	(void)snprintf(key, sizeof(key), "router.%u", s->number);
 	return bus_lease_start(&s->lease, s->router->bus, &p);

@@ -16,7 +16,7 @@ struct shard {
 	struct router_core *core; /* NULL: we do not lead */
 	struct bus_sub *sub;
 	struct batches batches; /* each shard its own: the epoch is in a message's head */
-	bool told_again; /* RouterEpoch a second time while collecting */
+	bool told_again;	/* RouterEpoch a second time while collecting */
 	int64_t since_ms;
 	struct router_core_stats told; /* what the metrics have already */
 };

@@ -27,7 +27,8 @@ static bool load_tenant(const struct tenant *t, void *arg)
 	return true;
 }
 
-static void load_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision, void *arg)
+static void load_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision,
+		       void *arg)
 {
 	struct load *l = arg;
 

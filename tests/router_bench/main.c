@@ -8,8 +8,8 @@
 #include "../../services/router/core.h"
 #include "base/mem.h"
 
-#define T0	 1700000000000ll
-#define AGENT_0	 100000
+#define T0		1700000000000ll
+#define AGENT_0		100000
 #define SKILLS_OF_AGENT 5
 
 struct params {
@@ -114,7 +114,8 @@ static void make_skills(struct bench *b, long i)
 		return;
 	}
 	for (int k = 0; k < SKILLS_OF_AGENT; k++)
-		b->agents[i].skills[k] = (struct router_skill){ b->skill_ids[rnd(b, (uint64_t)b->p.skills)], 1 + (unsigned)rnd(b, 10) };
+		b->agents[i].skills[k] =
+		    (struct router_skill){ b->skill_ids[rnd(b, (uint64_t)b->p.skills)], 1 + (unsigned)rnd(b, 10) };
 }
 
 /* 60 % want one skill, the others two that some agent has together; each at a level that somebody has. */
@@ -155,8 +156,12 @@ static void world(struct bench *b)
 	make_queues(b);
 	for (long i = 0; i < b->p.agents; i++) {
 		struct name name = agent_name((uint32_t)i);
-		struct router_agent_conf c = { .tenant = "bench", .agent_id = name.text, .skills = b->agents[i].skills,
-					       .n_skills = SKILLS_OF_AGENT, .enabled = true, .auto_ready = true };
+		struct router_agent_conf c = { .tenant = "bench",
+					       .agent_id = name.text,
+					       .skills = b->agents[i].skills,
+					       .n_skills = SKILLS_OF_AGENT,
+					       .enabled = true,
+					       .auto_ready = true };
 
 		check(router_core_agent_conf(b->core, &c, b->now));
 	}
@@ -179,9 +184,15 @@ static void world_free(struct bench *b)
 static void record(struct bench *b, uint32_t agent, enum agent_state state, const char *call)
 {
 	struct name name = agent_name(agent);
-	struct router_agent_in in = { .tenant = "bench", .agent_id = name.text, .revision = ++b->revision, .state = state,
-				      .on_duty = true, .ready_since_ms = state == AGENT_READY ? b->now : 0, .call_id = call,
-				      .leg_id = "", .site = "centre" };
+	struct router_agent_in in = { .tenant = "bench",
+				      .agent_id = name.text,
+				      .revision = ++b->revision,
+				      .state = state,
+				      .on_duty = true,
+				      .ready_since_ms = state == AGENT_READY ? b->now : 0,
+				      .call_id = call,
+				      .leg_id = "",
+				      .site = "centre" };
 
 	b->events++;
 	check(router_core_agent(b->core, &in, b->now));
@@ -238,10 +249,17 @@ static void measure_clock(struct bench *b)
 static void follow(struct bench *b, const struct router_fx *reserve)
 {
 	struct name call = { "" }, agent = { "" };
-	struct router_reserved_in won = { .tenant = "bench", .agent_id = agent.text, .call_id = call.text,
+	struct router_reserved_in won = { .tenant = "bench",
+					  .agent_id = agent.text,
+					  .call_id = call.text,
 					  .leg_id = "0192f3a1b2c37d4e8f50000000000000" };
-	struct router_result_in res = { .owner = "cc-1", .tenant = "bench", .call_id = call.text, .agent_id = agent.text,
-					.call_epoch = 1, .router_epoch = 7, .outcome = ROUTER_ACCEPTED };
+	struct router_result_in res = { .owner = "cc-1",
+					.tenant = "bench",
+					.call_id = call.text,
+					.agent_id = agent.text,
+					.call_epoch = 1,
+					.router_epoch = 7,
+					.outcome = ROUTER_ACCEPTED };
 	uint32_t number = 0;
 
 	memcpy(call.text, reserve->call_id, 32);
@@ -276,7 +294,9 @@ static void after(struct bench *b)
 
 static void call_comes(struct bench *b)
 {
-	struct router_enqueue_in in = { .owner = "cc-1", .tenant = "bench", .call_epoch = 1, .arrival_ms = b->now, .agent_id = "" };
+	struct router_enqueue_in in = {
+		.owner = "cc-1", .tenant = "bench", .call_epoch = 1, .arrival_ms = b->now, .agent_id = ""
+	};
 	struct name call = call_name(b->next_call++), queue = queue_name(rnd(b, (uint64_t)b->p.queues));
 	int64_t t0;
 
@@ -396,13 +416,17 @@ static void run(struct bench *b, const char *name, long idle, long waiting)
 	b->measuring = false;
 	qsort(rates, (size_t)b->p.rounds, sizeof(*rates), by_double);
 	qsort(b->ns, b->n_ns, sizeof(*b->ns), by_number);
-	printf("{\"name\":\"router.%s.%s\",\"unit\":\"events/CPU-s\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f,\"rounds\":%ld,"
-	       "\"events\":%llu,\"decisions\":%zu,\"decisions_per_cpu_s\":%.0f,\"p50_ns\":%u,\"p99_ns\":%u,\"p99_9_ns\":%u,\"max_ns\":%u,"
-	       "\"machine_noise_p99_9_ns\":%lld,\"cpu_s\":%.3f,\"agents\":%ld,\"queues\":%ld,\"skills\":%ld,\"classes\":%zu,\"groups\":%zu,\"agents_idle\":%zu,"
+	printf("{\"name\":\"router.%s.%s\",\"unit\":\"events/"
+	       "CPU-s\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f,\"rounds\":%ld,"
+	       "\"events\":%llu,\"decisions\":%zu,\"decisions_per_cpu_s\":%.0f,\"p50_ns\":%u,\"p99_ns\":%u,\"p99_9_"
+	       "ns\":%u,\"max_ns\":%u,"
+	       "\"machine_noise_p99_9_ns\":%lld,\"cpu_s\":%.3f,\"agents\":%ld,\"queues\":%ld,\"skills\":%ld,"
+	       "\"classes\":%zu,\"groups\":%zu,\"agents_idle\":%zu,"
 	       "\"calls_waiting\":%zu,\"setup_s\":%.2f}\n",
-	       name, b->p.profiles ? "teams" : "random", rates[b->p.rounds / 2], rates[0], rates[b->p.rounds - 1], b->p.rounds,
-	       (unsigned long long)(part * (uint64_t)b->p.rounds), assigned, (double)assigned / ((double)cpu_ns / 1e9), at(b, 0.5),
-	       at(b, 0.99), at(b, 0.999), at(b, 1), (long long)b->noise_ns, (double)cpu_ns / 1e9, b->p.agents, b->p.queues, b->p.skills, st.classes,
+	       name, b->p.profiles ? "teams" : "random", rates[b->p.rounds / 2], rates[0], rates[b->p.rounds - 1],
+	       b->p.rounds, (unsigned long long)part * (unsigned long long)b->p.rounds, assigned,
+	       (double)assigned / ((double)cpu_ns / 1e9), at(b, 0.5), at(b, 0.99), at(b, 0.999), at(b, 1),
+	       (long long)b->noise_ns, (double)cpu_ns / 1e9, b->p.agents, b->p.queues, b->p.skills, st.classes,
 	       st.groups, st.agents_idle, st.calls_waiting, (double)setup / 1e9);
 	fflush(stdout);
 	mem_free(rates);
@@ -423,15 +447,17 @@ static long number(const char *text, const char *what)
 
 static void parse(struct params *p, int argc, char **argv)
 {
-	static const struct option options[] = { { "agents", 1, NULL, 0 }, { "queues", 1, NULL, 1 },   { "skills", 1, NULL, 2 },
-						 { "events", 1, NULL, 3 }, { "rounds", 1, NULL, 4 },   { "profiles", 1, NULL, 5 },
+	static const struct option options[] = { { "agents", 1, NULL, 0 }, { "queues", 1, NULL, 1 },
+						 { "skills", 1, NULL, 2 }, { "events", 1, NULL, 3 },
+						 { "rounds", 1, NULL, 4 }, { "profiles", 1, NULL, 5 },
 						 { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	long *values[] = { &p->agents, &p->queues, &p->skills, &p->events, &p->rounds, &p->profiles };
 	int c, which;
 
 	while ((c = getopt_long(argc, argv, "h", options, &which)) != -1) {
 		if (c < 0 || c > 5) {
-			printf("usage: router-bench [--agents N] [--queues N] [--skills N] [--events N] [--rounds N] [--profiles N]\n");
+			printf("usage: router-bench [--agents N] [--queues N] [--skills N] [--events N] [--rounds N] "
+			       "[--profiles N]\n");
 			exit(c == 'h' ? 0 : 2);
 		}
 		*values[c] = number(optarg, options[which].name);
