@@ -191,49 +191,18 @@ class Bench:
         self.calls_per_cpu("q2_calls_per_cpu_s", "+49100", 20, 400, 3000, key, None, None, "IVR, key, queue, recorded")
 
     def media(self):
-        wav = self.dir / "talk.pcma"
-        self.alaw(wav)
-        for name, number, target in (("relay_cpu_s_per_1000_call_s", "+49101", 0.65), ("record_cpu_s_per_1000_call_s", "+49102", 0.75)):
-            say("media: %s" % name)
-            self.media_one(name, number, target)
-
-    @staticmethod
-    def alaw(path):
-        subprocess.run(["sox", "-n", "-r", "8000", "-c", "1", "-e", "a-law", "-t", "raw", str(path), "synth", "8", "sine", "440",
-                        "vol", "0.3"], check=True)
-
-    def media_one(self, name, number, target):
-        calls, seconds = int(os.environ.get("BENCH_MEDIA_CALLS", "100")), 20
-        stream = '<nop><action><exec rtp_stream="%s,-1,8"/></action></nop>' % (self.dir / "talk.pcma")
-        values = []
-        for i in range(ROUNDS):
-            agents = self.start_agents(stream)
-            log = open(self.dir / "caller.log", "wb")
-            caller = subprocess.Popen(["sipp", "-sf", self.scenario("caller", KEY=stream, TALK=(seconds + 15) * 1000), "-s", number,
-                                       "%s:%d" % self.sip, "-i", "127.0.0.1", "-p", str(BASE + 600), "-mi", "127.0.0.1", "-min_rtp_port",
-                                       str(BASE + 3200), "-max_rtp_port", str(BASE + 3999), "-r", "20", "-m", str(calls), "-nostdin",
-                                       "-nd"], cwd=self.dir, stdout=log, stderr=log)
-            self.children.append(caller)
-            deadline = time.monotonic() + 30
-            while time.monotonic() < deadline and (self.cluster.metric("cc-1", "trunkline_calls") or 0) + (
-                    self.cluster.metric("cc-2", "trunkline_calls") or 0) < calls:
-                time.sleep(0.2)
-            time.sleep(3)
-            meter, at = Meter(self.cluster), time.monotonic()
-            packets = self.packets()
-            time.sleep(seconds - 8)
-            used, span, packets = meter.stop(), time.monotonic() - at, self.packets() - packets
-            self.stop(caller)
-            self.stop(agents)
-            self.quiet()
-            say("    round %d: %d calls, %.0f s, media %.2f CPU-s, %d packets in" % (i + 1, calls, span, used["media-1"], packets))
-            values.append(used["media-1"] / (calls * span) * 1000)
-        self.result(name, values, "CPU-s of media per 1,000 call-seconds", "lower", target, "%d two-party G.711 A-law calls, RTP both "
-                    "ways at 50 packets/s each" % calls, limit=0.36)
-
-    def packets(self):
-        """RTP packets that media has received."""
-        return sum(v for n, _, v in self.cluster.metrics("media-1") if "packets" in n and "in" in n)
+        say("media engine: two-party G.711 calls, RTP both ways (media-bench)")
+        calls = os.environ.get("BENCH_MEDIA_CALLS", "200")
+        for extra, target in (([], 0.65), (["--record"], 0.75)):
+            out = subprocess.run([str(ROOT / "build/release/bin/media-bench"), "--calls", calls, "--rounds", str(ROUNDS), *extra], check=True,
+                                 stdout=subprocess.PIPE, text=True).stdout
+            for line in out.splitlines():
+                if line.startswith("{"):
+                    r = json.loads(line)
+                else:
+                    say("    " + line)
+            self.result(r["name"], [r["min"], r["median"], r["max"]], "CPU-s of media per 1,000 call-seconds", "lower", target,
+                        "%s calls, 50 packets/s into each leg%s" % (calls, ", recorded" if extra else ""), limit=0.36)
 
     def router(self):
         say("router core: 100,000 agents, 10,000 queues, 5 skills an agent")
@@ -276,7 +245,7 @@ def main():
         sys.exit("bench: '%s' is not one of: queue media router" % unknown[0])
     b = Bench()
     try:
-        if "queue" in wanted or "media" in wanted:
+        if "queue" in wanted:
             b.up()
         for w in wanted:
             getattr(b, w)()
