@@ -40,6 +40,7 @@ static err_t expected(struct parser *p, const struct pbjson_at *at, const char *
 
 	if (json_is_string(got))
 		return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not \"%.60s\"", what, json_string_value(got));
+	/* The null check of json_is_string is not a doubt about it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not %s", what, names[json_typeof(got)]);
 }
 
@@ -515,6 +516,7 @@ static err_t parse_any_value(struct parser *p, const json_t *v, const struct pbj
 		[JSON_FALSE] = "bool_value",	 [JSON_NULL] = "null_value",
 	};
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as above */
 	return parse_field(p, pbjson_field(msg->descriptor, names[json_typeof(v)]), v, at, msg);
 }
 
