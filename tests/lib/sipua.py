@@ -44,6 +44,7 @@ class Call:
         self.provisional = []
         self.acked = False
         self.cancelled = False
+        self.late_offer = False
 
     # ---- for tests ----
     @property
@@ -193,7 +194,11 @@ class Call:
     def _ack(self, response):
         headers = [("via", self.ua.via()), ("max-forwards", "70"), ("from", self.local), ("to", self.remote), ("call-id", self.id),
                    ("cseq", "%d ACK" % response.cseq)]
-        self.ua.send(Message("ACK %s SIP/2.0" % self.target, headers))
+        body = ""
+        if self.late_offer:  # the offer came with the 200: our answer goes with the ACK
+            headers += [("content-type", "application/sdp")]
+            body = sdp(self.ua.host, self.rtp.port, self.ua.payloads[:1])
+        self.ua.send(Message("ACK %s SIP/2.0" % self.target, headers, body))
 
     def _on_response(self, r):
         """To our INVITE."""

@@ -125,10 +125,10 @@ def test_pcmu_and_pcma_telephones_understand_each_other(scene):
     assert {k for _, _, k, _ in call.rtp.heard} == {8} and {k for _, _, k, _ in agent.phone.calls[0].rtp.heard} == {0}
 
 
-def test_a_late_offer_is_answered(scene):
+def test_a_caller_who_leaves_the_offer_to_us_has_audio_both_ways(scene):
     agent = scene.agent("1001", answers=0.1)
     caller = scene.caller("+4917010007")
     call = caller.call(scene.acme.number_of("sales"), late_offer=True)
-    call.wait("up")
-    agent.phone.wait_call()
+    call.wait_hears(AGENT, 0.5)
+    agent.phone.wait_call().wait_hears(CALLER, 0.5)
     call.hang_up()
