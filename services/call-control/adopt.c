@@ -218,7 +218,7 @@ void peers_tick(struct control *cc)
 				scan_soon(cc, 0);
 		}
 		if (p->dead && now - p->seen_ms > FORGET_MS) {
-			HASH_DEL(cc->peers, p);
+			HASH_DEL(cc->peers, p); // NOLINT(clang-analyzer-core.NullDereference): uthash
 			mem_free(p);
 		} else if (!p->dead && str_eq(p->hb.service, "media")) {
 			media++;
