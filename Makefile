@@ -89,7 +89,6 @@ linklibs  = -Wl,--start-group $(foreach d,$(1),$(B)/lib/lib$(d).a) -Wl,--end-gro
 pkglibs   = $(foreach d,$(1),$(foreach p,$(PKGS_$(d)),$(PKGLIBS_$(p)))) $(foreach d,$(1),$(LDLIBS_$(d))) -lpthread -lm
 
 # Libraries without a usable pkg-config file are given by hand.
-PKGLIBS_libnats := -lnats
 PKGLIBS_cmocka  := -lcmocka
 PKGLIBS_lame    := -lmp3lame
 PKGLIBS_spandsp := -lspandsp

@@ -52,25 +52,6 @@ def phone_ports():
     raise PhoneError("no three free ports in a row between 10240 and 16000")
 
 
-_taken = set()
-
-
-def free_pair(host="127.0.0.1"):
-    """An even port and the one above, both free: baresip takes the second for TLS. Below the range the kernel gives out."""
-    while True:
-        port = random.randrange(8000, 19000, 2)
-        if port in _taken:
-            continue
-        try:
-            for p, kind in ((port, socket.SOCK_STREAM), (port, socket.SOCK_DGRAM), (port + 1, socket.SOCK_STREAM)):
-                with socket.socket(socket.AF_INET, kind) as s:
-                    s.bind((host, p))
-        except OSError:
-            continue
-        _taken.add(port)
-        return port
-
-
 CONFIG = """poll_method epoll
 sip_listen {host}:{port}
 net_interface {host}
