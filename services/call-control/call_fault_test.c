@@ -458,7 +458,7 @@ static void nobody_rings_longer_than_the_agent_is_reserved(void **state)
 static void a_call_whose_media_is_dead_does_not_take_one_agent_after_the_other(void **state)
 {
 	struct bench b;
-	char leg[8];
+	char leg[16];
 
 	(void)state;
 	to_queue(&b);
