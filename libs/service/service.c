@@ -115,6 +115,7 @@ static err_t start(struct service *svc, struct err_detail *detail)
 	e = loop_new(&svc->loop);
 	if (e)
 		return err_set(detail, e, "loop", "cannot be made");
+	loop_set_pace(svc->loop, svc->common.pace_us);
 	loop_timer_init(&svc->drain_timer, svc->loop, on_drain_timeout, svc);
 	loop_timer_init(&svc->second_timer, svc->loop, on_second, svc);
 	metrics_register(&ready_gauge);

@@ -171,6 +171,9 @@ struct call_input {
 	const char *queue_id;
 	uint64_t router_epoch;
 	int64_t reserved_until_ms; /* ASSIGNED */
+	const void *agent_record;  /* ASSIGNED: as the router reserved it; NULL: not told */
+	size_t agent_record_size;
+	uint64_t agent_revision;
 	uint32_t agents_signed_in;
 	const char *path; /* RECORD_DONE */
 	int64_t duration_ms;

@@ -65,7 +65,7 @@ def main():
         bench.say("calls: %d good, %d failed; %d ended in Kafka" % (good, failed, ended))
         if failed or ended != good:
             bad.append("%d calls good, %d failed, %d in Kafka; calls without an end: %s" % (
-                good, failed, ended, [(c.call_id, c.kinds()) for c in facts.of("bench") if not c.ended]))
+                good, failed, ended, [(c.id, c.kinds) for c in facts.of("bench") if not c.ended]))
             b.keep = True  # its data says why
         deadline = time.monotonic() + 60
         while True:
