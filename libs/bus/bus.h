@@ -170,7 +170,7 @@ err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pat
 		   void *arg) MUST;
 void bus_kv_unwatch(struct bus_kv_watch **w);
 
-/* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 250 ms) ----
+/* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 500 ms) ----
  * At most one holder at a time; the epoch (a KV revision) grows with each acquisition. The holder is told on_lost before
  * anybody else can be on_acquired: it gives up by its own clock when no renewal was acknowledged for 1.5 s. */
 struct bus_lease_params {

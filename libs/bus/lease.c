@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define LEASE_TTL_MS   2000
-#define LEASE_RENEW_MS 250
+#define LEASE_RENEW_MS 500
 #define LEASE_TRUST_MS 1500
 #define LEASE_RETRY_MS 1000 /* the watch tells sooner */
 

@@ -315,6 +315,18 @@ static void assert_agent(struct call *call, struct call_todo *todo)
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 }
 
+static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
+		return;
+	call_leg_set(leg, LEG_RINGING, now_ms);
+	call->ring_since_ms = now_ms;
+	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
+	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
+}
+
 static void leg_state(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		      struct call_todo *todo)
 {
@@ -339,6 +351,8 @@ static void leg_state(struct call *call, struct call_leg *leg, const struct call
 	}
 	if (call->phase != CALL_PHASE_DIALLING || leg->state == LEG_ENDING)
 		return;
+	if (in->ringing && !in->answered)
+		agent_ringing(call, leg, now_ms, todo); /* the owner may have died before it told so */
 	if (in->answered) {
 		call_remote_answer(leg, in->sdp, in->sdp_size, todo);
 		call_agent_answered(call, now_ms, todo);
@@ -522,18 +536,6 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 	default:
 		break;
 	}
-}
-
-static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
-{
-	struct call_fact *f;
-
-	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
-		return;
-	call_leg_set(leg, LEG_RINGING, now_ms);
-	call->ring_since_ms = now_ms;
-	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
-	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
 }
 
 static void play_done(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)

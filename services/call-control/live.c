@@ -12,6 +12,7 @@
 #include "log/log.h"
 
 #define RETRY_MS 500
+#define NOTE_MS	 250 /* facts that nothing follows from wait so long for a step that is written anyway */
 
 static void write_checkpoint(struct live *l);
 static void perform_command(struct live *l, const struct call_command *c);
@@ -99,8 +100,8 @@ static void on_timer(void *arg)
 	int64_t now = control_now_ms(l->control);
 
 	if (l->retry_ms && now >= l->retry_ms) {
-		l->retry_ms = 0;
-		if (!l->writing && l->dirty)
+		l->retry_ms = l->writing && l->pending ? now + NOTE_MS : 0;
+		if (!l->writing && (l->dirty || l->pending))
 			write_checkpoint(l);
 	}
 	if (l->lost)
@@ -432,6 +433,8 @@ void live_perform(struct live *l)
 	}
 	if (l->dirty && !l->writing)
 		write_checkpoint(l);
+	else if (l->pending && !l->dirty && !l->retry_ms)
+		l->retry_ms = control_now_ms(cc) + NOTE_MS;
 	arm(l);
 }
 
