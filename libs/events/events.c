@@ -22,7 +22,7 @@ struct waiter {
 	bus_ack_fn *fn;
 	void *arg;
 };
-/* What is gathered of one tenant and domain. */
+/* What is gathered of one tenant: facts of calls and of agents. */
 struct gathering {
 	UT_hash_handle hh;
 	struct str bytes;
@@ -30,7 +30,8 @@ struct gathering {
 	struct waiter waiters[EVENTS_BATCH_MAX];
 	char id[NAME_MAX_TEXT];	 /* of the first event, */
 	char key[NAME_MAX_TEXT]; /* and its key: for one that goes alone */
-	char subject[300];	 /* "ev.<tenant>.<domain>." */
+	char subject[300];	 /* "ev.<tenant>.<domain of the first>." */
+	char tenant[NAME_MAX_TEXT];
 };
 /* A message on its way. */
 struct sent {
@@ -186,21 +187,20 @@ static bool token_ok(const char *s)
 static struct gathering *gathering_get(struct events *ev, const char *tenant, const char *domain, size_t size)
 {
 	struct gathering *g;
-	char subject[sizeof(g->subject)];
 
-	(void)snprintf(subject, sizeof(subject), "ev.%s.%s.", tenant, domain);
-	HASH_FIND_STR(ev->gatherings, subject, g);
+	HASH_FIND_STR(ev->gatherings, tenant, g);
 	if (g && (g->n == EVENTS_BATCH_MAX || g->bytes.len + size > BATCH_BYTES)) {
 		flush(ev, g);
-		HASH_FIND_STR(ev->gatherings, subject, g); /* a waiter that was refused may have begun a new one */
+		HASH_FIND_STR(ev->gatherings, tenant, g); /* a waiter that was refused may have begun a new one */
 	}
 	if (g)
 		return g;
 	g = mem_zalloc(sizeof(*g));
 	if (!g)
 		return NULL;
-	(void)str_copy(g->subject, sizeof(g->subject), subject);
-	HASH_ADD_STR(ev->gatherings, subject, g);
+	(void)snprintf(g->subject, sizeof(g->subject), "ev.%s.%s.", tenant, domain);
+	(void)str_copy(g->tenant, sizeof(g->tenant), tenant);
+	HASH_ADD_STR(ev->gatherings, tenant, g);
 	return g;
 }
 

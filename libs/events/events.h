@@ -2,9 +2,9 @@
  * events: facts into JetStream stream EVENTS, the outbox of Kafka (trunkline/event/v1/event.proto). Loop thread only.
  *
  * Facts of the domains call and agent wait up to 10 ms, so that what a process tells of one tenant meanwhile is one message
- * (events_batch.h): a message costs the server several times what a fact in it costs. A fact alone, or of another domain:
- * subject ev.<tenant>.<domain>.<key>, message id = Event.id. A fact published again by another process may be stored
- * twice: its id tells (whoever counts, counts ids).
+ * (events_batch.h), sent under the domain of the first: a message costs the server several times what a fact in it costs. A
+ * fact alone, or of another domain: subject ev.<tenant>.<domain>.<key>, message id = Event.id. A fact published again by
+ * another process may be stored twice: its id tells (whoever counts, counts ids).
  * Retries of an unacknowledged publish are the bus's; ERR_UNAVAILABLE in fn means that the caller publishes again later.
  *
  *	Trunkline__Event__V1__Event ev = TRUNKLINE__EVENT__V1__EVENT__INIT; … ev.id = id; ev.tenant = tenant; …

@@ -59,6 +59,8 @@ void call_set_phase(struct call *call, enum call_phase phase)
 	if (call->phase == CALL_PHASE_ENDED || (call->phase == CALL_PHASE_ENDING && phase != CALL_PHASE_ENDED))
 		return; /* ending is final: a late answer of media must not revive a call */
 	call->phase = phase;
+	if (phase != CALL_PHASE_QUEUED && phase != CALL_PHASE_DIALLING)
+		call->music_at_ms = 0;
 	call->step_deadline_ms = 0;
 	call->checkpoint = true;
 }
@@ -144,7 +146,7 @@ static int64_t nearer(int64_t a, int64_t b)
 
 int64_t call_deadline_ms(const struct call *call)
 {
-	int64_t at = nearer(call->step_deadline_ms, call->repeat_ms);
+	int64_t at = nearer(nearer(call->step_deadline_ms, call->repeat_ms), call->music_at_ms);
 
 	return call->phase == CALL_PHASE_QUEUED ? nearer(at, call->wait_deadline_ms) : at;
 }
@@ -510,6 +512,8 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 		else if (call->phase != CALL_PHASE_ENDED)
 			check_legs(call, now_ms, todo);
 	}
+	if (call->music_at_ms && now_ms >= call->music_at_ms)
+		call_queue_music(call, todo);
 	if (call->phase == CALL_PHASE_QUEUED)
 		call_queue_tick(call, now_ms, todo);
 	if (!call->step_deadline_ms || now_ms < call->step_deadline_ms)

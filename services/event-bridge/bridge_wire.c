@@ -92,15 +92,16 @@ static err_t check(const Trunkline__Event__V1__Event *ev, const struct subject *
 	return e ? e : header_text("source", ev->source, sizeof(r->instance), detail);
 }
 
-/* In a batch each event has its own: the id of its call or agent. */
-static err_t key_of_event(struct subject *s, const Trunkline__Event__V1__Event *ev, struct err_detail *detail)
+/* In a batch each event has its own domain and key: its call's or agent's. */
+static err_t place_of_event(struct subject *s, const Trunkline__Event__V1__Event *ev, struct err_detail *detail)
 {
-	bool agent = strcmp(s->domain, "agent") == 0;
+	bool agent = ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_AGENT_STATE_CHANGED;
 	const char *key = agent ? ev->agent_id : ev->call_id;
 
 	if (!key[0] || strlen(key) >= sizeof(s->key) || strpbrk(key, " .*>"))
 		return err_set(detail, ERR_INVALID, agent ? "agent_id" : "call_id", "must be the id that the event is of");
 	(void)strcpy(s->key, key);
+	(void)strcpy(s->domain, agent ? "agent" : "call");
 	return ERR_OK;
 }
 
@@ -151,7 +152,7 @@ err_t bridge_record_from(struct bridge_record *r, const char *subject, const voi
 		return e;
 	e = check((const Trunkline__Event__V1__Event *)msg, &s, r, detail);
 	if (!e && events_is_batch(subject))
-		e = key_of_event(&s, (const Trunkline__Event__V1__Event *)msg, detail);
+		e = place_of_event(&s, (const Trunkline__Event__V1__Event *)msg, detail);
 	if (!e)
 		describe(r, (const Trunkline__Event__V1__Event *)msg, &s, json);
 	r->value = bytes;
