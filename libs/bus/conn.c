@@ -360,7 +360,7 @@ static void read_all(struct conn *c)
 		c->heard = true;
 		c->in_len += (size_t)r;
 		parse(c);
-	} while (c->ssl && c->state > CONN_SECURING && SSL_pending(c->ssl) > 0);
+	} while (c->ssl && c->state > CONN_SECURING && SSL_has_pending(c->ssl));
 }
 
 static void connected(struct conn *c)
