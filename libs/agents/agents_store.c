@@ -473,7 +473,8 @@ err_t agents_store_new(struct agents_store **ret, const struct agents_store_para
 		e = bus_kv_open(&s->kv, p->bus, &(struct bus_kv_params){ .bucket = BUCKET, .history = 1 }, detail);
 	s->synced = p->no_watch;
 	if (!e && !p->no_watch)
-		e = bus_kv_watch(&s->watch, s->kv, pattern, on_watch, s);
+		e = p->poll_ms ? bus_kv_watch_polled(&s->watch, s->kv, pattern, p->poll_ms, on_watch, s)
+			       : bus_kv_watch(&s->watch, s->kv, pattern, on_watch, s);
 	if (e)
 		agents_store_free(&s);
 	else
@@ -507,6 +508,12 @@ void agents_store_free(struct agents_store **ref)
 	loop_timer_done(&s->soon);
 	mem_free(s);
 	*ref = NULL;
+}
+
+void agents_poll(struct agents_store *store, int64_t poll_ms)
+{
+	if (store->watch)
+		bus_kv_watch_poll(store->watch, poll_ms);
 }
 
 bool agents_synced(const struct agents_store *store)

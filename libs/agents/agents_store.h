@@ -33,6 +33,7 @@ struct agents_store_params {
 	struct events *events;	      /* NULL: publishes no AgentStateChanged (tests) */
 	const char *instance;	      /* writer */
 	const char *tenant;	      /* NULL: every tenant */
+	int64_t poll_ms;	      /* changes are fetched so often; 0: each at once (bus_kv_watch_polled()) */
 	bool no_watch;		      /* caches only agents with a call: what agents_seed() gives and applies read */
 	agents_change_fn *on_change;  /* any change, own ones too; NULL: none */
 	void (*on_synced)(void *arg); /* the initial values are all in; NULL: none */
@@ -44,6 +45,8 @@ struct agents_store_params {
 err_t agents_store_new(struct agents_store **ret, const struct agents_store_params *p, struct err_detail *detail) MUST;
 /* Callbacks of applies under way are not called any more. */
 void agents_store_free(struct agents_store **store);
+/* Of a store that began with poll_ms: from now on so often. */
+void agents_poll(struct agents_store *store, int64_t poll_ms);
 bool agents_synced(const struct agents_store *store);
 size_t agents_count(const struct agents_store *store);
 

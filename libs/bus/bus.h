@@ -168,6 +168,12 @@ struct bus_kv_watch;
  * after a reconnect it continues without a gap. Callbacks in the order of revisions per key. */
 err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, bus_kv_watch_fn *fn,
 		   void *arg) MUST;
+/* The same, but changes are fetched each poll_ms (≥ 1), together: for who may know a little later, at a fraction of what being
+ * woken by each of them costs all sides. bus_kv_watch_poll() sets the time anew; 0: each at once from now on. The bucket
+ * keeps one value a key (history 1). */
+err_t bus_kv_watch_polled(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, int64_t poll_ms,
+			  bus_kv_watch_fn *fn, void *arg) MUST;
+void bus_kv_watch_poll(struct bus_kv_watch *w, int64_t poll_ms);
 void bus_kv_unwatch(struct bus_kv_watch **w);
 
 /* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 500 ms) ----

@@ -194,6 +194,11 @@ struct js_meta {
 };
 bool js_meta_parse(const char *reply, struct js_meta *m);
 
+/* bus_read() for whoever needs the headers: raw_fn instead of p->fn; caught_up when nothing more is there for now. */
+err_t bus_read_raw(struct bus_reader **ret, struct bus *bus, const struct bus_reader_params *p, bus_raw_fn *raw_fn,
+		   void (*caught_up)(void *arg)) MUST;
+void bus_reader_poll(struct bus_reader *r, int64_t poll_ms);
+
 /* ---- key-value ---- */
 struct bus_kv {
 	struct bus *bus;

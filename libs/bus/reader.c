@@ -26,6 +26,8 @@ struct bus_reader {
 	size_t window, busy;
 	int64_t behind;
 	bus_msg_fn *fn;
+	bus_raw_fn *raw_fn; /* instead of fn, with headers; the message is released at once */
+	void (*caught_up)(void *arg);
 	void *arg;
 	bool *freed;
 	char stream[64], consumer[64], filter[200];
@@ -73,7 +75,14 @@ static void on_msg(const struct bus_raw *raw, void *arg)
 	msg.time_ms = meta.time_ms;
 	msg.deliveries = 1;
 	r->freed = &freed;
-	r->fn(&msg, r->arg);
+	if (r->raw_fn) {
+		r->busy--;
+		r->raw_fn(&(struct bus_raw){ msg, raw->headers, raw->headers_size, raw->status }, r->arg);
+		if (!freed && meta.pending == 0)
+			r->caught_up(r->arg);
+	} else {
+		r->fn(&msg, r->arg);
+	}
 	if (freed)
 		return;
 	r->freed = NULL;
@@ -101,6 +110,8 @@ static void on_created(const struct bus_raw *raw, void *arg)
 	}
 	origin_check(&r->origin);
 	want(r);
+	if (r->behind == 0 && r->caught_up)
+		r->caught_up(r->arg); /* last: the owner may free us */
 }
 
 static void on_replaced(void *arg)
@@ -181,7 +192,23 @@ int64_t bus_reader_lag(const struct bus_reader *r)
 	return r->bus->conn.state == CONN_UP && r->behind >= 0 ? r->behind + (int64_t)r->busy : -1;
 }
 
+void bus_reader_poll(struct bus_reader *r, int64_t poll_ms)
+{
+	if (r->pull.poll_ms == poll_ms)
+		return;
+	r->pull.poll_ms = poll_ms;
+	r->pull.empty = false;
+	loop_timer_stop(&r->pull.poll);
+	want(r);
+}
+
 err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader_params *p)
+{
+	return bus_read_raw(ret, bus, p, NULL, NULL);
+}
+
+err_t bus_read_raw(struct bus_reader **ret, struct bus *bus, const struct bus_reader_params *p, bus_raw_fn *raw_fn,
+		   void (*caught_up)(void *arg))
 {
 	struct bus_reader *r;
 
@@ -193,6 +220,8 @@ err_t bus_read(struct bus_reader **ret, struct bus *bus, const struct bus_reader
 		return ERR_EXHAUSTED;
 	r->bus = bus;
 	r->fn = p->fn;
+	r->raw_fn = raw_fn;
+	r->caught_up = caught_up;
 	r->arg = p->arg;
 	r->behind = -1;
 	r->next_seq = p->start_seq;

@@ -23,6 +23,7 @@ struct bus_kv_watch {
 	struct loop_timer timer; /* silence, or another attempt */
 	struct request *creating;
 	struct origin origin;
+	struct bus_reader *reader; /* a polled watch is one, and has nothing of what follows but fn's */
 	struct bus_sub *sub;   /* of the present consumer */
 	uint64_t last_seq;     /* revision delivered last */
 	uint64_t consumer_seq; /* of the present consumer */
@@ -229,12 +230,67 @@ err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pat
 	return ERR_OK;
 }
 
+/* ---- polled: a reader of the bucket's stream ---------------------------------------------------------------------- */
+
+static void on_polled(const struct bus_raw *raw, void *arg)
+{
+	struct bus_kv_watch *w = arg;
+	struct bus_msg msg = raw->msg;
+
+	if (strlen(msg.subject) <= w->prefix_len)
+		return;
+	msg.subject += w->prefix_len;
+	w->fn(kv_is_marker(raw) ? BUS_KV_DELETE : BUS_KV_PUT, msg.subject, &msg, w->arg);
+}
+
+static void on_caught_up(void *arg)
+{
+	synced(arg);
+}
+
+err_t bus_kv_watch_polled(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, int64_t poll_ms,
+			  bus_kv_watch_fn *fn, void *arg)
+{
+	size_t n = strlen(kv->prefix) + strlen(pattern) + 1;
+	struct bus_reader_params p = { .stream = kv->stream, .poll_ms = poll_ms };
+	struct bus_kv_watch *w;
+	err_t e;
+
+	if (!bus_subject_valid(pattern, true) || n > BUS_SUBJECT_MAX / 2)
+		return ERR_INVALID;
+	w = mem_zalloc(sizeof(*w) + n);
+	if (!w)
+		return ERR_EXHAUSTED;
+	*w = (struct bus_kv_watch){ .kv = kv, .fn = fn, .arg = arg, .prefix_len = strlen(kv->prefix) };
+	(void)snprintf(w->filter, n, "%s%s", kv->prefix, pattern);
+	p.filter = w->filter;
+	p.arg = w;
+	e = bus_read_raw(&w->reader, kv->bus, &p, on_polled, on_caught_up);
+	if (e)
+		mem_free(w);
+	else
+		*ret = w;
+	return e;
+}
+
+void bus_kv_watch_poll(struct bus_kv_watch *w, int64_t poll_ms)
+{
+	if (w->reader)
+		bus_reader_poll(w->reader, poll_ms);
+}
+
 void bus_kv_unwatch(struct bus_kv_watch **ref)
 {
 	struct bus_kv_watch *w = *ref;
 
 	if (!w)
 		return;
+	if (w->reader) {
+		bus_reader_free(&w->reader);
+		mem_free(w);
+		*ref = NULL;
+		return;
+	}
 	if (w->freed)
 		*w->freed = true;
 	bus_hook_remove(w->kv->bus, &w->hook);

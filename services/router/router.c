@@ -10,7 +10,8 @@
 
 #include <stdio.h>
 
-#define TICK_MS 50
+#define TICK_MS	   50
+#define STANDBY_MS 250 /* a standby follows the agents in batches: what it does not know yet its first reservation is refused by */
 
 const struct config_item router_items[] = {
 	CONFIG_INT(struct router_config, collect_ms, "epoch.collect_ms", 500, 50, 10000,
@@ -33,6 +34,16 @@ int64_t router_now_ms(const struct router *r)
 struct shard *router_shard_of(const struct router *r, const char *tenant)
 {
 	return r->shards[hash_router_shard(tenant)];
+}
+
+void router_leading(struct router *r)
+{
+	bool leads = false;
+
+	for (int i = 0; i < ROUTER_SHARDS; i++)
+		leads |= r->shards[i] && r->shards[i]->core;
+	if (r->agents)
+		agents_poll(r->agents, leads ? 0 : STANDBY_MS);
 }
 
 bool router_failed(const struct router *r)
@@ -204,6 +215,7 @@ static err_t open_stores(struct router *r, struct err_detail *d)
 {
 	struct agents_store_params agents = { .bus = r->bus,
 					      .instance = r->instance,
+					      .poll_ms = STANDBY_MS,
 					      .on_change = on_agent,
 					      .on_synced = on_synced,
 					      .on_bad = on_bad_agent,

@@ -55,6 +55,8 @@ err_t router_new(struct router **ret, struct service *svc, const struct router_c
 		 struct err_detail *detail) MUST;
 void router_free(struct router **r);
 /* A core ran out of memory: the process ends, a standby takes over. */
+/* Whether any shard is led here has changed: a leader hears of each change of an agent at once, a standby now and then. */
+void router_leading(struct router *r);
 bool router_failed(const struct router *r);
 void router_fail(struct router *r);
 int64_t router_now_ms(const struct router *r);

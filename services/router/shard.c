@@ -36,6 +36,7 @@ static void stop_leading(struct shard *s)
 	batches_drop(&s->batches);
 	router_core_free(&s->core);
 	s->epoch = 0;
+	router_leading(s->router);
 }
 
 /* Something carries a newer epoch than ours: whatever our lease says, we do not lead. */
@@ -218,6 +219,7 @@ static err_t start_leading(struct shard *s, uint64_t epoch)
 	s->told = (struct router_core_stats){ 0 };
 	s->told_again = false;
 	s->since_ms = p.now_ms;
+	router_leading(r);
 	metric_add(&router_metric_leading, 1);
 	metric_add(&router_metric_takeovers, 1);
 	e = shard_load(s);
