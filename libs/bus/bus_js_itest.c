@@ -638,6 +638,61 @@ static void what_was_deleted_and_made_anew_is_read_from_its_beginning(void **sta
 	bus_kv_close(&kv2);
 }
 
+struct polled {
+	char trace[200]; /* "+key" a value, "-key" a deletion, "." all of the first values */
+	bool three, end;
+};
+
+static void on_polled_value(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	struct polled *p = arg;
+	size_t n = strlen(p->trace);
+
+	(void)msg;
+	(void)snprintf(p->trace + n, sizeof(p->trace) - n, "%s%s", op == BUS_KV_SYNCED ? "." : op == BUS_KV_PUT ? "+" : "-",
+		       key ? key : "");
+	p->three = strstr(p->trace, ".") && strstr(p->trace, "-x.b");
+	p->end = strstr(p->trace, "+x.z") != NULL;
+}
+
+static err_t put_key(struct bus_kv *kv, const char *key)
+{
+	struct ack a = { 0 };
+
+	assert_int_equal(bus_kv_put(kv, key, "v", 1, 0, on_ack, &a), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &a.done, 10000));
+	return a.e;
+}
+
+static void a_polled_watch_tells_the_same_as_one_that_is_told_at_once(void **state)
+{
+	struct bus_kv_params kp = { .bucket = "polled" };
+	struct polled p = { "" };
+	struct bus_kv_watch *watch;
+	struct bus_kv *kv;
+
+	(void)state;
+	assert_int_equal(bus_kv_open(&kv, bus, &kp, NULL), ERR_OK);
+	assert_int_equal(put_key(kv, "x.a"), ERR_OK);
+	assert_int_equal(put_key(kv, "x.b"), ERR_OK);
+	assert_int_equal(put_key(kv, "y.other"), ERR_OK);
+	assert_int_equal(bus_kv_watch_polled(&watch, kv, "x.>", 20, on_polled_value, &p), ERR_OK);
+	while (!strchr(p.trace, '.') || strlen(p.trace) < 9)
+		loop_turn(loop, 10);
+	assert_string_equal(p.trace, "+x.a+x.b.");
+	assert_int_equal(put_key(kv, "x.c"), ERR_OK);
+	assert_int_equal(bus_kv_delete(kv, "x.b", BUS_KV_ANY, NULL, NULL), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &p.three, 5000));
+	assert_string_equal(p.trace, "+x.a+x.b.+x.c-x.b");
+	testkit_nats_restart(&nats);
+	bus_kv_watch_poll(watch, 0);
+	assert_int_equal(put_key(kv, "x.z"), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &p.end, 10000));
+	assert_string_equal(p.trace, "+x.a+x.b.+x.c-x.b+x.z");
+	bus_kv_unwatch(&watch);
+	bus_kv_close(&kv);
+}
+
 static void nobody_at_the_address_is_said_plainly(void **state)
 {
 	struct bus_params p = { .loop = loop, .url = "nats://127.0.0.1:1", .name = "x", .connect_timeout_ms = 200 };
@@ -669,6 +724,7 @@ int main(void)
 		T(a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it),
 		T(a_forbidden_subject_is_denied_at_once),
 		T(what_was_deleted_and_made_anew_is_read_from_its_beginning),
+		T(a_polled_watch_tells_the_same_as_one_that_is_told_at_once),
 		T(nobody_at_the_address_is_said_plainly),
 	};
 	int failed;

@@ -451,6 +451,54 @@ static void freeing_a_loop_with_a_running_timer_leaves_the_timer_stopped(void **
 	loop_free(&l);
 }
 
+struct pacing {
+	struct loop *loop;
+	struct loop_timer tick, end;
+	struct loop_idle idle;
+	unsigned ticks, turns;
+};
+
+static void on_pacing_tick(void *arg)
+{
+	struct pacing *p = arg;
+
+	p->ticks++;
+	loop_timer_start(&p->tick, 1);
+}
+
+static void on_pacing_end(void *arg)
+{
+	loop_stop(((struct pacing *)arg)->loop);
+}
+
+static void on_pacing_turn(void *arg)
+{
+	((struct pacing *)arg)->turns++;
+}
+
+/* However slow the machine: there cannot be more turns than the pace allows. */
+static void a_loop_with_a_pace_takes_what_came_meanwhile_in_one_turn(void **state)
+{
+	struct pacing p = { 0 };
+	int64_t t0 = clock_mono_ms();
+
+	UNUSED(state);
+	assert_int_equal(loop_new(&p.loop), ERR_OK);
+	loop_set_pace(p.loop, 20000);
+	loop_timer_init(&p.tick, p.loop, on_pacing_tick, &p);
+	loop_timer_init(&p.end, p.loop, on_pacing_end, &p);
+	loop_idle_start(&p.idle, p.loop, on_pacing_turn, &p);
+	loop_timer_start(&p.tick, 1);
+	loop_timer_start(&p.end, 200);
+	loop_run(p.loop);
+	assert_true(p.turns >= 2 && p.turns <= (clock_mono_ms() - t0) / 20 + 2);
+	assert_true(p.ticks <= p.turns);
+	loop_idle_stop(&p.idle);
+	loop_timer_done(&p.tick);
+	loop_timer_done(&p.end);
+	loop_free(&p.loop);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -468,6 +516,7 @@ int main(void)
 		T(a_post_from_a_post_runs_in_the_next_turn),
 		T(posts_of_many_threads_arrive_once_and_in_the_order_of_each_thread),
 		T(another_thread_can_stop_a_sleeping_loop),
+		T(a_loop_with_a_pace_takes_what_came_meanwhile_in_one_turn),
 		T(idle_hooks_run_after_a_turn_that_did_something),
 		T(an_idle_hook_can_stop_the_next_one),
 		T(an_embedded_loop_is_readable_for_timers_and_posts),

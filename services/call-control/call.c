@@ -183,17 +183,6 @@ void call_answer(struct call *call, int64_t now_ms, struct call_todo *todo)
 	call->step_deadline_ms = now_ms + MEDIA_TIMEOUT_MS;
 }
 
-/* Media has the caller's endpoint: 200 OK. */
-static void send_answer(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
-{
-	if (in->request != REQUEST_CALLER || call->caller_leg.state == LEG_UP)
-		return;
-	todo_sdp(todo, COMMAND_ANSWER, &call->caller_leg, in->sdp, in->sdp_size);
-	call_leg_set(&call->caller_leg, LEG_ANSWERING, now_ms);
-	call->step_deadline_ms = now_ms + ANSWER_TIMEOUT_MS;
-	call->repeat_ms = now_ms + CHECK_LEGS_MS;
-}
-
 static void caller_up(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	struct call_fact *f;
@@ -241,6 +230,29 @@ static void resume(struct call *call, int64_t now_ms, struct call_todo *todo)
 	default:
 		break;
 	}
+}
+
+/* Media has the caller's endpoint: 200 OK. Who has offered needs no word of the ACK: the edge tells if none comes. After a late
+ * offer the ACK has the answer. */
+static void send_answer(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)
+{
+	if (in->request != REQUEST_CALLER || call->caller_leg.state == LEG_UP)
+		return;
+	todo_sdp(todo, COMMAND_ANSWER, &call->caller_leg, in->sdp, in->sdp_size);
+	if (call->caller_leg.sdp_size) {
+		caller_up(call, now_ms, todo);
+		resume(call, now_ms, todo);
+		return;
+	}
+	call_leg_set(&call->caller_leg, LEG_ANSWERING, now_ms);
+	call->step_deadline_ms = now_ms + ANSWER_TIMEOUT_MS;
+	call->repeat_ms = now_ms + CHECK_LEGS_MS;
+}
+
+/* The edge has not heard that the call is answered: once more, with what media says its side is. */
+static void answer_again(struct call *call, struct call_todo *todo)
+{
+	todo_command(todo, COMMAND_ATTACH_ENDPOINT, &call->caller_leg)->request = REQUEST_ANSWER_AGAIN;
 }
 
 /* ---- adoption --------------------------------------------------------------------------------------------------- */
@@ -343,6 +355,8 @@ static void leg_state(struct call *call, struct call_leg *leg, const struct call
 			call->repeat_ms = now_ms + CHECK_LEGS_MS;
 		if (in->answered)
 			caller_up(call, now_ms, todo);
+		else if (leg->state == LEG_UP)
+			answer_again(call, todo);
 		else if (adopting)
 			call_leg_set(leg, LEG_OFFERED, now_ms);
 		if (adopting)
@@ -434,6 +448,9 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 	case REQUEST_AGENT:
 		if (call->phase == CALL_PHASE_DIALLING && leg == &call->agent_leg)
 			call_dial(call, in, now_ms, todo);
+		break;
+	case REQUEST_ANSWER_AGAIN:
+		todo_sdp(todo, COMMAND_ANSWER, leg, in->sdp, in->sdp_size);
 		break;
 	case REQUEST_REOFFER:
 		if (in->request != call_reoffer_request(leg))

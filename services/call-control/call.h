@@ -67,7 +67,8 @@ struct call_var {
 
 /* Numbers of media requests, so that the answer tells what it answers. REOFFER: with the re-INVITE's number above. */
 #define REQUEST_KIND 0xff
-enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER, REQUEST_ATTACH, REQUEST_ANSWER };
+enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER, REQUEST_ATTACH, REQUEST_ANSWER,
+		    REQUEST_ANSWER_AGAIN };
 
 struct call {
 	char tenant[CALL_NAME];
