@@ -10,8 +10,6 @@
 #include "log/log.h"
 #include "streams.h"
 
-#define SCREEN_MS 40 /* so soon an agent's screen shows a change; each at once costs several times as much */
-
 #define DESK	 "/trunkline.desk.v1.AgentService/"
 #define GRACE_MS 1000
 /* A predecessor of this name that died may have written a record without publishing its event: younger ones are
@@ -191,7 +189,7 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 	struct tenantconf_params conf = { .bus = d->bus, .on_error = on_bad, .arg = d };
 	struct agents_store_params agents = { .bus = d->bus,
 					      .instance = d->instance,
-					      .poll_ms = SCREEN_MS,
+					      .poll_ms = DESK_NOBODY_MS,
 					      .on_change = on_agent,
 					      .on_synced = on_agents_synced,
 					      .on_bad = on_bad,

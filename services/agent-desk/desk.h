@@ -24,6 +24,9 @@
 #include "tenantconf/tenantconf.h"
 
 #define DESK_LEAD (AUTH_SUPERVISOR | AUTH_TENANT_ADMIN)
+/* How soon changes of agents are seen: while somebody looks at a screen, and while nobody does. */
+#define DESK_SCREEN_MS 40
+#define DESK_NOBODY_MS 250
 
 struct streams;
 struct queues;

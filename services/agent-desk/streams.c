@@ -73,6 +73,7 @@ static err_t join_tenant(struct streams *s, struct watcher *w, const char *tenan
 			return ERR_EXHAUSTED;
 		(void)str_copy(t->id, sizeof(t->id), tenant);
 		HASH_ADD_STR(s->tenants, id, t);
+		agents_poll(s->desk->agents, DESK_SCREEN_MS);
 	}
 	w->tenant = t;
 	DL_APPEND(t->list, w);
@@ -121,6 +122,8 @@ static void leave(struct watcher *w)
 	if (t && !t->list) {
 		HASH_DEL(w->streams->tenants, t);
 		mem_free(t);
+		if (!w->streams->tenants)
+			agents_poll(w->streams->desk->agents, DESK_NOBODY_MS);
 	}
 	mem_free(w->first);
 	mem_free(w);

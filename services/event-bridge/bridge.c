@@ -48,7 +48,7 @@ const struct config_item bridge_config_items[] = {
 		   "replicas of topics that are created"),
 	CONFIG_INT(struct bridge_config, window, "bridge.window", 1024, 16, 100000,
 		   "messages of the stream (of up to 64 events) on their way to Kafka at once; bounds the memory"),
-	CONFIG_INT(struct bridge_config, poll_ms, "bridge.poll_ms", 15, 0, 5000,
+	CONFIG_INT(struct bridge_config, poll_ms, "bridge.poll_ms", 20, 0, 5000,
 		   "how often new events are fetched; 0: each at once, at several times the CPU"),
 	CONFIG_INT(struct bridge_config, keep, "bridge.keep_events", 10000, 0, 1000000000,
 		   "forwarded events that stay in the stream; older ones are given back"),
