@@ -63,6 +63,13 @@ static int64_t or_default(int64_t v, int64_t def)
 	return v ? v : def;
 }
 
+static uint32_t *places_of(void *arg, uint32_t agent)
+{
+	struct agent *a = pool_at(&((struct router_core *)arg)->agent_pool, agent);
+
+	return a->more_places ? a->more_places : a->few_places;
+}
+
 err_t router_core_new(struct router_core **ret, const struct router_core_params *p)
 {
 	struct router_core *core = mem_zalloc(sizeof(*core));
@@ -86,6 +93,8 @@ err_t router_core_new(struct router_core **ret, const struct router_core_params 
 	core->owner_pool = (struct pool)POOL_INIT(sizeof(struct owner));
 	core->group_pool = (struct pool)POOL_INIT(sizeof(struct group));
 	core->class_pool = (struct pool)POOL_INIT(sizeof(struct class));
+	core->site_pool = (struct pool)POOL_INIT(sizeof(struct site));
+	feeds_init(&core->feeds, places_of, core);
 	arena_init(&core->arena, 4096);
 	wheel_init(&core->wheel, p->now_ms);
 	*ret = core;
@@ -103,10 +112,12 @@ static void free_contents(struct router_core *core)
 		mem_free(s->classes.v);
 		mem_free(s->anchored.v);
 		for (int l = 0; l <= LEVELS; l++)
-			feed_done(&s->feeds[l]);
+			feed_done(&core->feeds, &s->feeds[l]);
 	}
 	for (uint32_t i = 0; i < core->queue_pool.n; i++)
 		mem_free(((struct queue *)pool_at(&core->queue_pool, i))->wants);
+	for (uint32_t i = 0; i < core->agent_pool.n; i++)
+		mem_free(((struct agent *)pool_at(&core->agent_pool, i))->more_places);
 	for (uint32_t i = 0; i < core->call_pool.n; i++)
 		mem_free(((struct call *)pool_at(&core->call_pool, i))->tried);
 	for (uint32_t i = 0; i < core->group_pool.n; i++)
@@ -118,14 +129,14 @@ static void free_contents(struct router_core *core)
 void router_core_free(struct router_core **ref)
 {
 	struct router_core *core = *ref;
-	struct hmap *maps[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+	struct hmap *maps[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
 
 	if (!core)
 		return;
 	free_contents(core);
 	maps[0] = &core->tenants, maps[1] = &core->skills, maps[2] = &core->queues, maps[3] = &core->agents;
 	maps[4] = &core->calls, maps[5] = &core->owners, maps[6] = &core->groups, maps[7] = &core->classes;
-	maps[8] = &core->orphans;
+	maps[8] = &core->orphans, maps[9] = &core->sites;
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
 		hmap_done(maps[i]);
 	pool_done(&core->tenant_pool);
@@ -136,8 +147,9 @@ void router_core_free(struct router_core **ref)
 	pool_done(&core->owner_pool);
 	pool_done(&core->group_pool);
 	pool_done(&core->class_pool);
+	pool_done(&core->site_pool);
+	feeds_done(&core->feeds);
 	arena_done(&core->arena);
-	mem_free(core->gens);
 	mem_free(core->heads);
 	mem_free(core->fx);
 	mem_free(core);
@@ -182,7 +194,7 @@ void router_core_effects_done(struct router_core *core)
 	while (core->dead) {
 		struct call *c = core->dead;
 
-		core->dead = c->dead_next;
+		core->dead = c->owner_next;
 		mem_free(c->tried);
 		c->tried = NULL;
 		pool_put(&core->call_pool, c->index);

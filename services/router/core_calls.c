@@ -71,7 +71,7 @@ void core_call_forget(struct router_core *core, struct call *c)
 	hmap_remove(&core->calls, c->hash, c);
 	core_group_unref(core, c->group);
 	c->group = NULL;
-	c->dead_next = core->dead;
+	c->owner_next = core->dead;
 	core->dead = c;
 }
 

@@ -105,18 +105,63 @@ static bool satisfies(const struct class *k, const struct group *g)
 
 /* ---- groups -------------------------------------------------------------------------------------------------------- */
 
+static bool room_for_group(struct class *k)
+{
+	uint32_t cap = k->cap_groups * 2, *more;
+
+	if (k->n_groups < k->cap_groups)
+		return true;
+	more = k->groups == k->few_groups ? mem_alloc(cap * sizeof(*more)) : mem_realloc(k->groups, cap * sizeof(*more));
+	if (!more)
+		return false;
+	if (k->groups == k->few_groups)
+		memcpy(more, k->few_groups, sizeof(k->few_groups));
+	k->groups = more;
+	k->cap_groups = cap;
+	return true;
+}
+
 static void link_class(struct router_core *core, struct class *k, struct group *g)
 {
-	if (!u32s_add(&k->groups, g->index) || (g->kind == GROUP_MULTI && !u32s_add(&k->feeds, g->index)))
+	if (!room_for_group(k)) {
 		core_break(core);
+		return;
+	}
+	if (g->kind == GROUP_MULTI) { /* the last of its kind, in front of the others */
+		k->groups[k->n_groups++] = k->groups[k->n_multi];
+		k->groups[k->n_multi++] = g->index;
+	} else {
+		k->groups[k->n_groups++] = g->index;
+	}
 	g->on_duty += k->n_counted;
 }
 
-static void unlink_class(struct class *k, const struct group *g)
+/* The class's last MULTI group takes place i among them: so do its members' entries in that group's feed. */
+static void move_multi(struct router_core *core, struct class *k, uint32_t i, uint32_t last)
 {
-	u32s_remove(&k->groups, g->index);
-	if (g->kind == GROUP_MULTI)
-		u32s_remove(&k->feeds, g->index);
+	struct feed *f = &group_at(core, k->groups[last])->feed;
+
+	k->groups[i] = k->groups[last];
+	for (struct agent *a = k->members; a; a = a->class_next)
+		if (a->idle)
+			feed_renumber(&core->feeds, f, core_places(a, 0)[k->n_wants + last], k->n_wants + i);
+}
+
+/* The group's feed is empty already. */
+static void unlink_class(struct router_core *core, struct class *k, const struct group *g)
+{
+	uint32_t i = 0;
+
+	while (i < k->n_groups && k->groups[i] != g->index)
+		i++;
+	if (i == k->n_groups)
+		return;
+	if (i < k->n_multi) {
+		if (i != --k->n_multi)
+			move_multi(core, k, i, k->n_multi);
+		i = k->n_multi;
+	}
+	k->groups[i] = k->groups[--k->n_groups];
 }
 
 /* The required skill that the fewest classes have. */
@@ -140,12 +185,14 @@ static int by_fed(const void *a, const void *b)
 	return x->fed_ms < y->fed_ms ? -1 : x->fed_ms > y->fed_ms;
 }
 
-static uint32_t class_level(const struct class *k, uint32_t skill)
+/* Which of the class's skills it is. */
+static uint32_t want_no(const struct class *k, uint32_t skill)
 {
-	for (uint32_t i = 0; i < k->n_wants; i++)
-		if (k->wants[i].skill == skill)
-			return k->wants[i].level;
-	return 0;
+	uint32_t i = 0;
+
+	while (i < k->n_wants && k->wants[i].skill != skill)
+		i++;
+	return i;
 }
 
 /* The idle agents of the classes with skill s that can serve g, longest idle first; *ret to be freed. */
@@ -172,9 +219,29 @@ static size_t idle_agents(struct router_core *core, const struct skill *s, const
 	return n;
 }
 
-static void feed_one(struct router_core *core, struct feed *f, const struct agent *a)
+uint32_t *core_places(struct agent *a, uint32_t n)
 {
-	if (feed_add(f, core->gens, (struct feed_entry){ a->fed_ms, a->index, core->gens[a->index] }))
+	uint32_t cap, *more;
+
+	if (n <= PLACES_INLINE || n <= a->cap_more)
+		return a->more_places ? a->more_places : a->few_places;
+	for (cap = 2 * PLACES_INLINE; cap < n;)
+		cap *= 2;
+	more = mem_realloc(a->more_places, cap * sizeof(*more));
+	if (!more)
+		return NULL;
+	if (!a->more_places)
+		memcpy(more, a->few_places, sizeof(a->few_places));
+	a->more_places = more;
+	a->cap_more = cap;
+	return more;
+}
+
+static void feed_one(struct router_core *core, struct feed *f, struct agent *a, uint32_t no)
+{
+	uint32_t *places = core_places(a, no + 1);
+
+	if (!places || feed_add(&core->feeds, f, (struct feed_entry){ a->fed_ms, a->index, no }, &places[no]))
 		core_break(core);
 }
 
@@ -188,8 +255,11 @@ static void feed_skill(struct router_core *core, struct skill *s)
 		return;
 	s->fed = true;
 	n = idle_agents(core, s, NULL, &list);
-	for (size_t i = 0; i < n; i++)
-		feed_one(core, &s->feeds[class_level(list[i]->class, s->index)], list[i]);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t no = want_no(list[i]->class, s->index);
+
+		feed_one(core, &s->feeds[list[i]->class->wants[no].level], list[i], no);
+	}
 	mem_free(list);
 }
 
@@ -198,8 +268,8 @@ static void feed_group(struct router_core *core, struct group *g)
 	struct agent **list;
 	size_t n = idle_agents(core, rarest_skill(core, g), g, &list);
 
-	for (size_t i = 0; i < n; i++)
-		feed_one(core, &g->feed, list[i]);
+	for (size_t i = 0; i < n; i++) /* the group was linked last */
+		feed_one(core, &g->feed, list[i], list[i]->class->n_wants + list[i]->class->n_multi - 1);
 	mem_free(list);
 }
 
@@ -238,9 +308,8 @@ static struct group *group_new(struct router_core *core, enum group_kind kind)
 
 void core_group_free(struct router_core *core, struct group *g)
 {
-	(void)core;
 	callheap_done(&g->waiting);
-	feed_done(&g->feed);
+	feed_done(&core->feeds, &g->feed);
 	mem_free(g->wants);
 	g->wants = NULL;
 	g->used = false;
@@ -263,8 +332,9 @@ static void drop_group(struct router_core *core, struct group *g)
 {
 	const struct skill *s = rarest_skill(core, g);
 
+	feed_done(&core->feeds, &g->feed);
 	for (uint32_t i = 0; i < s->classes.n; i++)
-		unlink_class(class_at(core, s->classes.v[i]), g);
+		unlink_class(core, class_at(core, s->classes.v[i]), g);
 	u32s_remove(&skill_at(core, g->wants[0].skill)->anchored, g->index);
 	hmap_remove(&core->groups, g->hash, g);
 	core_group_free(core, g);
@@ -295,6 +365,7 @@ static struct group *make_group(struct router_core *core, uint32_t tenant, const
 	g->tenant = tenant;
 	g->hash = hash;
 	g->n_wants = n;
+	g->first = wants[0];
 	g->wants = mem_dup(wants, n * sizeof(*wants));
 	if (!g->wants || hmap_add(&core->groups, hash, g) ||
 	    !u32s_add(&skill_at(core, wants[0].skill)->anchored, g->index)) {
@@ -378,7 +449,9 @@ static struct class *class_get(struct router_core *core, const struct want *want
 	k->index = index;
 	k->hash = hash;
 	k->n_wants = n;
-	k->wants = n <= CLASS_INLINE ? k->few : mem_array(n, sizeof(*wants));
+	k->groups = k->few_groups;
+	k->cap_groups = CLASS_GROUPS;
+	k->wants = n <= CLASS_WANTS ? k->few_wants : mem_array(n, sizeof(*wants));
 	if (!k->wants)
 		goto broken;
 	memcpy(k->wants, wants, n * sizeof(*wants));
@@ -393,11 +466,11 @@ broken:
 
 void core_class_free(struct class *k)
 {
-	mem_free(k->groups.v);
-	mem_free(k->feeds.v);
-	if (k->wants != k->few)
+	if (k->groups != k->few_groups)
+		mem_free(k->groups);
+	if (k->wants != k->few_wants)
 		mem_free(k->wants);
-	k->groups = k->feeds = (struct u32s){ 0 };
+	k->groups = NULL;
 	k->wants = NULL;
 }
 
@@ -419,8 +492,8 @@ void core_agent_count(struct router_core *core, struct agent *a)
 		return;
 	a->counted = count;
 	a->class->n_counted += by;
-	for (uint32_t i = 0; i < a->class->groups.n; i++)
-		group_at(core, a->class->groups.v[i])->on_duty += by;
+	for (uint32_t i = 0; i < a->class->n_groups; i++)
+		group_at(core, a->class->groups[i])->on_duty += by;
 }
 
 static void leave_class(struct router_core *core, struct agent *a)

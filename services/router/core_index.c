@@ -31,6 +31,11 @@ static bool owner_is(const void *obj, const void *key)
 	return strcmp(((const struct owner *)obj)->id, key) == 0;
 }
 
+static bool site_is(const void *obj, const void *key)
+{
+	return strcmp(((const struct site *)obj)->id, key) == 0;
+}
+
 static bool orphan_is(const void *obj, const void *key)
 {
 	const struct agent *a = obj;
@@ -133,22 +138,6 @@ struct queue *core_queue_get(struct router_core *core, uint32_t tenant, const ch
 	return q;
 }
 
-/* The agent's generation counts on where an earlier one of that number stopped, so no dead entry comes to life. */
-static bool room_for_gen(struct router_core *core, uint32_t index)
-{
-	uint32_t cap = core->cap_gens ? core->cap_gens * 2 : POOL_FIRST, *gens;
-
-	if (index < core->cap_gens)
-		return true;
-	gens = mem_realloc(core->gens, cap * sizeof(*gens));
-	if (!gens)
-		return false;
-	memset(gens + core->cap_gens, 0, (cap - core->cap_gens) * sizeof(*gens));
-	core->gens = gens;
-	core->cap_gens = cap;
-	return true;
-}
-
 struct agent *core_agent_get(struct router_core *core, uint32_t tenant, const char *id)
 {
 	struct agent *a = core_agent_find(core, tenant, id);
@@ -158,12 +147,9 @@ struct agent *core_agent_get(struct router_core *core, uint32_t tenant, const ch
 	a = agent_new(core, tenant, id);
 	if (!a)
 		return NULL;
-	if (!room_for_gen(core, a->index)) {
-		core_break(core);
-		return NULL;
-	}
 	a->timer.of = TIMER_OF_AGENT;
 	a->state = AGENT_SIGNED_OUT;
+	a->site = "";
 	return a;
 }
 
@@ -205,6 +191,33 @@ struct owner *core_owner_get(struct router_core *core, const char *id)
 broken:
 	core_break(core);
 	return NULL;
+}
+
+const char *core_site(struct router_core *core, const char *id)
+{
+	struct site *s = core->last_site;
+	uint64_t hash;
+	uint32_t index;
+
+	if (s && strcmp(s->id, id) == 0)
+		return s->id;
+	hash = hmap_hash(0, id);
+	s = hmap_find(&core->sites, hash, site_is, id);
+	if (s) {
+		core->last_site = s;
+		return s->id;
+	}
+	s = pool_get(&core->site_pool, &index);
+	if (!s)
+		goto broken;
+	s->index = index;
+	s->hash = hash;
+	(void)str_copy(s->id, sizeof(s->id), id);
+	if (!hmap_add(&core->sites, hash, s))
+		return s->id;
+broken:
+	core_break(core);
+	return "";
 }
 
 struct agent *core_orphan_find(const struct router_core *core, uint32_t tenant, const char *call_id)

@@ -54,48 +54,50 @@ enum group_kind {
 };
 struct group {
 	uint32_t index;
-	uint64_t hash;
+	uint32_t refs; /* queues and calls */
 	enum group_kind kind;
 	bool used;
-	uint32_t refs;	  /* queues and calls */
-	uint32_t on_duty; /* agents signed in who could serve it */
+	uint32_t on_duty;	 /* agents signed in who could serve it */
+	struct want first;	 /* = wants[0]: SINGLE needs no more */
 	struct callheap waiting;
-	struct feed feed;    /* MULTI */
 	struct agent *agent; /* AGENT */
+	uint64_t hash;
+	struct feed feed; /* MULTI */
 	uint32_t tenant, n_wants;
 	struct want *wants; /* ascending by skill */
 };
 
-#define CLASS_INLINE 6 /* skills kept beside the class itself: five and `everyone` */
+#define CLASS_WANTS  8	/* skills kept beside the class itself: seven and `everyone` */
+#define CLASS_GROUPS 16 /* the same for groups */
+/* Three cache lines, fetched together: what a free agent needs to know on the way to calls and feeds. */
 struct class
 {
-	struct u32s groups; /* that its agents can serve (indices into core->heads) */
-	struct u32s feeds;  /* MULTI groups among them */
-	struct want *wants; /* ascending by skill */
-	uint32_t n_wants;
-	uint32_t n_members, n_counted, n_idle; /* counted: on duty */
-	struct want few[CLASS_INLINE];
+	uint64_t hash;	     /* first: free ones are linked by their first bytes */
+	struct want *wants;  /* ascending by skill */
+	uint32_t *groups;    /* that its agents can serve (indices into core->heads); the MULTI ones come first */
 	struct agent *members; /* list by class_next */
-	uint64_t hash;
+	uint32_t n_wants, n_groups, n_multi, cap_groups;
+	uint32_t n_members, n_counted, n_idle; /* counted: on duty */
 	uint32_t index;
+	struct want few_wants[CLASS_WANTS];
+	uint32_t few_groups[CLASS_GROUPS];
 };
 
 struct queue {
 	uint32_t index;
-	uint64_t hash;
 	uint32_t tenant;
 	struct group *group;
-	bool seen; /* while a configuration is taken over */
+	struct call *calls; /* list by queue_next */
+	uint32_t waiting;   /* in state WAITING */
 	uint32_t max_waiting;
 	int64_t ring_timeout_ms;
-	struct call *calls;			       /* list by queue_next */
-	uint32_t waiting;			       /* in state WAITING */
-	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* the same, by priority */
 	uint32_t n_wants;
+	bool used, seen;			       /* seen: while a configuration is taken over */
 	struct want *wants;
-	struct router_queue_status told;
-	bool used;
+	uint64_t hash;
 	char id[AGENT_ID_TEXT];
+	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* waiting, by priority */
+	struct router_queue_status told;
 };
 
 struct owner {
@@ -118,7 +120,7 @@ enum call_state {
 	CALL_ASSIGNED,	/* told its owner, no result yet */
 	CALL_PARKED,	/* not to be served now: its owner is dead, or a moment's peace */
 };
-/* Members in the order of their use, the names of the others at the end: an event touches two or three cache lines. */
+/* Members in the order of their use, texts each in a cache line of its own: an event touches three or four. */
 struct call {
 	struct callheap_node node; /* first */
 	uint64_t hash;
@@ -127,23 +129,28 @@ struct call {
 	uint32_t priority;
 	struct group *group;
 	struct queue *queue; /* NULL: for one agent, in no queue */
-	char id[AGENT_CALL_TEXT];
 	struct agent *agent; /* RESERVING, ASSIGNED */
 	struct owner *owner;
-	struct call *queue_next, *queue_prev, *owner_next, *owner_prev;
+	struct call *owner_next, *owner_prev; /* owner_next of a forgotten one: list core->dead */
+	struct call *queue_next, *queue_prev;
 	int64_t arrival_ms, reserved_until_ms;
 	struct timer timer;
 	uint64_t epoch;
 	uint64_t agent_revision;
 	uint32_t *tried, n_tried; /* agent numbers */
-	struct call *dead_next;
+	char id[AGENT_CALL_TEXT];
 	char leg_id[AGENT_CALL_TEXT];
 };
+_Static_assert(sizeof(struct call) == 5 * 64, "whole cache lines");
 
+#define PLACES_INLINE 10
+/* By cache lines: what every event needs; the times; the timer and what is rare; places in the feeds; texts. */
 struct agent {
 	uint64_t hash;
+	struct class *class; /* NULL: not in the configuration */
+	struct call *call;   /* RESERVING or ASSIGNED to it */
+	uint64_t revision;
 	uint32_t index, tenant;
-	char id[AGENT_ID_TEXT];
 	enum agent_state state; /* of the record */
 	bool on_duty;
 	bool enabled, auto_ready; /* of the configuration */
@@ -157,40 +164,54 @@ struct agent {
 	bool doubt;	 /* RESERVED, and somebody said that its call does not exist */
 	bool looking;	 /* ON_CALL: the timer is for the looks at its call */
 	uint8_t missing; /* of which so many did not find it */
-	uint64_t revision;
+
 	int64_t ready_since_ms;
-	struct class *class; /* NULL: not in the configuration */
-	struct call *call;   /* RESERVING or ASSIGNED to it */
-	struct group *group; /* GROUP_AGENT: calls for this agent only */
-	uint64_t blind;	     /* lost a compare-and-set on this revision: unusable until a newer one is seen */
-	uint64_t cas_revision;
 	int64_t fed_ms;
-	int64_t want_ms; /* timer wanted at; 0: none. The node may be set to an earlier time */
-	struct timer timer;
+	int64_t want_ms;  /* timer wanted at; 0: none. The node may be set to an earlier time */
 	int64_t until_ms; /* of RESERVED, WRAP_UP */
+	uint64_t blind;	  /* lost a compare-and-set on this revision: unusable until a newer one is seen */
+	uint64_t cas_revision;
 	uint64_t router_epoch;
-	char call_id[AGENT_CALL_TEXT];
-	char cas_call[AGENT_CALL_TEXT];
+	struct group *group; /* GROUP_AGENT: calls for this agent only */
+
+	struct timer timer;
 	struct agent *class_next, *class_prev;
 	const char *cause; /* of give_back */
 	uint64_t orphan_hash;
+
+	uint32_t few_places[PLACES_INLINE]; /* in the feeds of the wants of its class, then of its MULTI groups */
+	uint32_t *more_places;		    /* instead, when they are more */
+	uint32_t cap_more;
+	const char *site; /* one of core->sites */
+
+	char id[AGENT_ID_TEXT];
+	char call_id[AGENT_CALL_TEXT];
 	char leg_id[AGENT_CALL_TEXT];
-	char site[AGENT_ID_TEXT];
+	char cas_call[AGENT_CALL_TEXT];
+};
+_Static_assert(sizeof(struct agent) == 8 * 64, "whole cache lines");
+
+struct site {
+	uint32_t index;
+	uint64_t hash;
+	char id[AGENT_ID_TEXT];
 };
 
 struct router_core {
 	struct router_core_params p;
 	int64_t now_ms, collect_until_ms;
 	bool collecting, broken, deposed;
-	struct hmap tenants, skills, queues, agents, calls, owners, groups, classes, orphans;
-	struct pool tenant_pool, skill_pool, queue_pool, agent_pool, call_pool, owner_pool, group_pool, class_pool;
-	uint32_t *gens;	 /* of each agent (feed.h) */
+	struct hmap tenants, skills, queues, agents, calls, owners, groups, classes, orphans, sites;
+	struct pool tenant_pool, skill_pool, queue_pool, agent_pool, call_pool, owner_pool, group_pool, class_pool,
+	    site_pool;
+	struct feeds feeds;
 	uint64_t *heads; /* callheap_head_key() of each group: what a free agent scans */
-	uint32_t cap_gens, cap_heads;
+	uint32_t cap_heads;
 	size_t n_waiting, n_idle, n_on_call, n_dormant;
 	uint32_t status_at; /* queue to be looked at next */
 	struct tenant *last_tenant;
 	struct owner *last_owner;
+	struct site *last_site;
 	struct router_fx *fx, spare_fx; /* spare: where an effect goes when there is no memory */
 	size_t n_fx, cap_fx;
 	struct arena arena; /* texts of effects whose object is gone */
@@ -225,6 +246,7 @@ struct owner *core_owner_get(struct router_core *core, const char *id);
 struct agent *core_orphan_find(const struct router_core *core, uint32_t tenant, const char *call_id);
 void core_orphan_set(struct router_core *core, struct agent *a, bool orphan);
 const char *core_tenant_name(const struct router_core *core, uint32_t tenant);
+const char *core_site(struct router_core *core, const char *id); /* kept for good: sites are few */
 
 /* core_conf.c: classes, groups, what a configuration changes */
 struct group *core_group_get(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n);
@@ -240,6 +262,8 @@ uint32_t core_wants_add(struct router_core *core, uint32_t tenant, const struct 
 uint32_t core_group_idle(const struct router_core *core, const struct group *g);
 void core_group_free(struct router_core *core, struct group *g); /* memory only, at the end */
 void core_class_free(struct class *k);
+/* Room for n places of the agent, the present ones kept; NULL: out of memory. */
+uint32_t *core_places(struct agent *a, uint32_t n);
 
 /* core_match.c: who gets whom */
 void core_heap_changed(struct router_core *core, struct group *g);

@@ -55,42 +55,72 @@ void core_call_park(struct router_core *core, struct call *c, int64_t for_ms)
 
 /* ---- idle agents --------------------------------------------------------------------------------------------------- */
 
-static void feed_into(struct router_core *core, struct feed *f, const struct agent *a)
+static void feed_into(struct router_core *core, struct feed *f, const struct agent *a, uint32_t *places, uint32_t no)
 {
-	if (feed_add(f, core->gens, (struct feed_entry){ a->fed_ms, a->index, core->gens[a->index] }))
+	if (feed_add(&core->feeds, f, (struct feed_entry){ a->fed_ms, a->index, no }, &places[no]))
 		core_break(core);
+}
+
+static struct feed *feed_of_want(const struct router_core *core, const struct want *w)
+{
+	return &((struct skill *)pool_at(&core->skill_pool, w->skill))->feeds[w->level];
+}
+
+static struct feed *feed_of_group(const struct router_core *core, uint32_t group)
+{
+	return &((struct group *)pool_at(&core->group_pool, group))->feed;
+}
+
+static bool is_fed(const struct router_core *core, const struct want *w)
+{
+	return ((const struct skill *)pool_at(&core->skill_pool, w->skill))->fed;
 }
 
 void core_agent_feed(struct router_core *core, struct agent *a)
 {
-	const struct class *k = a->class;
+	struct class *k = a->class;
+	uint32_t *places;
 
+	for (uint32_t i = 0; i < k->n_wants; i++) /* the misses at once, not one after the other */
+		__builtin_prefetch(feed_of_want(core, &k->wants[i]), 1);
+	for (uint32_t i = 0; i < k->n_multi; i++)
+		__builtin_prefetch(feed_of_group(core, k->groups[i]), 1);
+	places = core_places(a, k->n_wants + k->n_multi);
+	if (!places) {
+		core_break(core);
+		return;
+	}
 	a->idle = true;
 	a->fed_ms = a->ready_since_ms;
 	core->n_idle++;
-	a->class->n_idle++;
-	for (uint32_t i = 0; i < k->n_wants; i++) /* the misses at once, not one after the other */
-		__builtin_prefetch(
-		    &((struct skill *)pool_at(&core->skill_pool, k->wants[i].skill))->feeds[k->wants[i].level]);
-	for (uint32_t i = 0; i < k->n_wants; i++) {
-		struct skill *s = pool_at(&core->skill_pool, k->wants[i].skill);
-
-		if (s->fed)
-			feed_into(core, &s->feeds[k->wants[i].level], a);
-	}
-	for (uint32_t i = 0; i < k->feeds.n; i++)
-		feed_into(core, &((struct group *)pool_at(&core->group_pool, k->feeds.v[i]))->feed, a);
+	k->n_idle++;
+	for (uint32_t i = 0; i < k->n_wants; i++)
+		if (is_fed(core, &k->wants[i]))
+			feed_into(core, feed_of_want(core, &k->wants[i]), a, places, i);
+	for (uint32_t i = 0; i < k->n_multi; i++)
+		feed_into(core, feed_of_group(core, k->groups[i]), a, places, k->n_wants + i);
 }
 
 void core_agent_unidle(struct router_core *core, struct agent *a)
 {
+	struct class *k = a->class;
+	const uint32_t *places = a->more_places ? a->more_places : a->few_places;
+
 	if (!a->idle)
 		return;
-	assert(a->class);
+	assert(k);
 	a->idle = false;
-	core->gens[a->index]++;
 	core->n_idle--;
-	a->class->n_idle--;
+	k->n_idle--;
+	if (core->broken) /* it may be in some of them only */
+		return;
+	for (uint32_t i = 0; i < k->n_wants + k->n_multi; i++)
+		feed_prefetch(&core->feeds, places[i]);
+	for (uint32_t i = 0; i < k->n_wants; i++)
+		if (is_fed(core, &k->wants[i]))
+			feed_remove(&core->feeds, feed_of_want(core, &k->wants[i]), places[i]);
+	for (uint32_t i = 0; i < k->n_multi; i++)
+		feed_remove(&core->feeds, feed_of_group(core, k->groups[i]), places[k->n_wants + i]);
 }
 
 /* ---- choosing ------------------------------------------------------------------------------------------------------ */
@@ -122,35 +152,35 @@ static struct feed *feeds_of(const struct router_core *core, struct group *g, ui
 		*ret_n = 1;
 		return &g->feed;
 	}
-	s = pool_at(&core->skill_pool, g->wants[0].skill);
-	*ret_n = LEVELS + 1 - g->wants[0].level;
-	return &s->feeds[g->wants[0].level];
+	s = pool_at(&core->skill_pool, g->first.skill);
+	*ret_n = LEVELS + 1 - g->first.level;
+	return &s->feeds[g->first.level];
 }
 
-static struct agent *longest_idle(struct router_core *core, struct feed *feeds, uint32_t n)
+/* The feeds themselves tell since when their first one is idle: only the entry chosen is fetched. */
+static struct agent *longest_idle(const struct router_core *core, const struct feed *feeds, uint32_t n)
 {
-	const struct feed_entry *best = NULL;
+	const struct feed *best = NULL;
+	int64_t since_ms = FEED_NONE;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const struct feed_entry *e;
-
-		if (feed_empty(&feeds[i]))
+		if (feed_first_ms(&feeds[i]) >= since_ms)
 			continue;
-		e = feed_head(&feeds[i], core->gens);
-		if (e && (!best || e->since_ms < best->since_ms))
-			best = e;
+		best = &feeds[i];
+		since_ms = feed_first_ms(best);
 	}
-	return best ? pool_at(&core->agent_pool, best->agent) : NULL;
+	return best ? pool_at(&core->agent_pool, feed_head(&core->feeds, best)->agent) : NULL;
 }
 
-static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, struct feed *feeds,
+static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, const struct feed *feeds,
 					  uint32_t n)
 {
 	struct feed_entry best = { 0 }, e;
 	bool any = false;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (!feed_first(&feeds[i], core->gens, tried_index, c, &e) || (any && e.since_ms >= best.since_ms))
+		if (feed_first_ms(&feeds[i]) == FEED_NONE || (any && feed_first_ms(&feeds[i]) >= best.since_ms) ||
+		    !feed_first(&core->feeds, &feeds[i], tried_index, c, &e) || (any && e.since_ms >= best.since_ms))
 			continue;
 		best = e;
 		any = true;
@@ -158,12 +188,12 @@ static struct agent *longest_idle_untried(struct router_core *core, const struct
 	return any ? pool_at(&core->agent_pool, best.agent) : NULL;
 }
 
-static struct agent *youngest_idle(struct router_core *core, struct feed *feeds, uint32_t n)
+static struct agent *youngest_idle(struct router_core *core, const struct feed *feeds, uint32_t n)
 {
 	struct feed_entry e;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (feed_last(&feeds[i], core->gens, &e))
+		if (feed_last(&core->feeds, &feeds[i], &e))
 			return pool_at(&core->agent_pool, e.agent);
 	return NULL;
 }
@@ -192,7 +222,7 @@ static struct agent *pick_agent(struct router_core *core, const struct call *c)
 
 static struct call *pick_call(const struct router_core *core, const struct agent *a)
 {
-	const uint32_t *groups = a->class->groups.v;
+	const uint32_t *groups = a->class->groups;
 	const struct callheap_node *best = NULL, *head;
 	uint64_t key = CALLHEAP_EMPTY;
 
@@ -202,7 +232,7 @@ static struct call *pick_call(const struct router_core *core, const struct agent
 		best = callheap_head(&a->group->waiting);
 		key = callheap_head_key(&a->group->waiting);
 	}
-	for (uint32_t i = 0, n = a->class->groups.n; i < n; i++) {
+	for (uint32_t i = 0, n = a->class->n_groups; i < n; i++) {
 		uint64_t k = core->heads[groups[i]];
 
 		if (k > key || k == CALLHEAP_EMPTY)

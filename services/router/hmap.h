@@ -1,5 +1,7 @@
 /*
  * hmap: objects found by a key that they contain. Open addressing, linear probing; the objects stay the caller's.
+ * It grows in steps: each hmap_add() moves a few slots of the old table over, so that none pays for all; until the old
+ * one is empty, look-ups that do not find it in the new table ask the old one, too.
  *
  *	struct agent *a = hmap_find(&core->agents, hash, agent_is, &key);
  *
@@ -18,9 +20,13 @@ struct hmap_slot {
 	uint64_t hash;
 	void *obj; /* NULL: empty */
 };
+struct hmap_table {
+	struct hmap_slot *slots; /* NULL: none */
+	size_t mask;		 /* slots - 1 */
+};
 struct hmap {
-	struct hmap_slot *slots;
-	size_t mask; /* slots - 1; 0: nothing allocated */
+	struct hmap_table now, old;
+	size_t moved; /* slots of the old table that are done */
 	size_t n;
 };
 
@@ -31,6 +37,13 @@ void *hmap_find(const struct hmap *m, uint64_t hash, hmap_eq_fn *eq, const void 
 /* ERR_EXHAUSTED. The caller has made sure that the key is not in. */
 err_t hmap_add(struct hmap *m, uint64_t hash, void *obj) MUST;
 void hmap_remove(struct hmap *m, uint64_t hash, const void *obj);
+
+/* Fetches the slot where a look-up of the hash will begin. */
+static inline void hmap_prefetch(const struct hmap *m, uint64_t hash)
+{
+	if (m->now.slots)
+		__builtin_prefetch(&m->now.slots[hash & m->now.mask]);
+}
 
 static inline uint64_t hmap_mix(uint64_t h, uint64_t word)
 {
