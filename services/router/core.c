@@ -111,8 +111,8 @@ static void free_contents(struct router_core *core)
 
 		mem_free(s->classes.v);
 		mem_free(s->anchored.v);
-		for (int l = 0; l <= LEVELS; l++)
-			feed_done(&core->feeds, &s->feeds[l]);
+		for (unsigned l = 1; l <= LEVELS; l++)
+			feed_done(&core->feeds, skill_feed(s, l));
 	}
 	for (uint32_t i = 0; i < core->queue_pool.n; i++)
 		mem_free(((struct queue *)pool_at(&core->queue_pool, i))->wants);

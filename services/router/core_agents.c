@@ -229,7 +229,8 @@ static void take_record(struct router_core *core, struct agent *a, const struct 
 	a->on_duty = in->on_duty;
 	if (other_call)
 		(void)str_copy(a->call_id, sizeof(a->call_id), in->call_id);
-	(void)str_copy(a->leg_id, sizeof(a->leg_id), in->leg_id);
+	if (in->state == AGENT_RESERVED) /* nobody asks for it otherwise */
+		(void)str_copy(a->leg_id, sizeof(a->leg_id), in->leg_id);
 	a->site = core_site(core, in->site);
 }
 

@@ -121,14 +121,33 @@ static bool room_for_group(struct class *k)
 	return true;
 }
 
+static bool room_for_feed(struct class *k)
+{
+	uint32_t n = k->n_wants + k->n_multi, cap = k->cap_feeds * 2;
+	struct feed **more;
+
+	if (n < k->cap_feeds)
+		return true;
+	more = k->feeds == k->few_feeds ? mem_alloc(cap * sizeof(struct feed *)) :
+					  mem_realloc(k->feeds, cap * sizeof(struct feed *));
+	if (!more)
+		return false;
+	if (k->feeds == k->few_feeds)
+		memcpy(more, k->few_feeds, sizeof(k->few_feeds));
+	k->feeds = more;
+	k->cap_feeds = cap;
+	return true;
+}
+
 static void link_class(struct router_core *core, struct class *k, struct group *g)
 {
-	if (!room_for_group(k)) {
+	if (!room_for_group(k) || !room_for_feed(k)) {
 		core_break(core);
 		return;
 	}
 	if (g->kind == GROUP_MULTI) { /* the last of its kind, in front of the others */
 		k->groups[k->n_groups++] = k->groups[k->n_multi];
+		k->feeds[k->n_wants + k->n_multi] = &g->feed;
 		k->groups[k->n_multi++] = g->index;
 	} else {
 		k->groups[k->n_groups++] = g->index;
@@ -139,9 +158,10 @@ static void link_class(struct router_core *core, struct class *k, struct group *
 /* The class's last MULTI group takes place i among them: so do its members' entries in that group's feed. */
 static void move_multi(struct router_core *core, struct class *k, uint32_t i, uint32_t last)
 {
-	struct feed *f = &group_at(core, k->groups[last])->feed;
+	struct feed *f = k->feeds[k->n_wants + last];
 
 	k->groups[i] = k->groups[last];
+	k->feeds[k->n_wants + i] = f;
 	for (struct agent *a = k->members; a; a = a->class_next)
 		if (a->idle)
 			feed_renumber(&core->feeds, f, core_places(a, 0)[k->n_wants + last], k->n_wants + i);
@@ -251,14 +271,15 @@ static void feed_skill(struct router_core *core, struct skill *s)
 	struct agent **list;
 	size_t n;
 
-	if (s->fed)
+	if (skill_feed(s, 1)->wanted)
 		return;
-	s->fed = true;
+	for (unsigned l = 1; l <= LEVELS; l++)
+		skill_feed(s, l)->wanted = true;
 	n = idle_agents(core, s, NULL, &list);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t no = want_no(list[i]->class, s->index);
 
-		feed_one(core, &s->feeds[list[i]->class->wants[no].level], list[i], no);
+		feed_one(core, skill_feed(s, list[i]->class->wants[no].level), list[i], no);
 	}
 	mem_free(list);
 }
@@ -302,6 +323,8 @@ static struct group *group_new(struct router_core *core, enum group_kind kind)
 	g->index = index;
 	g->kind = kind;
 	g->used = true;
+	feed_init(&g->feed);
+	g->feed.wanted = true;
 	core->heads[index] = CALLHEAP_EMPTY;
 	return g;
 }
@@ -452,9 +475,14 @@ static struct class *class_get(struct router_core *core, const struct want *want
 	k->groups = k->few_groups;
 	k->cap_groups = CLASS_GROUPS;
 	k->wants = n <= CLASS_WANTS ? k->few_wants : mem_array(n, sizeof(*wants));
-	if (!k->wants)
+	k->cap_feeds = n < CLASS_FEEDS ? CLASS_FEEDS : 2 * n;
+	k->feeds = n < CLASS_FEEDS ? k->few_feeds : mem_array(k->cap_feeds, sizeof(*k->feeds));
+	if (!k->wants || !k->feeds)
 		goto broken;
-	memcpy(k->wants, wants, n * sizeof(*wants));
+	for (uint32_t i = 0; i < n; i++) {
+		k->wants[i] = wants[i];
+		k->feeds[i] = skill_feed(skill_at(core, wants[i].skill), wants[i].level);
+	}
 	if (hmap_add(&core->classes, hash, k))
 		goto broken;
 	connect_class(core, k);
@@ -470,8 +498,11 @@ void core_class_free(struct class *k)
 		mem_free(k->groups);
 	if (k->wants != k->few_wants)
 		mem_free(k->wants);
+	if (k->feeds != k->few_feeds)
+		mem_free(k->feeds);
 	k->groups = NULL;
 	k->wants = NULL;
+	k->feeds = NULL;
 }
 
 static void drop_class(struct router_core *core, struct class *k)

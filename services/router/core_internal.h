@@ -36,14 +36,15 @@ struct tenant {
 	char id[AGENT_ID_TEXT];
 };
 
+#define LINE _Alignas(64) /* begins a cache line, in a pool */
+
 struct skill {
-	uint32_t index;
-	uint64_t hash;
+	LINE uint32_t index;
 	uint32_t tenant;
-	bool fed;		       /* some single group reads feeds: the idle are kept in them */
-	struct u32s classes;	       /* that have it */
-	struct u32s anchored;	       /* groups whose first required skill it is */
-	struct feed feeds[LEVELS + 1]; /* by exact level of the agent */
+	uint64_t hash;
+	struct u32s classes;		    /* that have it */
+	LINE struct feed feeds[LEVELS];	    /* by exact level of the agent, from 1; see skill_feed() */
+	struct u32s anchored;		    /* groups whose first required skill it is */
 	char id[AGENT_ID_TEXT];
 };
 
@@ -53,7 +54,7 @@ enum group_kind {
 	GROUP_AGENT,  /* calls for one agent */
 };
 struct group {
-	uint32_t index;
+	LINE uint32_t index;
 	uint32_t refs; /* queues and calls */
 	enum group_kind kind;
 	bool used;
@@ -68,23 +69,27 @@ struct group {
 };
 
 #define CLASS_WANTS  8	/* skills kept beside the class itself: seven and `everyone` */
-#define CLASS_GROUPS 16 /* the same for groups */
-/* Three cache lines, fetched together: what a free agent needs to know on the way to calls and feeds. */
+#define CLASS_FEEDS  8	/* the same for feeds … */
+#define CLASS_GROUPS 16 /* … and groups */
+/* Cache lines: an agent who becomes free needs the first three, fetched together. */
 struct class
 {
-	uint64_t hash;	     /* first: free ones are linked by their first bytes */
+	LINE uint64_t hash;  /* first: free ones are linked by their first bytes */
 	struct want *wants;  /* ascending by skill */
+	struct feed **feeds; /* of each of the wants, then of the MULTI groups */
 	uint32_t *groups;    /* that its agents can serve (indices into core->heads); the MULTI ones come first */
 	struct agent *members; /* list by class_next */
-	uint32_t n_wants, n_groups, n_multi, cap_groups;
-	uint32_t n_members, n_counted, n_idle; /* counted: on duty */
-	uint32_t index;
-	struct want few_wants[CLASS_WANTS];
+	uint32_t n_wants, n_groups, n_multi, n_idle;
+	struct feed *few_feeds[CLASS_FEEDS];
 	uint32_t few_groups[CLASS_GROUPS];
+	struct want few_wants[CLASS_WANTS];
+	uint32_t cap_groups, cap_feeds;
+	uint32_t n_members, n_counted; /* counted: on duty */
+	uint32_t index;
 };
 
 struct queue {
-	uint32_t index;
+	LINE uint32_t index;
 	uint32_t tenant;
 	struct group *group;
 	struct call *calls; /* list by queue_next */
@@ -122,7 +127,7 @@ enum call_state {
 };
 /* Members in the order of their use, texts each in a cache line of its own: an event touches three or four. */
 struct call {
-	struct callheap_node node; /* first */
+	LINE struct callheap_node node; /* first */
 	uint64_t hash;
 	uint32_t index, tenant;
 	enum call_state state;
@@ -146,7 +151,7 @@ _Static_assert(sizeof(struct call) == 5 * 64, "whole cache lines");
 #define PLACES_INLINE 10
 /* By cache lines: what every event needs; the times; the timer and what is rare; places in the feeds; texts. */
 struct agent {
-	uint64_t hash;
+	LINE uint64_t hash;
 	struct class *class; /* NULL: not in the configuration */
 	struct call *call;   /* RESERVING or ASSIGNED to it */
 	uint64_t revision;
@@ -155,7 +160,7 @@ struct agent {
 	bool on_duty;
 	bool enabled, auto_ready; /* of the configuration */
 	bool counted;		  /* in the on_duty of its class and groups */
-	bool idle;		  /* in the feeds, by fed_ms */
+	bool idle;		  /* in those feeds of its class that are wanted, by fed_ms */
 	bool casing;	 /* our compare-and-set for cas_call is under way (call NULL: nobody wants it any more) … */
 	bool unknown;	 /* … and its outcome got lost: a read decides */
 	bool accepted;	 /* RESERVED and its owner said yes: not in our books any more */
@@ -241,7 +246,9 @@ struct queue *core_queue_get(struct router_core *core, uint32_t tenant, const ch
 struct agent *core_agent_find(const struct router_core *core, uint32_t tenant, const char *id);
 struct agent *core_agent_get(struct router_core *core, uint32_t tenant, const char *id);
 struct call *core_call_find(const struct router_core *core, uint32_t tenant, const char *id);
-struct call *core_call_new(struct router_core *core, uint32_t tenant, const char *id);
+/* The same with hmap_hash(tenant, id) at hand. */
+struct call *core_call_find_hashed(const struct router_core *core, uint32_t tenant, const char *id, uint64_t hash);
+struct call *core_call_new(struct router_core *core, uint32_t tenant, const char *id, uint64_t hash);
 struct owner *core_owner_get(struct router_core *core, const char *id);
 struct agent *core_orphan_find(const struct router_core *core, uint32_t tenant, const char *call_id);
 void core_orphan_set(struct router_core *core, struct agent *a, bool orphan);
@@ -266,6 +273,10 @@ void core_class_free(struct class *k);
 uint32_t *core_places(struct agent *a, uint32_t n);
 
 /* core_match.c: who gets whom */
+static inline struct feed *skill_feed(struct skill *s, uint32_t level)
+{
+	return &s->feeds[level - 1];
+}
 void core_heap_changed(struct router_core *core, struct group *g);
 void core_call_wait(struct router_core *core, struct call *c);			 /* into the heap */
 void core_call_unwait(struct router_core *core, struct call *c);		 /* out of it */

@@ -57,35 +57,19 @@ void core_call_park(struct router_core *core, struct call *c, int64_t for_ms)
 
 static void feed_into(struct router_core *core, struct feed *f, const struct agent *a, uint32_t *places, uint32_t no)
 {
-	if (feed_add(&core->feeds, f, (struct feed_entry){ a->fed_ms, a->index, no }, &places[no]))
+	places[no] = FEED_NOWHERE;
+	if (f->wanted && feed_add(&core->feeds, f, (struct feed_entry){ a->fed_ms, a->index, no }, &places[no]))
 		core_break(core);
-}
-
-static struct feed *feed_of_want(const struct router_core *core, const struct want *w)
-{
-	return &((struct skill *)pool_at(&core->skill_pool, w->skill))->feeds[w->level];
-}
-
-static struct feed *feed_of_group(const struct router_core *core, uint32_t group)
-{
-	return &((struct group *)pool_at(&core->group_pool, group))->feed;
-}
-
-static bool is_fed(const struct router_core *core, const struct want *w)
-{
-	return ((const struct skill *)pool_at(&core->skill_pool, w->skill))->fed;
 }
 
 void core_agent_feed(struct router_core *core, struct agent *a)
 {
 	struct class *k = a->class;
-	uint32_t *places;
+	uint32_t n = k->n_wants + k->n_multi, *places;
 
-	for (uint32_t i = 0; i < k->n_wants; i++) /* the misses at once, not one after the other */
-		__builtin_prefetch(feed_of_want(core, &k->wants[i]), 1);
-	for (uint32_t i = 0; i < k->n_multi; i++)
-		__builtin_prefetch(feed_of_group(core, k->groups[i]), 1);
-	places = core_places(a, k->n_wants + k->n_multi);
+	for (uint32_t i = 0; i < n; i++) /* the misses at once, not one after the other */
+		__builtin_prefetch(k->feeds[i], 1);
+	places = core_places(a, n);
 	if (!places) {
 		core_break(core);
 		return;
@@ -94,33 +78,30 @@ void core_agent_feed(struct router_core *core, struct agent *a)
 	a->fed_ms = a->ready_since_ms;
 	core->n_idle++;
 	k->n_idle++;
-	for (uint32_t i = 0; i < k->n_wants; i++)
-		if (is_fed(core, &k->wants[i]))
-			feed_into(core, feed_of_want(core, &k->wants[i]), a, places, i);
-	for (uint32_t i = 0; i < k->n_multi; i++)
-		feed_into(core, feed_of_group(core, k->groups[i]), a, places, k->n_wants + i);
+	for (uint32_t i = 0; i < n; i++)
+		feed_into(core, k->feeds[i], a, places, i);
 }
 
 void core_agent_unidle(struct router_core *core, struct agent *a)
 {
 	struct class *k = a->class;
 	const uint32_t *places = a->more_places ? a->more_places : a->few_places;
+	uint32_t n;
 
 	if (!a->idle)
 		return;
 	assert(k);
+	n = k->n_wants + k->n_multi;
 	a->idle = false;
 	core->n_idle--;
 	k->n_idle--;
 	if (core->broken) /* it may be in some of them only */
 		return;
-	for (uint32_t i = 0; i < k->n_wants + k->n_multi; i++)
+	for (uint32_t i = 0; i < n; i++)
 		feed_prefetch(&core->feeds, places[i]);
-	for (uint32_t i = 0; i < k->n_wants; i++)
-		if (is_fed(core, &k->wants[i]))
-			feed_remove(&core->feeds, feed_of_want(core, &k->wants[i]), places[i]);
-	for (uint32_t i = 0; i < k->n_multi; i++)
-		feed_remove(&core->feeds, feed_of_group(core, k->groups[i]), places[k->n_wants + i]);
+	for (uint32_t i = 0; i < n; i++)
+		if (places[i] != FEED_NOWHERE)
+			feed_remove(&core->feeds, k->feeds[i], places[i]);
 }
 
 /* ---- choosing ------------------------------------------------------------------------------------------------------ */
@@ -154,22 +135,20 @@ static struct feed *feeds_of(const struct router_core *core, struct group *g, ui
 	}
 	s = pool_at(&core->skill_pool, g->first.skill);
 	*ret_n = LEVELS + 1 - g->first.level;
-	return &s->feeds[g->first.level];
+	return skill_feed(s, g->first.level);
 }
 
 /* The feeds themselves tell since when their first one is idle: only the entry chosen is fetched. */
 static struct agent *longest_idle(const struct router_core *core, const struct feed *feeds, uint32_t n)
 {
-	const struct feed *best = NULL;
 	int64_t since_ms = FEED_NONE;
+	uint32_t best = n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		if (feed_first_ms(&feeds[i]) >= since_ms)
-			continue;
-		best = &feeds[i];
-		since_ms = feed_first_ms(best);
+	for (uint32_t i = 0; i < n; i++) { /* no branches: who is the oldest is not to be predicted */
+		best = feeds[i].first_ms < since_ms ? i : best;
+		since_ms = feeds[i].first_ms < since_ms ? feeds[i].first_ms : since_ms;
 	}
-	return best ? pool_at(&core->agent_pool, feed_head(&core->feeds, best)->agent) : NULL;
+	return best < n ? pool_at(&core->agent_pool, feed_head(&core->feeds, &feeds[best])->agent) : NULL;
 }
 
 static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, const struct feed *feeds,
@@ -179,7 +158,7 @@ static struct agent *longest_idle_untried(struct router_core *core, const struct
 	bool any = false;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (feed_first_ms(&feeds[i]) == FEED_NONE || (any && feed_first_ms(&feeds[i]) >= best.since_ms) ||
+		if (feeds[i].first_ms == FEED_NONE || (any && feeds[i].first_ms >= best.since_ms) ||
 		    !feed_first(&core->feeds, &feeds[i], tried_index, c, &e) || (any && e.since_ms >= best.since_ms))
 			continue;
 		best = e;
@@ -274,6 +253,11 @@ static void begin_cas(struct router_core *core, struct call *c, struct agent *a,
 
 static void reserve(struct router_core *core, struct call *c, struct agent *a)
 {
+	/* What follows touches all of it: the misses at once. */
+	__builtin_prefetch(a->few_places);
+	__builtin_prefetch(&a->ready_since_ms, 1);
+	__builtin_prefetch(a->cas_call, 1);
+	__builtin_prefetch(a->id);
 	core_agent_unidle(core, a);
 	begin_cas(core, c, a, core->now_ms + core_ring_ms(c) + core->p.margin_ms, false);
 }

@@ -122,19 +122,17 @@ static void merge(struct feeds *fs, struct feed *f, uint32_t to, uint32_t from)
 		}
 	}
 	b->live = (uint16_t)((1u << n) - 1);
-	b->used = (uint16_t)n;
+	b->used = b->n = (uint8_t)n;
 	drop_block(fs, f, from, sources[1]);
 }
 
 static void tidy(struct feeds *fs, struct feed *f, uint32_t number, const struct feed_block *b)
 {
-	int n = __builtin_popcount(b->live);
-
-	if (n > SPARSE)
+	if (b->n > SPARSE)
 		return;
-	if (b->prev && n + __builtin_popcount(block_at(fs, b->prev)->live) <= MERGED_MAX)
+	if (b->prev && b->n + block_at(fs, b->prev)->n <= MERGED_MAX)
 		merge(fs, f, b->prev, number);
-	else if (b->next && n + __builtin_popcount(block_at(fs, b->next)->live) <= MERGED_MAX)
+	else if (b->next && b->n + block_at(fs, b->next)->n <= MERGED_MAX)
 		merge(fs, f, number, b->next);
 }
 
@@ -150,12 +148,17 @@ void feeds_done(struct feeds *fs)
 	pool_done(&fs->blocks);
 }
 
+void feed_init(struct feed *f)
+{
+	*f = (struct feed){ .first_ms = FEED_NONE };
+}
+
 void feed_done(struct feeds *fs, struct feed *f)
 {
 	while (f->head)
 		drop_block(fs, f, f->head, block_at(fs, f->head));
 	mem_free(f->late);
-	*f = (struct feed){ 0 };
+	feed_init(f);
 }
 
 const struct feed_entry *feed_head(const struct feeds *fs, const struct feed *f)
@@ -176,8 +179,7 @@ static void look_again(const struct feeds *fs, struct feed *f)
 {
 	const struct feed_entry *e = feed_head(fs, f);
 
-	f->any = e;
-	f->first_ms = e ? e->since_ms : 0;
+	f->first_ms = e ? e->since_ms : FEED_NONE;
 }
 
 err_t feed_add(struct feeds *fs, struct feed *f, struct feed_entry e, uint32_t *ret_place)
@@ -198,10 +200,10 @@ err_t feed_add(struct feeds *fs, struct feed *f, struct feed_entry e, uint32_t *
 		*ret_place = f->tail << FEED_SLOT_BITS | b->used;
 		b->live |= (uint16_t)(1u << b->used);
 		b->v[b->used++] = e;
+		b->n++;
 	}
-	if (!f->any || e.since_ms < f->first_ms)
+	if (e.since_ms < f->first_ms)
 		f->first_ms = e.since_ms;
-	f->any = true;
 	return ERR_OK;
 }
 
@@ -219,6 +221,7 @@ void feed_remove(struct feeds *fs, struct feed *f, uint32_t place)
 	b = block_at(fs, number);
 	was_first = !b->prev && !(b->live & (bit - 1));
 	b->live &= (uint16_t)~bit;
+	b->n--;
 	if (!b->live)
 		drop_block(fs, f, number, b);
 	else

@@ -8,7 +8,7 @@
  *
  *	uint32_t place;
  *	e = feed_add(&feeds, &f, (struct feed_entry){ since_ms, agent, 0 }, &place);   // places[agent][0] = place
- *	if (feed_first_ms(&f) < …) e = feed_head(&feeds, &f);
+ *	if (f.first_ms < …) e = feed_head(&feeds, &f);
  *	feed_remove(&feeds, &f, place);
  *
  * An entry that moves writes its new place to places(agent)[place_no]. Owner: the core; not thread-safe.
@@ -25,7 +25,8 @@
 #define FEED_BLOCK 15
 #define FEED_NONE  INT64_MAX
 
-/* A place: 0 none; among the latecomers, or the number of a block and a slot in it. */
+/* A place: none; among the latecomers; or the number of a block and a slot in it. */
+#define FEED_NOWHERE   0u
 #define FEED_LATE      (1u << 31)
 #define FEED_SLOT_BITS 4
 
@@ -37,18 +38,18 @@ struct feed_entry {
 struct feed_block { /* four cache lines */
 	uint32_t next, prev; /* numbers from 1; 0: none */
 	uint16_t live;	     /* bit: slot */
-	uint16_t used;
+	uint8_t used, n;     /* n: of them alive */
 	struct feed_entry v[FEED_BLOCK];
 };
 struct feed_late { /* binary heap */
 	uint32_t n, cap;
 	struct feed_entry v[];
 };
-struct feed {		       /* zeroed: empty. Half a cache line: skills have one for each level */
-	int64_t first_ms;      /* of the head, if `any` */
-	uint32_t head, tail;   /* blocks */
+struct feed {		      /* half a cache line: skills have one for each level */
+	int64_t first_ms;     /* since when the longest idle agent is idle; FEED_NONE: nobody is there */
+	uint32_t head, tail;  /* blocks */
 	struct feed_late *late; /* NULL: none ever */
-	bool any;
+	bool wanted;	      /* the owner's: somebody reads it */
 };
 struct feeds { /* what all feeds of a core share */
 	struct pool blocks;
@@ -59,7 +60,8 @@ struct feeds { /* what all feeds of a core share */
 void feeds_init(struct feeds *fs, uint32_t *(*places)(void *arg, uint32_t agent), void *arg);
 /* The feeds themselves only own their latecomers: feed_done() first. */
 void feeds_done(struct feeds *fs);
-void feed_done(struct feeds *fs, struct feed *f);
+void feed_init(struct feed *f);
+void feed_done(struct feeds *fs, struct feed *f); /* leaves it empty */
 
 /* ERR_EXHAUSTED: nothing was added. */
 err_t feed_add(struct feeds *fs, struct feed *f, struct feed_entry e, uint32_t *ret_place) MUST;
@@ -72,11 +74,6 @@ static inline void feed_prefetch(const struct feeds *fs, uint32_t place)
 /* The entry's place is the agent's place_no from now on. */
 void feed_renumber(struct feeds *fs, struct feed *f, uint32_t place, uint32_t place_no);
 
-/* When the longest idle agent became idle; FEED_NONE: nobody is there. */
-static inline int64_t feed_first_ms(const struct feed *f)
-{
-	return f->any ? f->first_ms : FEED_NONE;
-}
 /* The longest idle agent, or NULL. */
 const struct feed_entry *feed_head(const struct feeds *fs, const struct feed *f);
 /* The longest idle agent whom skip() does not refuse; false: there is none. Looks only as far as it must. */

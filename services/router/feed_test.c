@@ -70,7 +70,7 @@ static void check(struct model *m, uint64_t skip)
 	int best = oldest(m, 0), other = oldest(m, skip);
 
 	assert_int_equal(head != NULL, best >= 0);
-	assert_true(feed_first_ms(&m->feed) == (best < 0 ? FEED_NONE : m->since[best]));
+	assert_true(m->feed.first_ms == (best < 0 ? FEED_NONE : m->since[best]));
 	if (head)
 		assert_true(head->since_ms == m->since[best]);
 	assert_int_equal(feed_first(&m->feeds, &m->feed, in_set, &skip, &first), other >= 0);
@@ -86,6 +86,7 @@ static void run(unsigned seed, int64_t jitter)
 
 	srand(seed);
 	feeds_init(&m.feeds, places, &m);
+	feed_init(&m.feed);
 	for (int i = 0; i < AGENTS; i++)
 		m.since[i] = -1;
 	for (int i = 0; i < 20000; i++) {
@@ -124,11 +125,12 @@ static void a_few_who_stay_do_not_hold_blocks_for_many(void **arg)
 {
 	static uint32_t place[FEED_BLOCK * 1000];
 	struct feeds fs;
-	struct feed f = { 0 };
+	struct feed f;
 	uint32_t blocks = 0;
 
 	UNUSED(arg);
 	feeds_init(&fs, some_place, place);
+	feed_init(&f);
 	for (uint32_t i = 0; i < FEED_BLOCK * 1000; i++)
 		assert_int_equal(feed_add(&fs, &f, (struct feed_entry){ i, i, 0 }, &place[i]), ERR_OK);
 	assert_int_equal(fs.blocks.n, 1000);
@@ -139,10 +141,10 @@ static void a_few_who_stay_do_not_hold_blocks_for_many(void **arg)
 		blocks++;
 	assert_true(blocks <= 250);
 	for (uint32_t i = 0; i < FEED_BLOCK * 1000; i += FEED_BLOCK) {
-		assert_true(feed_first_ms(&f) == (int64_t)i);
+		assert_true(f.first_ms == (int64_t)i);
 		feed_remove(&fs, &f, place[i]);
 	}
-	assert_true(feed_first_ms(&f) == FEED_NONE);
+	assert_true(f.first_ms == FEED_NONE);
 	feed_done(&fs, &f);
 	feeds_done(&fs);
 }
@@ -151,10 +153,11 @@ static err_t fill(void)
 {
 	uint32_t place[100] = { 0 };
 	struct feeds fs;
-	struct feed f = { 0 };
+	struct feed f;
 	err_t e = ERR_OK;
 
 	feeds_init(&fs, some_place, place);
+	feed_init(&f);
 	for (uint32_t i = 0; i < 100 && !e; i++)
 		e = feed_add(&fs, &f, (struct feed_entry){ i % 2 ? 1000 + i : i, i, 0 }, &place[i]);
 	feed_done(&fs, &f);

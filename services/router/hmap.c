@@ -5,34 +5,13 @@
 #define HMAP_FIRST 16
 #define HMAP_MOVE  8 /* slots a step: the old table is empty long before the new one is full */
 
-static char gone; /* stands in a slot of the old table whose object was moved or removed: probing goes on behind it */
+char hmap_gone;
 
 void hmap_done(struct hmap *m)
 {
 	mem_free(m->now.slots);
 	mem_free(m->old.slots);
 	*m = (struct hmap){ 0 };
-}
-
-static struct hmap_slot *find(const struct hmap_table *t, uint64_t hash, hmap_eq_fn *eq, const void *key)
-{
-	for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {
-		struct hmap_slot *s = &t->slots[i];
-
-		if (!s->obj)
-			return NULL;
-		if (s->hash == hash && s->obj != &gone && eq(s->obj, key))
-			return s;
-	}
-}
-
-void *hmap_find(const struct hmap *m, uint64_t hash, hmap_eq_fn *eq, const void *key)
-{
-	const struct hmap_slot *s = m->now.slots ? find(&m->now, hash, eq, key) : NULL;
-
-	if (!s && m->old.slots)
-		s = find(&m->old, hash, eq, key);
-	return s ? s->obj : NULL;
 }
 
 static void put(const struct hmap_table *t, uint64_t hash, void *obj)
@@ -51,10 +30,10 @@ static void move_some(struct hmap *m)
 	for (int n = 0; n < HMAP_MOVE && m->moved <= m->old.mask; n++) {
 		struct hmap_slot *s = &m->old.slots[m->moved++];
 
-		if (!s->obj || s->obj == &gone)
+		if (!s->obj || s->obj == &hmap_gone)
 			continue;
 		put(&m->now, s->hash, s->obj);
-		s->obj = &gone;
+		s->obj = &hmap_gone;
 	}
 	if (m->moved <= m->old.mask)
 		return;
@@ -113,16 +92,16 @@ static bool is(const void *obj, const void *key)
 
 void hmap_remove(struct hmap *m, uint64_t hash, const void *obj)
 {
-	struct hmap_slot *s = m->now.slots ? find(&m->now, hash, is, obj) : NULL;
+	struct hmap_slot *s = m->now.slots ? hmap_probe(&m->now, hash, is, obj) : NULL;
 
 	if (s) {
 		close_gap(&m->now, (size_t)(s - m->now.slots));
 		m->n--;
 		return;
 	}
-	s = m->old.slots ? find(&m->old, hash, is, obj) : NULL;
+	s = m->old.slots ? hmap_probe(&m->old, hash, is, obj) : NULL;
 	if (!s)
 		return;
-	s->obj = &gone;
+	s->obj = &hmap_gone;
 	m->n--;
 }

@@ -33,10 +33,35 @@ struct hmap {
 typedef bool hmap_eq_fn(const void *obj, const void *key);
 
 void hmap_done(struct hmap *m);
-void *hmap_find(const struct hmap *m, uint64_t hash, hmap_eq_fn *eq, const void *key);
 /* ERR_EXHAUSTED. The caller has made sure that the key is not in. */
 err_t hmap_add(struct hmap *m, uint64_t hash, void *obj) MUST;
 void hmap_remove(struct hmap *m, uint64_t hash, const void *obj);
+
+extern char hmap_gone; /* stands in a slot of the old table whose object was moved or removed: probing goes on behind it */
+
+static inline __attribute__((always_inline)) struct hmap_slot *hmap_probe(const struct hmap_table *t, uint64_t hash,
+									  hmap_eq_fn *eq, const void *key)
+{
+	for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {
+		struct hmap_slot *s = &t->slots[i];
+
+		if (!s->obj)
+			return NULL;
+		if (s->hash == hash && s->obj != &hmap_gone && eq(s->obj, key))
+			return s;
+	}
+}
+
+/* Inline, so that eq is, too. */
+static inline __attribute__((always_inline)) void *hmap_find(const struct hmap *m, uint64_t hash, hmap_eq_fn *eq,
+							     const void *key)
+{
+	const struct hmap_slot *s = m->now.slots ? hmap_probe(&m->now, hash, eq, key) : NULL;
+
+	if (!s && __builtin_expect(m->old.slots != NULL, 0))
+		s = hmap_probe(&m->old, hash, eq, key);
+	return s ? s->obj : NULL;
+}
 
 /* Fetches the slot where a look-up of the hash will begin. */
 static inline void hmap_prefetch(const struct hmap *m, uint64_t hash)

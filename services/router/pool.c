@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE  (2u << 20)
-#define CACHE_LINE 64
+#define ALIGN	   128
 
 void pool_huge(void *block, size_t size)
 {
@@ -36,10 +36,10 @@ static err_t add_chunk(struct pool *p)
 	if (chunk == POOL_CHUNKS)
 		return ERR_EXHAUSTED;
 	bytes = (size_t)n * p->size;
-	p->blocks[chunk] = mem_alloc(bytes + CACHE_LINE);
+	p->blocks[chunk] = mem_alloc(bytes + ALIGN);
 	if (!p->blocks[chunk])
 		return ERR_EXHAUSTED;
-	p->chunks[chunk] = (char *)p->blocks[chunk] + CACHE_LINE - (uintptr_t)p->blocks[chunk] % CACHE_LINE;
+	p->chunks[chunk] = (char *)p->blocks[chunk] + ALIGN - (uintptr_t)p->blocks[chunk] % ALIGN;
 	pool_huge(p->chunks[chunk], bytes);
 	p->room += n;
 	return ERR_OK;

@@ -1,6 +1,6 @@
 /*
  * pool: objects of one size with stable addresses and small numbers, from chunks that double; freed ones are used again.
- * Chunks begin at a cache line: objects whose size is a multiple of 64 share no line. Growing copies nothing; a free
+ * Chunks begin at a pair of cache lines (processors fetch them in pairs). Growing copies nothing; a free
  * object keeps the number of the next one in its first four bytes, and the rest of itself.
  *
  *	struct pool p = POOL_INIT(sizeof(struct call));

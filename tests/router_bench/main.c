@@ -70,7 +70,8 @@ struct name {
 	char text[40];
 };
 
-static struct name numbered(const char *prefix, uint64_t n, unsigned digits, unsigned base)
+static inline __attribute__((always_inline)) struct name numbered(const char *prefix, uint64_t n, unsigned digits,
+								  unsigned base) /* constant: no divisions */
 {
 	struct name name = { "" };
 	size_t len = strlen(prefix);
