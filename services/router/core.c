@@ -1,6 +1,8 @@
 #include "core_internal.h"
 #include "base/mem.h"
 
+#define TIMERS_A_TURN 512 /* looks at all calls after a take-over, say, are not all done at once */
+
 /* ---- small helpers ------------------------------------------------------------------------------------------------- */
 
 bool u32s_add(struct u32s *l, uint32_t v)
@@ -263,6 +265,11 @@ static void owner_died(struct router_core *core, struct owner *o)
 	check_collected(core);
 }
 
+static struct call *next_of_owner(const struct call *c)
+{
+	return c->owner_next;
+}
+
 static void owner_came(struct router_core *core, struct owner *o)
 {
 	struct call *next;
@@ -272,8 +279,7 @@ static void owner_came(struct router_core *core, struct owner *o)
 		if (c->state == CALL_PARKED)
 			core_call_wait(core, c);
 	}
-	if (!core->collecting)
-		core_serve_all(core);
+	core_serve_list(core, o->calls, next_of_owner);
 }
 
 err_t router_core_owner(struct router_core *core, const char *owner, bool alive, int64_t now_ms)
@@ -323,7 +329,7 @@ err_t router_core_time(struct router_core *core, int64_t now_ms)
 	set_now(core, now_ms);
 	if (core->collecting && core->now_ms >= core->collect_until_ms)
 		end_collecting(core);
-	wheel_turn(&core->wheel, core->now_ms, fired, core);
+	wheel_turn(&core->wheel, core->now_ms, TIMERS_A_TURN, fired, core);
 	return core_done(core);
 }
 

@@ -35,6 +35,8 @@ static void leave_queue(struct call *c)
 {
 	if (!c->queue)
 		return;
+	if (c->queue->scan == c)
+		c->queue->scan = c->queue_next;
 	if (c->queue_prev)
 		c->queue_prev->queue_next = c->queue_next;
 	else

@@ -588,22 +588,25 @@ err_t router_core_agent_conf(struct router_core *core, const struct router_agent
 
 uint32_t core_group_idle(const struct router_core *core, const struct group *g)
 {
-	const struct skill *s;
+	struct skill *s;
 	uint32_t n = 0;
 
 	if (g->kind == GROUP_AGENT)
 		return g->agent->idle;
-	s = rarest_skill(core, g);
-	for (uint32_t i = 0; i < s->classes.n; i++) {
-		const struct class *k = class_at(core, s->classes.v[i]);
-
-		if (k->n_idle && satisfies(k, g))
-			n += k->n_idle;
-	}
+	if (g->kind == GROUP_MULTI)
+		return g->feed.n;
+	s = skill_at(core, g->first.skill);
+	for (unsigned l = g->first.level; l <= LEVELS; l++)
+		n += skill_feed(s, l)->n;
 	return n;
 }
 
 /* ---- queues -------------------------------------------------------------------------------------------------------- */
+
+static struct call *next_of_queue(const struct call *c)
+{
+	return c->queue_next;
+}
 
 /* Its calls go over to the new requirement, except those which ask for skills of their own beside it: they do so when
  * their holder asserts them next. */
@@ -623,8 +626,7 @@ static void requeue(struct router_core *core, struct queue *q, struct group *fro
 		if (c->state == CALL_WAITING)
 			core_call_wait(core, c);
 	}
-	if (!core->collecting && q->waiting)
-		core_serve_all(core);
+	core_serve_list(core, q->calls, next_of_queue);
 }
 
 static void set_queue(struct router_core *core, struct queue *q, const struct router_queue_conf *conf)
@@ -672,20 +674,20 @@ err_t router_core_tenant(struct router_core *core, const struct router_tenant_co
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
 	if (!t)
 		return core_done(core);
-	for (uint32_t i = 0; i < t->queues.n; i++)
-		((struct queue *)pool_at(&core->queue_pool, t->queues.v[i]))->seen = false;
+	if (!conf->continued)
+		t->conf_no++;
 	for (size_t i = 0; i < conf->n_queues && !core->broken; i++) {
 		struct queue *q = core_queue_get(core, t->index, conf->queues[i].id);
 
 		if (!q)
 			break;
-		q->seen = true;
+		q->seen = t->conf_no;
 		set_queue(core, q, &conf->queues[i]);
 	}
-	for (uint32_t i = t->queues.n; i-- > 0 && !core->broken;) {
+	for (uint32_t i = t->queues.n; i-- > 0 && !conf->more && !core->broken;) {
 		struct queue *q = pool_at(&core->queue_pool, t->queues.v[i]);
 
-		if (!q->seen)
+		if (q->seen != t->conf_no)
 			drop_queue(core, t, q);
 	}
 	return core_done(core);

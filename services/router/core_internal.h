@@ -33,6 +33,7 @@ struct tenant {
 	uint64_t hash;
 	uint32_t everyone; /* skill that each agent of the tenant has at level 1 */
 	struct u32s queues;
+	uint16_t conf_no;
 	char id[AGENT_ID_TEXT];
 };
 
@@ -92,17 +93,20 @@ struct queue {
 	LINE uint32_t index;
 	uint32_t tenant;
 	struct group *group;
-	struct call *calls; /* list by queue_next */
+	struct call *calls; /* list by queue_next, youngest first */
 	uint32_t waiting;   /* in state WAITING */
 	uint32_t max_waiting;
 	int64_t ring_timeout_ms;
 	uint32_t n_wants;
-	bool used, seen;			       /* seen: while a configuration is taken over */
+	uint16_t seen; /* = tenant's conf_no: is in the configuration that is being taken over */
+	bool used;
 	struct want *wants;
 	uint64_t hash;
 	char id[AGENT_ID_TEXT];
 	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* waiting, by priority */
 	struct router_queue_status told;
+	const struct call *scan; /* how far the search for the oldest call got, … */
+	int64_t scan_ms, oldest_ms; /* … what it found so far, and the last time */
 };
 
 struct owner {
@@ -265,7 +269,7 @@ void core_agent_count(struct router_core *core, struct agent *a);
  * Returns the new n. */
 uint32_t core_wants_add(struct router_core *core, uint32_t tenant, const struct router_skill *skills, size_t n_skills,
 			struct want *out, uint32_t n);
-/* Idle agents who could serve it: for display, a walk over classes. */
+/* Idle agents who could serve it: O(levels). */
 uint32_t core_group_idle(const struct router_core *core, const struct group *g);
 void core_group_free(struct router_core *core, struct group *g); /* memory only, at the end */
 void core_class_free(struct class *k);
@@ -288,6 +292,9 @@ void core_agent_unidle(struct router_core *core, struct agent *a);
 void core_agent_feed(struct router_core *core, struct agent *a);
 bool core_tried(const struct call *c, const struct agent *a);
 void core_serve_all(struct router_core *core);
+/* Those of a list that wait: when a change of configuration or a returned holder may have brought them and idle agents
+ * together. */
+void core_serve_list(struct router_core *core, struct call *first, struct call *(*next)(const struct call *c));
 
 /* core_calls.c: the life of one waiting call */
 void core_call_forget(struct router_core *core, struct call *c);

@@ -97,8 +97,10 @@ void core_agent_unidle(struct router_core *core, struct agent *a)
 	k->n_idle--;
 	if (core->broken) /* it may be in some of them only */
 		return;
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		feed_prefetch(&core->feeds, places[i]);
+		__builtin_prefetch(k->feeds[i], 1);
+	}
 	for (uint32_t i = 0; i < n; i++)
 		if (places[i] != FEED_NOWHERE)
 			feed_remove(&core->feeds, k->feeds[i], places[i]);
@@ -313,8 +315,22 @@ static int by_order(const void *x, const void *y)
 	return callheap_before(a->key, a, b->key, b) ? -1 : 1;
 }
 
-/* Everything that waits, first come first, against everybody idle: after collecting, and when a change of configuration
- * or a returned holder may have brought the two together. */
+/* Waiting calls, first come first, against everybody idle. The others have nobody idle who could take them. */
+static void serve(struct router_core *core, struct callheap_node **calls, size_t n)
+{
+	qsort(calls, n, sizeof(*calls), by_order);
+	for (size_t i = 0; i < n && core->n_idle; i++) {
+		struct call *c = (struct call *)calls[i];
+		struct agent *a = pick_agent(core, c);
+
+		if (!a)
+			continue;
+		core_call_unwait(core, c);
+		reserve(core, c, a);
+	}
+}
+
+/* After collecting. */
 void core_serve_all(struct router_core *core)
 {
 	struct callheap_node **all;
@@ -333,15 +349,29 @@ void core_serve_all(struct router_core *core)
 		for (uint32_t k = 0; g->used && k < g->waiting.n; k++)
 			all[n++] = g->waiting.slots[k].node;
 	}
-	qsort(all, n, sizeof(struct callheap_node *), by_order);
-	for (size_t i = 0; i < n && core->n_idle; i++) {
-		struct call *c = (struct call *)all[i];
-		struct agent *a = pick_agent(core, c);
-
-		if (!a)
-			continue;
-		core_call_unwait(core, c);
-		reserve(core, c, a);
-	}
+	serve(core, all, n);
 	mem_free(all);
+}
+
+void core_serve_list(struct router_core *core, struct call *first, struct call *(*next)(const struct call *c))
+{
+	struct callheap_node **list;
+	size_t n = 0;
+
+	if (core->collecting || !core->n_idle)
+		return;
+	for (const struct call *c = first; c; c = next(c))
+		n += c->state == CALL_WAITING;
+	list = n ? mem_array(n, sizeof(*list)) : NULL;
+	if (!list) {
+		if (n)
+			core_break(core);
+		return;
+	}
+	n = 0;
+	for (struct call *c = first; c; c = next(c))
+		if (c->state == CALL_WAITING)
+			list[n++] = &c->node;
+	serve(core, list, n);
+	mem_free(list);
 }

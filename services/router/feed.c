@@ -204,6 +204,7 @@ err_t feed_add(struct feeds *fs, struct feed *f, struct feed_entry e, uint32_t *
 	}
 	if (e.since_ms < f->first_ms)
 		f->first_ms = e.since_ms;
+	f->n++;
 	return ERR_OK;
 }
 
@@ -213,6 +214,7 @@ void feed_remove(struct feeds *fs, struct feed *f, uint32_t place)
 	struct feed_block *b;
 	bool was_first;
 
+	f->n--;
 	if (place & FEED_LATE) {
 		remove_late(fs, f->late, place & ~FEED_LATE);
 		look_again(fs, f);

@@ -49,6 +49,7 @@ struct feed {		      /* half a cache line: skills have one for each level */
 	int64_t first_ms;     /* since when the longest idle agent is idle; FEED_NONE: nobody is there */
 	uint32_t head, tail;  /* blocks */
 	struct feed_late *late; /* NULL: none ever */
+	uint32_t n;
 	bool wanted;	      /* the owner's: somebody reads it */
 };
 struct feeds { /* what all feeds of a core share */
