@@ -364,15 +364,21 @@ static void drop_group(struct router_core *core, struct group *g)
 	pool_put(&core->group_pool, g->index);
 }
 
+/* A few at each new group: more than become dormant meanwhile, never all at once. */
 static void sweep_dormant(struct router_core *core)
 {
-	for (uint32_t i = 0; i < core->group_pool.n; i++) {
-		struct group *g = group_at(core, i);
+	for (int looked = 0, dropped = 0; looked < 64 && dropped < 4; looked++) {
+		struct group *g;
 
-		if (g->used && !g->refs && g->kind != GROUP_AGENT)
-			drop_group(core, g);
+		if (core->sweep_at >= core->group_pool.n)
+			core->sweep_at = 0;
+		g = group_at(core, core->sweep_at++);
+		if (!g->used || g->refs || g->kind == GROUP_AGENT)
+			continue;
+		drop_group(core, g);
+		core->n_dormant--;
+		dropped++;
 	}
-	core->n_dormant = 0;
 }
 
 static struct group *make_group(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n,
@@ -449,6 +455,7 @@ static void connect_class(struct router_core *core, struct class *k)
 	for (uint32_t i = 0; i < k->n_wants; i++) {
 		struct skill *s = skill_at(core, k->wants[i].skill);
 
+		k->in_skill[i] = s->classes.n;
 		if (!u32s_add(&s->classes, k->index))
 			core_break(core);
 		for (uint32_t j = 0; j < s->anchored.n; j++)
@@ -477,7 +484,8 @@ static struct class *class_get(struct router_core *core, const struct want *want
 	k->wants = n <= CLASS_WANTS ? k->few_wants : mem_array(n, sizeof(*wants));
 	k->cap_feeds = n < CLASS_FEEDS ? CLASS_FEEDS : 2 * n;
 	k->feeds = n < CLASS_FEEDS ? k->few_feeds : mem_array(k->cap_feeds, sizeof(*k->feeds));
-	if (!k->wants || !k->feeds)
+	k->in_skill = n <= CLASS_WANTS ? k->few_in_skill : mem_array(n, sizeof(*k->in_skill));
+	if (!k->wants || !k->feeds || !k->in_skill)
 		goto broken;
 	for (uint32_t i = 0; i < n; i++) {
 		k->wants[i] = wants[i];
@@ -498,17 +506,30 @@ void core_class_free(struct class *k)
 		mem_free(k->groups);
 	if (k->wants != k->few_wants)
 		mem_free(k->wants);
+	if (k->in_skill != k->few_in_skill)
+		mem_free(k->in_skill);
 	if (k->feeds != k->few_feeds)
 		mem_free(k->feeds);
 	k->groups = NULL;
 	k->wants = NULL;
+	k->in_skill = NULL;
 	k->feeds = NULL;
+}
+
+/* The last of the skill's classes takes the place of the one that goes: a skill may have 100,000. */
+static void leave_skill(struct router_core *core, uint32_t skill, uint32_t at)
+{
+	struct u32s *l = &skill_at(core, skill)->classes;
+	struct class *last = class_at(core, l->v[--l->n]);
+
+	l->v[at] = last->index;
+	last->in_skill[want_no(last, skill)] = at;
 }
 
 static void drop_class(struct router_core *core, struct class *k)
 {
-	for (uint32_t i = 0; i < k->n_wants; i++)
-		u32s_remove(&skill_at(core, k->wants[i].skill)->classes, k->index);
+	for (uint32_t i = 0; i < k->n_wants && !core->broken; i++)
+		leave_skill(core, k->wants[i].skill, k->in_skill[i]);
 	hmap_remove(&core->classes, k->hash, k);
 	core_class_free(k);
 	pool_put(&core->class_pool, k->index);

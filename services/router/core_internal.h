@@ -84,6 +84,8 @@ struct class
 	struct feed *few_feeds[CLASS_FEEDS];
 	uint32_t few_groups[CLASS_GROUPS];
 	struct want few_wants[CLASS_WANTS];
+	uint32_t few_in_skill[CLASS_WANTS];
+	uint32_t *in_skill; /* where in skill.classes of each of the wants */
 	uint32_t cap_groups, cap_feeds;
 	uint32_t n_members, n_counted; /* counted: on duty */
 	uint32_t index;
@@ -216,6 +218,7 @@ struct router_core {
 	struct feeds feeds;
 	uint64_t *heads; /* callheap_head_key() of each group: what a free agent scans */
 	uint32_t cap_heads;
+	uint32_t sweep_at; /* group to be looked at next for whether anybody uses it */
 	size_t n_waiting, n_idle, n_on_call, n_dormant;
 	uint32_t status_at; /* queue to be looked at next */
 	struct tenant *last_tenant;
