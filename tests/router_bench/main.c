@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "world.h"
 
-#define TURN_NS	  500000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard.c) */
-#define QUEUES_AT 16	 /* … looked at each so many queues */
+#define TURN_NS	  400000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard_conf.c) */
+#define QUEUES_AT 4	 /* … looked at each so many queues */
 
 struct params {
 	long agents, queues, skills, events, rounds, profiles;

@@ -114,7 +114,7 @@ bool world_queues(struct world *w, long from, long n, unsigned shift)
 		q[conf.n_queues].id = names[conf.n_queues].text;
 		queue_conf(w, (uint64_t)from, shift, skills[conf.n_queues], &q[conf.n_queues]);
 	}
-	conf.more = from < w->p.queues;
+	conf.more = conf.n_queues > 0;
 	world_check(router_core_tenant(w->core, &conf, w->now));
 	return conf.more;
 }

@@ -46,7 +46,7 @@ void world_calls(struct world *w, long n);
 /* Calls come while fewer than `waiting` wait; otherwise an agent becomes free. waiting 0: both in turn. */
 void world_turn(struct world *w, uint64_t n_events, long waiting, struct world_meters *m);
 
-/* A part of the tenant's queues, levels raised or lowered by `shift`; false: that was the last. */
+/* A part of the tenant's queues, levels raised or lowered by `shift`; false: that was the last, beyond all queues. */
 bool world_queues(struct world *w, long from, long n, unsigned shift);
 void world_agent_conf(struct world *w, uint32_t agent, unsigned shift);
 /* One queue more, for everybody, beside those there are. */
