@@ -367,7 +367,7 @@ static void drop_group(struct router_core *core, struct group *g)
 /* A few at each new group: more than become dormant meanwhile, never all at once. */
 static void sweep_dormant(struct router_core *core)
 {
-	for (int looked = 0, dropped = 0; looked < 64 && dropped < 4; looked++) {
+	for (int looked = 0, dropped = 0; looked < 64 && dropped < 2; looked++) {
 		struct group *g;
 
 		if (core->sweep_at >= core->group_pool.n)

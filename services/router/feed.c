@@ -1,12 +1,12 @@
 #include "feed.h"
 #include "base/mem.h"
 
-#define SLOT_MASK  15u
+#define SLOT_MASK  7u
 #define LATE_FIRST 8
-#define SPARSE	   3  /* so few are left in a block: try to merge it … */
-#define MERGED_MAX 10 /* … if both together fill it by two thirds at most, so that it does not come apart at once */
+#define SPARSE	   2  /* so few are left in a block: try to merge it … */
+#define MERGED_MAX 5 /* … if both together do not fill it quite, so that it does not come apart at once */
 
-_Static_assert(sizeof(struct feed_block) == 256, "four cache lines");
+_Static_assert(sizeof(struct feed_block) == 128, "two cache lines");
 
 static struct feed_block *block_at(const struct feeds *fs, uint32_t number)
 {
@@ -80,11 +80,13 @@ static void remove_late(const struct feeds *fs, struct feed_late *l, uint32_t i)
 static struct feed_block *append_block(struct feeds *fs, struct feed *f)
 {
 	uint32_t index;
-	struct feed_block *b = pool_get(&fs->blocks, &index);
+	struct feed_block *b = pool_take(&fs->blocks, &index);
 
 	if (!b)
 		return NULL;
+	b->next = 0;
 	b->prev = f->tail;
+	b->live = b->used = b->n = 0;
 	if (f->tail)
 		block_at(fs, f->tail)->next = index + 1;
 	else

@@ -1,5 +1,5 @@
 /*
- * feed: idle agents of one kind, longest idle first. A list of blocks of 15 entries in order of ready_since, each block
+ * feed: idle agents of one kind, longest idle first. A list of blocks of 7 entries in order of ready_since, each block
  * with a bitmap of the living. Who becomes idle is appended to the last block; who leaves clears a bit, at the place that
  * was told when he came. So nothing dead is ever skipped, copied or counted: coming and leaving cost one or two cache
  * lines each and are bounded, whatever happened before. An empty block is given back, a sparse one merged into its
@@ -22,20 +22,20 @@
 #include "base/err.h"
 #include "pool.h"
 
-#define FEED_BLOCK 15
+#define FEED_BLOCK 7
 #define FEED_NONE  INT64_MAX
 
 /* A place: none; among the latecomers; or the number of a block and a slot in it. */
 #define FEED_NOWHERE   0u
 #define FEED_LATE      (1u << 31)
-#define FEED_SLOT_BITS 4
+#define FEED_SLOT_BITS 3
 
 struct feed_entry {
 	int64_t since_ms;
 	uint32_t agent;
 	uint32_t place_no; /* which of the agent's places is this one's */
 };
-struct feed_block { /* four cache lines */
+struct feed_block { /* two cache lines, which come together */
 	uint32_t next, prev; /* numbers from 1; 0: none */
 	uint16_t live;	     /* bit: slot */
 	uint8_t used, n;     /* n: of them alive */

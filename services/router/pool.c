@@ -45,7 +45,7 @@ static err_t add_chunk(struct pool *p)
 	return ERR_OK;
 }
 
-void *pool_get(struct pool *p, uint32_t *index)
+void *pool_take(struct pool *p, uint32_t *index)
 {
 	void *obj;
 
@@ -59,7 +59,15 @@ void *pool_get(struct pool *p, uint32_t *index)
 		*index = p->n++;
 		obj = pool_at(p, *index);
 	}
-	memset(obj, 0, p->size);
+	return obj;
+}
+
+void *pool_get(struct pool *p, uint32_t *index)
+{
+	void *obj = pool_take(p, index);
+
+	if (obj)
+		memset(obj, 0, p->size);
 	return obj;
 }
 

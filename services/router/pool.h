@@ -34,6 +34,7 @@ struct pool {
 void pool_done(struct pool *p);
 /* NULL when out of memory. */
 void *pool_get(struct pool *p, uint32_t *index) MUST;
+void *pool_take(struct pool *p, uint32_t *index) MUST; /* not zeroed */
 void pool_put(struct pool *p, uint32_t index);
 
 static inline void *pool_at(const struct pool *p, uint32_t index)
