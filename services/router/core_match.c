@@ -69,6 +69,8 @@ void core_agent_feed(struct router_core *core, struct agent *a)
 
 	for (uint32_t i = 0; i < n; i++) /* the misses at once, not one after the other */
 		__builtin_prefetch(k->feeds[i], 1);
+	for (uint32_t i = 0; i < n; i++)
+		feed_prefetch_tail(&core->feeds, k->feeds[i]);
 	places = core_places(a, n);
 	if (!places) {
 		core_break(core);
@@ -201,28 +203,36 @@ static struct agent *pick_agent(struct router_core *core, const struct call *c)
 	return other ? other : a;
 }
 
+static struct callheap_node *first_of(const struct router_core *core, uint32_t group)
+{
+	return callheap_head(&((struct group *)pool_at(&core->group_pool, group))->waiting);
+}
+
+/* Of all groups but the best only the key in `heads` is read, except when keys are equal. */
 static struct call *pick_call(const struct router_core *core, const struct agent *a)
 {
 	const uint32_t *groups = a->class->groups;
 	const struct callheap_node *best = NULL, *head;
-	uint64_t key = CALLHEAP_EMPTY;
+	uint64_t key = CALLHEAP_EMPTY, k;
+	uint32_t best_at = NONE;
 
 	if (!core->n_waiting)
 		return NULL;
-	if (a->group) {
-		best = callheap_head(&a->group->waiting);
-		key = callheap_head_key(&a->group->waiting);
-	}
 	for (uint32_t i = 0, n = a->class->n_groups; i < n; i++) {
-		uint64_t k = core->heads[groups[i]];
-
-		if (k > key || k == CALLHEAP_EMPTY)
+		k = core->heads[groups[i]];
+		if (k > key || k == CALLHEAP_EMPTY || (k == key && !callheap_before(k, first_of(core, groups[i]), key,
+										     first_of(core, best_at))))
 			continue;
-		head = callheap_head(&((struct group *)pool_at(&core->group_pool, groups[i]))->waiting);
-		if (best && !callheap_before(k, head, key, best))
-			continue;
-		best = head;
+		best_at = groups[i];
 		key = k;
+	}
+	if (best_at != NONE)
+		best = first_of(core, best_at);
+	if (a->group && a->group->waiting.n) {
+		head = callheap_head(&a->group->waiting);
+		k = callheap_head_key(&a->group->waiting);
+		if (!best || callheap_before(k, head, key, best))
+			best = head;
 	}
 	return (struct call *)best;
 }

@@ -72,6 +72,12 @@ static inline void feed_prefetch(const struct feeds *fs, uint32_t place)
 	if (place && !(place & FEED_LATE))
 		__builtin_prefetch(pool_at(&fs->blocks, (place >> FEED_SLOT_BITS) - 1), 1);
 }
+/* Where the next one will be added. */
+static inline void feed_prefetch_tail(const struct feeds *fs, const struct feed *f)
+{
+	if (f->tail)
+		__builtin_prefetch(pool_at(&fs->blocks, f->tail - 1), 1);
+}
 /* The entry's place is the agent's place_no from now on. */
 void feed_renumber(struct feeds *fs, struct feed *f, uint32_t place, uint32_t place_no);
 
