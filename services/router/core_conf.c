@@ -111,7 +111,8 @@ static bool room_for_group(struct class *k)
 
 	if (k->n_groups < k->cap_groups)
 		return true;
-	more = k->groups == k->few_groups ? mem_alloc(cap * sizeof(*more)) : mem_realloc(k->groups, cap * sizeof(*more));
+	more =
+	    k->groups == k->few_groups ? mem_alloc(cap * sizeof(*more)) : mem_realloc(k->groups, cap * sizeof(*more));
 	if (!more)
 		return false;
 	if (k->groups == k->few_groups)
@@ -128,8 +129,8 @@ static bool room_for_feed(struct class *k)
 
 	if (n < k->cap_feeds)
 		return true;
-	more = k->feeds == k->few_feeds ? mem_alloc(cap * sizeof(struct feed *)) :
-					  mem_realloc(k->feeds, cap * sizeof(struct feed *));
+	more = k->feeds == k->few_feeds ? mem_alloc(cap * sizeof(struct feed *))
+					: mem_realloc(k->feeds, cap * sizeof(struct feed *));
 	if (!more)
 		return false;
 	if (k->feeds == k->few_feeds)

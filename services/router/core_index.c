@@ -126,22 +126,22 @@ struct call *core_call_find_hashed(const struct router_core *core, uint32_t tena
 
 #define DEFINE_NEW(type)                                                                                         \
 	static struct type *type##_new(struct router_core *core, uint32_t tenant, const char *id, uint64_t hash) \
-	{                                                                                         \
-		uint32_t index;                                                                   \
-		struct type *o = pool_get(&core->type##_pool, &index);                            \
-                                                                                                  \
-		if (!o)                                                                           \
-			goto broken;                                                              \
-		o->index = index;                                                                 \
-		o->tenant = tenant;                                                               \
-		o->hash = hash;                                                  \
-		(void)str_copy(o->id, sizeof(o->id), id);                                         \
-		if (!hmap_add(&core->type##s, o->hash, o))                                        \
-			return o;                                                                 \
-		pool_put(&core->type##_pool, index);                                              \
-	broken:                                                                                   \
-		core_break(core);                                                                 \
-		return NULL;                                                                      \
+	{                                                                                                        \
+		uint32_t index;                                                                                  \
+		struct type *o = pool_get(&core->type##_pool, &index);                                           \
+                                                                                                                 \
+		if (!o)                                                                                          \
+			goto broken;                                                                             \
+		o->index = index;                                                                                \
+		o->tenant = tenant;                                                                              \
+		o->hash = hash;                                                                                  \
+		(void)str_copy(o->id, sizeof(o->id), id);                                                        \
+		if (!hmap_add(&core->type##s, o->hash, o))                                                       \
+			return o;                                                                                \
+		pool_put(&core->type##_pool, index);                                                             \
+	broken:                                                                                                  \
+		core_break(core);                                                                                \
+		return NULL;                                                                                     \
 	}
 DEFINE_NEW(skill)
 DEFINE_NEW(queue)

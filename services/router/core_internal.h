@@ -43,9 +43,9 @@ struct skill {
 	LINE uint32_t index;
 	uint32_t tenant;
 	uint64_t hash;
-	struct u32s classes;		    /* that have it */
-	LINE struct feed feeds[LEVELS];	    /* by exact level of the agent, from 1; see skill_feed() */
-	struct u32s anchored;		    /* groups whose first required skill it is */
+	struct u32s classes;		/* that have it */
+	LINE struct feed feeds[LEVELS]; /* by exact level of the agent, from 1; see skill_feed() */
+	struct u32s anchored;		/* groups whose first required skill it is */
 	char id[AGENT_ID_TEXT];
 };
 
@@ -59,8 +59,8 @@ struct group {
 	uint32_t refs; /* queues and calls */
 	enum group_kind kind;
 	bool used;
-	uint32_t on_duty;	 /* agents signed in who could serve it */
-	struct want first;	 /* = wants[0]: SINGLE needs no more */
+	uint32_t on_duty;  /* agents signed in who could serve it */
+	struct want first; /* = wants[0]: SINGLE needs no more */
 	struct callheap waiting;
 	struct agent *agent; /* AGENT */
 	uint64_t hash;
@@ -75,10 +75,10 @@ struct group {
 /* Cache lines: an agent who becomes free needs the first three, fetched together. */
 struct class
 {
-	LINE uint64_t hash;  /* first: free ones are linked by their first bytes */
-	struct want *wants;  /* ascending by skill */
-	struct feed **feeds; /* of each of the wants, then of the MULTI groups */
-	uint32_t *groups;    /* that its agents can serve (indices into core->heads); the MULTI ones come first */
+	LINE uint64_t hash;    /* first: free ones are linked by their first bytes */
+	struct want *wants;    /* ascending by skill */
+	struct feed **feeds;   /* of each of the wants, then of the MULTI groups */
+	uint32_t *groups;      /* that its agents can serve (indices into core->heads); the MULTI ones come first */
 	struct agent *members; /* list by class_next */
 	uint32_t n_wants, n_groups, n_multi, n_idle;
 	struct feed *few_feeds[CLASS_FEEDS];
@@ -107,7 +107,7 @@ struct queue {
 	char id[AGENT_ID_TEXT];
 	uint32_t by_priority[ROUTER_PRIORITY_MAX + 1]; /* waiting, by priority */
 	struct router_queue_status told;
-	const struct call *scan; /* how far the search for the oldest call got, … */
+	const struct call *scan;    /* how far the search for the oldest call got, … */
 	int64_t scan_ms, oldest_ms; /* … what it found so far, and the last time */
 };
 

@@ -220,8 +220,8 @@ static struct call *pick_call(const struct router_core *core, const struct agent
 		return NULL;
 	for (uint32_t i = 0, n = a->class->n_groups; i < n; i++) {
 		k = core->heads[groups[i]];
-		if (k > key || k == CALLHEAP_EMPTY || (k == key && !callheap_before(k, first_of(core, groups[i]), key,
-										     first_of(core, best_at))))
+		if (k > key || k == CALLHEAP_EMPTY ||
+		    (k == key && !callheap_before(k, first_of(core, groups[i]), key, first_of(core, best_at))))
 			continue;
 		best_at = groups[i];
 		key = k;

@@ -3,7 +3,7 @@
 
 #define SLOT_MASK  7u
 #define LATE_FIRST 8
-#define SPARSE	   2  /* so few are left in a block: try to merge it … */
+#define SPARSE	   2 /* so few are left in a block: try to merge it … */
 #define MERGED_MAX 5 /* … if both together do not fill it quite, so that it does not come apart at once */
 
 _Static_assert(sizeof(struct feed_block) == 128, "two cache lines");
@@ -236,8 +236,8 @@ void feed_remove(struct feeds *fs, struct feed *f, uint32_t place)
 
 void feed_renumber(struct feeds *fs, struct feed *f, uint32_t place, uint32_t place_no)
 {
-	struct feed_entry *e = place & FEED_LATE ? &f->late->v[place & ~FEED_LATE] :
-					      &block_at(fs, place >> FEED_SLOT_BITS)->v[place & SLOT_MASK];
+	struct feed_entry *e = place & FEED_LATE ? &f->late->v[place & ~FEED_LATE]
+						 : &block_at(fs, place >> FEED_SLOT_BITS)->v[place & SLOT_MASK];
 
 	e->place_no = place_no;
 	set_place(fs, e, place);

@@ -35,7 +35,7 @@ struct feed_entry {
 	uint32_t agent;
 	uint32_t place_no; /* which of the agent's places is this one's */
 };
-struct feed_block { /* two cache lines, which come together */
+struct feed_block {	     /* two cache lines, which come together */
 	uint32_t next, prev; /* numbers from 1; 0: none */
 	uint16_t live;	     /* bit: slot */
 	uint8_t used, n;     /* n: of them alive */
@@ -45,12 +45,12 @@ struct feed_late { /* binary heap */
 	uint32_t n, cap;
 	struct feed_entry v[];
 };
-struct feed {		      /* half a cache line: skills have one for each level */
-	int64_t first_ms;     /* since when the longest idle agent is idle; FEED_NONE: nobody is there */
-	uint32_t head, tail;  /* blocks */
+struct feed {			/* half a cache line: skills have one for each level */
+	int64_t first_ms;	/* since when the longest idle agent is idle; FEED_NONE: nobody is there */
+	uint32_t head, tail;	/* blocks */
 	struct feed_late *late; /* NULL: none ever */
 	uint32_t n;
-	bool wanted;	      /* the owner's: somebody reads it */
+	bool wanted; /* the owner's: somebody reads it */
 };
 struct feeds { /* what all feeds of a core share */
 	struct pool blocks;

@@ -12,7 +12,7 @@ struct model {
 	struct feeds feeds;
 	struct feed feed;
 	uint32_t places[AGENTS][2];
-	uint32_t no[AGENTS];	/* which of the two is used */
+	uint32_t no[AGENTS];   /* which of the two is used */
 	int64_t since[AGENTS]; /* < 0: not idle */
 	int n;
 };

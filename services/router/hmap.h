@@ -37,7 +37,8 @@ void hmap_done(struct hmap *m);
 err_t hmap_add(struct hmap *m, uint64_t hash, void *obj) MUST;
 void hmap_remove(struct hmap *m, uint64_t hash, const void *obj);
 
-extern char hmap_gone; /* stands in a slot of the old table whose object was moved or removed: probing goes on behind it */
+extern char
+    hmap_gone; /* stands in a slot of the old table whose object was moved or removed: probing goes on behind it */
 
 static inline __attribute__((always_inline)) struct hmap_slot *hmap_probe(const struct hmap_table *t, uint64_t hash,
 									  hmap_eq_fn *eq, const void *key)

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE_PAGE  (2u << 20)
-#define ALIGN	   128
+#define HUGE_PAGE (2u << 20)
+#define ALIGN	  128
 
 void pool_huge(void *block, size_t size)
 {

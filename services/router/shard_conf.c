@@ -25,12 +25,11 @@ static void apply(struct shard *s, const struct tenant *t, size_t from, size_t n
 	for (; conf.n_queues < n; conf.n_queues++) {
 		const struct tenant_queue *q = &t->queues[from + conf.n_queues];
 
-		queues[conf.n_queues] =
-		    (struct router_queue_conf){ .id = q->id,
-						.skills = (const struct router_skill *)q->skills,
-						.n_skills = q->n_skills,
-						.max_waiting = q->max_waiting,
-						.ring_timeout_ms = q->ring_timeout_ms };
+		queues[conf.n_queues] = (struct router_queue_conf){ .id = q->id,
+								    .skills = (const struct router_skill *)q->skills,
+								    .n_skills = q->n_skills,
+								    .max_waiting = q->max_waiting,
+								    .ring_timeout_ms = q->ring_timeout_ms };
 	}
 	shard_after(s, router_core_tenant(s->core, &conf, router_now_ms(s->router)));
 }

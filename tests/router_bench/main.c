@@ -7,8 +7,9 @@
 #include "base/mem.h"
 #include "world.h"
 
-#define TURN_NS	  400000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard_conf.c) */
-#define QUEUES_AT 4	 /* … looked at each so many queues */
+#define TURN_NS \
+	400000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard_conf.c) */
+#define QUEUES_AT 4 /* … looked at each so many queues */
 
 struct params {
 	long agents, queues, skills, events, rounds, profiles;
@@ -42,7 +43,8 @@ static void put(struct spread *s, double v)
 static void figure(const char *name, const char *unit, double median, double min, double max, double target,
 		   const char *conditions)
 {
-	printf("{\"name\":\"%s\",\"unit\":\"%s\",\"median\":%.3f,\"min\":%.3f,\"max\":%.3f,", name, unit, median, min, max);
+	printf("{\"name\":\"%s\",\"unit\":\"%s\",\"median\":%.3f,\"min\":%.3f,\"max\":%.3f,", name, unit, median, min,
+	       max);
 	if (target > 0)
 		printf("\"target\":%.0f,", target);
 	printf("\"better\":\"%s\",\"conditions\":\"%s\"}\n", target >= 1000000 ? "higher" : "lower", conditions);
@@ -73,8 +75,8 @@ static double rate(struct world *w, uint64_t events, long waiting)
 	return (double)(w->events - from) / ((double)(meter_cpu_ns() - t0) / 1e9);
 }
 
-static void tell(const struct params *p, const char *name, const double *r, struct world *w, const struct meter_result *d,
-		 const struct meter_result *ready, const struct meter_noise *noise)
+static void tell(const struct params *p, const char *name, const double *r, struct world *w,
+		 const struct meter_result *d, const struct meter_result *ready, const struct meter_noise *noise)
 {
 	struct router_core_stats st;
 
@@ -160,7 +162,8 @@ static void growth(const struct params *p)
 			ns[i] = 1e9 / rate(&w, (uint64_t)(p->events / 10), 0);
 		sort(ns, ARRAY_SIZE(ns));
 		snprintf(name, sizeof(name), "router_ns_per_event.%ld", agents);
-		figure(name, "ns of CPU", ns[2], ns[0], ns[4], 0, "idle.random with so many agents, a tenth as many queues");
+		figure(name, "ns of CPU", ns[2], ns[0], ns[4], 0,
+		       "idle.random with so many agents, a tenth as many queues");
 		world_done(&w);
 	}
 }
@@ -179,29 +182,47 @@ static double resident(void)
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+static double agent_bytes(const struct world_params *wp)
+{
+	double before = resident(), bytes;
+	struct world w;
+
+	world_init(&w, wp);
+	world_prepare(&w, wp->agents, 0);
+	/* Of the benchmark's own: skills and the ring. */
+	bytes = (resident() - before) / (double)wp->agents - sizeof(*w.skills) - sizeof(*w.busy);
+	world_done(&w);
+	return bytes;
+}
+
+static double call_bytes(const struct world_params *wp)
+{
+	struct router_core_stats st;
+	double before, bytes;
+	struct world w;
+
+	world_init(&w, wp);
+	world_prepare(&w, 0, 0);
+	before = resident();
+	world_calls(&w, wp->agents);
+	router_core_stats(w.core, &st);
+	bytes = (resident() - before) / (double)st.calls_waiting;
+	world_done(&w);
+	return bytes;
+}
+
 static void memory(const struct params *p)
 {
 	struct world_params wp = world_params(p);
-	double before = resident(), agents, calls;
-	struct world w;
-	struct router_core_stats st;
+	double teams = agent_bytes(&wp), v;
 
 	wp.profiles = 0;
-	world_init(&w, &wp);
-	world_prepare(&w, p->agents, 0);
-	/* Of the benchmark's own: skills and the ring. */
-	agents = (resident() - before) / (double)p->agents - sizeof(*w.skills) - sizeof(*w.busy);
-	world_done(&w);
-	figure("router_bytes_per_agent", "bytes", agents, agents, agents, 0,
-	       "resident, all idle, each of skills of its own; its share of queues and indices with it");
-	world_init(&w, &wp);
-	world_prepare(&w, 0, 0);
-	before = resident();
-	world_calls(&w, p->agents);
-	router_core_stats(w.core, &st);
-	calls = (resident() - before) / (double)st.calls_waiting;
-	world_done(&w);
-	figure("router_bytes_per_call", "bytes", calls, calls, calls, 0, "resident, as many waiting calls as agents");
+	v = agent_bytes(&wp);
+	figure("router_bytes_per_agent", "bytes", v, teams, v, 0,
+	       "resident, all idle, its share of queues and indices with it; median = max: each of skills of its own; "
+	       "min: in teams");
+	v = call_bytes(&wp);
+	figure("router_bytes_per_call", "bytes", v, v, v, 0, "resident, as many waiting calls as agents");
 }
 
 /* ---- what is not a decision but must not hold one up ----------------------------------------------------------------- */
@@ -344,8 +365,9 @@ int main(int argc, char **argv)
 	       "median = min: the worst scenario; max: the best");
 	spread_figure("router_decision_p999_us", "us", &p999, 20, "over the scenarios");
 	spread_figure("router_decision_max_us", "us", &maxima, 1000, "over the scenarios, all rounds");
-	spread_figure("router_ready_to_reserve_us", "us", &ready_p999, 20,
-		      "p99.9 over the scenarios in which calls wait: an agent's record becomes READY, the reservation is out");
+	spread_figure(
+	    "router_ready_to_reserve_us", "us", &ready_p999, 20,
+	    "p99.9 over the scenarios in which calls wait: an agent's record becomes READY, the reservation is out");
 	spread_figure("router_ready_to_reserve_max_us", "us", &ready_max, 1000, "the same, maximum");
 	disturbances(&p);
 	growth(&p);
