@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define SLICE	4   /* queues; a new requirement takes up to 100 us of the core's time */
-#define TURN_US 400 /* then the loop has its turn */
+#define SLICE	2   /* queues; a new requirement takes up to 100 us of the core's time */
+#define TURN_US 300 /* then the loop has its turn */
 
 struct conf_job {
 	struct conf_job *next;
