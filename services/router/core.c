@@ -1,6 +1,8 @@
 #include "core_internal.h"
 #include "base/mem.h"
 
+#define TIMERS_A_TURN 512 /* looks at all calls after a take-over, say, are not all done at once */
+
 /* ---- small helpers ------------------------------------------------------------------------------------------------- */
 
 bool u32s_add(struct u32s *l, uint32_t v)
@@ -63,6 +65,13 @@ static int64_t or_default(int64_t v, int64_t def)
 	return v ? v : def;
 }
 
+static uint32_t *places_of(void *arg, uint32_t agent)
+{
+	struct agent *a = pool_at(&((struct router_core *)arg)->agent_pool, agent);
+
+	return a->more_places ? a->more_places : a->few_places;
+}
+
 err_t router_core_new(struct router_core **ret, const struct router_core_params *p)
 {
 	struct router_core *core = mem_zalloc(sizeof(*core));
@@ -86,6 +95,8 @@ err_t router_core_new(struct router_core **ret, const struct router_core_params 
 	core->owner_pool = (struct pool)POOL_INIT(sizeof(struct owner));
 	core->group_pool = (struct pool)POOL_INIT(sizeof(struct group));
 	core->class_pool = (struct pool)POOL_INIT(sizeof(struct class));
+	core->site_pool = (struct pool)POOL_INIT(sizeof(struct site));
+	feeds_init(&core->feeds, places_of, core);
 	arena_init(&core->arena, 4096);
 	wheel_init(&core->wheel, p->now_ms);
 	*ret = core;
@@ -102,11 +113,13 @@ static void free_contents(struct router_core *core)
 
 		mem_free(s->classes.v);
 		mem_free(s->anchored.v);
-		for (int l = 0; l <= LEVELS; l++)
-			feed_done(&s->feeds[l]);
+		for (unsigned l = 1; l <= LEVELS; l++)
+			feed_done(&core->feeds, skill_feed(s, l));
 	}
 	for (uint32_t i = 0; i < core->queue_pool.n; i++)
 		mem_free(((struct queue *)pool_at(&core->queue_pool, i))->wants);
+	for (uint32_t i = 0; i < core->agent_pool.n; i++)
+		mem_free(((struct agent *)pool_at(&core->agent_pool, i))->more_places);
 	for (uint32_t i = 0; i < core->call_pool.n; i++)
 		mem_free(((struct call *)pool_at(&core->call_pool, i))->tried);
 	for (uint32_t i = 0; i < core->group_pool.n; i++)
@@ -118,14 +131,14 @@ static void free_contents(struct router_core *core)
 void router_core_free(struct router_core **ref)
 {
 	struct router_core *core = *ref;
-	struct hmap *maps[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
+	struct hmap *maps[] = { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL };
 
 	if (!core)
 		return;
 	free_contents(core);
 	maps[0] = &core->tenants, maps[1] = &core->skills, maps[2] = &core->queues, maps[3] = &core->agents;
 	maps[4] = &core->calls, maps[5] = &core->owners, maps[6] = &core->groups, maps[7] = &core->classes;
-	maps[8] = &core->orphans;
+	maps[8] = &core->orphans, maps[9] = &core->sites;
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
 		hmap_done(maps[i]);
 	pool_done(&core->tenant_pool);
@@ -136,8 +149,9 @@ void router_core_free(struct router_core **ref)
 	pool_done(&core->owner_pool);
 	pool_done(&core->group_pool);
 	pool_done(&core->class_pool);
+	pool_done(&core->site_pool);
+	feeds_done(&core->feeds);
 	arena_done(&core->arena);
-	mem_free(core->gens);
 	mem_free(core->heads);
 	mem_free(core->fx);
 	mem_free(core);
@@ -182,7 +196,7 @@ void router_core_effects_done(struct router_core *core)
 	while (core->dead) {
 		struct call *c = core->dead;
 
-		core->dead = c->dead_next;
+		core->dead = c->owner_next;
 		mem_free(c->tried);
 		c->tried = NULL;
 		pool_put(&core->call_pool, c->index);
@@ -251,6 +265,11 @@ static void owner_died(struct router_core *core, struct owner *o)
 	check_collected(core);
 }
 
+static struct call *next_of_owner(const struct call *c)
+{
+	return c->owner_next;
+}
+
 static void owner_came(struct router_core *core, struct owner *o)
 {
 	struct call *next;
@@ -260,8 +279,7 @@ static void owner_came(struct router_core *core, struct owner *o)
 		if (c->state == CALL_PARKED)
 			core_call_wait(core, c);
 	}
-	if (!core->collecting)
-		core_serve_all(core);
+	core_serve_list(core, o->calls, next_of_owner);
 }
 
 err_t router_core_owner(struct router_core *core, const char *owner, bool alive, int64_t now_ms)
@@ -311,7 +329,7 @@ err_t router_core_time(struct router_core *core, int64_t now_ms)
 	set_now(core, now_ms);
 	if (core->collecting && core->now_ms >= core->collect_until_ms)
 		end_collecting(core);
-	wheel_turn(&core->wheel, core->now_ms, fired, core);
+	wheel_turn(&core->wheel, core->now_ms, TIMERS_A_TURN, fired, core);
 	return core_done(core);
 }
 

@@ -60,6 +60,8 @@ struct router_tenant_conf {
 	const char *tenant;
 	const struct router_queue_conf *queues; /* all of them: those missing are removed, their calls refused */
 	size_t n_queues;
+	/* A long list in parts, other inputs in between: the first is not continued, all but the last have more. */
+	bool continued, more;
 };
 struct router_agent_conf {
 	const char *tenant, *agent_id;
@@ -124,7 +126,7 @@ err_t router_core_assert_end(struct router_core *core, const char *owner, uint64
 /* Heartbeats came or stopped coming. A dead owner's calls wait aside until somebody asserts them. */
 err_t router_core_owner(struct router_core *core, const char *owner, bool alive, int64_t now_ms) MUST;
 
-/* ---- input: time; at least each 50 ms ---- */
+/* ---- input: time; at least each 50 ms. Fires 512 timers at most, the rest at the next call. ---- */
 err_t router_core_time(struct router_core *core, int64_t now_ms) MUST;
 
 /* ---- effects, in order ---- */

@@ -229,8 +229,9 @@ static void take_record(struct router_core *core, struct agent *a, const struct 
 	a->on_duty = in->on_duty;
 	if (other_call)
 		(void)str_copy(a->call_id, sizeof(a->call_id), in->call_id);
-	(void)str_copy(a->leg_id, sizeof(a->leg_id), in->leg_id);
-	(void)str_copy(a->site, sizeof(a->site), in->site);
+	if (in->state == AGENT_RESERVED) /* nobody asks for it otherwise */
+		(void)str_copy(a->leg_id, sizeof(a->leg_id), in->leg_id);
+	a->site = core_site(core, in->site);
 }
 
 /* The record while our compare-and-set is under way: it may be that write itself, before its acknowledgement. Anything

@@ -35,6 +35,8 @@ static void leave_queue(struct call *c)
 {
 	if (!c->queue)
 		return;
+	if (c->queue->scan == c)
+		c->queue->scan = c->queue_next;
 	if (c->queue_prev)
 		c->queue_prev->queue_next = c->queue_next;
 	else
@@ -71,7 +73,7 @@ void core_call_forget(struct router_core *core, struct call *c)
 	hmap_remove(&core->calls, c->hash, c);
 	core_group_unref(core, c->group);
 	c->group = NULL;
-	c->dead_next = core->dead;
+	c->owner_next = core->dead;
 	core->dead = c;
 }
 
@@ -230,12 +232,11 @@ static struct group *group_of(struct router_core *core, const struct target *t, 
 	return core_group_get(core, t->tenant->index, wants, n);
 }
 
-/* NULL: fine; else what is wrong, an ERR_NOT_FOUND for the holder. */
+/* Given the tenant (NULL: none such). NULL: fine; else what is wrong, an ERR_NOT_FOUND for the holder. */
 static const char *resolve(struct router_core *core, const struct router_enqueue_in *in, struct target *t)
 {
 	struct agent *a;
 
-	*t = (struct target){ .tenant = core_tenant_find(core, in->tenant) };
 	if (!t->tenant)
 		return "no such tenant";
 	if (!str_empty(in->queue_id)) {
@@ -319,7 +320,7 @@ static bool full(const struct router_core *core, const struct router_enqueue_in 
 }
 
 static void enqueue_new(struct router_core *core, const struct router_enqueue_in *in, struct owner *o,
-			const struct target *t)
+			const struct target *t, uint64_t hash)
 {
 	struct call *c;
 
@@ -328,7 +329,7 @@ static void enqueue_new(struct router_core *core, const struct router_enqueue_in
 		core_group_unref(core, t->group);
 		return;
 	}
-	c = core_call_new(core, t->tenant->index, in->call_id);
+	c = core_call_new(core, t->tenant->index, in->call_id, hash);
 	if (!c)
 		return;
 	enter_owner(c, o);
@@ -378,15 +379,21 @@ static void enqueue_again(struct router_core *core, const struct router_enqueue_
 err_t router_core_enqueue(struct router_core *core, const struct router_enqueue_in *in, int64_t now_ms)
 {
 	struct owner *o = core_owner_get(core, in->owner);
-	struct call *c;
-	struct target t;
+	struct call *c = NULL;
+	struct target t = { .tenant = core_tenant_find(core, in->tenant) };
+	uint64_t hash = 0;
 	const char *wrong;
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
 	if (!o)
 		return core_done(core);
+	if (t.tenant) {
+		hash = hmap_hash(t.tenant->index, in->call_id);
+		hmap_prefetch(&core->calls, hash);
+	}
 	wrong = resolve(core, in, &t);
-	c = t.tenant ? core_call_find(core, t.tenant->index, in->call_id) : NULL;
+	if (t.tenant)
+		c = core_call_find_hashed(core, t.tenant->index, in->call_id, hash);
 	if (c && in->call_epoch < c->epoch) {
 		core_group_unref(core, t.group);
 	} else if (wrong) {
@@ -399,7 +406,7 @@ err_t router_core_enqueue(struct router_core *core, const struct router_enqueue_
 	} else if (c) {
 		enqueue_again(core, in, o, &t, c);
 	} else {
-		enqueue_new(core, in, o, &t);
+		enqueue_new(core, in, o, &t, hash);
 	}
 	return core_done(core);
 }

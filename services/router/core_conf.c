@@ -105,18 +105,84 @@ static bool satisfies(const struct class *k, const struct group *g)
 
 /* ---- groups -------------------------------------------------------------------------------------------------------- */
 
+static bool room_for_group(struct class *k)
+{
+	uint32_t cap = k->cap_groups * 2, *more;
+
+	if (k->n_groups < k->cap_groups)
+		return true;
+	more =
+	    k->groups == k->few_groups ? mem_alloc(cap * sizeof(*more)) : mem_realloc(k->groups, cap * sizeof(*more));
+	if (!more)
+		return false;
+	if (k->groups == k->few_groups)
+		memcpy(more, k->few_groups, sizeof(k->few_groups));
+	k->groups = more;
+	k->cap_groups = cap;
+	return true;
+}
+
+static bool room_for_feed(struct class *k)
+{
+	uint32_t n = k->n_wants + k->n_multi, cap = k->cap_feeds * 2;
+	struct feed **more;
+
+	if (n < k->cap_feeds)
+		return true;
+	more = k->feeds == k->few_feeds ? mem_alloc(cap * sizeof(struct feed *))
+					: mem_realloc(k->feeds, cap * sizeof(struct feed *));
+	if (!more)
+		return false;
+	if (k->feeds == k->few_feeds)
+		memcpy(more, k->few_feeds, sizeof(k->few_feeds));
+	k->feeds = more;
+	k->cap_feeds = cap;
+	return true;
+}
+
 static void link_class(struct router_core *core, struct class *k, struct group *g)
 {
-	if (!u32s_add(&k->groups, g->index) || (g->kind == GROUP_MULTI && !u32s_add(&k->feeds, g->index)))
+	if (!room_for_group(k) || !room_for_feed(k)) {
 		core_break(core);
+		return;
+	}
+	if (g->kind == GROUP_MULTI) { /* the last of its kind, in front of the others */
+		k->groups[k->n_groups++] = k->groups[k->n_multi];
+		k->feeds[k->n_wants + k->n_multi] = &g->feed;
+		k->groups[k->n_multi++] = g->index;
+	} else {
+		k->groups[k->n_groups++] = g->index;
+	}
 	g->on_duty += k->n_counted;
 }
 
-static void unlink_class(struct class *k, const struct group *g)
+/* The class's last MULTI group takes place i among them: so do its members' entries in that group's feed. */
+static void move_multi(struct router_core *core, struct class *k, uint32_t i, uint32_t last)
 {
-	u32s_remove(&k->groups, g->index);
-	if (g->kind == GROUP_MULTI)
-		u32s_remove(&k->feeds, g->index);
+	struct feed *f = k->feeds[k->n_wants + last];
+
+	k->groups[i] = k->groups[last];
+	k->feeds[k->n_wants + i] = f;
+	for (struct agent *a = k->members; a; a = a->class_next)
+		if (a->idle)
+			feed_renumber(&core->feeds, f, core_places(a, 0)[k->n_wants + last], k->n_wants + i);
+}
+
+/* The group's feed is empty already. */
+static void unlink_class(struct router_core *core, struct class *k, const struct group *g)
+{
+	uint32_t i = 0;
+
+	while (i < k->n_groups && k->groups[i] != g->index)
+		i++;
+	if (i == k->n_groups)
+		return;
+	if (i < k->n_multi) {
+		if (i != --k->n_multi)
+			move_multi(core, k, i, k->n_multi);
+		i = k->n_multi;
+	}
+	k->groups[i] = k->groups[--k->n_groups];
 }
 
 /* The required skill that the fewest classes have. */
@@ -140,12 +206,14 @@ static int by_fed(const void *a, const void *b)
 	return x->fed_ms < y->fed_ms ? -1 : x->fed_ms > y->fed_ms;
 }
 
-static uint32_t class_level(const struct class *k, uint32_t skill)
+/* Which of the class's skills it is. */
+static uint32_t want_no(const struct class *k, uint32_t skill)
 {
-	for (uint32_t i = 0; i < k->n_wants; i++)
-		if (k->wants[i].skill == skill)
-			return k->wants[i].level;
-	return 0;
+	uint32_t i = 0;
+
+	while (i < k->n_wants && k->wants[i].skill != skill)
+		i++;
+	return i;
 }
 
 /* The idle agents of the classes with skill s that can serve g, longest idle first; *ret to be freed. */
@@ -172,9 +240,29 @@ static size_t idle_agents(struct router_core *core, const struct skill *s, const
 	return n;
 }
 
-static void feed_one(struct router_core *core, struct feed *f, const struct agent *a)
+uint32_t *core_places(struct agent *a, uint32_t n)
 {
-	if (feed_add(f, core->gens, (struct feed_entry){ a->fed_ms, a->index, core->gens[a->index] }))
+	uint32_t cap, *more;
+
+	if (n <= PLACES_INLINE || n <= a->cap_more)
+		return a->more_places ? a->more_places : a->few_places;
+	for (cap = 2 * PLACES_INLINE; cap < n;)
+		cap *= 2;
+	more = mem_realloc(a->more_places, cap * sizeof(*more));
+	if (!more)
+		return NULL;
+	if (!a->more_places)
+		memcpy(more, a->few_places, sizeof(a->few_places));
+	a->more_places = more;
+	a->cap_more = cap;
+	return more;
+}
+
+static void feed_one(struct router_core *core, struct feed *f, struct agent *a, uint32_t no)
+{
+	uint32_t *places = core_places(a, no + 1);
+
+	if (!places || feed_add(&core->feeds, f, (struct feed_entry){ a->fed_ms, a->index, no }, &places[no]))
 		core_break(core);
 }
 
@@ -184,12 +272,16 @@ static void feed_skill(struct router_core *core, struct skill *s)
 	struct agent **list;
 	size_t n;
 
-	if (s->fed)
+	if (skill_feed(s, 1)->wanted)
 		return;
-	s->fed = true;
+	for (unsigned l = 1; l <= LEVELS; l++)
+		skill_feed(s, l)->wanted = true;
 	n = idle_agents(core, s, NULL, &list);
-	for (size_t i = 0; i < n; i++)
-		feed_one(core, &s->feeds[class_level(list[i]->class, s->index)], list[i]);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t no = want_no(list[i]->class, s->index);
+
+		feed_one(core, skill_feed(s, list[i]->class->wants[no].level), list[i], no);
+	}
 	mem_free(list);
 }
 
@@ -198,8 +290,8 @@ static void feed_group(struct router_core *core, struct group *g)
 	struct agent **list;
 	size_t n = idle_agents(core, rarest_skill(core, g), g, &list);
 
-	for (size_t i = 0; i < n; i++)
-		feed_one(core, &g->feed, list[i]);
+	for (size_t i = 0; i < n; i++) /* the group was linked last */
+		feed_one(core, &g->feed, list[i], list[i]->class->n_wants + list[i]->class->n_multi - 1);
 	mem_free(list);
 }
 
@@ -232,15 +324,16 @@ static struct group *group_new(struct router_core *core, enum group_kind kind)
 	g->index = index;
 	g->kind = kind;
 	g->used = true;
+	feed_init(&g->feed);
+	g->feed.wanted = true;
 	core->heads[index] = CALLHEAP_EMPTY;
 	return g;
 }
 
 void core_group_free(struct router_core *core, struct group *g)
 {
-	(void)core;
 	callheap_done(&g->waiting);
-	feed_done(&g->feed);
+	feed_done(&core->feeds, &g->feed);
 	mem_free(g->wants);
 	g->wants = NULL;
 	g->used = false;
@@ -263,23 +356,30 @@ static void drop_group(struct router_core *core, struct group *g)
 {
 	const struct skill *s = rarest_skill(core, g);
 
+	feed_done(&core->feeds, &g->feed);
 	for (uint32_t i = 0; i < s->classes.n; i++)
-		unlink_class(class_at(core, s->classes.v[i]), g);
+		unlink_class(core, class_at(core, s->classes.v[i]), g);
 	u32s_remove(&skill_at(core, g->wants[0].skill)->anchored, g->index);
 	hmap_remove(&core->groups, g->hash, g);
 	core_group_free(core, g);
 	pool_put(&core->group_pool, g->index);
 }
 
+/* A few at each new group: more than become dormant meanwhile, never all at once. */
 static void sweep_dormant(struct router_core *core)
 {
-	for (uint32_t i = 0; i < core->group_pool.n; i++) {
-		struct group *g = group_at(core, i);
+	for (int looked = 0, dropped = 0; looked < 64 && dropped < 2; looked++) {
+		struct group *g;
 
-		if (g->used && !g->refs && g->kind != GROUP_AGENT)
-			drop_group(core, g);
+		if (core->sweep_at >= core->group_pool.n)
+			core->sweep_at = 0;
+		g = group_at(core, core->sweep_at++);
+		if (!g->used || g->refs || g->kind == GROUP_AGENT)
+			continue;
+		drop_group(core, g);
+		core->n_dormant--;
+		dropped++;
 	}
-	core->n_dormant = 0;
 }
 
 static struct group *make_group(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n,
@@ -295,6 +395,7 @@ static struct group *make_group(struct router_core *core, uint32_t tenant, const
 	g->tenant = tenant;
 	g->hash = hash;
 	g->n_wants = n;
+	g->first = wants[0];
 	g->wants = mem_dup(wants, n * sizeof(*wants));
 	if (!g->wants || hmap_add(&core->groups, hash, g) ||
 	    !u32s_add(&skill_at(core, wants[0].skill)->anchored, g->index)) {
@@ -355,6 +456,7 @@ static void connect_class(struct router_core *core, struct class *k)
 	for (uint32_t i = 0; i < k->n_wants; i++) {
 		struct skill *s = skill_at(core, k->wants[i].skill);
 
+		k->in_skill[i] = s->classes.n;
 		if (!u32s_add(&s->classes, k->index))
 			core_break(core);
 		for (uint32_t j = 0; j < s->anchored.n; j++)
@@ -378,10 +480,18 @@ static struct class *class_get(struct router_core *core, const struct want *want
 	k->index = index;
 	k->hash = hash;
 	k->n_wants = n;
-	k->wants = n <= CLASS_INLINE ? k->few : mem_array(n, sizeof(*wants));
-	if (!k->wants)
+	k->groups = k->few_groups;
+	k->cap_groups = CLASS_GROUPS;
+	k->wants = n <= CLASS_WANTS ? k->few_wants : mem_array(n, sizeof(*wants));
+	k->cap_feeds = n < CLASS_FEEDS ? CLASS_FEEDS : 2 * n;
+	k->feeds = n < CLASS_FEEDS ? k->few_feeds : mem_array(k->cap_feeds, sizeof(*k->feeds));
+	k->in_skill = n <= CLASS_WANTS ? k->few_in_skill : mem_array(n, sizeof(*k->in_skill));
+	if (!k->wants || !k->feeds || !k->in_skill)
 		goto broken;
-	memcpy(k->wants, wants, n * sizeof(*wants));
+	for (uint32_t i = 0; i < n; i++) {
+		k->wants[i] = wants[i];
+		k->feeds[i] = skill_feed(skill_at(core, wants[i].skill), wants[i].level);
+	}
 	if (hmap_add(&core->classes, hash, k))
 		goto broken;
 	connect_class(core, k);
@@ -393,18 +503,34 @@ broken:
 
 void core_class_free(struct class *k)
 {
-	mem_free(k->groups.v);
-	mem_free(k->feeds.v);
-	if (k->wants != k->few)
+	if (k->groups != k->few_groups)
+		mem_free(k->groups);
+	if (k->wants != k->few_wants)
 		mem_free(k->wants);
-	k->groups = k->feeds = (struct u32s){ 0 };
+	if (k->in_skill != k->few_in_skill)
+		mem_free(k->in_skill);
+	if (k->feeds != k->few_feeds)
+		mem_free(k->feeds);
+	k->groups = NULL;
 	k->wants = NULL;
+	k->in_skill = NULL;
+	k->feeds = NULL;
+}
+
+/* The last of the skill's classes takes the place of the one that goes: a skill may have 100,000. */
+static void leave_skill(struct router_core *core, uint32_t skill, uint32_t at)
+{
+	struct u32s *l = &skill_at(core, skill)->classes;
+	struct class *last = class_at(core, l->v[--l->n]);
+
+	l->v[at] = last->index;
+	last->in_skill[want_no(last, skill)] = at;
 }
 
 static void drop_class(struct router_core *core, struct class *k)
 {
-	for (uint32_t i = 0; i < k->n_wants; i++)
-		u32s_remove(&skill_at(core, k->wants[i].skill)->classes, k->index);
+	for (uint32_t i = 0; i < k->n_wants && !core->broken; i++)
+		leave_skill(core, k->wants[i].skill, k->in_skill[i]);
 	hmap_remove(&core->classes, k->hash, k);
 	core_class_free(k);
 	pool_put(&core->class_pool, k->index);
@@ -419,8 +545,8 @@ void core_agent_count(struct router_core *core, struct agent *a)
 		return;
 	a->counted = count;
 	a->class->n_counted += by;
-	for (uint32_t i = 0; i < a->class->groups.n; i++)
-		group_at(core, a->class->groups.v[i])->on_duty += by;
+	for (uint32_t i = 0; i < a->class->n_groups; i++)
+		group_at(core, a->class->groups[i])->on_duty += by;
 }
 
 static void leave_class(struct router_core *core, struct agent *a)
@@ -484,22 +610,25 @@ err_t router_core_agent_conf(struct router_core *core, const struct router_agent
 
 uint32_t core_group_idle(const struct router_core *core, const struct group *g)
 {
-	const struct skill *s;
+	struct skill *s;
 	uint32_t n = 0;
 
 	if (g->kind == GROUP_AGENT)
 		return g->agent->idle;
-	s = rarest_skill(core, g);
-	for (uint32_t i = 0; i < s->classes.n; i++) {
-		const struct class *k = class_at(core, s->classes.v[i]);
-
-		if (k->n_idle && satisfies(k, g))
-			n += k->n_idle;
-	}
+	if (g->kind == GROUP_MULTI)
+		return g->feed.n;
+	s = skill_at(core, g->first.skill);
+	for (unsigned l = g->first.level; l <= LEVELS; l++)
+		n += skill_feed(s, l)->n;
 	return n;
 }
 
 /* ---- queues -------------------------------------------------------------------------------------------------------- */
+
+static struct call *next_of_queue(const struct call *c)
+{
+	return c->queue_next;
+}
 
 /* Its calls go over to the new requirement, except those which ask for skills of their own beside it: they do so when
  * their holder asserts them next. */
@@ -519,8 +648,7 @@ static void requeue(struct router_core *core, struct queue *q, struct group *fro
 		if (c->state == CALL_WAITING)
 			core_call_wait(core, c);
 	}
-	if (!core->collecting && q->waiting)
-		core_serve_all(core);
+	core_serve_list(core, q->calls, next_of_queue);
 }
 
 static void set_queue(struct router_core *core, struct queue *q, const struct router_queue_conf *conf)
@@ -568,20 +696,20 @@ err_t router_core_tenant(struct router_core *core, const struct router_tenant_co
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
 	if (!t)
 		return core_done(core);
-	for (uint32_t i = 0; i < t->queues.n; i++)
-		((struct queue *)pool_at(&core->queue_pool, t->queues.v[i]))->seen = false;
+	if (!conf->continued)
+		t->conf_no++;
 	for (size_t i = 0; i < conf->n_queues && !core->broken; i++) {
 		struct queue *q = core_queue_get(core, t->index, conf->queues[i].id);
 
 		if (!q)
 			break;
-		q->seen = true;
+		q->seen = t->conf_no;
 		set_queue(core, q, &conf->queues[i]);
 	}
-	for (uint32_t i = t->queues.n; i-- > 0 && !core->broken;) {
+	for (uint32_t i = t->queues.n; i-- > 0 && !conf->more && !core->broken;) {
 		struct queue *q = pool_at(&core->queue_pool, t->queues.v[i]);
 
-		if (!q->seen)
+		if (q->seen != t->conf_no)
 			drop_queue(core, t, q);
 	}
 	return core_done(core);

@@ -17,9 +17,34 @@ struct key { /* what all look-ups compare */
 		return o->tenant == k->tenant && strcmp(o->id, k->id) == 0; \
 	}
 DEFINE_IS(skill)
-DEFINE_IS(queue)
-DEFINE_IS(agent)
 DEFINE_IS(call)
+
+static bool queue_is(const void *obj, const void *key)
+{
+	const struct queue *q = obj;
+	const struct key *k = key;
+
+	__builtin_prefetch(q->group);
+	return q->tenant == k->tenant && strcmp(q->id, k->id) == 0;
+}
+
+/* Whoever asks for an agent reads most of it: its cache lines at once, and the way to its groups and feeds. */
+static bool agent_is(const void *obj, const void *key)
+{
+	const struct agent *a = obj;
+	const struct key *k = key;
+
+	__builtin_prefetch(a->id);
+	__builtin_prefetch(&a->ready_since_ms, 1);
+	__builtin_prefetch(a->few_places, 1);
+	__builtin_prefetch(a->call_id);
+	if (a->class) {
+		__builtin_prefetch(a->class, 1);
+		__builtin_prefetch(a->class->few_feeds);
+		__builtin_prefetch(a->class->few_groups);
+	}
+	return a->tenant == k->tenant && strcmp(a->id, k->id) == 0;
+}
 
 static bool tenant_is(const void *obj, const void *key)
 {
@@ -29,6 +54,11 @@ static bool tenant_is(const void *obj, const void *key)
 static bool owner_is(const void *obj, const void *key)
 {
 	return strcmp(((const struct owner *)obj)->id, key) == 0;
+}
+
+static bool site_is(const void *obj, const void *key)
+{
+	return strcmp(((const struct site *)obj)->id, key) == 0;
 }
 
 static bool orphan_is(const void *obj, const void *key)
@@ -89,35 +119,49 @@ DEFINE_FIND(queue)
 DEFINE_FIND(agent)
 DEFINE_FIND(call)
 
-#define DEFINE_NEW(type)                                                                          \
-	static struct type *type##_new(struct router_core *core, uint32_t tenant, const char *id) \
-	{                                                                                         \
-		uint32_t index;                                                                   \
-		struct type *o = pool_get(&core->type##_pool, &index);                            \
-                                                                                                  \
-		if (!o)                                                                           \
-			goto broken;                                                              \
-		o->index = index;                                                                 \
-		o->tenant = tenant;                                                               \
-		o->hash = hmap_hash(tenant, id);                                                  \
-		(void)str_copy(o->id, sizeof(o->id), id);                                         \
-		if (!hmap_add(&core->type##s, o->hash, o))                                        \
-			return o;                                                                 \
-		pool_put(&core->type##_pool, index);                                              \
-	broken:                                                                                   \
-		core_break(core);                                                                 \
-		return NULL;                                                                      \
+struct call *core_call_find_hashed(const struct router_core *core, uint32_t tenant, const char *id, uint64_t hash)
+{
+	return hmap_find(&core->calls, hash, call_is, &(struct key){ tenant, id });
+}
+
+#define DEFINE_NEW(type)                                                                                         \
+	static struct type *type##_new(struct router_core *core, uint32_t tenant, const char *id, uint64_t hash) \
+	{                                                                                                        \
+		uint32_t index;                                                                                  \
+		struct type *o = pool_get(&core->type##_pool, &index);                                           \
+                                                                                                                 \
+		if (!o)                                                                                          \
+			goto broken;                                                                             \
+		o->index = index;                                                                                \
+		o->tenant = tenant;                                                                              \
+		o->hash = hash;                                                                                  \
+		(void)str_copy(o->id, sizeof(o->id), id);                                                        \
+		if (!hmap_add(&core->type##s, o->hash, o))                                                       \
+			return o;                                                                                \
+		pool_put(&core->type##_pool, index);                                                             \
+	broken:                                                                                                  \
+		core_break(core);                                                                                \
+		return NULL;                                                                                     \
 	}
 DEFINE_NEW(skill)
 DEFINE_NEW(queue)
 DEFINE_NEW(agent)
 DEFINE_NEW(call)
 
+static struct skill *new_skill(struct router_core *core, uint32_t tenant, const char *id)
+{
+	struct skill *s = skill_new(core, tenant, id, hmap_hash(tenant, id));
+
+	for (unsigned l = 1; s && l <= LEVELS; l++)
+		feed_init(skill_feed(s, l));
+	return s;
+}
+
 struct skill *core_skill_get(struct router_core *core, uint32_t tenant, const char *id)
 {
 	struct skill *s = core_skill_find(core, tenant, id);
 
-	return s ? s : skill_new(core, tenant, id);
+	return s ? s : new_skill(core, tenant, id);
 }
 
 struct queue *core_queue_get(struct router_core *core, uint32_t tenant, const char *id)
@@ -127,49 +171,31 @@ struct queue *core_queue_get(struct router_core *core, uint32_t tenant, const ch
 
 	if (q)
 		return q;
-	q = queue_new(core, tenant, id);
+	q = queue_new(core, tenant, id, hmap_hash(tenant, id));
 	if (q && !u32s_add(&t->queues, q->index))
 		core_break(core);
 	return q;
 }
 
-/* The agent's generation counts on where an earlier one of that number stopped, so no dead entry comes to life. */
-static bool room_for_gen(struct router_core *core, uint32_t index)
-{
-	uint32_t cap = core->cap_gens ? core->cap_gens * 2 : POOL_FIRST, *gens;
-
-	if (index < core->cap_gens)
-		return true;
-	gens = mem_realloc(core->gens, cap * sizeof(*gens));
-	if (!gens)
-		return false;
-	memset(gens + core->cap_gens, 0, (cap - core->cap_gens) * sizeof(*gens));
-	core->gens = gens;
-	core->cap_gens = cap;
-	return true;
-}
-
 struct agent *core_agent_get(struct router_core *core, uint32_t tenant, const char *id)
 {
-	struct agent *a = core_agent_find(core, tenant, id);
+	uint64_t hash = hmap_hash(tenant, id);
+	struct agent *a = hmap_find(&core->agents, hash, agent_is, &(struct key){ tenant, id });
 
 	if (a)
 		return a;
-	a = agent_new(core, tenant, id);
+	a = agent_new(core, tenant, id, hash);
 	if (!a)
 		return NULL;
-	if (!room_for_gen(core, a->index)) {
-		core_break(core);
-		return NULL;
-	}
 	a->timer.of = TIMER_OF_AGENT;
 	a->state = AGENT_SIGNED_OUT;
+	a->site = "";
 	return a;
 }
 
-struct call *core_call_new(struct router_core *core, uint32_t tenant, const char *id)
+struct call *core_call_new(struct router_core *core, uint32_t tenant, const char *id, uint64_t hash)
 {
-	struct call *c = call_new(core, tenant, id);
+	struct call *c = call_new(core, tenant, id, hash);
 
 	if (!c)
 		return NULL;
@@ -207,8 +233,37 @@ broken:
 	return NULL;
 }
 
+const char *core_site(struct router_core *core, const char *id)
+{
+	struct site *s = core->last_site;
+	uint64_t hash;
+	uint32_t index;
+
+	if (s && strcmp(s->id, id) == 0)
+		return s->id;
+	hash = hmap_hash(0, id);
+	s = hmap_find(&core->sites, hash, site_is, id);
+	if (s) {
+		core->last_site = s;
+		return s->id;
+	}
+	s = pool_get(&core->site_pool, &index);
+	if (!s)
+		goto broken;
+	s->index = index;
+	s->hash = hash;
+	(void)str_copy(s->id, sizeof(s->id), id);
+	if (!hmap_add(&core->sites, hash, s))
+		return s->id;
+broken:
+	core_break(core);
+	return "";
+}
+
 struct agent *core_orphan_find(const struct router_core *core, uint32_t tenant, const char *call_id)
 {
+	if (!core->orphans.n) /* nearly always */
+		return NULL;
 	return hmap_find(&core->orphans, hmap_hash(tenant, call_id), orphan_is, &(struct key){ tenant, call_id });
 }
 

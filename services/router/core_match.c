@@ -55,42 +55,57 @@ void core_call_park(struct router_core *core, struct call *c, int64_t for_ms)
 
 /* ---- idle agents --------------------------------------------------------------------------------------------------- */
 
-static void feed_into(struct router_core *core, struct feed *f, const struct agent *a)
+static void feed_into(struct router_core *core, struct feed *f, const struct agent *a, uint32_t *places, uint32_t no)
 {
-	if (feed_add(f, core->gens, (struct feed_entry){ a->fed_ms, a->index, core->gens[a->index] }))
+	places[no] = FEED_NOWHERE;
+	if (f->wanted && feed_add(&core->feeds, f, (struct feed_entry){ a->fed_ms, a->index, no }, &places[no]))
 		core_break(core);
 }
 
 void core_agent_feed(struct router_core *core, struct agent *a)
 {
-	const struct class *k = a->class;
+	struct class *k = a->class;
+	uint32_t n = k->n_wants + k->n_multi, *places;
 
+	for (uint32_t i = 0; i < n; i++) /* the misses at once, not one after the other */
+		__builtin_prefetch(k->feeds[i], 1);
+	for (uint32_t i = 0; i < n; i++)
+		feed_prefetch_tail(&core->feeds, k->feeds[i]);
+	places = core_places(a, n);
+	if (!places) {
+		core_break(core);
+		return;
+	}
 	a->idle = true;
 	a->fed_ms = a->ready_since_ms;
 	core->n_idle++;
-	a->class->n_idle++;
-	for (uint32_t i = 0; i < k->n_wants; i++) /* the misses at once, not one after the other */
-		__builtin_prefetch(
-		    &((struct skill *)pool_at(&core->skill_pool, k->wants[i].skill))->feeds[k->wants[i].level]);
-	for (uint32_t i = 0; i < k->n_wants; i++) {
-		struct skill *s = pool_at(&core->skill_pool, k->wants[i].skill);
-
-		if (s->fed)
-			feed_into(core, &s->feeds[k->wants[i].level], a);
-	}
-	for (uint32_t i = 0; i < k->feeds.n; i++)
-		feed_into(core, &((struct group *)pool_at(&core->group_pool, k->feeds.v[i]))->feed, a);
+	k->n_idle++;
+	for (uint32_t i = 0; i < n; i++)
+		feed_into(core, k->feeds[i], a, places, i);
 }
 
 void core_agent_unidle(struct router_core *core, struct agent *a)
 {
+	struct class *k = a->class;
+	const uint32_t *places = a->more_places ? a->more_places : a->few_places;
+	uint32_t n;
+
 	if (!a->idle)
 		return;
-	assert(a->class);
+	assert(k);
+	n = k->n_wants + k->n_multi;
 	a->idle = false;
-	core->gens[a->index]++;
 	core->n_idle--;
-	a->class->n_idle--;
+	k->n_idle--;
+	if (core->broken) /* it may be in some of them only */
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		feed_prefetch(&core->feeds, places[i]);
+		__builtin_prefetch(k->feeds[i], 1);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (places[i] != FEED_NOWHERE)
+			feed_remove(&core->feeds, k->feeds[i], places[i]);
 }
 
 /* ---- choosing ------------------------------------------------------------------------------------------------------ */
@@ -122,35 +137,33 @@ static struct feed *feeds_of(const struct router_core *core, struct group *g, ui
 		*ret_n = 1;
 		return &g->feed;
 	}
-	s = pool_at(&core->skill_pool, g->wants[0].skill);
-	*ret_n = LEVELS + 1 - g->wants[0].level;
-	return &s->feeds[g->wants[0].level];
+	s = pool_at(&core->skill_pool, g->first.skill);
+	*ret_n = LEVELS + 1 - g->first.level;
+	return skill_feed(s, g->first.level);
 }
 
-static struct agent *longest_idle(struct router_core *core, struct feed *feeds, uint32_t n)
+/* The feeds themselves tell since when their first one is idle: only the entry chosen is fetched. */
+static struct agent *longest_idle(const struct router_core *core, const struct feed *feeds, uint32_t n)
 {
-	const struct feed_entry *best = NULL;
+	int64_t since_ms = FEED_NONE;
+	uint32_t best = n;
 
-	for (uint32_t i = 0; i < n; i++) {
-		const struct feed_entry *e;
-
-		if (feed_empty(&feeds[i]))
-			continue;
-		e = feed_head(&feeds[i], core->gens);
-		if (e && (!best || e->since_ms < best->since_ms))
-			best = e;
+	for (uint32_t i = 0; i < n; i++) { /* no branches: who is the oldest is not to be predicted */
+		best = feeds[i].first_ms < since_ms ? i : best;
+		since_ms = feeds[i].first_ms < since_ms ? feeds[i].first_ms : since_ms;
 	}
-	return best ? pool_at(&core->agent_pool, best->agent) : NULL;
+	return best < n ? pool_at(&core->agent_pool, feed_head(&core->feeds, &feeds[best])->agent) : NULL;
 }
 
-static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, struct feed *feeds,
+static struct agent *longest_idle_untried(struct router_core *core, const struct call *c, const struct feed *feeds,
 					  uint32_t n)
 {
 	struct feed_entry best = { 0 }, e;
 	bool any = false;
 
 	for (uint32_t i = 0; i < n; i++) {
-		if (!feed_first(&feeds[i], core->gens, tried_index, c, &e) || (any && e.since_ms >= best.since_ms))
+		if (feeds[i].first_ms == FEED_NONE || (any && feeds[i].first_ms >= best.since_ms) ||
+		    !feed_first(&core->feeds, &feeds[i], tried_index, c, &e) || (any && e.since_ms >= best.since_ms))
 			continue;
 		best = e;
 		any = true;
@@ -158,12 +171,12 @@ static struct agent *longest_idle_untried(struct router_core *core, const struct
 	return any ? pool_at(&core->agent_pool, best.agent) : NULL;
 }
 
-static struct agent *youngest_idle(struct router_core *core, struct feed *feeds, uint32_t n)
+static struct agent *youngest_idle(struct router_core *core, const struct feed *feeds, uint32_t n)
 {
 	struct feed_entry e;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (feed_last(&feeds[i], core->gens, &e))
+		if (feed_last(&core->feeds, &feeds[i], &e))
 			return pool_at(&core->agent_pool, e.agent);
 	return NULL;
 }
@@ -190,28 +203,36 @@ static struct agent *pick_agent(struct router_core *core, const struct call *c)
 	return other ? other : a;
 }
 
+static struct callheap_node *first_of(const struct router_core *core, uint32_t group)
+{
+	return callheap_head(&((struct group *)pool_at(&core->group_pool, group))->waiting);
+}
+
+/* Of all groups but the best only the key in `heads` is read, except when keys are equal. */
 static struct call *pick_call(const struct router_core *core, const struct agent *a)
 {
-	const uint32_t *groups = a->class->groups.v;
+	const uint32_t *groups = a->class->groups;
 	const struct callheap_node *best = NULL, *head;
-	uint64_t key = CALLHEAP_EMPTY;
+	uint64_t key = CALLHEAP_EMPTY, k;
+	uint32_t best_at = NONE;
 
 	if (!core->n_waiting)
 		return NULL;
-	if (a->group) {
-		best = callheap_head(&a->group->waiting);
-		key = callheap_head_key(&a->group->waiting);
-	}
-	for (uint32_t i = 0, n = a->class->groups.n; i < n; i++) {
-		uint64_t k = core->heads[groups[i]];
-
-		if (k > key || k == CALLHEAP_EMPTY)
+	for (uint32_t i = 0, n = a->class->n_groups; i < n; i++) {
+		k = core->heads[groups[i]];
+		if (k > key || k == CALLHEAP_EMPTY ||
+		    (k == key && !callheap_before(k, first_of(core, groups[i]), key, first_of(core, best_at))))
 			continue;
-		head = callheap_head(&((struct group *)pool_at(&core->group_pool, groups[i]))->waiting);
-		if (best && !callheap_before(k, head, key, best))
-			continue;
-		best = head;
+		best_at = groups[i];
 		key = k;
+	}
+	if (best_at != NONE)
+		best = first_of(core, best_at);
+	if (a->group && a->group->waiting.n) {
+		head = callheap_head(&a->group->waiting);
+		k = callheap_head_key(&a->group->waiting);
+		if (!best || callheap_before(k, head, key, best))
+			best = head;
 	}
 	return (struct call *)best;
 }
@@ -244,6 +265,11 @@ static void begin_cas(struct router_core *core, struct call *c, struct agent *a,
 
 static void reserve(struct router_core *core, struct call *c, struct agent *a)
 {
+	/* What follows touches all of it: the misses at once. */
+	__builtin_prefetch(a->few_places);
+	__builtin_prefetch(&a->ready_since_ms, 1);
+	__builtin_prefetch(a->cas_call, 1);
+	__builtin_prefetch(a->id);
 	core_agent_unidle(core, a);
 	begin_cas(core, c, a, core->now_ms + core_ring_ms(c) + core->p.margin_ms, false);
 }
@@ -299,8 +325,22 @@ static int by_order(const void *x, const void *y)
 	return callheap_before(a->key, a, b->key, b) ? -1 : 1;
 }
 
-/* Everything that waits, first come first, against everybody idle: after collecting, and when a change of configuration
- * or a returned holder may have brought the two together. */
+/* Waiting calls, first come first, against everybody idle. The others have nobody idle who could take them. */
+static void serve(struct router_core *core, struct callheap_node **calls, size_t n)
+{
+	qsort(calls, n, sizeof(*calls), by_order);
+	for (size_t i = 0; i < n && core->n_idle; i++) {
+		struct call *c = (struct call *)calls[i];
+		struct agent *a = pick_agent(core, c);
+
+		if (!a)
+			continue;
+		core_call_unwait(core, c);
+		reserve(core, c, a);
+	}
+}
+
+/* After collecting. */
 void core_serve_all(struct router_core *core)
 {
 	struct callheap_node **all;
@@ -319,15 +359,29 @@ void core_serve_all(struct router_core *core)
 		for (uint32_t k = 0; g->used && k < g->waiting.n; k++)
 			all[n++] = g->waiting.slots[k].node;
 	}
-	qsort(all, n, sizeof(struct callheap_node *), by_order);
-	for (size_t i = 0; i < n && core->n_idle; i++) {
-		struct call *c = (struct call *)all[i];
-		struct agent *a = pick_agent(core, c);
-
-		if (!a)
-			continue;
-		core_call_unwait(core, c);
-		reserve(core, c, a);
-	}
+	serve(core, all, n);
 	mem_free(all);
+}
+
+void core_serve_list(struct router_core *core, struct call *first, struct call *(*next)(const struct call *c))
+{
+	struct callheap_node **list;
+	size_t n = 0;
+
+	if (core->collecting || !core->n_idle)
+		return;
+	for (const struct call *c = first; c; c = next(c))
+		n += c->state == CALL_WAITING;
+	list = n ? mem_array(n, sizeof(*list)) : NULL;
+	if (!list) {
+		if (n)
+			core_break(core);
+		return;
+	}
+	n = 0;
+	for (struct call *c = first; c; c = next(c))
+		if (c->state == CALL_WAITING)
+			list[n++] = &c->node;
+	serve(core, list, n);
+	mem_free(list);
 }

@@ -1,14 +1,26 @@
 /* Queues for people's eyes: soft, a few queues at a time, so that it never holds up a decision. */
 #include "core_internal.h"
 
-static int64_t oldest_arrival(const struct queue *q)
-{
-	int64_t oldest = 0;
+#define SCAN 256 /* calls a look: a longer queue is searched over several, its oldest call told when all were seen */
 
-	for (const struct call *c = q->calls; c; c = c->queue_next)
-		if (c->state == CALL_WAITING && (!oldest || c->arrival_ms < oldest))
-			oldest = c->arrival_ms;
-	return oldest;
+static int64_t oldest_arrival(struct queue *q)
+{
+	const struct call *c = q->scan ? q->scan : q->calls;
+
+	if (!q->waiting) {
+		q->scan = NULL;
+		q->oldest_ms = 0;
+		return 0;
+	}
+	if (!q->scan)
+		q->scan_ms = 0;
+	for (int n = 0; c && n < SCAN; n++, c = c->queue_next)
+		if (c->state == CALL_WAITING && (!q->scan_ms || c->arrival_ms < q->scan_ms))
+			q->scan_ms = c->arrival_ms;
+	q->scan = c;
+	if (!c || !q->oldest_ms)
+		q->oldest_ms = q->scan_ms;
+	return q->oldest_ms;
 }
 
 static void look(struct router_core *core, struct queue *q, bool all,
@@ -19,7 +31,7 @@ static void look(struct router_core *core, struct queue *q, bool all,
 	st.waiting = q->waiting;
 	st.agents_on_duty = q->group->on_duty;
 	st.agents_ready = core_group_idle(core, q->group);
-	st.oldest_arrival_ms = q->waiting ? oldest_arrival(q) : 0;
+	st.oldest_arrival_ms = oldest_arrival(q);
 	if (!all && q->told.queue_id && st.waiting == q->told.waiting && st.agents_on_duty == q->told.agents_on_duty &&
 	    st.agents_ready == q->told.agents_ready && st.oldest_arrival_ms == q->told.oldest_arrival_ms)
 		return;

@@ -1,188 +1,302 @@
 #include "feed.h"
 #include "base/mem.h"
 
-#define FEED_FIRST 8
-#define FEED_SHIFT 16 /* how far an entry out of order is moved up within the ring */
+#define SLOT_MASK  7u
+#define LATE_FIRST 8
+#define SPARSE	   2 /* so few are left in a block: try to merge it … */
+#define MERGED_MAX 5 /* … if both together do not fill it quite, so that it does not come apart at once */
 
-void feed_done(struct feed *f)
+_Static_assert(sizeof(struct feed_block) == 128, "two cache lines");
+
+static struct feed_block *block_at(const struct feeds *fs, uint32_t number)
 {
-	mem_free(f->ring);
-	mem_free(f->late);
-	*f = (struct feed){ 0 };
+	return pool_at(&fs->blocks, number - 1);
 }
 
-static bool dead(const struct feed_entry *e, const uint32_t *gens)
+static void set_place(const struct feeds *fs, const struct feed_entry *e, uint32_t place)
 {
-	return gens[e->agent] != e->gen;
-}
-
-static struct feed_entry *slot(const struct feed *f, uint32_t i)
-{
-	return &f->ring[(f->head + i) & (f->cap - 1)];
-}
-
-/* Keeps the living in order; new room only if more than half of it is in use by them. */
-static err_t make_room(struct feed *f, const uint32_t *gens)
-{
-	uint32_t live = 0, cap;
-	struct feed_entry *ring;
-
-	for (uint32_t i = 0; i < f->n; i++)
-		if (!dead(slot(f, i), gens))
-			*slot(f, live++) = *slot(f, i);
-	f->n = live;
-	if (f->cap && live <= f->cap / 2)
-		return ERR_OK;
-	cap = f->cap ? f->cap * 2 : FEED_FIRST;
-	ring = mem_array(cap, sizeof(*ring));
-	if (!ring)
-		return ERR_EXHAUSTED;
-	for (uint32_t i = 0; i < live; i++)
-		ring[i] = *slot(f, i);
-	mem_free(f->ring);
-	f->ring = ring;
-	f->cap = cap;
-	f->head = 0;
-	return ERR_OK;
+	fs->places(fs->arg, e->agent)[e->place_no] = place;
 }
 
 /* ---- the heap of latecomers ---------------------------------------------------------------------------------------- */
 
-static void sift_up(struct feed_entry *h, uint32_t i)
+static void put_late(const struct feeds *fs, struct feed_late *l, uint32_t i, struct feed_entry e)
 {
-	struct feed_entry e = h[i];
-
-	for (; i && e.since_ms < h[(i - 1) / 2].since_ms; i = (i - 1) / 2)
-		h[i] = h[(i - 1) / 2];
-	h[i] = e;
+	l->v[i] = e;
+	set_place(fs, &e, FEED_LATE | i);
 }
 
-static void sift_down(struct feed_entry *h, uint32_t n, uint32_t i)
+static void sift_up(const struct feeds *fs, struct feed_late *l, uint32_t i, struct feed_entry e)
 {
-	struct feed_entry e = h[i];
+	for (; i && e.since_ms < l->v[(i - 1) / 2].since_ms; i = (i - 1) / 2)
+		put_late(fs, l, i, l->v[(i - 1) / 2]);
+	put_late(fs, l, i, e);
+}
 
-	for (uint32_t child; (child = 2 * i + 1) < n; i = child) {
-		if (child + 1 < n && h[child + 1].since_ms < h[child].since_ms)
+static void sift_down(const struct feeds *fs, struct feed_late *l, uint32_t i, struct feed_entry e)
+{
+	for (uint32_t child; (child = 2 * i + 1) < l->n; i = child) {
+		if (child + 1 < l->n && l->v[child + 1].since_ms < l->v[child].since_ms)
 			child++;
-		if (e.since_ms <= h[child].since_ms)
+		if (e.since_ms <= l->v[child].since_ms)
 			break;
-		h[i] = h[child];
+		put_late(fs, l, i, l->v[child]);
 	}
-	h[i] = e;
+	put_late(fs, l, i, e);
 }
 
-static err_t make_late_room(struct feed *f, const uint32_t *gens)
-{
-	uint32_t live = 0, cap = f->late ? f->late->cap : 0;
-	struct feed_late *late = f->late;
-
-	for (uint32_t i = 0; late && i < late->n; i++)
-		if (!dead(&late->v[i], gens))
-			late->v[live++] = late->v[i];
-	for (uint32_t i = live / 2; i-- > 0;)
-		sift_down(late->v, live, i);
-	if (late)
-		late->n = live;
-	if (cap && live <= cap / 2)
-		return ERR_OK;
-	cap = cap ? cap * 2 : FEED_FIRST;
-	late = mem_realloc(late, sizeof(*late) + cap * sizeof(late->v[0]));
-	if (!late)
-		return ERR_EXHAUSTED;
-	late->n = live;
-	late->cap = cap;
-	f->late = late;
-	return ERR_OK;
-}
-
-static err_t add_late(struct feed *f, const uint32_t *gens, struct feed_entry e)
-{
-	if (!f->late || f->late->n == f->late->cap) {
-		err_t err = make_late_room(f, gens);
-
-		if (err)
-			return err;
-	}
-	f->late->v[f->late->n] = e;
-	sift_up(f->late->v, f->late->n++);
-	return ERR_OK;
-}
-
-static const struct feed_entry *late_head(struct feed *f, const uint32_t *gens)
+static err_t add_late(const struct feeds *fs, struct feed *f, struct feed_entry e)
 {
 	struct feed_late *l = f->late;
 
-	while (l->n && dead(&l->v[0], gens)) {
-		l->v[0] = l->v[--l->n];
-		if (l->n)
-			sift_down(l->v, l->n, 0);
+	if (!l || l->n == l->cap) {
+		uint32_t n = l ? l->n : 0, cap = l ? l->cap * 2 : LATE_FIRST;
+
+		l = mem_realloc(l, sizeof(*l) + cap * sizeof(l->v[0]));
+		if (!l)
+			return ERR_EXHAUSTED;
+		l->n = n;
+		l->cap = cap;
+		f->late = l;
 	}
-	return l->n ? &l->v[0] : NULL;
+	sift_up(fs, l, l->n++, e);
+	return ERR_OK;
+}
+
+static void remove_late(const struct feeds *fs, struct feed_late *l, uint32_t i)
+{
+	struct feed_entry last = l->v[--l->n];
+
+	if (i == l->n)
+		return;
+	if (i && last.since_ms < l->v[(i - 1) / 2].since_ms)
+		sift_up(fs, l, i, last);
+	else
+		sift_down(fs, l, i, last);
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------------------- */
+
+static struct feed_block *append_block(struct feeds *fs, struct feed *f)
+{
+	uint32_t index;
+	struct feed_block *b = pool_take(&fs->blocks, &index);
+
+	if (!b)
+		return NULL;
+	b->next = 0;
+	b->prev = f->tail;
+	b->live = b->used = b->n = 0;
+	if (f->tail)
+		block_at(fs, f->tail)->next = index + 1;
+	else
+		f->head = index + 1;
+	f->tail = index + 1;
+	return b;
+}
+
+static void drop_block(struct feeds *fs, struct feed *f, uint32_t number, const struct feed_block *b)
+{
+	if (b->prev)
+		block_at(fs, b->prev)->next = b->next;
+	else
+		f->head = b->next;
+	if (b->next)
+		block_at(fs, b->next)->prev = b->prev;
+	else
+		f->tail = b->prev;
+	pool_put(&fs->blocks, number - 1);
+}
+
+/* The living of `from` behind those of `to`, without gaps. */
+static void merge(struct feeds *fs, struct feed *f, uint32_t to, uint32_t from)
+{
+	const struct feed_block *sources[] = { block_at(fs, to), block_at(fs, from) };
+	struct feed_block *b = block_at(fs, to);
+	uint32_t n = 0;
+
+	for (int i = 0; i < 2; i++) {
+		for (uint32_t live = sources[i]->live; live; live &= live - 1) {
+			struct feed_entry e = sources[i]->v[__builtin_ctz(live)];
+
+			b->v[n] = e; /* never beyond what is read next */
+			set_place(fs, &e, to << FEED_SLOT_BITS | n++);
+		}
+	}
+	b->live = (uint16_t)((1u << n) - 1);
+	b->used = b->n = (uint8_t)n;
+	drop_block(fs, f, from, sources[1]);
+}
+
+static void tidy(struct feeds *fs, struct feed *f, uint32_t number, const struct feed_block *b)
+{
+	if (b->n > SPARSE)
+		return;
+	if (b->prev && b->n + block_at(fs, b->prev)->n <= MERGED_MAX)
+		merge(fs, f, b->prev, number);
+	else if (b->next && b->n + block_at(fs, b->next)->n <= MERGED_MAX)
+		merge(fs, f, number, b->next);
 }
 
 /* ---- the feed ------------------------------------------------------------------------------------------------------ */
 
-err_t feed_add(struct feed *f, const uint32_t *gens, struct feed_entry e)
+void feeds_init(struct feeds *fs, uint32_t *(*places)(void *arg, uint32_t agent), void *arg)
 {
-	uint32_t i, low;
+	*fs = (struct feeds){ .blocks = POOL_INIT(sizeof(struct feed_block)), .places = places, .arg = arg };
+}
 
-	if (f->n == f->cap) {
-		err_t err = make_room(f, gens);
+void feeds_done(struct feeds *fs)
+{
+	pool_done(&fs->blocks);
+}
+
+void feed_init(struct feed *f)
+{
+	*f = (struct feed){ .first_ms = FEED_NONE };
+}
+
+void feed_done(struct feeds *fs, struct feed *f)
+{
+	while (f->head)
+		drop_block(fs, f, f->head, block_at(fs, f->head));
+	mem_free(f->late);
+	feed_init(f);
+}
+
+const struct feed_entry *feed_head(const struct feeds *fs, const struct feed *f)
+{
+	const struct feed_entry *listed = NULL, *late = f->late && f->late->n ? f->late->v : NULL;
+
+	if (f->head) {
+		const struct feed_block *b = block_at(fs, f->head);
+
+		listed = &b->v[__builtin_ctz(b->live)];
+	}
+	if (!listed || !late)
+		return listed ? listed : late;
+	return late->since_ms < listed->since_ms ? late : listed;
+}
+
+static void look_again(const struct feeds *fs, struct feed *f)
+{
+	const struct feed_entry *e = feed_head(fs, f);
+
+	f->first_ms = e ? e->since_ms : FEED_NONE;
+}
+
+err_t feed_add(struct feeds *fs, struct feed *f, struct feed_entry e, uint32_t *ret_place)
+{
+	struct feed_block *b = f->tail ? block_at(fs, f->tail) : NULL;
+
+	if (b && b->v[b->used - 1].since_ms > e.since_ms) {
+		err_t err = add_late(fs, f, e);
 
 		if (err)
 			return err;
+		*ret_place = fs->places(fs->arg, e.agent)[e.place_no];
+	} else {
+		if (!b || b->used == FEED_BLOCK)
+			b = append_block(fs, f);
+		if (!b)
+			return ERR_EXHAUSTED;
+		*ret_place = f->tail << FEED_SLOT_BITS | b->used;
+		b->live |= (uint16_t)(1u << b->used);
+		b->v[b->used++] = e;
+		b->n++;
 	}
-	low = f->n > FEED_SHIFT ? f->n - FEED_SHIFT : 0;
-	if (low && slot(f, low - 1)->since_ms > e.since_ms)
-		return add_late(f, gens, e);
-	for (i = f->n; i > low && slot(f, i - 1)->since_ms > e.since_ms; i--)
-		*slot(f, i) = *slot(f, i - 1);
-	*slot(f, i) = e;
+	if (e.since_ms < f->first_ms)
+		f->first_ms = e.since_ms;
 	f->n++;
 	return ERR_OK;
 }
 
-const struct feed_entry *feed_head(struct feed *f, const uint32_t *gens)
+void feed_remove(struct feeds *fs, struct feed *f, uint32_t place)
 {
-	const struct feed_entry *ring, *late;
+	uint32_t number = place >> FEED_SLOT_BITS, bit = 1u << (place & SLOT_MASK);
+	struct feed_block *b;
+	bool was_first;
 
-	while (f->n && dead(slot(f, 0), gens)) {
-		f->head = (f->head + 1) & (f->cap - 1);
-		f->n--;
+	f->n--;
+	if (place & FEED_LATE) {
+		remove_late(fs, f->late, place & ~FEED_LATE);
+		look_again(fs, f);
+		return;
 	}
-	ring = f->n ? slot(f, 0) : NULL;
-	late = f->late ? late_head(f, gens) : NULL;
-	if (!ring || !late)
-		return ring ? ring : late;
-	return late->since_ms < ring->since_ms ? late : ring;
+	b = block_at(fs, number);
+	was_first = !b->prev && !(b->live & (bit - 1));
+	b->live &= (uint16_t)~bit;
+	b->n--;
+	if (!b->live)
+		drop_block(fs, f, number, b);
+	else
+		tidy(fs, f, number, b);
+	if (was_first)
+		look_again(fs, f);
 }
 
-bool feed_first(const struct feed *f, const uint32_t *gens, bool (*skip)(uint32_t agent, const void *arg),
+void feed_renumber(struct feeds *fs, struct feed *f, uint32_t place, uint32_t place_no)
+{
+	struct feed_entry *e = place & FEED_LATE ? &f->late->v[place & ~FEED_LATE]
+						 : &block_at(fs, place >> FEED_SLOT_BITS)->v[place & SLOT_MASK];
+
+	e->place_no = place_no;
+	set_place(fs, e, place);
+}
+
+static const struct feed_entry *first_listed(const struct feeds *fs, const struct feed *f,
+					     bool (*skip)(uint32_t agent, const void *arg), const void *arg)
+{
+	for (uint32_t number = f->head; number;) {
+		const struct feed_block *b = block_at(fs, number);
+
+		for (uint32_t live = b->live; live; live &= live - 1)
+			if (!skip(b->v[__builtin_ctz(live)].agent, arg))
+				return &b->v[__builtin_ctz(live)];
+		number = b->next;
+	}
+	return NULL;
+}
+
+/* A latecomer who is not skipped is older than all below: only below those skipped is there anything to look for. */
+static const struct feed_entry *first_late(const struct feed_late *l, bool (*skip)(uint32_t agent, const void *arg),
+					   const void *arg, const struct feed_entry *best)
+{
+	uint32_t todo[33] = { 0 }, n = 1; /* a way down is 31 long at most */
+
+	while (n) {
+		uint32_t i = todo[--n];
+
+		if (i >= l->n || (best && l->v[i].since_ms >= best->since_ms))
+			continue;
+		if (!skip(l->v[i].agent, arg)) {
+			best = &l->v[i];
+			continue;
+		}
+		todo[n++] = 2 * i + 1;
+		todo[n++] = 2 * i + 2;
+	}
+	return best;
+}
+
+bool feed_first(const struct feeds *fs, const struct feed *f, bool (*skip)(uint32_t agent, const void *arg),
 		const void *arg, struct feed_entry *ret)
 {
-	const struct feed_entry *best = NULL;
+	const struct feed_entry *best = first_listed(fs, f, skip, arg);
 
-	for (uint32_t i = 0; i < f->n && !best; i++)
-		if (!dead(slot(f, i), gens) && !skip(slot(f, i)->agent, arg))
-			best = slot(f, i);
-	for (uint32_t i = 0; f->late && i < f->late->n; i++) {
-		const struct feed_entry *e = &f->late->v[i];
-
-		if ((!best || e->since_ms < best->since_ms) && !dead(e, gens) && !skip(e->agent, arg))
-			best = e;
-	}
+	if (f->late)
+		best = first_late(f->late, skip, arg, best);
 	if (best)
 		*ret = *best;
 	return best;
 }
 
-bool feed_last(const struct feed *f, const uint32_t *gens, struct feed_entry *ret)
+bool feed_last(const struct feeds *fs, const struct feed *f, struct feed_entry *ret)
 {
-	for (uint32_t i = f->n; i-- > 0;) {
-		if (dead(slot(f, i), gens))
-			continue;
-		*ret = *slot(f, i);
-		return true;
-	}
-	return false;
+	const struct feed_block *b = f->tail ? block_at(fs, f->tail) : NULL;
+
+	if (b)
+		*ret = b->v[31 - __builtin_clz(b->live)];
+	else if (f->late && f->late->n)
+		*ret = f->late->v[f->late->n - 1];
+	return b || (f->late && f->late->n);
 }

@@ -3,89 +3,105 @@
 #include "pool.h"
 
 #define HMAP_FIRST 16
+#define HMAP_MOVE  8 /* slots a step: the old table is empty long before the new one is full */
+
+char hmap_gone;
 
 void hmap_done(struct hmap *m)
 {
-	mem_free(m->slots);
+	mem_free(m->now.slots);
+	mem_free(m->old.slots);
 	*m = (struct hmap){ 0 };
 }
 
-void *hmap_find(const struct hmap *m, uint64_t hash, hmap_eq_fn *eq, const void *key)
+static void put(const struct hmap_table *t, uint64_t hash, void *obj)
 {
-	if (!m->slots)
-		return NULL;
-	for (size_t i = hash & m->mask;; i = (i + 1) & m->mask) {
-		const struct hmap_slot *s = &m->slots[i];
+	size_t i = hash & t->mask;
 
-		if (!s->obj)
-			return NULL;
-		if (s->hash == hash && eq(s->obj, key))
-			return s->obj;
-	}
+	while (t->slots[i].obj)
+		i = (i + 1) & t->mask;
+	t->slots[i] = (struct hmap_slot){ hash, obj };
 }
 
-static void put(struct hmap_slot *slots, size_t mask, uint64_t hash, void *obj)
+static void move_some(struct hmap *m)
 {
-	size_t i = hash & mask;
+	if (!m->old.slots)
+		return;
+	for (int n = 0; n < HMAP_MOVE && m->moved <= m->old.mask; n++) {
+		struct hmap_slot *s = &m->old.slots[m->moved++];
 
-	while (slots[i].obj)
-		i = (i + 1) & mask;
-	slots[i] = (struct hmap_slot){ hash, obj };
+		if (!s->obj || s->obj == &hmap_gone)
+			continue;
+		put(&m->now, s->hash, s->obj);
+		s->obj = &hmap_gone;
+	}
+	if (m->moved <= m->old.mask)
+		return;
+	mem_free(m->old.slots);
+	m->old.slots = NULL;
 }
 
 static err_t grow(struct hmap *m)
 {
-	size_t n = m->slots ? (m->mask + 1) * 2 : HMAP_FIRST;
+	size_t n = m->now.slots ? (m->now.mask + 1) * 2 : HMAP_FIRST;
 	struct hmap_slot *slots = mem_array(n, sizeof(*slots));
 
 	if (!slots)
 		return ERR_EXHAUSTED;
 	pool_huge(slots, n * sizeof(*slots));
-	for (size_t i = 0; m->slots && i <= m->mask; i++)
-		if (m->slots[i].obj)
-			put(slots, n - 1, m->slots[i].hash, m->slots[i].obj);
-	mem_free(m->slots);
-	m->slots = slots;
-	m->mask = n - 1;
+	while (m->old.slots)
+		move_some(m);
+	m->old = m->now;
+	m->moved = 0;
+	m->now = (struct hmap_table){ slots, n - 1 };
 	return ERR_OK;
 }
 
 err_t hmap_add(struct hmap *m, uint64_t hash, void *obj)
 {
-	if (!m->slots || (m->n + 1) * 4 > (m->mask + 1) * 3) {
+	if (!m->now.slots || (m->n + 1) * 4 > (m->now.mask + 1) * 3) {
 		err_t e = grow(m);
 
 		if (e)
 			return e;
 	}
-	put(m->slots, m->mask, hash, obj);
+	move_some(m);
+	put(&m->now, hash, obj);
 	m->n++;
 	return ERR_OK;
 }
 
 /* Closes the gap by moving back what probing would no longer reach: no tombstones, so look-ups never degrade. */
-static void close_gap(struct hmap *m, size_t gap)
+static void close_gap(const struct hmap_table *t, size_t gap)
 {
-	for (size_t i = (gap + 1) & m->mask; m->slots[i].obj; i = (i + 1) & m->mask) {
-		size_t home = m->slots[i].hash & m->mask;
+	for (size_t i = (gap + 1) & t->mask; t->slots[i].obj; i = (i + 1) & t->mask) {
+		size_t home = t->slots[i].hash & t->mask;
 
-		if (((i - home) & m->mask) < ((i - gap) & m->mask))
+		if (((i - home) & t->mask) < ((i - gap) & t->mask))
 			continue;
-		m->slots[gap] = m->slots[i];
+		t->slots[gap] = t->slots[i];
 		gap = i;
 	}
-	m->slots[gap].obj = NULL;
+	t->slots[gap].obj = NULL;
+}
+
+static bool is(const void *obj, const void *key)
+{
+	return obj == key;
 }
 
 void hmap_remove(struct hmap *m, uint64_t hash, const void *obj)
 {
-	if (!m->slots)
-		return;
-	for (size_t i = hash & m->mask; m->slots[i].obj; i = (i + 1) & m->mask) {
-		if (m->slots[i].obj != obj)
-			continue;
-		close_gap(m, i);
+	struct hmap_slot *s = m->now.slots ? hmap_probe(&m->now, hash, is, obj) : NULL;
+
+	if (s) {
+		close_gap(&m->now, (size_t)(s - m->now.slots));
 		m->n--;
 		return;
 	}
+	s = m->old.slots ? hmap_probe(&m->old, hash, is, obj) : NULL;
+	if (!s)
+		return;
+	s->obj = &hmap_gone;
+	m->n--;
 }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE (2u << 20)
+#define ALIGN	  128
 
 void pool_huge(void *block, size_t size)
 {
@@ -19,14 +20,14 @@ void pool_huge(void *block, size_t size)
 void pool_done(struct pool *p)
 {
 	for (uint32_t i = 0; i < POOL_CHUNKS; i++)
-		mem_free(p->chunks[i]);
-	mem_free(p->free);
+		mem_free(p->blocks[i]);
 	*p = (struct pool)POOL_INIT(p->size);
 }
 
 static err_t add_chunk(struct pool *p)
 {
-	uint32_t chunk = 0, n = POOL_FIRST, *more;
+	uint32_t chunk = 0, n = POOL_FIRST;
+	size_t bytes;
 
 	while (chunk < POOL_CHUNKS && p->chunks[chunk]) {
 		chunk++;
@@ -34,35 +35,44 @@ static err_t add_chunk(struct pool *p)
 	}
 	if (chunk == POOL_CHUNKS)
 		return ERR_EXHAUSTED;
-	more = mem_realloc(p->free, (size_t)(p->room + n) * sizeof(*more));
-	if (!more)
+	bytes = (size_t)n * p->size;
+	p->blocks[chunk] = mem_alloc(bytes + ALIGN);
+	if (!p->blocks[chunk])
 		return ERR_EXHAUSTED;
-	p->free = more;
-	p->chunks[chunk] = mem_alloc((size_t)n * p->size);
-	if (!p->chunks[chunk])
-		return ERR_EXHAUSTED;
-	pool_huge(p->chunks[chunk], (size_t)n * p->size);
+	p->chunks[chunk] = (char *)p->blocks[chunk] + ALIGN - (uintptr_t)p->blocks[chunk] % ALIGN;
+	pool_huge(p->chunks[chunk], bytes);
 	p->room += n;
 	return ERR_OK;
 }
 
-void *pool_get(struct pool *p, uint32_t *index)
+void *pool_take(struct pool *p, uint32_t *index)
 {
 	void *obj;
 
-	if (p->n_free) {
-		*index = p->free[--p->n_free];
+	if (p->free) {
+		*index = p->free - 1;
+		obj = pool_at(p, *index);
+		memcpy(&p->free, obj, sizeof(p->free));
 	} else {
 		if (p->n == p->room && add_chunk(p))
 			return NULL;
 		*index = p->n++;
+		obj = pool_at(p, *index);
 	}
-	obj = pool_at(p, *index);
-	memset(obj, 0, p->size);
+	return obj;
+}
+
+void *pool_get(struct pool *p, uint32_t *index)
+{
+	void *obj = pool_take(p, index);
+
+	if (obj)
+		memset(obj, 0, p->size);
 	return obj;
 }
 
 void pool_put(struct pool *p, uint32_t index)
 {
-	p->free[p->n_free++] = index;
+	memcpy(pool_at(p, index), &p->free, sizeof(p->free));
+	p->free = index + 1;
 }

@@ -1,5 +1,7 @@
 /*
  * pool: objects of one size with stable addresses and small numbers, from chunks that double; freed ones are used again.
+ * Chunks begin at a pair of cache lines (processors fetch them in pairs). Growing copies nothing; a free
+ * object keeps the number of the next one in its first four bytes, and the rest of itself.
  *
  *	struct pool p = POOL_INIT(sizeof(struct call));
  *	struct call *c = pool_get(&p, &index);      // zeroed
@@ -18,10 +20,10 @@
 
 struct pool {
 	char *chunks[POOL_CHUNKS];
-	uint32_t n;	/* numbers ever handed out */
-	uint32_t room;	/* numbers that the chunks have room for */
-	uint32_t *free; /* numbers given back */
-	uint32_t n_free;
+	void *blocks[POOL_CHUNKS]; /* as allocated, where the chunks lie in */
+	uint32_t n;		   /* numbers ever handed out */
+	uint32_t room;		   /* numbers that the chunks have room for */
+	uint32_t free;		   /* the number given back last, from 1; 0: none */
 	size_t size;
 };
 #define POOL_INIT(bytes)        \
@@ -32,7 +34,7 @@ struct pool {
 void pool_done(struct pool *p);
 /* NULL when out of memory. */
 void *pool_get(struct pool *p, uint32_t *index) MUST;
-/* Never fails: room for every number is made by pool_get(). */
+void *pool_take(struct pool *p, uint32_t *index) MUST; /* not zeroed */
 void pool_put(struct pool *p, uint32_t index);
 
 static inline void *pool_at(const struct pool *p, uint32_t index)

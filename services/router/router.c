@@ -145,9 +145,7 @@ static void on_conf(enum tenantconf_change what, const char *tenant, const char 
 	if (what == TENANTCONF_AGENT) {
 		shard_agent_conf(s, tenant, agent_id, tenantconf_find_agent(r->conf, tenant, agent_id));
 	} else {
-		const struct tenant *t = tenantconf_find_tenant(r->conf, tenant), none = { .id = tenant };
-
-		shard_tenant(s, t ? t : &none);
+		shard_tenant_changed(s, tenant, tenantconf_find_tenant(r->conf, tenant));
 	}
 }
 

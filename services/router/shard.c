@@ -33,6 +33,7 @@ static void stop_leading(struct shard *s)
 	metric_add(&router_metric_idle, -(int64_t)s->told.agents_idle);
 	metric_add(&router_metric_leading, -1);
 	bus_unsubscribe(&s->sub);
+	shard_conf_stop(s);
 	batches_drop(&s->batches);
 	router_core_free(&s->core);
 	s->epoch = 0;
@@ -66,31 +67,6 @@ void shard_after(struct shard *s, err_t e)
 	for (fx = router_core_effects(s->core, &n); n; n--, fx++)
 		perform(s, fx);
 	router_core_effects_done(s->core);
-}
-
-void shard_tenant(struct shard *s, const struct tenant *t)
-{
-	struct router_queue_conf *queues;
-	struct router_tenant_conf conf = { .tenant = t->id, .n_queues = t->n_queues };
-
-	if (!s->core)
-		return;
-	queues = mem_array(t->n_queues + 1, sizeof(*queues));
-	if (!queues) {
-		router_fail(s->router);
-		return;
-	}
-	/* Same members in the same order: a skill with its level. */
-	_Static_assert(sizeof(struct tenant_skill_level) == sizeof(struct router_skill), "one is read as the other");
-	for (size_t i = 0; i < t->n_queues; i++)
-		queues[i] = (struct router_queue_conf){ .id = t->queues[i].id,
-							.skills = (const struct router_skill *)t->queues[i].skills,
-							.n_skills = t->queues[i].n_skills,
-							.max_waiting = t->queues[i].max_waiting,
-							.ring_timeout_ms = t->queues[i].ring_timeout_ms };
-	conf.queues = queues;
-	shard_after(s, router_core_tenant(s->core, &conf, router_now_ms(s->router)));
-	mem_free(queues);
 }
 
 void shard_agent_conf(struct shard *s, const char *tenant, const char *agent_id, const struct tenant_agent *a)
@@ -298,6 +274,7 @@ err_t shard_new(struct shard **ret, struct router *r, uint32_t number)
 	s->router = r;
 	s->number = number;
 	batches_init(&s->batches, r->bus);
+	shard_conf_init(s);
 	*ret = s;
 	return ERR_OK;
 }

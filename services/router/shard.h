@@ -19,6 +19,8 @@ struct shard {
 	bool told_again;	/* RouterEpoch a second time while collecting */
 	int64_t since_ms;
 	struct router_core_stats told; /* what the metrics have already */
+	struct conf_job *jobs;	       /* configurations that are being taken over */
+	struct loop_timer conf_turn;
 };
 
 err_t shard_new(struct shard **ret, struct router *r, uint32_t number) MUST;
@@ -26,7 +28,6 @@ void shard_free(struct shard **s);
 /* Begins to compete for the lease. */
 err_t shard_start(struct shard *s) MUST;
 
-void shard_tenant(struct shard *s, const struct tenant *t);
 void shard_agent_conf(struct shard *s, const char *tenant, const char *agent_id, const struct tenant_agent *a);
 void shard_agent(struct shard *s, const struct agent_record *rec, uint64_t revision, bool read);
 void shard_owner(struct shard *s, const char *owner, bool alive);
@@ -34,6 +35,12 @@ void shard_tick(struct shard *s, int64_t now_ms);
 /* After an input that brought memory to its end, or any other: performs the effects. */
 void shard_after(struct shard *s, err_t e);
 
+/* shard_conf.c */
+void shard_conf_init(struct shard *s);
+void shard_conf_stop(struct shard *s);
+void shard_tenant(struct shard *s, const struct tenant *t); /* at once */
+/* In slices, decisions in between; t NULL: removed. */
+void shard_tenant_changed(struct shard *s, const char *tenant, const struct tenant *t);
 /* perform.c */
 void perform(struct shard *s, const struct router_fx *fx);
 /* shard_load.c */

@@ -43,29 +43,46 @@ void wheel_start(struct wheel *w, struct wheel_node *n, int64_t at_ms)
 	link_last(&w->slots[tick % WHEEL_SLOTS], n);
 }
 
-static void turn_slot(struct wheel *w, int64_t tick, void (*fn)(struct wheel_node *n, void *arg), void *arg)
+/* What is left of a slot goes back to its front. */
+static void put_back(struct wheel_node *slot, struct wheel_node *due)
+{
+	due->next->prev = slot;
+	due->prev->next = slot->next;
+	slot->next->prev = due->prev;
+	slot->next = due->next;
+}
+
+/* False: max were fired and the slot is not done. */
+static bool turn_slot(struct wheel *w, int64_t tick, unsigned *max, void (*fn)(struct wheel_node *n, void *arg),
+		      void *arg)
 {
 	struct wheel_node *slot = &w->slots[tick % WHEEL_SLOTS], due;
 
 	if (slot->next == slot)
-		return;
+		return true;
 	/* The whole slot moves to a list of our own, so that callbacks may add to the slot and remove from either. */
 	due = *slot;
 	due.next->prev = due.prev->next = &due;
 	list_init(slot);
-	while (due.next != &due) {
+	while (due.next != &due && *max) {
 		struct wheel_node *n = due.next;
 		bool now = n->at_ms <= tick * WHEEL_TICK_MS;
 
 		wheel_stop(n);
-		if (now)
+		if (now) {
+			(*max)--;
 			fn(n, arg);
-		else
+		} else {
 			link_last(slot, n);
+		}
 	}
+	if (due.next == &due)
+		return true;
+	put_back(slot, &due);
+	return false;
 }
 
-void wheel_turn(struct wheel *w, int64_t now_ms, void (*fn)(struct wheel_node *n, void *arg), void *arg)
+void wheel_turn(struct wheel *w, int64_t now_ms, unsigned max, void (*fn)(struct wheel_node *n, void *arg), void *arg)
 {
 	int64_t last = now_ms / WHEEL_TICK_MS;
 
@@ -74,6 +91,9 @@ void wheel_turn(struct wheel *w, int64_t now_ms, void (*fn)(struct wheel_node *n
 		w->tick = last - WHEEL_SLOTS;
 	while (w->tick < last) {
 		w->tick++;
-		turn_slot(w, w->tick, fn, arg);
+		if (turn_slot(w, w->tick, &max, fn, arg))
+			continue;
+		w->tick--;
+		return;
 	}
 }

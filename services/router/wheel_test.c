@@ -46,7 +46,7 @@ static void timers_fire_when_due_also_beyond_one_revolution_and_from_inside_each
 			wheel_stop(n);
 		w->step = rand() % 60;
 		w->now += w->step;
-		wheel_turn(&w->wheel, w->now, on_fired, w);
+		wheel_turn(&w->wheel, w->now, NODES, on_fired, w);
 	}
 	assert_true(w->fired > 1000);
 	for (int i = 0; i < NODES; i++)
@@ -66,8 +66,29 @@ static void after_a_long_sleep_everything_due_fires(void **arg)
 	w->now = 1000 + 10ll * NODES * 1000;
 	w->step = w->now;
 	w->quiet = true;
-	wheel_turn(&w->wheel, w->now, on_fired, w);
+	wheel_turn(&w->wheel, w->now, NODES, on_fired, w);
 	assert_int_equal(w->fired, NODES);
+	mem_free(w);
+}
+
+/* All due at the same time, ten a turn: none is lost, none comes twice. */
+static void more_than_a_turn_may_fire_wait_for_the_next_turns(void **arg)
+{
+	struct world *w = mem_zalloc(sizeof(*w));
+
+	UNUSED(arg);
+	wheel_init(&w->wheel, 1000);
+	for (int i = 0; i < NODES; i++)
+		wheel_start(&w->wheel, &w->nodes[i], 2000 + i % 3);
+	w->now = 4000;
+	w->step = w->now;
+	w->quiet = true;
+	for (unsigned i = 1; i <= NODES / 10; i++) {
+		wheel_turn(&w->wheel, w->now, 10, on_fired, w);
+		assert_int_equal(w->fired, 10 * i);
+	}
+	for (int i = 0; i < NODES; i++)
+		assert_false(wheel_running(&w->nodes[i]));
 	mem_free(w);
 }
 
@@ -75,6 +96,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(timers_fire_when_due_also_beyond_one_revolution_and_from_inside_each_other),
+		cmocka_unit_test(more_than_a_turn_may_fire_wait_for_the_next_turns),
 		cmocka_unit_test(after_a_long_sleep_everything_due_fires),
 	};
 

@@ -1,339 +1,25 @@
-/* router-bench: what a decision costs (README.md). */
+/* router-bench: what a decision costs (README.md). One JSON line per scenario and per figure. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include <unistd.h>
 
-#include "../../services/router/core.h"
 #include "base/mem.h"
+#include "world.h"
 
-#define T0		1700000000000ll
-#define AGENT_0		100000
-#define SKILLS_OF_AGENT 5
+#define TURN_NS \
+	400000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard_conf.c) */
+#define QUEUES_AT 4 /* … looked at each so many queues */
 
 struct params {
 	long agents, queues, skills, events, rounds, profiles;
 };
 
-struct bench_agent {
-	struct router_skill skills[SKILLS_OF_AGENT];
-};
-
-struct bench {
-	struct params p;
-	struct router_core *core;
-	char (*skill_ids)[32];
-	struct bench_agent *agents;
-	uint32_t *busy; /* ring of agents on a call, in order of their becoming free */
-	long busy_head, busy_n;
-	uint64_t revision, rng, events, next_call;
-	bool measuring;
-	int64_t clock_cost_ns, noise_ns;
-	int64_t now;
-	uint32_t *ns; /* of each decision */
-	size_t n_ns, cap_ns;
-};
-
-static void check(err_t e)
-{
-	if (!e)
-		return;
-	fprintf(stderr, "router-bench: %s\n", err_name(e));
-	exit(1);
-}
-
-static void *must(void *p)
-{
-	check(p ? ERR_OK : ERR_EXHAUSTED);
-	return p;
-}
-
-static uint64_t rnd(struct bench *b, uint64_t n)
-{
-	b->rng ^= b->rng << 13;
-	b->rng ^= b->rng >> 7;
-	b->rng ^= b->rng << 17;
-	return b->rng % n;
-}
-
-static int64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
-}
-
-/* Names are written when they are used, as they come fresh from a message in life: no cache misses of our own. */
-struct name {
-	char text[40];
-};
-
-static struct name numbered(const char *prefix, uint64_t n, unsigned digits, unsigned base)
-{
-	struct name name = { "" };
-	size_t len = strlen(prefix);
-
-	memcpy(name.text, prefix, len);
-	for (unsigned i = digits; i-- > 0; n /= base)
-		name.text[len + i] = "0123456789abcdef"[n % base];
-	return name;
-}
-
-static struct name agent_name(uint32_t i)
-{
-	return numbered("", AGENT_0 + i, 6, 10);
-}
-
-static struct name queue_name(uint64_t i)
-{
-	return numbered("queue-", i, 5, 10);
-}
-
-static struct name call_name(uint64_t i)
-{
-	return numbered("0192f3a1b2c37d4e8f50", i, 12, 16);
-}
-
-/* ---- the world ----------------------------------------------------------------------------------------------------- */
-
-static void make_names(struct bench *b)
-{
-	b->skill_ids = must(mem_array((size_t)b->p.skills, sizeof(*b->skill_ids)));
-	b->agents = must(mem_array((size_t)b->p.agents, sizeof(*b->agents)));
-	b->busy = must(mem_array((size_t)b->p.agents, sizeof(*b->busy)));
-	for (long i = 0; i < b->p.skills; i++)
-		snprintf(b->skill_ids[i], sizeof(b->skill_ids[i]), "skill-%ld", i);
-}
-
-static void make_skills(struct bench *b, long i)
-{
-	if (b->p.profiles && i >= b->p.profiles) {
-		memcpy(b->agents[i].skills, b->agents[i % b->p.profiles].skills, sizeof(b->agents[i].skills));
-		return;
-	}
-	for (int k = 0; k < SKILLS_OF_AGENT; k++)
-		b->agents[i].skills[k] =
-		    (struct router_skill){ b->skill_ids[rnd(b, (uint64_t)b->p.skills)], 1 + (unsigned)rnd(b, 10) };
-}
-
-/* 60 % want one skill, the others two that some agent has together; each at a level that somebody has. */
-static void make_queues(struct bench *b)
-{
-	struct router_queue_conf *q = must(mem_array((size_t)b->p.queues, sizeof(*q)));
-	struct router_skill *skills = must(mem_array((size_t)b->p.queues * 2, sizeof(*skills)));
-	struct name *names = must(mem_array((size_t)b->p.queues, sizeof(*names)));
-	struct router_tenant_conf conf = { .tenant = "bench", .queues = q, .n_queues = (size_t)b->p.queues };
-
-	for (long i = 0; i < b->p.queues; i++) {
-		const struct bench_agent *a = &b->agents[rnd(b, (uint64_t)b->p.agents)];
-		struct router_skill *s = &skills[2 * i];
-		unsigned first = (unsigned)rnd(b, SKILLS_OF_AGENT), n = rnd(b, 10) < 6 ? 1 : 2;
-
-		for (unsigned k = 0; k < n; k++) {
-			s[k] = a->skills[(first + k) % SKILLS_OF_AGENT];
-			s[k].level = 1 + (unsigned)rnd(b, s[k].level);
-		}
-		names[i] = queue_name((uint64_t)i);
-		q[i] = (struct router_queue_conf){ .id = names[i].text, .skills = s, .n_skills = n };
-	}
-	check(router_core_tenant(b->core, &conf, b->now));
-	mem_free(q);
-	mem_free(skills);
-	mem_free(names);
-}
-
-static void world(struct bench *b)
-{
-	struct router_core_params p = { .epoch = 7, .now_ms = T0, .collect_ms = 1 };
-
-	check(router_core_new(&b->core, &p));
-	b->now = T0 + 1000;
-	b->rng = 0x9e3779b97f4a7c15ull;
-	for (long i = 0; i < b->p.agents; i++)
-		make_skills(b, i);
-	make_queues(b);
-	for (long i = 0; i < b->p.agents; i++) {
-		struct name name = agent_name((uint32_t)i);
-		struct router_agent_conf c = { .tenant = "bench",
-					       .agent_id = name.text,
-					       .skills = b->agents[i].skills,
-					       .n_skills = SKILLS_OF_AGENT,
-					       .enabled = true,
-					       .auto_ready = true };
-
-		check(router_core_agent_conf(b->core, &c, b->now));
-	}
-	check(router_core_time(b->core, b->now));
-	b->ns = must(mem_array((size_t)b->p.events + 16, sizeof(*b->ns)));
-	b->cap_ns = (size_t)b->p.events;
-}
-
-static void world_free(struct bench *b)
-{
-	router_core_free(&b->core);
-	mem_free(b->ns);
-	b->ns = NULL;
-	b->n_ns = 0;
-	b->busy_head = b->busy_n = 0;
-}
-
-/* ---- events -------------------------------------------------------------------------------------------------------- */
-
-static void record(struct bench *b, uint32_t agent, enum agent_state state, const char *call)
-{
-	struct name name = agent_name(agent);
-	struct router_agent_in in = { .tenant = "bench",
-				      .agent_id = name.text,
-				      .revision = ++b->revision,
-				      .state = state,
-				      .on_duty = true,
-				      .ready_since_ms = state == AGENT_READY ? b->now : 0,
-				      .call_id = call,
-				      .leg_id = "",
-				      .site = "centre" };
-
-	b->events++;
-	check(router_core_agent(b->core, &in, b->now));
-}
-
-/* Single decisions are measured in a run of their own: reading the CPU clock costs as much as a decision. CPU, not wall
- * time: what else runs on the machine is not the router's doing. */
-static int64_t begin(const struct bench *b)
-{
-	return b->measuring ? clock_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
-}
-
-static void measured(struct bench *b, int64_t t0)
-{
-	int64_t ns;
-
-	if (!b->measuring || b->n_ns == b->cap_ns)
-		return;
-	ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t0 - b->clock_cost_ns;
-	b->ns[b->n_ns++] = ns > 0 ? (uint32_t)ns : 0;
-}
-
-static int by_i64(const void *x, const void *y)
-{
-	const int64_t *a = x, *b = y;
-
-	return *a < *b ? -1 : *a > *b;
-}
-
-/* What reading the clock costs, and what the machine adds to every thousandth microsecond of work (interrupts, what else
- * runs): figures below that say nothing about the router. */
-static void measure_clock(struct bench *b)
-{
-	size_t n = 200001;
-	int64_t *v = must(mem_array(n, sizeof(*v)));
-
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < n; i++) {
-			int64_t t0 = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-
-			for (volatile int k = 0; k < pass * 500; k++)
-				;
-			v[i] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t0;
-		}
-		qsort(v, n, sizeof(v[0]), by_i64);
-		if (!pass)
-			b->clock_cost_ns = v[n / 2];
-		b->noise_ns = v[n / 1000 * 999] - v[n / 2];
-	}
-	mem_free(v);
-}
-
-/* What follows a reservation: the compare-and-set is won, the owner accepts, the agent answers. */
-static void follow(struct bench *b, const struct router_fx *reserve)
-{
-	struct name call = { "" }, agent = { "" };
-	struct router_reserved_in won = { .tenant = "bench",
-					  .agent_id = agent.text,
-					  .call_id = call.text,
-					  .leg_id = "0192f3a1b2c37d4e8f50000000000000" };
-	struct router_result_in res = { .owner = "cc-1",
-					.tenant = "bench",
-					.call_id = call.text,
-					.agent_id = agent.text,
-					.call_epoch = 1,
-					.router_epoch = 7,
-					.outcome = ROUTER_ACCEPTED };
-	uint32_t number = 0;
-
-	memcpy(call.text, reserve->call_id, 32);
-	memcpy(agent.text, reserve->agent_id, 6);
-	for (int i = 0; i < 6; i++)
-		number = number * 10 + (uint32_t)(agent.text[i] - '0');
-	number -= AGENT_0;
-	router_core_effects_done(b->core);
-	won.revision = ++b->revision;
-	check(router_core_reserved(b->core, &won, b->now));
-	router_core_effects_done(b->core);
-	check(router_core_result(b->core, &res, b->now));
-	b->events += 2;
-	record(b, number, AGENT_ON_CALL, call.text);
-	router_core_effects_done(b->core);
-	b->busy[(b->busy_head + b->busy_n++) % b->p.agents] = number;
-}
-
-static void after(struct bench *b)
-{
+struct spread { /* of one figure over the scenarios */
+	double v[16];
 	size_t n;
-	const struct router_fx *fx = router_core_effects(b->core, &n);
-
-	for (size_t i = 0; i < n; i++) {
-		if (fx[i].kind != ROUTER_FX_RESERVE)
-			continue;
-		follow(b, &fx[i]); /* one input decides about one call */
-		return;
-	}
-	router_core_effects_done(b->core);
-}
-
-static void call_comes(struct bench *b)
-{
-	struct router_enqueue_in in = {
-		.owner = "cc-1", .tenant = "bench", .call_epoch = 1, .arrival_ms = b->now, .agent_id = ""
-	};
-	struct name call = call_name(b->next_call++), queue = queue_name(rnd(b, (uint64_t)b->p.queues));
-	int64_t t0;
-
-	in.call_id = call.text;
-	in.queue_id = queue.text;
-	in.priority = (uint32_t)rnd(b, 11);
-	b->events++;
-	t0 = begin(b);
-	check(router_core_enqueue(b->core, &in, b->now));
-	measured(b, t0);
-	after(b);
-}
-
-static void agent_frees(struct bench *b)
-{
-	uint32_t agent;
-	int64_t t0;
-
-	if (!b->busy_n)
-		return;
-	agent = b->busy[b->busy_head];
-	b->busy_head = (b->busy_head + 1) % b->p.agents;
-	b->busy_n--;
-	t0 = begin(b);
-	record(b, agent, AGENT_READY, "");
-	measured(b, t0);
-	after(b);
-}
-
-/* ---- scenarios ------------------------------------------------------------------------------------------------------- */
-
-static int by_number(const void *x, const void *y)
-{
-	const uint32_t *a = x, *b = y;
-
-	return *a < *b ? -1 : *a > *b;
-}
+};
+static struct spread rates, p999, maxima, ready_p999, ready_max;
 
 static int by_double(const void *x, const void *y)
 {
@@ -342,96 +28,289 @@ static int by_double(const void *x, const void *y)
 	return *a < *b ? -1 : *a > *b;
 }
 
-static uint32_t at(const struct bench *b, double share)
+static void sort(double *v, size_t n)
 {
-	return b->n_ns ? b->ns[(size_t)((double)(b->n_ns - 1) * share)] : 0;
+	qsort(v, n, sizeof(*v), by_double);
 }
 
-/* Agents are signed in busy; `idle` of them become ready, `waiting` calls come when nobody is. */
-static void prepare(struct bench *b, long idle, long waiting)
+static void put(struct spread *s, double v)
 {
-	for (long i = 0; i < b->p.agents; i++)
-		b->busy[i] = (uint32_t)i;
-	b->busy_n = b->p.agents;
-	for (long i = 0; i < b->p.agents; i++)
-		record(b, (uint32_t)i, AGENT_BUSY, "");
-	for (long i = 0; i < waiting; i++)
-		call_comes(b);
-	for (long i = 0; i < idle; i++) {
-		b->now += i % 50 == 0;
-		agent_frees(b);
-	}
-	b->events = 0;
-	b->n_ns = 0;
+	if (s->n < ARRAY_SIZE(s->v))
+		s->v[s->n++] = v;
 }
 
-/* Calls come while fewer than `waiting` wait; otherwise an agent becomes free. waiting 0: both in turn. */
-static int64_t turn(struct bench *b, uint64_t n_events, long waiting)
+/* A figure in the form that tests/perf collects. */
+static void figure(const char *name, const char *unit, double median, double min, double max, double target,
+		   const char *conditions)
 {
-	uint64_t until = b->events + n_events;
-	int64_t t0 = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	struct router_core_stats st = { 0 };
-
-	for (long i = 0; b->events < until; i++) {
-		if (i % 64 == 0) {
-			b->now++;
-			check(router_core_time(b->core, b->now));
-			router_core_effects_done(b->core);
-		}
-		if (i % 16 == 0)
-			router_core_stats(b->core, &st);
-		if (!waiting || (long)st.calls_waiting < waiting)
-			call_comes(b);
-		if (!waiting || (long)st.calls_waiting >= waiting)
-			agent_frees(b);
-	}
-	return clock_ns(CLOCK_PROCESS_CPUTIME_ID) - t0;
-}
-
-static void run(struct bench *b, const char *name, long idle, long waiting)
-{
-	double *rates = must(mem_array((size_t)b->p.rounds, sizeof(*rates)));
-	struct router_core_stats st;
-	int64_t cpu_ns = 0, setup = clock_ns(CLOCK_MONOTONIC);
-	uint64_t part = (uint64_t)(b->p.events / b->p.rounds);
-	size_t assigned;
-
-	world(b);
-	prepare(b, idle, waiting);
-	setup = clock_ns(CLOCK_MONOTONIC) - setup;
-	(void)turn(b, part, waiting);
-	router_core_stats(b->core, &st);
-	assigned = st.assigned;
-	for (long r = 0; r < b->p.rounds; r++) {
-		uint64_t from = b->events;
-		int64_t used = turn(b, part, waiting);
-
-		cpu_ns += used;
-		rates[r] = (double)(b->events - from) / ((double)used / 1e9);
-	}
-	router_core_stats(b->core, &st);
-	assigned = st.assigned - assigned;
-	b->measuring = true;
-	(void)turn(b, part, waiting);
-	b->measuring = false;
-	qsort(rates, (size_t)b->p.rounds, sizeof(*rates), by_double);
-	qsort(b->ns, b->n_ns, sizeof(*b->ns), by_number);
-	printf("{\"name\":\"router.%s.%s\",\"unit\":\"events/"
-	       "CPU-s\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f,\"rounds\":%ld,"
-	       "\"events\":%llu,\"decisions\":%zu,\"decisions_per_cpu_s\":%.0f,\"p50_ns\":%u,\"p99_ns\":%u,\"p99_9_"
-	       "ns\":%u,\"max_ns\":%u,"
-	       "\"machine_noise_p99_9_ns\":%lld,\"cpu_s\":%.3f,\"agents\":%ld,\"queues\":%ld,\"skills\":%ld,"
-	       "\"classes\":%zu,\"groups\":%zu,\"agents_idle\":%zu,"
-	       "\"calls_waiting\":%zu,\"setup_s\":%.2f}\n",
-	       name, b->p.profiles ? "teams" : "random", rates[b->p.rounds / 2], rates[0], rates[b->p.rounds - 1],
-	       b->p.rounds, (unsigned long long)part * (unsigned long long)b->p.rounds, assigned,
-	       (double)assigned / ((double)cpu_ns / 1e9), at(b, 0.5), at(b, 0.99), at(b, 0.999), at(b, 1),
-	       (long long)b->noise_ns, (double)cpu_ns / 1e9, b->p.agents, b->p.queues, b->p.skills, st.classes,
-	       st.groups, st.agents_idle, st.calls_waiting, (double)setup / 1e9);
+	printf("{\"name\":\"%s\",\"unit\":\"%s\",\"median\":%.3f,\"min\":%.3f,\"max\":%.3f,", name, unit, median, min,
+	       max);
+	if (target > 0)
+		printf("\"target\":%.0f,", target);
+	printf("\"better\":\"%s\",\"conditions\":\"%s\"}\n", target >= 1000000 ? "higher" : "lower", conditions);
 	fflush(stdout);
-	mem_free(rates);
-	world_free(b);
 }
+
+static void spread_figure(const char *name, const char *unit, struct spread *s, double target, const char *conditions)
+{
+	if (!s->n)
+		return;
+	sort(s->v, s->n);
+	figure(name, unit, s->v[s->n / 2], s->v[0], s->v[s->n - 1], target, conditions);
+}
+
+static struct world_params world_params(const struct params *p)
+{
+	return (struct world_params){ p->agents, p->queues, p->skills, p->profiles };
+}
+
+/* ---- scenarios ----------------------------------------------------------------------------------------------------- */
+
+static double rate(struct world *w, uint64_t events, long waiting)
+{
+	uint64_t from = w->events;
+	int64_t t0 = meter_cpu_ns();
+
+	world_turn(w, events, waiting, NULL);
+	return (double)(w->events - from) / ((double)(meter_cpu_ns() - t0) / 1e9);
+}
+
+static void tell(const struct params *p, const char *name, const double *r, struct world *w,
+		 const struct meter_result *d, const struct meter_result *ready, const struct meter_noise *noise)
+{
+	struct router_core_stats st;
+
+	router_core_stats(w->core, &st);
+	printf("{\"name\":\"router.%s.%s\",\"unit\":\"events/CPU-s\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f,"
+	       "\"rounds\":%ld,\"events\":%ld,",
+	       name, p->profiles ? "teams" : "random", r[p->rounds / 2], r[0], r[p->rounds - 1], p->rounds, p->events);
+	printf("\"decisions\":%zu,\"p50_ns\":%u,\"p99_ns\":%u,\"p99_9_ns\":%u,\"max_ns\":%u,\"best_round_p99_9_ns\":%u,"
+	       "\"best_round_max_ns\":%u,",
+	       d->n, d->p50, d->p99, d->p999, d->max, d->p999_best, d->max_best);
+	printf("\"ready_to_reserve\":%zu,\"ready_to_reserve_p50_ns\":%u,\"ready_to_reserve_p99_9_ns\":%u,"
+	       "\"ready_to_reserve_max_ns\":%u,",
+	       ready->n, ready->p50, ready->p999, ready->max);
+	printf("\"clock_ns\":%u,\"noise_p50_ns\":%u,\"noise_p99_9_ns\":%u,\"noise_max_ns\":%u,", noise->clock_ns,
+	       noise->steady.p50, noise->steady.p999, noise->steady.max);
+	printf("\"agents\":%ld,\"queues\":%ld,\"skills\":%ld,\"classes\":%zu,\"groups\":%zu,\"agents_idle\":%zu,"
+	       "\"calls_waiting\":%zu}\n",
+	       p->agents, p->queues, p->skills, st.classes, st.groups, st.agents_idle, st.calls_waiting);
+	fflush(stdout);
+}
+
+static void scenario(const struct params *p, const char *name, long idle, long waiting, const struct meter_noise *noise)
+{
+	struct world_params wp = world_params(p);
+	double *r = world_must(mem_array((size_t)p->rounds, sizeof(*r)));
+	uint64_t part = (uint64_t)(p->events / p->rounds);
+	struct meter_result d, ready;
+	struct world_meters m;
+	struct world w;
+
+	world_init(&w, &wp);
+	world_prepare(&w, idle, waiting);
+	(void)rate(&w, part, waiting);
+	for (long i = 0; i < p->rounds; i++)
+		r[i] = rate(&w, part, waiting);
+	meter_init(&m.decisions, (size_t)p->events);
+	meter_init(&m.ready_to_reserve, (size_t)p->events);
+	for (long i = 0; i < p->rounds; i++) {
+		world_turn(&w, part, waiting, &m);
+		meter_round(&m.decisions);
+		meter_round(&m.ready_to_reserve);
+	}
+	sort(r, (size_t)p->rounds);
+	d = meter_result(&m.decisions);
+	ready = meter_result(&m.ready_to_reserve);
+	tell(p, name, r, &w, &d, &ready, noise);
+	put(&rates, r[p->rounds / 2]);
+	put(&p999, d.p999 / 1e3);
+	put(&maxima, d.max / 1e3);
+	if (ready.n > 10000) { /* idle: nobody waits for those who become free */
+		put(&ready_p999, ready.p999 / 1e3);
+		put(&ready_max, ready.max / 1e3);
+	}
+	meter_done(&m.decisions);
+	meter_done(&m.ready_to_reserve);
+	mem_free(r);
+	world_done(&w);
+}
+
+/* ---- how it grows -------------------------------------------------------------------------------------------------- */
+
+/* As many agents a skill and a queue in all sizes: what is left is what the number of agents does. */
+static void growth(const struct params *p)
+{
+	for (long agents = 1000; agents <= p->agents; agents *= 10) {
+		struct params part = *p;
+		struct world_params wp;
+		double ns[5];
+		char name[64];
+		struct world w;
+
+		part.agents = agents;
+		part.queues = agents * p->queues / p->agents;
+		part.skills = agents * p->skills / p->agents;
+		part.profiles = 0;
+		if (part.queues < 1 || part.skills < 10)
+			continue;
+		wp = world_params(&part);
+		world_init(&w, &wp);
+		world_prepare(&w, agents / 2, 0);
+		(void)rate(&w, (uint64_t)(p->events / 10), 0);
+		for (size_t i = 0; i < ARRAY_SIZE(ns); i++)
+			ns[i] = 1e9 / rate(&w, (uint64_t)(p->events / 10), 0);
+		sort(ns, ARRAY_SIZE(ns));
+		snprintf(name, sizeof(name), "router_ns_per_event.%ld", agents);
+		figure(name, "ns of CPU", ns[2], ns[0], ns[4], 0,
+		       "idle.random with so many agents, a tenth as many queues");
+		world_done(&w);
+	}
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------------- */
+
+static double resident(void)
+{
+	long all = 0, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (f && fscanf(f, "%ld %ld", &all, &pages) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double agent_bytes(const struct world_params *wp)
+{
+	double before = resident(), bytes;
+	struct world w;
+
+	world_init(&w, wp);
+	world_prepare(&w, wp->agents, 0);
+	/* Of the benchmark's own: skills and the ring. */
+	bytes = (resident() - before) / (double)wp->agents - sizeof(*w.skills) - sizeof(*w.busy);
+	world_done(&w);
+	return bytes;
+}
+
+static double call_bytes(const struct world_params *wp)
+{
+	struct router_core_stats st;
+	double before, bytes;
+	struct world w;
+
+	world_init(&w, wp);
+	world_prepare(&w, 0, 0);
+	before = resident();
+	world_calls(&w, wp->agents);
+	router_core_stats(w.core, &st);
+	bytes = (resident() - before) / (double)st.calls_waiting;
+	world_done(&w);
+	return bytes;
+}
+
+static void memory(const struct params *p)
+{
+	struct world_params wp = world_params(p);
+	double teams = agent_bytes(&wp), v;
+
+	wp.profiles = 0;
+	v = agent_bytes(&wp);
+	figure("router_bytes_per_agent", "bytes", v, teams, v, 0,
+	       "resident, all idle, its share of queues and indices with it; median = max: each of skills of its own; "
+	       "min: in teams");
+	v = call_bytes(&wp);
+	figure("router_bytes_per_call", "bytes", v, v, v, 0, "resident, as many waiting calls as agents");
+}
+
+/* ---- what is not a decision but must not hold one up ----------------------------------------------------------------- */
+
+static void ignore_status(const struct router_queue_status *st, void *arg)
+{
+	(void)st;
+	(void)arg;
+}
+
+static void meter_figure(struct meter *m, const char *name, double target, const char *conditions)
+{
+	struct meter_result r;
+	double max;
+
+	meter_round(m);
+	r = meter_result(m);
+	max = r.max / 1e3;
+	figure(name, "us", max, r.p50 / 1e3, max, target, conditions);
+	meter_done(m);
+}
+
+/* Longest turn and all of it, as the shell does it: so many queues that half a millisecond is over, then decisions. */
+static void all_queues(struct world *w)
+{
+	struct meter m;
+	int64_t t0 = 0;
+	bool more = true;
+
+	meter_init(&m, (size_t)w->p.queues);
+	for (long at = 0; more; at += QUEUES_AT) {
+		if (!t0) {
+			meter_begin(&m);
+			t0 = meter_cpu_ns();
+		}
+		more = world_queues(w, at, QUEUES_AT, 3);
+		router_core_effects_done(w->core);
+		if (more && meter_cpu_ns() - t0 < TURN_NS)
+			continue;
+		(void)meter_end(&m);
+		t0 = 0;
+	}
+	meter_figure(&m, "router_config_queues_turn_us", 1000,
+		     "median = max: longest turn of the loop while every queue changes its requirement");
+}
+
+static void all_agents(struct world *w)
+{
+	struct meter m;
+
+	meter_init(&m, (size_t)w->p.agents);
+	for (long i = 0; i < w->p.agents; i++) {
+		meter_begin(&m);
+		world_agent_conf(w, (uint32_t)i, 1);
+		(void)meter_end(&m);
+		router_core_effects_done(w->core);
+	}
+	meter_figure(&m, "router_config_agent_us", 1000,
+		     "median = max: longest of all agents whose levels change, one input each");
+}
+
+static void disturbances(const struct params *p)
+{
+	struct world_params wp = world_params(p);
+	struct world w;
+	struct meter m;
+
+	wp.profiles = 0;
+	world_init(&w, &wp);
+	world_prepare(&w, p->agents / 2, p->agents / 2);
+	meter_init(&m, 400);
+	for (int i = 0; i < 400; i++) {
+		meter_begin(&m);
+		router_core_statuses(w.core, (size_t)p->queues / 20 + 1, false, ignore_status, NULL);
+		(void)meter_end(&m);
+	}
+	meter_figure(&m, "router_status_turn_us", 1000, "median = max: a twentieth of the queues looked at");
+	all_queues(&w);
+	all_agents(&w);
+	meter_init(&m, 1);
+	meter_begin(&m);
+	world_queue_for_all(&w);
+	(void)meter_end(&m);
+	meter_figure(&m, "router_config_queue_for_all_us", 0, "the first queue that every agent can serve, once");
+	world_done(&w);
+}
+
+/* ---- main ---------------------------------------------------------------------------------------------------------- */
 
 static long number(const char *text, const char *what)
 {
@@ -462,24 +341,35 @@ static void parse(struct params *p, int argc, char **argv)
 		}
 		*values[c] = number(optarg, options[which].name);
 	}
+	if (p->rounds > METER_ROUNDS)
+		p->rounds = METER_ROUNDS;
 }
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .p = { 100000, 10000, 2000, 10000000, 5, 1000 } };
+	struct params p = { 100000, 10000, 2000, 5000000, 5, 1000 };
+	struct meter_noise noise;
 	long profiles;
 
-	parse(&b.p, argc, argv);
-	measure_clock(&b);
-	make_names(&b);
-	profiles = b.p.profiles;
+	parse(&p, argc, argv);
+	memory(&p); /* first: of what is freed later not all goes back */
+	noise = meter_noise();
+	profiles = p.profiles;
 	for (int teams = 0; teams < 2; teams++) {
-		b.p.profiles = teams ? profiles : 0;
-		run(&b, "idle", b.p.agents / 2, 0);
-		run(&b, "overload", 0, b.p.agents / 2);
+		p.profiles = teams ? profiles : 0;
+		scenario(&p, "idle", p.agents / 2, 0, &noise);
+		scenario(&p, "overload", 0, p.agents / 2, &noise);
 	}
-	mem_free(b.skill_ids);
-	mem_free(b.agents);
-	mem_free(b.busy);
+	sort(rates.v, rates.n);
+	figure("router_events_per_s", "events per CPU-second", rates.v[0], rates.v[0], rates.v[rates.n - 1], 2000000,
+	       "median = min: the worst scenario; max: the best");
+	spread_figure("router_decision_p999_us", "us", &p999, 20, "over the scenarios");
+	spread_figure("router_decision_max_us", "us", &maxima, 1000, "over the scenarios, all rounds");
+	spread_figure(
+	    "router_ready_to_reserve_us", "us", &ready_p999, 20,
+	    "p99.9 over the scenarios in which calls wait: an agent's record becomes READY, the reservation is out");
+	spread_figure("router_ready_to_reserve_max_us", "us", &ready_max, 1000, "the same, maximum");
+	disturbances(&p);
+	growth(&p);
 	return 0;
 }
