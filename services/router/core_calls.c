@@ -337,7 +337,9 @@ static void enqueue_new(struct router_core *core, const struct router_enqueue_in
 	set_place(core, c, in, t);
 	set_tried(core, c, in);
 	serve_or_adopt(core, c);
-	tell_queued(core, c);
+	/* Who is being given an agent hears of that next; should it come to nothing, the call asks again in two seconds. */
+	if (c->state != CALL_RESERVING)
+		tell_queued(core, c);
 }
 
 static bool same_place(const struct call *c, const struct router_enqueue_in *in, const struct target *t)
