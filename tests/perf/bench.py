@@ -8,7 +8,7 @@ else runs. Three repetitions of each figure: minimum, median, maximum. Nothing i
 the bus. PostgreSQL and the Kafka broker are shown apart.
 
 BENCH_BASE: first port (25000); BENCH_ROUNDS: repetitions (3); BENCH_WINDOW: seconds of each (10); BENCH_RATE: calls/s of Q1 (60);
-BENCH_PARTS: of queue, some of "q1 busy sustained ring q2"; BENCH_OUT: where the results go.
+BENCH_PARTS: of queue, some of "q1 peer busy sustained ring q2"; BENCH_OUT: where the results go.
 """
 import importlib
 import json

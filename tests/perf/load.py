@@ -28,7 +28,7 @@ class Callers:
     serial = 0
 
     def __init__(self, stage, company, what, rate, seconds=0, talk_ms=2000, calls=0, at_most=20000, scenario="caller", before_talk="",
-                 answer_within_ms=20000, to=None, number=None):
+                 after_talk="", answer_within_ms=20000, to=None, number=None):
         Callers.serial += 1
         self.dir = stage.dir / ("callers-%d" % Callers.serial)
         self.dir.mkdir()
@@ -40,7 +40,8 @@ class Callers:
         self.most_s = self.calls / rate + talk[1] / 1000 + 60
         self.scenario = self.dir / (scenario + ".xml")
         text = (SIPP / (scenario + ".xml")).read_text()
-        self.scenario.write_text(text.replace("@BEFORE_TALK@", before_talk).replace("@TALK@", pause))
+        self.scenario.write_text(text.replace("@BEFORE_TALK@", before_talk).replace("@TALK@", pause).replace(
+            "@AFTER_TALK@", after_talk))
         self.args = ["sipp", "-sf", str(self.scenario), "-s", number or company.number_of(what), "%s:%d" % (to or stage.sip), "-i", host, "-p",
                      str(port), "-mi", host, "-mp", str(port + 2), "-r", "%g" % rate, "-m", str(self.calls), "-l", str(at_most), "-nostdin",
                      "-nd", "-trace_stat", "-stf", str(self.dir / "stat.csv"), "-fd", "1", "-trace_rtt", "-rtt_freq", "20", "-recv_timeout",
