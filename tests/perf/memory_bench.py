@@ -1,0 +1,151 @@
+"""Memory of a held call in every process, start-up of every service, and whether a call costs the same however many are up.
+
+The order matters: every service is started anew first (and timed), so that what a held call takes is not already there from calls before.
+"""
+import json
+import os
+import pathlib
+import time
+import urllib.error
+import urllib.request
+
+import plot
+from load import Callers, until
+from meter import APART, HZ, Meter, Use, children, memory_of
+from stage import say
+
+HOLD = int(os.environ.get("BENCH_HOLD", "1000"))
+LEVELS = [int(x) for x in os.environ.get("BENCH_LEVELS", "10 100 1000 5000").split()]
+Q1_RATE = 40
+RAMP_PER_S = 150
+PLOT = "docs/cost-per-call.png"
+
+
+# ---- start-up ----
+def started_at(pid):
+    """Seconds since the epoch."""
+    ticks = int(pathlib.Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[19])
+    return time.time() - float(pathlib.Path("/proc/uptime").read_text().split()[0]) + ticks / HZ
+
+
+def ready_at(port, timeout=30):
+    """When /readyz says yes; it must have been refused before."""
+    deadline, gone = time.time() + timeout, False
+    while time.time() < deadline:
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:%d/readyz" % port, timeout=1):
+                if gone:
+                    return time.time()
+        except (urllib.error.URLError, OSError):
+            gone = True
+        time.sleep(0.005)
+    raise RuntimeError("not ready within %d s" % timeout)
+
+
+def startup(bench):
+    say("start-up of each service: kill -9, from the new process to ready")
+    cluster, times = bench.stage.cluster, {}
+    for name, row in cluster.status().items():
+        if name in APART or name == "nats":
+            continue
+        cluster.kill(name)
+        at = ready_at(row["ports"]["http"])
+        times[name] = at - started_at(cluster.status()[name]["pid"])
+    cluster.wait_ready()
+    for n, t in times.items():
+        say("      %-12s %6.2f s" % (n, t))
+    slowest = max(times, key=times.get)
+    bench.result("startup_slowest_s", [times[slowest]], "s from exec to ready", "lower", None,
+                 "%s; all: %s" % (slowest, ", ".join("%s %.2f" % x for x in times.items())))
+
+
+# ---- memory ----
+def memory(meter):
+    """{process: (PSS, RSS) in KiB}; PostgreSQL with its children."""
+    out = {}
+    for n, pid in meter.pids.items():
+        parts = [memory_of(p) for p in ([pid, *children(pid)] if n == "postgres" else [pid])]
+        out[n] = tuple(sum(x) for x in zip(*parts))
+    return out
+
+
+def hold(bench, company, what, n, seconds):
+    """n calls that stay up for some seconds after the last has come; returns when they have all come."""
+    callers = Callers(bench.stage, company, what, RAMP_PER_S, calls=n, talk_ms=int((n / RAMP_PER_S + seconds) * 1000)).start()
+    until(time.time() + n / RAMP_PER_S + 2)
+    return callers
+
+
+def held(bench):
+    return sum(bench.stage.cluster.metric(c, "trunkline_calls") for c in ("cc-1", "cc-2"))
+
+
+def per_held_call(bench, name, company, what, title, target):
+    """KB a call: the difference to the memory with no call up, all processes of ours and nats-server."""
+    say("memory: %d calls held, %s" % (HOLD, title))
+    Callers(bench.stage, company, what, 20, calls=20, talk_ms=500).run()  # what is loaded at the first call is no part of one
+    bench.stage.quiet()
+    meter = Meter(bench.stage.cluster)
+    nothing, sums, rows = memory(meter), [], []
+    for _ in range(bench.rounds):
+        callers = hold(bench, company, what, HOLD, 8)
+        up = held(bench)
+        now = memory(meter)
+        callers.wait()
+        bench.stage.quiet(60)
+        if up < HOLD * 0.99:
+            say("      only %d of %d calls are up, %d failed: %s" % (up, HOLD, callers.bad, callers.why()))
+        rows.append({n: [(now[n][i] - nothing[n][i]) / max(1, up) for i in (0, 1)] for n in now})
+        sums.append(sum(v[0] for n, v in rows[-1].items() if n not in APART))
+    after = memory(meter)
+    say("      %-12s %10s %10s %14s" % ("KB per call", "PSS", "RSS", "MiB afterwards"))
+    for n, v in sorted(rows[-1].items(), key=lambda x: -x[1][0]):
+        say("      %-12s %10.2f %10.2f %14.1f%s" % (n, *v, (after[n][0] - nothing[n][0]) / 1024, " (apart)" if n in APART else ""))
+    bench.result(name, sums, "KB PSS per held call", "lower", target, "%d calls held, %s; all processes of ours and nats-server" % (HOLD, title),
+                 peer=384 if target else None, peer_name="Asterisk 22 (RSS)" if target else None)
+
+
+# ---- growth ----
+def growth(bench):
+    """The same Q1 load beside ever more calls that are held; what the held ones cost by themselves is measured first."""
+    small, large = bench.stage.company("small", 200), bench.stage.company("large", 1000)
+    window = max(6, bench.window_s * 0.8)
+    found = []
+    for n in LEVELS:
+        callers = hold(bench, large, "held", n, 2 * window + 12)
+        up = held(bench)
+        meter = Meter(bench.stage.cluster)
+        a = meter.look()
+        until(a.at + window)
+        alone = Use(a, meter.look())
+        load = Callers(bench.stage, small, "plain", Q1_RATE, window + 4, 2000).start()
+        until(time.time() + 3)
+        a = meter.look()
+        until(a.at + window)
+        both = Use(a, meter.look())
+        load.wait()
+        callers.wait()
+        bench.stage.quiet(60)
+        calls = load.between(both.began, both.ended)[0]
+        holding = alone.ours / alone.seconds
+        found.append((n, (both.ours - holding * both.seconds) / max(1, calls) * 1000, both.ours / max(1, calls) * 1000, holding * 1000))
+        say("      %5d held (%d up, %d failed): %.2f ms a Q1 call more than holding alone, %.2f in all (%d failed); holding alone %.0f ms/s" % (
+            n, up, callers.bad, *found[-1][1:3], load.bad, found[-1][3]))
+    base = min(f[1] for f in found)
+    bench.result("growth_cost_ratio", [f[1] / base for f in found], "CPU of a Q1 call with many calls held, to the least", "lower", None,
+                 "Q1 at %d calls/s beside %s held calls (answered, waiting, no music): %s ms" % (
+                     Q1_RATE, ", ".join(str(f[0]) for f in found), ", ".join("%.2f" % f[1] for f in found)))
+    plot.cost_per_call(found, PLOT)
+    (bench.stage.dir / "growth.json").write_text(json.dumps(found))
+
+
+def run(bench):
+    parts = os.environ.get("BENCH_MEMORY", "startup held growth").split()
+    large = bench.stage.company("large", 1000)
+    if "startup" in parts:
+        startup(bench)
+    if "held" in parts:
+        per_held_call(bench, "memory_kb_per_call", large, "plain", "caller and agent talking", 40)
+        per_held_call(bench, "memory_kb_per_waiting_call", large, "held", "answered, waiting in a queue", None)
+    if "growth" in parts:
+        growth(bench)
