@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import statistics
 import sys
 import time
@@ -69,6 +70,7 @@ def main():
     unknown = [w for w in wanted if w not in ALL]
     if unknown:
         sys.exit("bench: '%s' is not one of: %s" % (unknown[0], " ".join(ALL)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster goes with us
     b = Bench()
     failed = []
     try:

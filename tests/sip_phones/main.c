@@ -12,6 +12,7 @@
 
 #define BUFFER_BYTES (8 << 20)
 #define TICK_MS	     100
+#define NO_RTP	     4000 /* in SDP, when nobody is to speak; an engine may refuse ports below 1024 */
 
 struct options {
 	const char *address;
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
 	struct options o = options(argc, argv);
 	struct wire sip = { .fd = udp(o.address, o.port) };
 	int rtp = o.rtp_port ? udp(o.address, o.rtp_port) : -1;
-	struct phones *p = phones_new(o.address, o.port, o.rtp_port ? o.rtp_port : 9);
+	struct phones *p = phones_new(o.address, o.port, o.rtp_port ? o.rtp_port : NO_RTP);
 
 	setvbuf(stdin, NULL, _IONBF, 0); /* poll() must see every line */
 	run(p, &sip, rtp);
