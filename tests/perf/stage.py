@@ -28,7 +28,7 @@ from cluster import Cluster  # noqa: E402
 from company import Company  # noqa: E402
 from sipua import Ua  # noqa: E402
 
-AT_ONCE = 8        # sign-ins under way
+AT_ONCE = 4        # agents made, or signed in, at a time
 RTP_PORTS = 16000  # from base + 4000: 8,000 endpoints
 NUMBERS = {"plain": "01", "ivr": "02", "menu": "03", "held": "04"}
 PREFIX = {"small": "+4910", "large": "+4920"}
@@ -76,7 +76,7 @@ class Stage:
         say("bench: starting a cluster at port %d" % self.base)
         self.is_up = True
         self.cluster.up()
-        self.api = Api(self.cluster.env)
+        self.api = Api(self.cluster.env, timeout=60)
         self.sip = ("127.0.0.1", self.base + 60)
         return self
 
