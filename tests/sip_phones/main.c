@@ -79,8 +79,12 @@ static void on_sip(struct phones *p, struct wire *w)
 
 	for (;;) {
 		struct iovec iov = { buf, sizeof(buf) };
-		struct msghdr h = { .msg_name = &w->peer, .msg_namelen = sizeof(w->peer), .msg_iov = &iov, .msg_iovlen = 1,
-				    .msg_control = control, .msg_controllen = sizeof(control) };
+		struct msghdr h = { .msg_name = &w->peer,
+				    .msg_namelen = sizeof(w->peer),
+				    .msg_iov = &iov,
+				    .msg_iovlen = 1,
+				    .msg_control = control,
+				    .msg_controllen = sizeof(control) };
 		ssize_t n = recvmsg(w->fd, &h, 0);
 		struct sipmsg m;
 
@@ -142,7 +146,9 @@ static void run(struct phones *p, struct wire *sip, int rtp)
 
 static struct options options(int argc, char **argv)
 {
-	static const struct option names[] = { { "address", 1, NULL, 'a' }, { "port", 1, NULL, 'p' }, { "rtp-port", 1, NULL, 'r' },
+	static const struct option names[] = { { "address", 1, NULL, 'a' },
+					       { "port", 1, NULL, 'p' },
+					       { "rtp-port", 1, NULL, 'r' },
 					       { NULL, 0, NULL, 0 } };
 	struct options o = { "127.0.0.1", 0, 0 };
 	int c;

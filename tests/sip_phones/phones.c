@@ -4,11 +4,11 @@
 #include <string.h>
 #include "base/mem.h"
 
-#define BUCKETS	  16384
-#define T1_NS	  500000000ll
-#define GIVE_UP	  6 /* repetitions of an answer that nobody acknowledges */
-#define RESPONSE  2048
-#define ID	  128
+#define BUCKETS	 16384
+#define T1_NS	 500000000ll
+#define GIVE_UP	 6 /* repetitions of an answer that nobody acknowledges */
+#define RESPONSE 2048
+#define ID	 128
 
 struct agent {
 	struct agent *next;
@@ -135,7 +135,8 @@ static void sample(struct phones *p, int64_t gap_ns)
 	p->gap_us[p->n_gaps++] = (uint32_t)(gap_ns / 1000 < UINT32_MAX ? gap_ns / 1000 : UINT32_MAX);
 }
 
-static void reply(struct phones *p, const struct sipmsg *m, const char *status, bool sdp, phones_send_fn *send, void *arg)
+static void reply(struct phones *p, const struct sipmsg *m, const char *status, bool sdp, phones_send_fn *send,
+		  void *arg)
 {
 	char out[RESPONSE];
 	size_t n = sipmsg_response(out, sizeof(out), m, status, "none", sdp ? p->contact : NULL, sdp ? p->sdp : NULL);
@@ -273,12 +274,14 @@ void phones_report(const struct phones *p, FILE *out)
 	if (p->n_gaps)
 		qsort(p->gap_us, p->n_gaps, sizeof(*p->gap_us), by_size);
 	fprintf(out,
-		"{\"active\": %u, \"invites\": %lu, \"acks\": %lu, \"byes\": %lu, \"cancels\": %lu, \"invites_again\": %lu, "
+		"{\"active\": %u, \"invites\": %lu, \"acks\": %lu, \"byes\": %lu, \"cancels\": %lu, \"invites_again\": "
+		"%lu, "
 		"\"answers_again\": %lu, \"reinvites\": %lu, \"strays\": %lu, \"early\": %lu, \"lost\": %lu, ",
 		p->active, n->invites, n->acks, n->byes, n->cancels, n->invites_again, n->answers_again, n->reinvites,
 		n->strays, n->early, n->lost);
 	fprintf(out,
-		"\"free_to_ring_n\": %zu, \"free_to_ring_ms\": {\"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": %.3f}}\n",
+		"\"free_to_ring_n\": %zu, \"free_to_ring_ms\": {\"p50\": %.3f, \"p90\": %.3f, \"p99\": %.3f, \"max\": "
+		"%.3f}}\n",
 		p->n_gaps, quantile_ms(p, 0.5), quantile_ms(p, 0.9), quantile_ms(p, 0.99), quantile_ms(p, 1));
 	fflush(out);
 }

@@ -21,7 +21,7 @@ struct view {
 struct sipmsg {
 	bool is_request;
 	struct view method, uri_user;
-	struct view via[8], route[4];	/* whole header lines without CRLF */
+	struct view via[8], route[4]; /* whole header lines without CRLF */
 	unsigned n_via, n_route;
 	struct view from, to, call_id, cseq;
 	bool to_tagged;
