@@ -105,7 +105,7 @@ class Stage:
             c.number(PREFIX[name] + NUMBERS[what], **target)
         c.number_of = lambda what: PREFIX[name] + NUMBERS[what]
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda i: c.agent(str(1000 + i), ["all"]), range(agents)))
+            list(pool.map(lambda i: c.agent(str(1000 + i), ["all"], logs_in=False), range(agents)))
         deadline = time.monotonic() + 60
         while not c.published() and time.monotonic() < deadline:
             time.sleep(0.1)
