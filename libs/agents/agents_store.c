@@ -166,9 +166,22 @@ static void free_op(struct op *op)
 	mem_free(op);
 }
 
+static bool has_call(const struct entry *en)
+{
+	return en->present && (en->rec.state == AGENT_RESERVED || en->rec.state == AGENT_ON_CALL);
+}
+
+static void drop_entry(struct agents_store *s, struct entry *en)
+{
+	s->n_present -= en->present;
+	HASH_DEL(s->entries, en);
+	mem_free(en);
+}
+
 /* Answers, then lets the next event of the same agent begin. */
 static void finish(struct op *op)
 {
+	struct agents_store *s = op->store;
 	struct entry *en = op->entry;
 	agents_done_fn *fn = op->fn;
 
@@ -178,6 +191,8 @@ static void finish(struct op *op)
 	if (fn)
 		fn(op->error, en->present || !op->error ? &en->rec : NULL, en->revision, op->error ? &op->detail : NULL,
 		   op->arg);
+	if (s->p.no_watch && !en->ops && !has_call(en))
+		drop_entry(s, en);
 	free_op(op);
 }
 
@@ -290,6 +305,11 @@ static void start_op(struct op *op)
 		finish_soon(op, ERR_ABORTED);
 		return;
 	}
+	if (op->ev.kind == AGENT_EV_ANSWERED && en->present && en->rec.state == AGENT_ON_CALL &&
+	    str_eq(en->rec.call_id, op->ev.call_id)) {
+		finish_soon(op, ERR_OK); /* an adopter asserts what the owner had done */
+		return;
+	}
 	e = agent_step(&en->rec, &op->ev, clock_wall_ms(), &op->next_rec, &op->detail);
 	/* What led to the event may be known sooner than the record that shows it. */
 	if (e == ERR_PRECONDITION && !op->at && !op->read && read_again(op))
@@ -300,7 +320,10 @@ static void start_op(struct op *op)
 	}
 	if (!e) {
 		op->on_wire = true;
-		e = bus_kv_put(s->kv, en->key, bytes, size, expected, on_written, op);
+		/* For who answers nobody waits: the router has reserved the agent, and the call goes on. */
+		e = op->ev.kind == AGENT_EV_ANSWERED
+			? bus_kv_put_lazy(s->kv, en->key, bytes, size, expected, on_written, op)
+			: bus_kv_put(s->kv, en->key, bytes, size, expected, on_written, op);
 		if (e)
 			op->on_wire = false;
 	}
@@ -403,6 +426,33 @@ err_t agents_apply_at(struct agents_store *store, const char *tenant, const char
 	return apply(store, tenant, agent_id, ev, true, revision, fn, arg);
 }
 
+err_t agents_seed(struct agents_store *s, const void *record, size_t size, uint64_t revision)
+{
+	struct agent_record rec;
+	char key[KEY_TEXT];
+	struct entry *en;
+	err_t e = agent_record_from_pb(&rec, record, size, NULL);
+
+	if (e)
+		return e;
+	if (!make_key(rec.tenant, rec.agent_id, key))
+		return ERR_INVALID;
+	en = get_entry(s, rec.tenant, rec.agent_id, key);
+	if (!en)
+		return ERR_EXHAUSTED;
+	set_entry(s, en, &rec, revision);
+	return ERR_OK;
+}
+
+void agents_forget(struct agents_store *s, const char *tenant, const char *agent_id, const char *call_id)
+{
+	char key[KEY_TEXT];
+	struct entry *en = make_key(tenant, agent_id, key) ? find_entry(s, key) : NULL;
+
+	if (en && s->p.no_watch && !en->ops && (!en->present || str_eq(en->rec.call_id, call_id)))
+		drop_entry(s, en);
+}
+
 /* ---- the rest ------------------------------------------------------------------------------------------------------ */
 
 err_t agents_store_new(struct agents_store **ret, const struct agents_store_params *p, struct err_detail *detail)
@@ -421,7 +471,8 @@ err_t agents_store_new(struct agents_store **ret, const struct agents_store_para
 	e = agents_emit_new(&s->emit, p->bus, p->events);
 	if (!e)
 		e = bus_kv_open(&s->kv, p->bus, &(struct bus_kv_params){ .bucket = BUCKET, .history = 1 }, detail);
-	if (!e)
+	s->synced = p->no_watch;
+	if (!e && !p->no_watch)
 		e = bus_kv_watch(&s->watch, s->kv, pattern, on_watch, s);
 	if (e)
 		agents_store_free(&s);

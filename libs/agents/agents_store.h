@@ -1,7 +1,7 @@
 /*
  * agents_store: the agents' records in KV `agents`, watched into a cache and changed by compare-and-set. Loop thread only.
  *
- * The cache follows the bucket (all tenants, or one) and is updated at once by own writes, so that a second event right
+ * The cache follows the bucket (all tenants, or one; or, without a watch, only the agents it works on) and is updated at once by own writes, so that a second event right
  * after the first sees it. Events to one agent from one store are applied one after the other, in the order of the calls.
  *
  *	err_t e = agents_store_new(&store, &(struct agents_store_params){ .bus = bus, .events = events,
@@ -33,6 +33,7 @@ struct agents_store_params {
 	struct events *events;	      /* NULL: publishes no AgentStateChanged (tests) */
 	const char *instance;	      /* writer */
 	const char *tenant;	      /* NULL: every tenant */
+	bool no_watch;		      /* caches only agents with a call: what agents_seed() gives and applies read */
 	agents_change_fn *on_change;  /* any change, own ones too; NULL: none */
 	void (*on_synced)(void *arg); /* the initial values are all in; NULL: none */
 	/* An entry that does not validate is ignored (the last good one stays); for the log and a metric. NULL: none. */
@@ -59,7 +60,7 @@ typedef void agents_done_fn(err_t e, const struct agent_record *record, uint64_t
 			    const struct err_detail *detail, void *arg);
 
 /* Reads the cached record (absent: SIGNED_OUT; fresh from KV before a refusal), steps, writes, publishes. fn (may be NULL) is called exactly once, never
- * before this returns. The event is copied. ERR_EXHAUSTED/ERR_INVALID at once: nothing started. */
+ * before this returns. The event is copied. AGENT_EV_ANSWERED for the call that the agent is on already changes nothing. ERR_EXHAUSTED/ERR_INVALID at once: nothing started. */
 err_t agents_apply(struct agents_store *store, const char *tenant, const char *agent_id, const struct agent_event *ev,
 		   agents_done_fn *fn, void *arg) MUST;
 /* The same, but only on this revision: somebody else's write is ERR_ABORTED without a retry (reservations, fencing). */
@@ -69,6 +70,11 @@ err_t agents_apply_at(struct agents_store *store, const char *tenant, const char
 /* Reads the record from KV into the cache (on_change tells if it is newer). fn once: ERR_OK; ERR_NOT_FOUND; ERR_UNAVAILABLE. */
 err_t agents_refresh(struct agents_store *store, const char *tenant, const char *agent_id, agents_done_fn *fn,
 		     void *arg) MUST;
+
+/* For a store that does not watch: a record as somebody else has read or written it. The entry goes again when an event leaves
+ * the agent without a call, or by agents_forget() of that call. */
+err_t agents_seed(struct agents_store *store, const void *record, size_t size, uint64_t revision) MUST;
+void agents_forget(struct agents_store *store, const char *tenant, const char *agent_id, const char *call_id);
 
 /* Publishes `last` of the agent's record again (same event id: nobody counts it twice), for who suspects that its writer
  * died between writing and publishing. ERR_NOT_FOUND: no such record. */

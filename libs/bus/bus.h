@@ -3,7 +3,8 @@
  * compare-and-set, leases with epochs. Everything is asynchronous and every callback runs on the owner's loop.
  *
  * What a loop turn publishes leaves in one flush at the end of the turn (loop_idle), never earlier: the wake-up is the
- * cost, not the message. libnats' threads only hand over: one loop wake per batch.
+ * cost, not the message. What nobody waits for (facts into streams, deletes, acknowledgements) is lazy: it waits up to 5 ms for
+ * something urgent to leave with.
  *
  * Delivery: core messages at most once. JetStream publishes at least once: a publish that times out is unknown and is
  * repeated with the same message id (the stream deduplicates) until it is acknowledged or gives up with ERR_UNAVAILABLE.
@@ -88,9 +89,12 @@ err_t bus_stream_state(struct bus *bus, const char *stream, bus_stream_state_fn 
 err_t bus_stream_trim(struct bus *bus, const char *stream, uint64_t before_seq) MUST;
 
 typedef void bus_ack_fn(err_t e, uint64_t seq, void *arg);
-/* msg_id: deduplicates (NULL: none). fn (may be NULL) once, on the loop: ERR_OK and the sequence, ERR_ABORTED never here. */
+/* Lazy. msg_id: deduplicates (NULL: none). fn (may be NULL) once, on the loop: ERR_OK and the sequence, ERR_ABORTED never here. */
 err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
 		     bus_ack_fn *fn, void *arg) MUST;
+
+/* arg of callbacks under way is freed with the bus, or after its callback by that: for an owner that goes before the bus. */
+void bus_own_arg(struct bus *bus, const void *arg);
 
 /* Durable pull consumer, for work that several instances may share: up to max_unacked messages out at a time. fn must
  * lead to bus_ack(seq) or bus_nak(seq, delay); what is not acknowledged comes again after ack_wait_ms, so behind newer
@@ -149,7 +153,10 @@ void bus_kv_close(struct bus_kv **kv);
  * lost acknowledgement is recognised (same message id), so the outcome reported is that of the first arrival. */
 err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bus_ack_fn *fn,
 		 void *arg) MUST;
-/* Deletes with a marker, same expectation rule. */
+/* The same for what nobody waits for: it may stay some milliseconds to leave together with something urgent. */
+err_t bus_kv_put_lazy(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected,
+		      bus_ack_fn *fn, void *arg) MUST;
+/* Deletes with a marker, same expectation rule; lazy as well. */
 err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_ack_fn *fn, void *arg) MUST;
 /* Last value of the key: ERR_OK and msg (seq = revision), ERR_NOT_FOUND. */
 err_t bus_kv_get(struct bus_kv *kv, const char *key, bus_reply_fn *fn, void *arg) MUST;
@@ -163,7 +170,7 @@ err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pat
 		   void *arg) MUST;
 void bus_kv_unwatch(struct bus_kv_watch **w);
 
-/* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 250 ms) ----
+/* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 500 ms) ----
  * At most one holder at a time; the epoch (a KV revision) grows with each acquisition. The holder is told on_lost before
  * anybody else can be on_acquired: it gives up by its own clock when no renewal was acknowledged for 1.5 s. */
 struct bus_lease_params {

@@ -91,6 +91,7 @@ struct pub_params {
 	unsigned ttl_s;	       /* of this message; 0: the stream's */
 	uint64_t expected;     /* last sequence of the subject or PUB_NO_EXPECTATION */
 	bool own_arg;
+	bool lazy; /* may wait some milliseconds for company (conn_append_lazy) */
 	bus_ack_fn *fn;
 	void *arg;
 };

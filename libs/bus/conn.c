@@ -23,6 +23,7 @@
 #define BACKOFF_MIN_MS	50
 #define BACKOFF_MAX_MS	1000
 #define LOGIN_MS	5000
+#define LAZY_BYTES	(64u << 10) /* so much does not wait */
 #define MAX_PAYLOAD	(1u << 20)
 #define MAX_PAYLOAD_CAP (64u << 20)
 
@@ -47,7 +48,8 @@ static void close_socket(struct conn *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
-	c->write_blocked = false;
+	c->write_blocked = c->urgent = false;
+	loop_timer_stop(&c->lazy);
 	c->in_len = 0;
 	str_reset(&c->out);
 	c->out_at = 0;
@@ -103,6 +105,8 @@ static ssize_t write_some(struct conn *c, const char *data, size_t n)
 void conn_flush(struct conn *c)
 {
 	loop_timer_stop(&c->kick);
+	loop_timer_stop(&c->lazy);
+	c->urgent = false;
 	if (c->state < CONN_GREETING)
 		return;
 	if (c->out.failed) {
@@ -134,21 +138,43 @@ static void compact(struct conn *c)
 	c->out_at = 0;
 }
 
-void conn_append(struct conn *c, const void *bytes, size_t n)
+static void append(struct conn *c, const void *bytes, size_t n)
 {
-	if (c->out.len == 0 && !loop_timer_running(&c->kick))
-		loop_timer_start(&c->kick, 0); /* outside of a turn nothing else would flush */
 	if (c->out_at > (1u << 20) && c->out_at > c->out.len / 2)
 		compact(c);
 	str_append_n(&c->out, bytes, n);
+}
+
+void conn_append(struct conn *c, const void *bytes, size_t n)
+{
+	if (!c->urgent && !loop_timer_running(&c->kick))
+		loop_timer_start(&c->kick, 0); /* outside of a turn nothing else would flush */
+	c->urgent = true;
+	append(c, bytes, n);
+}
+
+void conn_append_lazy(struct conn *c, const void *bytes, size_t n)
+{
+	if (!c->urgent && !loop_timer_running(&c->lazy))
+		loop_timer_start(&c->lazy, CONN_LAZY_MS);
+	append(c, bytes, n);
+	if (c->out.len - c->out_at > LAZY_BYTES)
+		c->urgent = true;
 }
 
 static void on_idle(void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->out.len > 0 && !c->write_blocked)
+	if (c->out.len > 0 && c->urgent && !c->write_blocked)
 		conn_flush(c);
+}
+
+static void on_lazy(void *arg)
+{
+	struct conn *c = arg;
+
+	c->urgent = true; /* the turn that runs this ends with on_idle */
 }
 
 static void on_kick(void *arg)
@@ -334,7 +360,7 @@ static void read_all(struct conn *c)
 		c->heard = true;
 		c->in_len += (size_t)r;
 		parse(c);
-	} while (c->ssl && c->state > CONN_SECURING && SSL_pending(c->ssl) > 0);
+	} while (c->ssl && c->state > CONN_SECURING && SSL_has_pending(c->ssl));
 }
 
 static void connected(struct conn *c)
@@ -600,6 +626,7 @@ err_t conn_init(struct conn *c, const struct conn_params *p, struct err_detail *
 	loop_timer_init(&c->retry, p->loop, on_retry, c);
 	loop_timer_init(&c->ping, p->loop, on_ping, c);
 	loop_timer_init(&c->kick, p->loop, on_kick, c);
+	loop_timer_init(&c->lazy, p->loop, on_lazy, c);
 	loop_idle_start(&c->idle, p->loop, on_idle, c);
 	c->in = mem_alloc(c->in_cap);
 	if (!c->in)
@@ -629,6 +656,7 @@ void conn_done(struct conn *c)
 	loop_timer_done(&c->retry);
 	loop_timer_done(&c->ping);
 	loop_timer_done(&c->kick);
+	loop_timer_done(&c->lazy);
 	loop_idle_stop(&c->idle);
 	SSL_CTX_free(c->tls);
 	mem_free(c->urls);

@@ -62,6 +62,8 @@ struct conn {
 	size_t out_at;
 
 	struct loop_timer retry, ping, kick;
+	struct loop_timer lazy; /* what was appended lazily leaves when it fires */
+	bool urgent;		/* out has something that must not wait */
 	struct loop_idle idle;
 	int64_t backoff_ms;
 	unsigned pings_out;
@@ -90,6 +92,9 @@ static inline bool conn_room(const struct conn *c, size_t n)
 	return c->out.len - c->out_at + n <= CONN_OUT_MAX_BYTES;
 }
 void conn_append(struct conn *c, const void *bytes, size_t n);
+/* The same, but it may wait CONN_LAZY_MS for something urgent to leave with: a write of its own costs a wake-up at the server. */
+#define CONN_LAZY_MS 5
+void conn_append_lazy(struct conn *c, const void *bytes, size_t n);
 void conn_flush(struct conn *c);
 
 err_t nats_urls_parse(const char *text, struct nats_url **ret, size_t *n, struct err_detail *detail) MUST;

@@ -232,13 +232,17 @@ static err_t kv_create(struct bus_kv *kv, const char *subject, struct pub_params
 	return e;
 }
 
-err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bus_ack_fn *fn,
-		 void *arg)
+static err_t put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bool lazy,
+		 bus_ack_fn *fn, void *arg)
 {
 	char subject[BUS_SUBJECT_MAX];
-	struct pub_params p = {
-		.subject = subject, .data = data, .size = size, .expected = expected, .fn = fn, .arg = arg
-	};
+	struct pub_params p = { .subject = subject,
+				.data = data,
+				.size = size,
+				.expected = expected,
+				.lazy = lazy,
+				.fn = fn,
+				.arg = arg };
 	err_t e = key_subject(kv, key, subject);
 
 	if (e)
@@ -248,6 +252,18 @@ err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t si
 	return pubs_submit(kv->bus, &p);
 }
 
+err_t bus_kv_put(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected, bus_ack_fn *fn,
+		 void *arg)
+{
+	return put(kv, key, data, size, expected, false, fn, arg);
+}
+
+err_t bus_kv_put_lazy(struct bus_kv *kv, const char *key, const void *data, size_t size, uint64_t expected,
+		      bus_ack_fn *fn, void *arg)
+{
+	return put(kv, key, data, size, expected, true, fn, arg);
+}
+
 err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_ack_fn *fn, void *arg)
 {
 	char subject[BUS_SUBJECT_MAX];
@@ -255,6 +271,7 @@ err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_a
 				.operation = "DEL",
 				.ttl_s = kv->marker_ttl_s,
 				.expected = expected,
+				.lazy = true,
 				.fn = fn,
 				.arg = arg };
 	err_t e = key_subject(kv, key, subject);

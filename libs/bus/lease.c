@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define LEASE_TTL_MS   2000
-#define LEASE_RENEW_MS 250
+#define LEASE_RENEW_MS 500
 #define LEASE_TRUST_MS 1500
 #define LEASE_RETRY_MS 1000 /* the watch tells sooner */
 
@@ -39,6 +39,12 @@ static void try_or_renew(void *arg);
 bool bus_lease_held(const struct bus_lease *l)
 {
 	return l->held && clock_mono_ms() < l->trusted_ms + LEASE_TRUST_MS;
+}
+
+/* All leases of a process renew in the same turn: one write, one wake-up at the server. */
+static int64_t until_renewal(void)
+{
+	return LEASE_RENEW_MS - clock_mono_ms() % LEASE_RENEW_MS;
 }
 
 static void lose(struct bus_lease *l)
@@ -82,7 +88,7 @@ static void on_written(struct bus_lease *l, uint64_t seq)
 		return;
 	}
 	loop_timer_start(&l->expiry, left);
-	loop_timer_start(&l->tick, LEASE_RENEW_MS);
+	loop_timer_start(&l->tick, until_renewal());
 	if (!l->held)
 		(void)acquire(l, seq);
 }
@@ -118,7 +124,7 @@ static void on_put(err_t e, uint64_t seq, void *arg)
 	else if (e == ERR_ABORTED)
 		on_refused(l);
 	else
-		loop_timer_start(&l->tick, LEASE_RENEW_MS);
+		loop_timer_start(&l->tick, until_renewal());
 }
 
 static void try_or_renew(void *arg)
@@ -139,7 +145,7 @@ static void try_or_renew(void *arg)
 	}
 	l->sent_ms = clock_mono_ms();
 	if (pubs_submit(l->bus, &p))
-		loop_timer_start(&l->tick, LEASE_RENEW_MS);
+		loop_timer_start(&l->tick, until_renewal());
 	else
 		l->putting = true;
 }

@@ -67,7 +67,7 @@ static void finish(struct pub *p, err_t e, uint64_t seq)
 
 /* ---- sending and sending again ---------------------------------------------------------------------------------- */
 
-static void send_now(struct pub *p)
+static void send_now(struct pub *p, bool lazy)
 {
 	struct bus *bus = p->bus;
 
@@ -75,7 +75,10 @@ static void send_now(struct pub *p)
 	p->repeated = p->repeated || p->attempts > 0;
 	p->attempts++;
 	p->refused = false;
-	conn_append(&bus->conn, p->frame, p->size);
+	if (lazy)
+		conn_append_lazy(&bus->conn, p->frame, p->size);
+	else
+		conn_append(&bus->conn, p->frame, p->size);
 	if (!loop_timer_running(&bus->pubs.timer))
 		loop_timer_start(&bus->pubs.timer, bus->pubs.timeout_ms);
 }
@@ -100,7 +103,7 @@ static void on_due(void *arg)
 		}
 		unlink_pub(l, p);
 		append_pub(l, p);
-		send_now(p);
+		send_now(p, false);
 	}
 	if (l->head && bus->conn.state == CONN_UP)
 		loop_timer_start(&l->timer, l->head->deadline_ms > now ? l->head->deadline_ms - now : PUB_AGAIN_MS);
@@ -111,7 +114,7 @@ static void send_refused(struct bus *bus)
 	bus->pubs.stalled = false;
 	for (struct pub *p = bus->pubs.head; p; p = p->next)
 		if (p->refused)
-			send_now(p);
+			send_now(p, false);
 }
 
 static void on_again(void *arg)
@@ -357,7 +360,7 @@ err_t pubs_submit(struct bus *bus, const struct pub_params *params)
 	if (bus->conn.state != CONN_UP || l->stalled || !conn_room(&bus->conn, p->size))
 		p->refused = true; /* goes with the next round */
 	else
-		send_now(p);
+		send_now(p, params->lazy);
 	if (p->refused && bus->conn.state == CONN_UP)
 		stall(p);
 	return ERR_OK;
@@ -376,6 +379,11 @@ void pubs_deny(struct bus *bus, const char *subject, size_t len)
 	}
 }
 
+void bus_own_arg(struct bus *bus, const void *arg)
+{
+	pubs_own_arg(bus, arg);
+}
+
 void pubs_own_arg(struct bus *bus, const void *arg)
 {
 	for (struct pub *p = bus->pubs.head; p; p = p->next)
@@ -391,6 +399,7 @@ err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, siz
 				.size = size,
 				.msg_id = msg_id,
 				.expected = PUB_NO_EXPECTATION,
+				.lazy = true,
 				.fn = fn,
 				.arg = arg };
 

@@ -1,7 +1,10 @@
 /*
  * events: facts into JetStream stream EVENTS, the outbox of Kafka (trunkline/event/v1/event.proto). Loop thread only.
  *
- * Subject ev.<tenant>.<domain>.<key>; message id = Event.id, so that the same fact published again is stored once.
+ * Facts of the domains call and agent wait up to 10 ms, so that what a process tells of one tenant meanwhile is one message
+ * (events_batch.h), sent under the domain of the first: a message costs the server several times what a fact in it costs. A
+ * fact alone, or of another domain: subject ev.<tenant>.<domain>.<key>, message id = Event.id. A fact published again by
+ * another process may be stored twice: its id tells (whoever counts, counts ids).
  * Retries of an unacknowledged publish are the bus's; ERR_UNAVAILABLE in fn means that the caller publishes again later.
  *
  *	Trunkline__Event__V1__Event ev = TRUNKLINE__EVENT__V1__EVENT__INIT; … ev.id = id; ev.tenant = tenant; …
@@ -25,10 +28,14 @@ err_t events_ensure_stream(struct bus *bus, struct err_detail *detail) MUST;
 
 /* site and source ("router/router-1") fill the members that are empty in what is emitted. The strings are copied. */
 err_t events_new(struct events **ret, struct bus *bus, const char *site, const char *source) MUST;
+/* What waits is handed to the bus; no fn is called any more. Before bus_free(). */
 void events_free(struct events **ev);
 /* domain: "call", "agent", "recording", "audit", "system"; key: token of a subject. Needs id, tenant; time_ms 0: now.
  * fn may be NULL. The event is packed before this returns. ERR_INVALID: an id, tenant or key that is not a token. */
 err_t events_emit(struct events *ev, const char *domain, const char *key, const Trunkline__Event__V1__Event *event,
 		  bus_ack_fn *fn, void *arg) MUST;
+/* The same with an event that is packed already (bytes are copied); the sequence in fn is its message's. */
+err_t events_put(struct events *ev, const char *tenant, const char *domain, const char *key, const char *id,
+		 const void *bytes, size_t size, bus_ack_fn *fn, void *arg) MUST;
 
 #endif

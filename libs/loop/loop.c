@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The loop's own descriptors carry no struct loop_io: waking up was all they were for. Edge-triggered, so that nobody
@@ -162,13 +163,48 @@ static void go_idle(struct loop *loop)
 		wake(loop);
 }
 
+static void sleep_until(int64_t at_us)
+{
+	struct timespec at = { .tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000 };
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+/* Waits for events. With a pace: not before the next turn is due, and then takes all that came meanwhile. A loop that had
+ * its hands full sleeps first, one that was idle waits first: so a lone event is served at once and costs one wake-up. */
+static int wait_events(struct loop *loop, int timeout_ms)
+{
+	int64_t due_us = loop->turn_us + loop->pace_us;
+	int n;
+
+	if (!loop->pace_us || !timeout_ms)
+		return epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, wait_ms(loop, timeout_ms));
+	if (loop->busy && clock_mono_us() < due_us)
+		sleep_until(due_us);
+	n = epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, wait_ms(loop, timeout_ms));
+	if (clock_mono_us() >= due_us)
+		return n;
+	sleep_until(due_us);
+	return epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, 0);
+}
+
+static void note_turn(struct loop *loop)
+{
+	int64_t now_us = clock_mono_us();
+
+	loop->busy = now_us - loop->turn_us < 2 * loop->pace_us;
+	loop->turn_us = now_us;
+}
+
 void loop_turn(struct loop *loop, int timeout_ms)
 {
 	bool any;
 	int n;
 
 	assert(!loop->in_turn);
-	n = epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, wait_ms(loop, timeout_ms));
+	n = wait_events(loop, timeout_ms);
+	if (loop->pace_us)
+		note_turn(loop);
 	loop->n_events = n > 0 ? n : 0;
 	atomic_store(&loop->idle, false);
 	loop->now_ms = clock_mono_ms();
@@ -191,6 +227,11 @@ void loop_run(struct loop *loop)
 	while (!atomic_load(&loop->stopping))
 		loop_turn(loop, -1);
 	atomic_store(&loop->stopping, false);
+}
+
+void loop_set_pace(struct loop *loop, int64_t pace_us)
+{
+	loop->pace_us = pace_us > 0 ? pace_us : 0;
 }
 
 void loop_stop(struct loop *loop)

@@ -26,6 +26,9 @@ err_t loop_new(struct loop **ret) MUST;
 void loop_free(struct loop **loop);
 /* Until loop_stop(). */
 void loop_run(struct loop *loop);
+/* Turns begin at least pace_us apart, except loop_turn(…, 0): what arrives within that time shares one turn and one flush of
+ * what it produces. The first event after a rest is served at once. 0: no pace (the default). */
+void loop_set_pace(struct loop *loop, int64_t pace_us);
 /* One turn; waits at most timeout_ms (-1: until something happens, 0: not at all). For embedding in a foreign loop. */
 void loop_turn(struct loop *loop, int timeout_ms);
 /* Any thread, also a signal handler's successor: ends loop_run() after the current turn. */

@@ -15,6 +15,8 @@ const struct config_item service_common_items[] = {
 	CONFIG_STR(struct service_common, nats_key_file, "nats.key_file", "", "private key (PEM) of nats.cert_file"),
 	CONFIG_INT(struct service_common, drain_timeout_ms, "drain.timeout_ms", 30000, 0, 86400000,
 		   "how long work under way may go on after SIGTERM"),
+	CONFIG_INT(struct service_common, pace_us, "loop.pace_us", 2000, 0, 100000,
+		   "under load work begins at most this often (microseconds), and what came meanwhile is done together; 0: at once"),
 	CONFIG_END
 };
 

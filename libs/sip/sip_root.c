@@ -2,6 +2,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sofia-sip/su.h>
 #include <sofia-sip/su_wait.h>
 #include <sys/epoll.h>
@@ -22,13 +23,20 @@ struct sip_root {
 #define AGAIN_MS  5
 #define FD_WINDOW 32
 
-/* A step returns 0 when it handled something (when the next timer is due is then not known) and when that timer is less
- * than 1 ms away: only the first is a reason to go on at once. */
+static bool more(const struct sip_root *r)
+{
+	struct pollfd pfd = { .fd = r->io.fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/* A step takes one datagram of each socket. It returns 0 when it handled something (when the next timer is due is then not
+ * known) and when that timer is less than 1 ms away. */
 static void step(struct sip_root *r)
 {
 	su_duration_t next = su_root_step(r->su, 0);
 
-	for (int i = 1; i < SIP_ROOT_BATCH && next == 0 && su_root_yield(r->su) > 0; i++)
+	for (int i = 1; i < SIP_ROOT_BATCH && next == 0 && more(r); i++)
 		next = su_root_step(r->su, 0);
 	if (next == 0)
 		next = AGAIN_MS;

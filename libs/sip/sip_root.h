@@ -23,7 +23,7 @@
 struct sip_root;
 struct su_root_s;
 
-#define SIP_ROOT_BATCH 16
+#define SIP_ROOT_BATCH 256
 
 /* Initialises Sofia (once a process). ERR_UNAVAILABLE: Sofia does not use epoll here (SU_PORT set?). */
 err_t sip_root_new(struct sip_root **ret, struct loop *loop) MUST;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "events/events_batch.h"
 #include "log/log.h"
 #include "uthash.h"
 #include "utlist.h"
@@ -68,14 +69,13 @@ static void on_cancel(struct rpc_call *call, void *arg)
 	rpc_finish(call);
 }
 
-static void on_fact(const struct bus_msg *msg, void *arg)
+static void show(struct fact_tenant *t, const void *bytes, size_t size)
 {
-	struct fact_tenant *t = arg;
 	struct fact_watcher *w, *next;
 	struct desk_fact *fact = NULL;
 	struct err_detail detail = { 0 };
 
-	if (desk_wire_fact_from_pb(&fact, msg->data, msg->size, &detail)) {
+	if (desk_wire_fact_from_pb(&fact, bytes, size, &detail)) {
 		metric_add(&desk_metric_bad_messages, 1);
 		return;
 	}
@@ -85,6 +85,22 @@ static void on_fact(const struct bus_msg *msg, void *arg)
 			end(w, ERR_EXHAUSTED, "the stream was read too slowly: open it again");
 		}
 	desk_wire_fact_free(&fact);
+}
+
+static void on_fact(const struct bus_msg *msg, void *arg)
+{
+	struct events_slice s;
+	size_t at = 0;
+	bool bad;
+
+	if (!events_is_batch(msg->subject)) {
+		show(arg, msg->data, msg->size);
+		return;
+	}
+	while (events_batch_next(&s, msg->data, msg->size, &at, &bad))
+		show(arg, s.data, s.size);
+	if (bad)
+		metric_add(&desk_metric_bad_messages, 1);
 }
 
 static struct fact_tenant *tenant_get(struct facts *f, const char *tenant)

@@ -18,7 +18,7 @@
 #define BEAT_MS	      500
 #define DEAD_MS	      2000
 #define LISTEN_MS     2500
-#define SCAN_EVERY_MS 30000
+#define SCAN_EVERY_MS 300000 /* whatever no heartbeat told of; costs a read of every call that is up */
 #define FORGET_MS     60000
 #define ASLEEP_MS     1500  /* ticks further apart: this process stood still */
 #define SETTLED_MS    10000 /* a checkpoint of ours that is older and has no call here is a leftover */

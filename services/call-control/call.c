@@ -59,6 +59,8 @@ void call_set_phase(struct call *call, enum call_phase phase)
 	if (call->phase == CALL_PHASE_ENDED || (call->phase == CALL_PHASE_ENDING && phase != CALL_PHASE_ENDED))
 		return; /* ending is final: a late answer of media must not revive a call */
 	call->phase = phase;
+	if (phase != CALL_PHASE_QUEUED && phase != CALL_PHASE_DIALLING)
+		call->music_at_ms = 0;
 	call->step_deadline_ms = 0;
 	call->checkpoint = true;
 }
@@ -144,7 +146,7 @@ static int64_t nearer(int64_t a, int64_t b)
 
 int64_t call_deadline_ms(const struct call *call)
 {
-	int64_t at = nearer(call->step_deadline_ms, call->repeat_ms);
+	int64_t at = nearer(nearer(call->step_deadline_ms, call->repeat_ms), call->music_at_ms);
 
 	return call->phase == CALL_PHASE_QUEUED ? nearer(at, call->wait_deadline_ms) : at;
 }
@@ -315,6 +317,18 @@ static void assert_agent(struct call *call, struct call_todo *todo)
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 }
 
+static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_fact *f;
+
+	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
+		return;
+	call_leg_set(leg, LEG_RINGING, now_ms);
+	call->ring_since_ms = now_ms;
+	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
+	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
+}
+
 static void leg_state(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		      struct call_todo *todo)
 {
@@ -339,6 +353,8 @@ static void leg_state(struct call *call, struct call_leg *leg, const struct call
 	}
 	if (call->phase != CALL_PHASE_DIALLING || leg->state == LEG_ENDING)
 		return;
+	if (in->ringing && !in->answered)
+		agent_ringing(call, leg, now_ms, todo); /* the owner may have died before it told so */
 	if (in->answered) {
 		call_remote_answer(leg, in->sdp, in->sdp_size, todo);
 		call_agent_answered(call, now_ms, todo);
@@ -496,6 +512,8 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 		else if (call->phase != CALL_PHASE_ENDED)
 			check_legs(call, now_ms, todo);
 	}
+	if (call->music_at_ms && now_ms >= call->music_at_ms)
+		call_queue_music(call, todo);
 	if (call->phase == CALL_PHASE_QUEUED)
 		call_queue_tick(call, now_ms, todo);
 	if (!call->step_deadline_ms || now_ms < call->step_deadline_ms)
@@ -522,18 +540,6 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 	default:
 		break;
 	}
-}
-
-static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
-{
-	struct call_fact *f;
-
-	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
-		return;
-	call_leg_set(leg, LEG_RINGING, now_ms);
-	call->ring_since_ms = now_ms;
-	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
-	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
 }
 
 static void play_done(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo)

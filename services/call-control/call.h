@@ -123,6 +123,7 @@ struct call {
 	/* deadlines, wall ms; 0 = not running */
 	int64_t step_deadline_ms; /* of what the phase waits for */
 	int64_t wait_deadline_ms; /* the queue's longest wait */
+	int64_t music_at_ms;	  /* nobody has taken the waiting caller until then: music */
 	int64_t adopt_until_ms;	  /* adopted and the edge has not told the caller's leg yet */
 	int64_t repeat_ms;	  /* next repetition of an unacknowledged request */
 	bool media_freed;	  /* media has confirmed that it holds nothing of the call any more */
@@ -171,6 +172,9 @@ struct call_input {
 	const char *queue_id;
 	uint64_t router_epoch;
 	int64_t reserved_until_ms; /* ASSIGNED */
+	const void *agent_record;  /* ASSIGNED: as the router reserved it; NULL: not told */
+	size_t agent_record_size;
+	uint64_t agent_revision;
 	uint32_t agents_signed_in;
 	const char *path; /* RECORD_DONE */
 	int64_t duration_ms;

@@ -21,6 +21,7 @@ void call_queue_music(struct call *call, struct call_todo *todo)
 {
 	const struct tenant_queue *q = call->queue;
 
+	call->music_at_ms = 0;
 	if (call->caller_leg.state != LEG_UP)
 		return;
 	if (q && q->music)
@@ -74,7 +75,7 @@ void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo)
 	if (call->queue && call->queue->entry && call->caller_leg.state == LEG_UP)
 		call_play(call, &call->caller_leg, &call->queue->entry, 1, false, false, todo);
 	else
-		call_queue_music(call, todo);
+		call->music_at_ms = now_ms + MUSIC_DELAY_MS;
 }
 
 void call_queue_leave(struct call *call, const char *cause, bool tell_router, int64_t now_ms, struct call_todo *todo)

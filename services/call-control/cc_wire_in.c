@@ -241,6 +241,9 @@ static err_t router_input(const Trunkline__Router__V1__RouterEvent *e, uint64_t 
 		in->queue_id = e->assigned->queue_id;
 		in->leg_id = e->assigned->leg_id;
 		in->reserved_until_ms = e->assigned->reserved_until_ms;
+		in->agent_record = e->assigned->agent_record.len ? e->assigned->agent_record.data : NULL;
+		in->agent_record_size = e->assigned->agent_record.len;
+		in->agent_revision = e->assigned->agent_revision;
 		if (!str_is_id(in->agent_id))
 			return bad(d, "assigned.agent_id", "an id is wanted");
 		if (!id_valid(in->leg_id))

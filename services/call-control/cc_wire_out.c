@@ -205,6 +205,7 @@ void cc_wire_put_media(struct str *out, const struct call *call, const struct ca
 	m.leg_id = TEXT(c->leg ? c->leg->id : "");
 	m.epoch = call->epoch;
 	m.request = c->request;
+	m.quiet = c->request == REQUEST_ANSWER; /* only that it is none matters (call.c, media_failed()) */
 	switch (c->kind) {
 	case COMMAND_ENDPOINT:
 		create.remote_sdp = (ProtobufCBinaryData)BYTES(c->sdp, c->sdp_size);

@@ -92,8 +92,8 @@ static void on_conf_error(const char *key, const struct err_detail *d, void *arg
 
 static err_t open_stores(struct control *cc, struct err_detail *d)
 {
-	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 120000 };
-	struct agents_store_params agents = { .bus = cc->bus, .instance = cc->self.instance };
+	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 5000 };
+	struct agents_store_params agents = { .bus = cc->bus, .instance = cc->self.instance, .no_watch = true };
 	struct tenantconf_params conf = { .bus = cc->bus, .on_error = on_conf_error, .arg = cc };
 	err_t e;
 

@@ -34,7 +34,7 @@ struct live {
 	struct control *control;
 	struct loop_timer timer;
 	uint64_t revision;	    /* of the checkpoint */
-	enum call_input_kind first; /* START or ADOPTED, once the first checkpoint is acknowledged */
+	enum call_input_kind first; /* ADOPTED: once the first checkpoint is acknowledged */
 	char previous_owner[CALL_NAME];
 	bool started, writing, dirty, deleting;
 	bool lost;		   /* somebody else's now: freed when nothing is under way */

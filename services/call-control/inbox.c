@@ -91,7 +91,7 @@ static void on_offer(const struct cc_offer *o, void *arg)
 		refuse(cc, o, 503, "no memory");
 		return;
 	}
-	live_perform(l);
+	live_step(l, &(struct call_input){ .kind = INPUT_START });
 }
 
 /* ---- inputs -------------------------------------------------------------------------------------------------------- */

@@ -8,9 +8,11 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "cc_metrics.h"
+#include "events/events.h"
 #include "log/log.h"
 
 #define RETRY_MS 500
+#define NOTE_MS	 250 /* facts that nothing follows from wait so long for a step that is written anyway */
 
 static void write_checkpoint(struct live *l);
 static void perform_command(struct live *l, const struct call_command *c);
@@ -38,8 +40,17 @@ static void drop_held(struct live *l, int n)
 	l->n_held -= n;
 }
 
+/* What the router had reserved is where the next change of the agent begins: no need to read it. */
+static void seed_agent(struct live *l, const struct call_input *in)
+{
+	if (agents_seed(l->control->agents, in->agent_record, in->agent_record_size, in->agent_revision))
+		metric_add(&cc_metric_bad_messages, 1); /* then it is read */
+}
+
 static void live_free(struct live *l)
 {
+	if (l->call->agent_id[0])
+		agents_forget(l->control->agents, l->call->tenant, l->call->agent_id, l->call->id);
 	loop_timer_done(&l->timer);
 	cc_event_free_list(l->pending);
 	cc_event_free_list(l->written);
@@ -89,8 +100,8 @@ static void on_timer(void *arg)
 	int64_t now = control_now_ms(l->control);
 
 	if (l->retry_ms && now >= l->retry_ms) {
-		l->retry_ms = 0;
-		if (!l->writing && l->dirty)
+		l->retry_ms = l->writing && l->pending ? now + NOTE_MS : 0;
+		if (!l->writing && (l->dirty || l->pending))
 			write_checkpoint(l);
 	}
 	if (l->lost)
@@ -173,13 +184,11 @@ static void on_published(err_t e, uint64_t seq, void *arg)
 static void publish(struct cc_event *ev)
 {
 	struct live *l = ev->owner;
-	char subject[160];
 
-	snprintf(subject, sizeof(subject), "ev.%s.%s.%s", l->call->tenant, ev->recording ? "recording" : "call",
-		 l->call->id);
 	l->publishing++;
 	l->under_way++;
-	if (bus_js_publish(l->control->bus, subject, ev->bytes, ev->size, ev->id, on_published, ev)) {
+	if (events_put(l->control->events, l->call->tenant, ev->recording ? "recording" : "call", l->call->id, ev->id,
+		       ev->bytes, ev->size, on_published, ev)) {
 		/* The bus is full: back into the next checkpoint, which carries and publishes it again. */
 		l->publishing--;
 		l->under_way--;
@@ -345,15 +354,12 @@ static void on_agent(err_t e, const struct agent_record *record, uint64_t revisi
 static void to_agent(struct live *l, const struct call_command *c)
 {
 	const struct tenant_agent *a = tenantconf_find_agent(l->control->conf, l->call->tenant, c->agent_id);
-	const struct agent_record *rec = agents_find(l->control->agents, l->call->tenant, c->agent_id, NULL);
 	struct agent_event ev = { .call_id = l->call->id, .queue_id = l->call->queue_id };
 	struct log_ctx ctx = ctx_of(l);
 	err_t e;
 
 	switch (c->kind) {
 	case COMMAND_AGENT_ON_CALL:
-		if (rec && rec->state == AGENT_ON_CALL && str_eq(rec->call_id, l->call->id))
-			return; /* an adopter asserts what the owner had done */
 		ev.kind = AGENT_EV_ANSWERED;
 		break;
 	case COMMAND_AGENT_NO_ANSWER:
@@ -427,6 +433,8 @@ void live_perform(struct live *l)
 	}
 	if (l->dirty && !l->writing)
 		write_checkpoint(l);
+	else if (l->pending && !l->dirty && !l->retry_ms)
+		l->retry_ms = control_now_ms(cc) + NOTE_MS;
 	arm(l);
 }
 
@@ -437,6 +445,9 @@ void live_step(struct live *l, const struct call_input *in)
 	if (l->lost || !l->started)
 		return;
 	call_step(l->call, in, control_now_ms(l->control), &l->control->todo);
+	if (in->kind == INPUT_ASSIGNED && in->agent_record && l->call->phase == CALL_PHASE_DIALLING &&
+	    str_eq(l->call->agent_id, in->agent_id))
+		seed_agent(l, in);
 	if (before != l->call->phase && log_enabled(LOG_LEVEL_DEBUG)) {
 		struct log_ctx ctx = ctx_of(l);
 
@@ -470,6 +481,7 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 	HASH_ADD_KEYPTR(hh, cc->calls, call->id, strlen(call->id), l);
 	metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(cc->calls));
 	l->call->checkpoint = true;
+	l->started = first == INPUT_START; /* its first checkpoint has its first decision in it */
 	return l;
 }
 

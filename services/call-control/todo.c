@@ -60,7 +60,9 @@ struct call_fact *todo_fact(struct call_todo *todo, struct call *call, enum fact
 		f->seq = ++call->event_seq;
 	str_copy(f->queue_id, sizeof(f->queue_id), call->queue_id);
 	str_copy(f->agent_id, sizeof(f->agent_id), call->agent_id);
-	call->checkpoint = true;
+	/* What nothing follows from may wait for the next step (live.c, NOTE_MS). */
+	if (kind != FACT_AGENT_RINGING && (kind != FACT_LEG_FINISHED || call->phase != CALL_PHASE_ENDING))
+		call->checkpoint = true;
 	return f;
 }
 

@@ -1,6 +1,8 @@
 #include "bridge_wire.h"
 
 #include "base/clock.h"
+#include "base/str.h"
+#include "events/events_batch.h"
 #include "pbcheck/pbcheck.h"
 #include "pbjson/pbjson.h"
 #include "trunkline/event/v1/event.pb-c.h"
@@ -90,6 +92,19 @@ static err_t check(const Trunkline__Event__V1__Event *ev, const struct subject *
 	return e ? e : header_text("source", ev->source, sizeof(r->instance), detail);
 }
 
+/* In a batch each event has its own domain and key: its call's or agent's. */
+static err_t place_of_event(struct subject *s, const Trunkline__Event__V1__Event *ev, struct err_detail *detail)
+{
+	bool agent = ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_AGENT_STATE_CHANGED;
+	const char *key = agent ? ev->agent_id : ev->call_id;
+
+	if (!key[0] || strlen(key) >= sizeof(s->key) || strpbrk(key, " .*>"))
+		return err_set(detail, ERR_INVALID, agent ? "agent_id" : "call_id", "must be the id that the event is of");
+	(void)strcpy(s->key, key);
+	(void)strcpy(s->domain, agent ? "agent" : "call");
+	return ERR_OK;
+}
+
 static void header(struct bridge_record *r, const char *name, const char *value)
 {
 	if (r->n_headers < BRIDGE_HEADERS)
@@ -136,6 +151,8 @@ err_t bridge_record_from(struct bridge_record *r, const char *subject, const voi
 	if (e)
 		return e;
 	e = check((const Trunkline__Event__V1__Event *)msg, &s, r, detail);
+	if (!e && events_is_batch(subject))
+		e = place_of_event(&s, (const Trunkline__Event__V1__Event *)msg, detail);
 	if (!e)
 		describe(r, (const Trunkline__Event__V1__Event *)msg, &s, json);
 	r->value = bytes;

@@ -27,7 +27,7 @@ struct bridge_record {
 	struct str json;
 };
 
-/* domains: those with a topic, comma-separated. ERR_INVALID with what is wrong in detail: then the record is a dead letter
+/* One event of the message with that subject. domains: those with a topic, comma-separated. ERR_INVALID with what is wrong in detail: then the record is a dead letter
  * with the original bytes and that reason. The record points into bytes. */
 err_t bridge_record_from(struct bridge_record *r, const char *subject, const void *bytes, size_t size,
 			 const char *domains, bool json, struct err_detail *detail) MUST;

@@ -23,15 +23,15 @@ void window_restart(struct window *w, uint64_t position)
 	w->position = position;
 }
 
-struct window_slot *window_add(struct window *w, uint64_t seq, int64_t time_ms)
+struct window_slot *window_add(struct window *w, uint64_t seq, int64_t time_ms, size_t n)
 {
 	struct window_slot *s;
 
 	if (w->count == w->cap)
 		return NULL;
 	s = &w->slots[(w->head + w->count) % w->cap];
-	assert(seq > w->position);
-	*s = (struct window_slot){ .window = w, .seq = seq, .time_ms = time_ms };
+	assert(seq > w->position && n > 0);
+	*s = (struct window_slot){ .window = w, .seq = seq, .time_ms = time_ms, .left = n };
 	w->count++;
 	return s;
 }
@@ -41,8 +41,9 @@ size_t window_delivered(struct window_slot *slot)
 	struct window *w = slot->window;
 	size_t n = 0;
 
-	slot->done = true;
-	while (w->count > 0 && w->slots[w->head].done) {
+	assert(slot->left > 0);
+	slot->left--;
+	while (w->count > 0 && w->slots[w->head].left == 0) {
 		w->position = w->slots[w->head].seq;
 		w->head = (w->head + 1) % w->cap;
 		w->count--;

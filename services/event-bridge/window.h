@@ -17,7 +17,7 @@ struct window_slot {
 	struct window *window;
 	uint64_t seq;
 	int64_t time_ms; /* when the event was stored: its age */
-	bool done;
+	size_t left; /* events of the message that are not in Kafka yet */
 };
 struct window {
 	struct window_slot *slots;
@@ -30,9 +30,9 @@ err_t window_init(struct window *w, size_t cap, void *owner) MUST;
 void window_done(struct window *w);
 /* Forgets what is on its way. */
 void window_restart(struct window *w, uint64_t position);
-/* seq grows with each call. NULL: full. */
-struct window_slot *window_add(struct window *w, uint64_t seq, int64_t time_ms);
-/* The slot's message is in Kafka. Returns how many messages left the window by that. */
+/* A message of n events (≥ 1); seq grows with each call. NULL: full. */
+struct window_slot *window_add(struct window *w, uint64_t seq, int64_t time_ms, size_t n);
+/* One more of the slot's events is in Kafka. Returns how many messages left the window by that. */
 size_t window_delivered(struct window_slot *slot);
 /* Of the oldest message on its way; 0: none. */
 int64_t window_oldest_ms(const struct window *w);

@@ -340,6 +340,8 @@ static void do_remote(struct legs *legs, struct leg *leg, const struct command *
 
 	if (e)
 		fail(legs, c, e, "%s: %s", d.field, d.message);
+	else if (c->quiet)
+		leg->ready = true;
 	else
 		emit_ready(leg, c->request, c->sdp_is_offer);
 }

@@ -120,6 +120,7 @@ static err_t command_from_pb(struct command *c, const pb_command *pb, struct err
 		e = err_set(d, ERR_INVALID, "epoch", "at least 1 expected");
 	c->epoch = pb->epoch;
 	c->request = pb->request;
+	c->quiet = pb->quiet;
 	return e ? e : take_body(c, pb, d);
 }
 

@@ -1,6 +1,7 @@
 /* What the core wants done. An answer that comes after the epoch ended is dropped: the next leader finds out by itself. */
 #include "shard.h"
 
+#include "agents/agents_wire.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/mem.h"
@@ -170,17 +171,33 @@ static void look(struct shard *s, const struct router_fx *fx)
 
 /* ---- messages ------------------------------------------------------------------------------------------------------- */
 
+/* The record as it was reserved; NULL: its holder reads it itself. */
+static void *reserved_record(struct shard *s, const struct router_fx *fx, size_t *ret_size)
+{
+	uint64_t revision = 0;
+	const struct agent_record *rec =
+	    fx->kind == ROUTER_FX_ASSIGNED ? agents_find(s->router->agents, fx->tenant, fx->agent_id, &revision) : NULL;
+	void *bytes = NULL;
+
+	if (!rec || revision != fx->revision || agent_record_to_pb(rec, &bytes, ret_size))
+		return NULL;
+	return bytes;
+}
+
 static void tell(struct shard *s, const struct router_fx *fx)
 {
 	char subject[ROUTER_SUBJECT];
 	struct str *out;
+	size_t size = 0;
+	void *record = reserved_record(s, fx, &size);
 	bool fresh;
 
 	(void)snprintf(subject, sizeof(subject), "tl.%s.cc.%s.router", s->router->site, fx->owner);
 	out = batches_get(&s->batches, subject, &fresh);
 	if (fresh)
 		router_events_put_head(out, s->router->instance, s->epoch);
-	router_events_put(out, fx);
+	router_events_put(out, fx, record, size);
+	mem_free(record);
 }
 
 void perform(struct shard *s, const struct router_fx *fx)

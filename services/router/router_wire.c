@@ -241,7 +241,8 @@ static void put_queued(struct str *out, Trunkline__Router__V1__RouterEvent *ev, 
 	put_event(out, ev);
 }
 
-static void put_assigned(struct str *out, Trunkline__Router__V1__RouterEvent *ev, const struct router_fx *fx)
+static void put_assigned(struct str *out, Trunkline__Router__V1__RouterEvent *ev, const struct router_fx *fx,
+			 const void *record, size_t size)
 {
 	Trunkline__Router__V1__Assigned a = TRUNKLINE__ROUTER__V1__ASSIGNED__INIT;
 
@@ -251,6 +252,8 @@ static void put_assigned(struct str *out, Trunkline__Router__V1__RouterEvent *ev
 	a.agent_site = TEXT(fx->agent_site);
 	a.reserved_until_ms = fx->reserved_until_ms;
 	a.leg_id = TEXT(fx->leg_id);
+	a.agent_record.data = (uint8_t *)(uintptr_t)record;
+	a.agent_record.len = size;
 	ev->event_case = TRUNKLINE__ROUTER__V1__ROUTER_EVENT__EVENT_ASSIGNED;
 	ev->assigned = &a;
 	put_event(out, ev);
@@ -268,7 +271,7 @@ static void put_refused(struct str *out, Trunkline__Router__V1__RouterEvent *ev,
 	put_event(out, ev);
 }
 
-void router_events_put(struct str *out, const struct router_fx *fx)
+void router_events_put(struct str *out, const struct router_fx *fx, const void *record, size_t size)
 {
 	Trunkline__Router__V1__RouterEvent ev = TRUNKLINE__ROUTER__V1__ROUTER_EVENT__INIT;
 
@@ -277,7 +280,7 @@ void router_events_put(struct str *out, const struct router_fx *fx)
 	if (fx->kind == ROUTER_FX_QUEUED)
 		put_queued(out, &ev, fx);
 	else if (fx->kind == ROUTER_FX_ASSIGNED)
-		put_assigned(out, &ev, fx);
+		put_assigned(out, &ev, fx, record, size);
 	else if (fx->kind == ROUTER_FX_REFUSED)
 		put_refused(out, &ev, fx);
 }

@@ -51,7 +51,7 @@ err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, 
 
 /* RouterEvents: first the head, then one or more events (QUEUED, ASSIGNED, REFUSED). */
 void router_events_put_head(struct str *out, const char *instance, uint64_t epoch);
-void router_events_put(struct str *out, const struct router_fx *fx);
+void router_events_put(struct str *out, const struct router_fx *fx, const void *record, size_t size);
 void router_epoch_put(struct str *out, uint32_t shard, uint64_t epoch, const char *instance);
 /* QueueStatuses, in the same way. */
 void router_statuses_put_head(struct str *out, const char *tenant, uint64_t epoch);

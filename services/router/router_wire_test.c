@@ -156,7 +156,8 @@ static void events_of_one_batch_become_one_message(void **arg)
 						     .call_id = "c1",
 						     .queue_id = "sales",
 						     .position = 2,
-						     .agents_signed_in = 5 });
+						     .agents_signed_in = 5 },
+			  NULL, 0);
 	router_events_put(&out, &(struct router_fx){ .kind = ROUTER_FX_ASSIGNED,
 						     .tenant = "acme",
 						     .call_id = "c2",
@@ -165,19 +166,22 @@ static void events_of_one_batch_become_one_message(void **arg)
 						     .agent_site = "centre",
 						     .leg_id = "l1",
 						     .revision = 9,
-						     .reserved_until_ms = 1234 });
+						     .reserved_until_ms = 1234 },
+			  "record", 6);
 	router_events_put(&out, &(struct router_fx){ .kind = ROUTER_FX_REFUSED,
 						     .tenant = "acme",
 						     .call_id = "c3",
 						     .queue_id = "x",
 						     .error = ERR_NOT_FOUND,
-						     .message = "no such queue" });
+						     .message = "no such queue" },
+			  NULL, 0);
 	m = trunkline__router__v1__router_events__unpack(NULL, out.len, (const uint8_t *)out.data);
 	assert_non_null(m);
 	assert_string_equal(m->instance, "router-1");
 	assert_int_equal(m->epoch, 42);
 	assert_int_equal(m->n_events, 3);
 	assert_int_equal(m->events[0]->queued->position, 2);
+	assert_int_equal(m->events[1]->assigned->agent_record.len, 6);
 	assert_int_equal(m->events[0]->queued->agents_signed_in, 5);
 	assert_string_equal(m->events[1]->assigned->leg_id, "l1");
 	assert_int_equal(m->events[1]->assigned->agent_revision, 9);

@@ -58,10 +58,9 @@ static void on_leg(enum bus_kv_op op, const char *key, const struct bus_msg *msg
 {
 	struct store *s = arg;
 
-	if (s->legs_synced)
-		return;
 	if (op == BUS_KV_SYNCED) {
 		s->legs_synced = true;
+		bus_kv_unwatch(&s->watch_legs);
 		LOG_INFO(NULL, "legs.synced", "adopted=%lld", (long long)s->edge->n_dialogs);
 	} else if (op == BUS_KV_PUT && edge_wire_leg_from_pb(msg->data, msg->size, on_record, s->edge)) {
 		LOG_WARN(NULL, "leg.record_invalid", "key=%s", LOG_Q(key));
@@ -131,10 +130,12 @@ bool store_synced(const struct store *s)
 
 /* ---- writing ---- */
 
+/* Lazy: a leg's record leaves with the event that tells its owner of the same step. */
 static void put(struct bus_kv *kv, const char *key, struct str *bytes)
 {
-	err_t e =
-	    bytes->failed ? ERR_EXHAUSTED : bus_kv_put(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
+	err_t e = bytes->failed
+		      ? ERR_EXHAUSTED
+		      : bus_kv_put_lazy(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
 
 	if (e)
 		metric_add(&failures, 1);
