@@ -76,7 +76,8 @@ def holding(bench, company, what, n):
     """n calls that stay up for as long as the block lasts; gives how many are."""
     crowd = Crowd(bench.stage.sip, TRUNK[company.tenant], company.number_of(what))
     crowd.call(n)
-    time.sleep(1)
+    bench.stage.caught_up()
+    time.sleep(2)
     up = len(crowd.up)
     if up < n:
         say("      only %d of %d calls are up: %s" % (up, n, crowd.failed))
@@ -142,6 +143,8 @@ def growth(bench):
         found.append((n, (both.ours - idle * both.seconds) / max(1, calls) * 1000, both.ours / max(1, calls) * 1000, idle * 1000))
         say("      %5d held (%d up): %.2f ms a Q1 call more than holding alone, %.2f in all (%d failed); holding alone %.0f ms/s" % (
             n, up, *found[-1][1:3], load.bad, found[-1][3]))
+        if load.bad:
+            say("      SIPp says:\n" + load.why())
     base = min(f[1] for f in found)
     bench.result("growth_cost_ratio", [f[1] / base for f in found], "CPU of a Q1 call with many calls held, to the least", "lower", None,
                  "Q1 at %d calls/s beside %s held calls (answered, waiting, no music): %s ms" % (

@@ -126,13 +126,24 @@ class Stage:
         company.lead.desk.SetReady(agent_id=a.id)
 
     def quiet(self, timeout=30):
-        """Until nothing is left of the load: what is late belongs to the calls before."""
+        """Until nothing is left of the load: what is late belongs to the calls before. False: it did not come to that."""
+        return self._until(lambda: not sum(self.cluster.metric(c, "trunkline_calls") for c in ("cc-1", "cc-2")) and not self._lag(), timeout)
+
+    def caught_up(self, timeout=30):
+        """Until every event is in Kafka and counted."""
+        return self._until(lambda: not self._lag(), timeout)
+
+    def _lag(self):
+        return sum(self.cluster.metric(p, "trunkline_lag") for p in ("bridge-1", "rep-1"))
+
+    def _until(self, holds, timeout):
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            calls = sum(self.cluster.metric(c, "trunkline_calls") or 0 for c in ("cc-1", "cc-2"))
-            lag = self.cluster.metric("bridge-1", "trunkline_lag") or 0
-            if not calls and not lag:
-                return True
+            try:
+                if holds():
+                    return True
+            except OSError:  # too busy to tell
+                pass
             time.sleep(0.2)
         return False
 
