@@ -26,6 +26,16 @@ Content-Type: application/sdp\r
 Content-Length: {size}\r
 \r
 {sdp}"""
+CANCEL = """CANCEL sip:{number}@{server} SIP/2.0\r
+Via: SIP/2.0/UDP {local};branch=z9hG4bK{i}i{salt}\r
+From: <sip:+49555{i}@{host}>;tag={salt}{i}\r
+To: <sip:{number}@{server}>\r
+Call-ID: {i}@{salt}\r
+CSeq: 1 CANCEL\r
+Max-Forwards: 70\r
+Content-Length: 0\r
+\r
+"""
 IN_DIALOG = """{method} {target} SIP/2.0\r
 Via: SIP/2.0/UDP {local};branch=z9hG4bK{i}{cseq}{method}{salt}\r
 From: <sip:+49555{i}@{host}>;tag={salt}{i}\r
@@ -49,10 +59,13 @@ class Caller:
 
 
 class Crowd:
-    """up: callers that are; failed: {what came instead: how many}; left: how many calls the other side has ended."""
+    """up: callers that are; failed: {what came instead: how many}; left: how many calls the other side has ended.
 
-    def __init__(self, server, host, number):
-        self.server, self.number, self.salt = server, number, "%08x" % random.getrandbits(32)
+    rings: to be up is to hear it ring, and to hang up is to cancel.
+    """
+
+    def __init__(self, server, host, number, rings=False):
+        self.rings, self.server, self.number, self.salt = rings, server, number, "%08x" % random.getrandbits(32)
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.sock.bind((host, 0))
@@ -96,7 +109,7 @@ class Crowd:
 
     def _bye(self, c):
         if self.up.pop(c.i, None):
-            self._request(c, "ending", self._in_dialog(c, "BYE", 2))
+            self._request(c, "ending", CANCEL.format(i=c.i, **self.common) if self.rings else self._in_dialog(c, "BYE", 2))
 
     def _in_dialog(self, c, method, cseq):
         return IN_DIALOG.format(method=method, cseq=cseq, i=c.i, to=c.to, target=c.target, **self.common)
@@ -159,13 +172,18 @@ class Crowd:
         if head["cseq"].endswith("BYE"):
             if c.state == "ending" and status >= 200:
                 self._settle(c, "ended", None if status < 300 else "BYE %d" % status)
-        elif status < 200:
+        elif status < 200 or head["cseq"].endswith("CANCEL"):
             c.due = 0  # they have it: the answer may take its time
+            if self.rings and status >= 180 and c.state == "calling":
+                self.up[c.i] = c
+                self._settle(c, "up")
         elif status >= 300:
             c.to, c.target = head["to"], "sip:%s@%s:%d" % (self.number, *self.server)
             self._send((self._in_dialog(c, "ACK", 1)).replace("%d1ACK" % c.i, "%di" % c.i).encode())
             if c.state == "calling":
                 self._settle(c, "failed", "INVITE %d" % status)
+            elif c.state == "ending":
+                self._settle(c, "ended")
         else:
             c.to, target = head["to"], re.search(r"<([^>]*)>", head.get("contact", ""))
             c.target = target.group(1) if target else "sip:%s@%s:%d" % (self.number, *self.server)

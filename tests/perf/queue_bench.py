@@ -114,7 +114,8 @@ def sustained(bench):
             else:
                 r *= 0.85
         found.append(last)
-    bench.result("q1_sustained_cps", found, "calls/s", "higher", None, "< 0.1 % failures in 10 s, answered within 5 s; 1,000 agents, talk ≤ 2 s; SIPp beside it",
+    bench.result("q1_sustained_cps", found, "calls/s", "higher", None,
+                 "< 0.1 % failures in 10 s, answered within 5 s; 1,000 agents, talk ≤ 2 s; SIPp beside it",
                  peer=90, peer_name="Asterisk 22 app_queue, 200 agents")
     return found
 

@@ -7,7 +7,8 @@
     stage.down()
 
 Each company's numbers: plain (straight into a queue, no prompt, no RTP needed), ivr (greeting, one key, queue, recorded), menu (greeting, one
-key, end), held (a queue without agents, answered at once).
+key, end), held (a queue without agents, answered at once), ringing (the same, not
+answered).
 """
 import concurrent.futures
 import json
@@ -30,7 +31,7 @@ from sipua import Ua  # noqa: E402
 
 AT_ONCE = 4        # agents made, or signed in, at a time
 RTP_PORTS = 16000  # from base + 4000: 8,000 endpoints
-NUMBERS = {"plain": "01", "ivr": "02", "menu": "03", "held": "04"}
+NUMBERS = {"plain": "01", "ivr": "02", "menu": "03", "held": "04", "ringing": "05"}
 PREFIX = {"small": "+4910", "large": "+4920"}
 TRUNK = {"small": "127.0.0.2", "large": "127.0.0.3"}
 
@@ -97,11 +98,12 @@ class Stage:
         c.queue("plain", ["all"], **usual)
         c.queue("recorded", ["all"], music_prompt_id="music", record=True, answer_before_queue=True, **usual)
         c.queue("held", ["nobody"], answer_before_queue=True, **usual)
+        c.queue("ringing", ["nobody"], **usual)
         ask = ("menu", {"collect": {"variable": "key", "prompt_ids": ["greet"], "min_digits": 1, "max_digits": 1, "first_timeout_ms": 5000}})
         c.flow("ivr", [("hello", {"answer": {}}), ask, ("wait", {"queue": {"queue_id": "recorded"}})])
         c.flow("menu", [("hello", {"answer": {}}), ask, ("bye", {"hang_up": {}})])
         for what, target in {"plain": {"queue_id": "plain"}, "ivr": {"flow_id": "ivr"}, "menu": {"flow_id": "menu"},
-                             "held": {"queue_id": "held"}}.items():
+                             "held": {"queue_id": "held"}, "ringing": {"queue_id": "ringing"}}.items():
             c.number(PREFIX[name] + NUMBERS[what], **target)
         c.number_of = lambda what: PREFIX[name] + NUMBERS[what]
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
