@@ -46,8 +46,13 @@ up: ## start the local cluster and say how to place a call
 down: ## stop the local cluster (its data stays; tools/cluster down --wipe forgets it)
 	@tools/cluster down
 
-bench: ## calls per CPU-second; writes tests/perf/results/latest.json
+bench: ## what a call costs, all of it (20 min); writes tests/perf/results/latest.json
 	@tools/bench
+
+BENCHES := queue ivr media router events memory
+.PHONY: $(BENCHES:%=bench-%)
+$(BENCHES:%=bench-%): bench-%: ## one of queue ivr media router events memory
+	@tools/bench $*
 
 chaos: ## kill -9 of each service, stopped PostgreSQL and Kafka, with calls up
 	@tools/chaos

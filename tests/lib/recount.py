@@ -16,7 +16,7 @@ def row():
     return dict.fromkeys(COUNTS + SUMS, 0)
 
 
-def _visit(out, call):
+def visit(out, call):
     """What one call did to the queues it entered."""
     target, last = 20000, None
     for e in call.events:
@@ -53,7 +53,7 @@ def recount(facts, tenant):
     """{queue: row} of everything the tenant's facts say."""
     out = collections.defaultdict(row)
     for call in facts.of(tenant):
-        _visit(out, call)
+        visit(out, call)
     wrap_up = 6  # AGENT_STATE_WRAP_UP
     for (owner, _), events in facts.agents.items():
         for e in events if owner == tenant else ():

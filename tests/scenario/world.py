@@ -24,6 +24,8 @@ QUEUES = {  # queue: skills, settings
     "impatient": (["nobody"], {**TALK, "max_wait_ms": 1200}),
     "small": (["nobody"], {**TALK, "max_waiting": 1}),
     "soak": (["soak"], {**TALK, "wrap_up_ms": 100, "record": True}),
+    "quick": (["soak"], {"ring_timeout_ms": 3000, "wrap_up_ms": 0}),
+    "held": (["nobody"], {"answer_before_queue": True}),
 }
 COLLECT = {"variable": "pin", "prompt_ids": ["menu"], "min_digits": 3, "max_digits": 6, "first_timeout_ms": 1200, "digit_timeout_ms": 700,
            "tries": 2, "on_failure": "bad"}
@@ -47,7 +49,7 @@ FLOWS = {
 NUMBERS = {"main": {"flow_id": "main"}, "sales": {"queue_id": "sales"}, "support": {"queue_id": "support"}, "early": {"queue_id": "early"},
            "wrap": {"queue_id": "wrap"}, "german": {"queue_id": "german"}, "digits": {"flow_id": "digits"}, "urgent": {"flow_id": "urgent"},
            "overflow": {"flow_id": "overflow"}, "full": {"flow_id": "full"}, "ring": {"flow_id": "ring"}, "soak": {"queue_id": "soak"},
-           "refused": {"reject_status": 486}}
+           "quick": {"queue_id": "quick"}, "held": {"queue_id": "held"}, "refused": {"reject_status": 486}}
 
 
 def number(prefix, what):

@@ -1,0 +1,110 @@
+"""The shapes of the benchmarks, without a clock: thousands of calls at once come and go, and nothing is left of them."""
+import pathlib
+import subprocess
+import time
+
+import pytest
+
+from crowd import Crowd
+from facts import settled
+
+HELD, AGAIN = 5000, 1500
+PHONES = pathlib.Path(__file__).resolve().parents[2] / "build" / "release" / "bin" / "sip-phones"
+GROWTH_MIB = 5       # of one process of ours after another 1,500 calls: what was freed is used again
+KB_PER_CALL = 120    # bound of sanity: the figure itself is the benchmark's (memory_kb_per_call)
+OURS = ("edge-1", "media-1", "cc-1", "cc-2", "router-1", "router-2", "desk-1", "rec-1", "bridge-1", "rep-1", "tm-1")
+
+
+@pytest.fixture
+def crowd(scene):
+    made = []
+
+    def make(what):
+        made.append(Crowd(scene.sip, scene.acme.trunk, scene.acme.number_of(what)))
+        return made[-1]
+    yield make
+    for c in made:
+        c.hang_up(timeout=60)
+        c.close()
+
+
+@pytest.fixture
+def phones(scene):
+    """Agents' telephones that answer at once, all of them in one process."""
+    port = scene.cluster.base + 520
+    p = subprocess.Popen([str(PHONES), "--port", str(port)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    for i in range(12):
+        a = scene.acme.agents["11%02d" % i]
+        a.phone = scene.ua(a.id, "acme.example", password=a.password).register(contact="<sip:%s@127.0.0.1:%d>" % (a.id, port), expires=3600)
+        a.sign_in()
+        a.ready()
+        scene.working.append(a)
+    yield p
+    p.stdin.close()
+    p.wait(10)
+
+
+def memory(cluster):
+    return {n: r["rss_mib"] for n, r in cluster.status().items() if n in OURS}
+
+
+def calls_up(cluster):
+    return sum(cluster.metric(c, "trunkline_calls") for c in ("cc-1", "cc-2"))
+
+
+def waiting(cluster):
+    return sum(cluster.metric(r, "trunkline_router_calls_waiting") for r in ("router-1", "router-2"))
+
+
+def hold(scene, crowd, n):
+    """n calls up and waiting, in the callers' eyes and in ours."""
+    c = crowd("held")
+    assert c.call(n) == n and not c.failed and not c.left, "%d of %d up, failed: %s, ended by us: %d" % (len(c.up), n, c.failed, c.left)
+    deadline = time.monotonic() + 60
+    while min(calls_up(scene.cluster), waiting(scene.cluster)) < n:
+        assert time.monotonic() < deadline, "%d calls at the controllers, %d at the router" % (calls_up(scene.cluster), waiting(scene.cluster))
+        time.sleep(0.1)
+    return c
+
+
+def test_five_thousand_calls_are_held_beside_others_that_come_and_go_and_leave_nothing_behind(scene, crowd, phones):
+    began = memory(scene.cluster)
+    many = hold(scene, crowd, HELD)
+    full = memory(scene.cluster)
+    busy = crowd("quick")  # a queue with agents works on beside them
+    for _ in range(5):
+        assert busy.call(12) == 12, busy.failed
+        busy.hang_up()
+    assert not busy.failed and not busy.left
+    assert len(many.up) == HELD and not many.left, "%d were ended by us" % many.left
+    many.hang_up(HELD // 2)
+    assert len(many.up) == HELD - HELD // 2
+    many.hang_up()
+    assert not many.failed, many.failed
+    scene.nothing_left(timeout=60)
+    after = memory(scene.cluster)
+    more = {n: round((full[n] - began[n]) * 1024 / HELD, 1) for n in full if (full[n] - began[n]) * 1024 > KB_PER_CALL * HELD}
+    assert not more, "KB a call: %s" % more
+    hold(scene, crowd, AGAIN).hang_up()
+    scene.nothing_left(timeout=60)
+    again = memory(scene.cluster)
+    grown = {n: round(again[n] - max(after[n], full[n]), 1) for n in again if again[n] - max(after[n], full[n]) > GROWTH_MIB}
+    assert not grown, "MiB more after another %d calls: %s" % (AGAIN, grown)
+    restarts = {n: r["restarts"] for n, r in scene.cluster.status().items() if r["restarts"] and n in ("edge-1", "media-1")}
+    assert not restarts, restarts
+
+
+def test_each_of_a_thousand_quick_calls_is_answered_once_and_stands_in_kafka(scene, crowd, phones):
+    since = int(time.time() * 1000)
+    c = crowd("quick")
+    for _ in range(1000 // 10):
+        assert c.call(10) == 10, c.failed
+        c.hang_up()
+    assert not c.failed and not c.left
+
+    def mine(facts):
+        return [x for x in facts.of("acme") if x.queue_id == "quick" and x.events[0].time_ms >= since]
+    facts = settled(scene.brokers, lambda f: sum(1 for x in mine(f) if x.ended) >= 1000, timeout=60)
+    assert len(mine(facts)) == 1000
+    assert all(len(x.all("agent_answered")) == 1 for x in mine(facts))
+    assert not [p for x in mine(facts) for p in x.problems()]

@@ -1,0 +1,1 @@
+$(eval $(call program,tests/sip_phones,sip-phones,base,,))
