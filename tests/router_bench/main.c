@@ -8,8 +8,8 @@
 #include "world.h"
 
 #define TURN_NS \
-	400000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard_conf.c) */
-#define QUEUES_AT 4 /* … looked at each so many queues */
+	300000 /* a configuration goes on in the next turn of the loop after so long (services/router/shard_conf.c) */
+#define QUEUES_AT 2 /* … looked at each so many queues */
 
 struct params {
 	long agents, queues, skills, events, rounds, profiles;
