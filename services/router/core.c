@@ -97,6 +97,8 @@ err_t router_core_new(struct router_core **ret, const struct router_core_params 
 	core->class_pool = (struct pool)POOL_INIT(sizeof(struct class));
 	core->site_pool = (struct pool)POOL_INIT(sizeof(struct site));
 	feeds_init(&core->feeds, places_of, core);
+	core->agent_pool.huge = core->class_pool.huge = core->agents.huge =
+	    true; /* these grow with the configuration */
 	arena_init(&core->arena, 4096);
 	wheel_init(&core->wheel, p->now_ms);
 	*ret = core;

@@ -48,7 +48,8 @@ static err_t grow(struct hmap *m)
 
 	if (!slots)
 		return ERR_EXHAUSTED;
-	pool_huge(slots, n * sizeof(*slots));
+	if (m->huge)
+		pool_huge(slots, n * sizeof(*slots));
 	while (m->old.slots)
 		move_some(m);
 	m->old = m->now;

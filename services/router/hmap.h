@@ -28,6 +28,7 @@ struct hmap {
 	struct hmap_table now, old;
 	size_t moved; /* slots of the old table that are done */
 	size_t n;
+	bool huge; /* in huge pages (pool.h) */
 };
 
 typedef bool hmap_eq_fn(const void *obj, const void *key);

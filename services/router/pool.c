@@ -40,7 +40,8 @@ static err_t add_chunk(struct pool *p)
 	if (!p->blocks[chunk])
 		return ERR_EXHAUSTED;
 	p->chunks[chunk] = (char *)p->blocks[chunk] + ALIGN - (uintptr_t)p->blocks[chunk] % ALIGN;
-	pool_huge(p->chunks[chunk], bytes);
+	if (p->huge)
+		pool_huge(p->chunks[chunk], bytes);
 	p->room += n;
 	return ERR_OK;
 }

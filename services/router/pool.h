@@ -10,6 +10,7 @@
 #ifndef ROUTER_POOL_H
 #define ROUTER_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -25,6 +26,8 @@ struct pool {
 	uint32_t room;		   /* numbers that the chunks have room for */
 	uint32_t free;		   /* the number given back last, from 1; 0: none */
 	size_t size;
+	bool
+	    huge; /* chunks in huge pages: only where no decision makes it grow, as the first touch of one clears 2 MB */
 };
 #define POOL_INIT(bytes)        \
 	{                       \
