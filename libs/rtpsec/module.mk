@@ -1,0 +1,1 @@
+$(eval $(call library,rtpsec,base sdp,srtp,))
