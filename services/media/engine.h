@@ -42,6 +42,7 @@ void engine_free(struct engine **e);
 /* Takes the sockets over on success. worker: any number, taken modulo. */
 err_t engine_open(struct engine *e, unsigned worker, const int fd[2], void *user, struct endpoint **ret) MUST;
 void engine_close(struct endpoint *ep);
+/* With agreed->srtp all that goes in and out is protected from here on; on an error nothing has changed. */
 err_t engine_remote(struct endpoint *ep, const struct sdp_agreed *agreed) MUST;
 /* Takes the list over in any case; replaces what plays (which ends without a report). */
 err_t engine_play(struct endpoint *ep, struct playlist *list) MUST;

@@ -15,6 +15,12 @@ struct media_metrics media_metrics = {
 	.refused_source = METRIC_COUNTER(P "refused_source_total", "RTP and RTCP from a source that is not the party"),
 	.refused_payload = METRIC_COUNTER(P "refused_payload_total", "RTP of a payload type that was not agreed"),
 	.transcoded = METRIC_COUNTER(P "transcoded_total", "packets changed from one G.711 law to the other"),
+	.srtp_wrong_tag =
+	    METRIC_COUNTER(P "srtp_wrong_tag_total", "packets to SRTP endpoints that the peer's key did not sign"),
+	.srtp_replayed =
+	    METRIC_COUNTER(P "srtp_replayed_total", "SRTP and SRTCP packets that came a second time or too late"),
+	.srtp_refused = METRIC_COUNTER(P "srtp_refused_total",
+				       "SRTP packets of too many sources, or not sent because their index was used"),
 	.rtcp_in = METRIC_COUNTER(P "rtcp_in_total", "RTCP packets accepted"),
 	.rtcp_out = METRIC_COUNTER(P "rtcp_out_total", "RTCP packets sent"),
 	.digits = METRIC_COUNTER(P "digits_total", "telephone-events reported"),

@@ -202,7 +202,7 @@ static void execute(struct worker *w, struct order *o)
 		worker_report_embedded(w, &ep->closed_report);
 		break;
 	case ORDER_REMOTE:
-		endpoint_remote(ep, &o->agreed);
+		endpoint_remote(ep, &o->agreed, o->sec);
 		break;
 	case ORDER_PLAY:
 		endpoint_play(ep, o->list);
@@ -292,6 +292,9 @@ static void flush_counts(struct worker *w)
 	add(&media_metrics.rtcp_out, &c->rtcp_out);
 	add(&media_metrics.digits, &c->digits);
 	add(&media_metrics.recording_dropped, &c->recording_dropped);
+	add(&media_metrics.srtp_wrong_tag, &c->srtp_wrong_tag);
+	add(&media_metrics.srtp_replayed, &c->srtp_replayed);
+	add(&media_metrics.srtp_refused, &c->srtp_refused);
 }
 
 static void tick(void *arg)

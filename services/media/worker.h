@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "outstream.h"
+#include "rtpsec/rtpsec.h"
 #include "rtp/rtp_event.h"
 #include "rtp/rtp_stats.h"
 
@@ -39,6 +40,7 @@ struct order {
 	struct playlist *list;
 	struct tape *tape;
 	struct sdp_agreed agreed;
+	struct rtpsec *sec; /* REMOTE: keys of what was agreed, or NULL */
 };
 
 enum report_kind { REPORT_CLOSED, REPORT_PLAY_DONE, REPORT_DIGIT, REPORT_TIMEOUT };
@@ -77,6 +79,7 @@ struct endpoint {
 	struct endpoint *next, *prev; /* of the worker */
 	struct sock rtp, rtcp;
 	struct sdp_agreed agreed;
+	struct rtpsec *sec; /* NULL: plain RTP */
 	struct latch latch;
 	bool connected;
 	struct rtp_stats in;
@@ -106,7 +109,7 @@ struct endpoint {
 
 struct worker_counts {
 	int64_t packets_in, packets_out, bytes_in, send_errors, malformed, refused_source, refused_payload, transcoded,
-	    rtcp_in, rtcp_out, digits, recording_dropped;
+	    rtcp_in, rtcp_out, digits, recording_dropped, srtp_wrong_tag, srtp_replayed, srtp_refused;
 };
 
 struct closing {
@@ -160,7 +163,8 @@ void worker_close_tape(struct worker *w, struct tape *tape);
 /* endpoint.c, all on the worker */
 void endpoint_start(struct endpoint *ep);
 void endpoint_end(struct endpoint *ep);
-void endpoint_remote(struct endpoint *ep, const struct sdp_agreed *agreed);
+/* Takes sec over (NULL: plain RTP). */
+void endpoint_remote(struct endpoint *ep, const struct sdp_agreed *agreed, struct rtpsec *sec);
 void endpoint_play(struct endpoint *ep, struct playlist *list);
 void endpoint_stop(struct endpoint *ep);
 void endpoint_bridge(struct endpoint *a, struct endpoint *b);
@@ -168,6 +172,8 @@ void endpoint_unbridge(struct endpoint *a, struct endpoint *b);
 void endpoint_record(struct endpoint *ep, struct tape *tape);
 void endpoint_record_off(struct endpoint *ep);
 void endpoint_readable(struct endpoint *ep);
+/* What a result of rtpsec means: true to go on, else it is counted and the packet dropped. */
+bool endpoint_passes(struct endpoint *ep, enum rtpsec_result r);
 /* 20 ms of what plays. */
 void endpoint_play_frame(struct endpoint *ep);
 /* endpoint_rtcp.c */
