@@ -1,5 +1,5 @@
 /*
- * rtpsec: SRTP and SRTCP (RFC 3711) of one leg, both directions, with the keys that were agreed by SDES; wraps libsrtp2.
+ * rtpsec: SRTP and SRTCP (RFC 3711, 6188) of one leg, both directions, with the keys that were agreed by SDES.
  * An object belongs to one thread at a time.
  *
  * A packet passes only with a right tag and only once. Sources (SSRC) that prove themselves are remembered, RTPSEC_SOURCES
@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "sdp/sdp_crypto.h"
 
-#define RTPSEC_TRAILER 144 /* octets behind a packet that protecting may write to */
+#define RTPSEC_TRAILER 16 /* octets behind a packet that protecting may write to */
 #define RTPSEC_SOURCES 16
 #define RTPSEC_GRACE   500 /* packets under the key before that are taken until the first one under the new key */
 
@@ -28,12 +28,12 @@ enum rtpsec_result {
 	RTPSEC_OK,
 	RTPSEC_WRONG_TAG, /* also what is no SRTP at all */
 	RTPSEC_REPLAY,	  /* seen already, or too old to tell */
-	RTPSEC_REFUSED,	  /* too many sources, or the key is worn out */
+	RTPSEC_REFUSED,	  /* too many sources, the key is worn out, no RTP to be sent */
 };
 
 struct rtpsec;
 
-/* Once per process, before threads use the others; again does nothing. ERR_INTERNAL: the library does not pass its self-test. */
+/* Once per process, before the others are used; again does nothing. ERR_INTERNAL: OpenSSL lacks AES or HMAC. */
 err_t rtpsec_init(void) MUST;
 /* ours: for what we send; theirs: for what we get. ERR_INVALID: no suite. ERR_EXHAUSTED: no memory. */
 err_t rtpsec_new(struct rtpsec **ret, const struct sdp_crypto *ours, const struct sdp_crypto *theirs) MUST;
@@ -42,7 +42,7 @@ void rtpsec_free(struct rtpsec **s);
  * replay windows); the peer's key before is believed a little longer (RTPSEC_GRACE), for packets under way. */
 void rtpsec_rekey(struct rtpsec **now, struct rtpsec *next);
 
-/* In place; bytes aligned to 4. protect needs RTPSEC_TRAILER octets of room behind *size. Not OK: the bytes are spoilt. */
+/* In place. protect needs RTPSEC_TRAILER octets of room behind *size. Not OK: the bytes are spoilt. */
 enum rtpsec_result rtpsec_protect(struct rtpsec *s, void *bytes, size_t *size);
 enum rtpsec_result rtpsec_unprotect(struct rtpsec *s, void *bytes, size_t *size);
 enum rtpsec_result rtpsec_protect_rtcp(struct rtpsec *s, void *bytes, size_t *size);

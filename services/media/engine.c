@@ -77,7 +77,8 @@ err_t engine_open(struct engine *e, unsigned worker, const int fd[2], void *user
 	ep->rtp = (struct sock){ .ep = ep, .fd = fd[0] };
 	ep->rtcp = (struct sock){ .ep = ep, .rtcp = true, .fd = fd[1] };
 	ep->latch = (struct latch){ .nat = e->params.nat, .window_us = e->params.latch_window_us };
-	outstream_init(&ep->out, r.ssrc, r.seq, r.ts);
+	/* Below 2^15: a receiver of SRTP who misses the first packets must not miss a wrap with them (RFC 3711, 3.3.1). */
+	outstream_init(&ep->out, r.ssrc, r.seq & 0x7fff, r.ts);
 	ep->open_order = (struct order){ .kind = ORDER_OPEN, .embedded = true, .ep = ep };
 	ep->close_order = (struct order){ .kind = ORDER_CLOSE, .embedded = true, .ep = ep };
 	ep->closed_report = (struct report){ .kind = REPORT_CLOSED, .ep = ep };

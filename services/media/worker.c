@@ -9,7 +9,8 @@
 #include "media_metrics.h"
 
 #define EVENTS	 512
-#define CATCH_UP 20 /* ticks that are made up for after a delay; more are skipped */
+#define DRAIN_US 5000 /* of a tick, then orders and prompts have their turn */
+#define CATCH_UP 100 /* ticks that are made up for after a delay; more are skipped */
 
 /* ---- reports to the control thread ---- */
 static void put_report(struct worker *w, struct report *r)
@@ -112,7 +113,8 @@ static void wake(void *arg)
 {
 	struct worker *w = arg;
 
-	w->tick = clock_mono_us() / TICK_US;
+	w->due_us = clock_mono_us();
+	w->tick = w->due_us / TICK_US;
 	tick(w);
 }
 
@@ -127,7 +129,7 @@ void worker_order(struct worker *w, struct order *o)
 	asleep = w->asleep;
 	w->asleep = false;
 	pthread_mutex_unlock(&w->mutex);
-	/* A worker with endpoints looks each 5 ms by itself: no wake-up. */
+	/* A worker with endpoints looks every few ms by itself: no wake-up. */
 	while (asleep && loop_post(w->loop, wake, w))
 		usleep(1000);
 }
@@ -253,7 +255,7 @@ static void drain_sockets(struct worker *w)
 			else
 				endpoint_readable(s->ep);
 		}
-	} while (n == EVENTS && clock_mono_us() - w->now_us < TICK_US);
+	} while (n == EVENTS && clock_mono_us() - w->now_us < DRAIN_US);
 }
 
 static void play_slots(struct worker *w, int64_t until)
@@ -297,13 +299,23 @@ static void flush_counts(struct worker *w)
 	add(&media_metrics.srtp_refused, &c->srtp_refused);
 }
 
+/* A relayed packet waits for the next tick, and that is jitter: so ticks follow close while packets are relayed. What is
+ * played, or only listened to, does not mind. */
+static void sleep_until_next(struct worker *w)
+{
+	bool relays = w->now_us - w->relayed_us < RELAY_US;
+
+	w->due_us = (w->tick + (relays ? 0 : IDLE_TICKS - 1)) * TICK_US;
+	loop_timer_start(&w->tick_timer, (w->due_us - clock_mono_us() + 999) / 1000);
+}
+
 static void tick(void *arg)
 {
 	struct worker *w = arg;
 	int64_t late_us;
 
 	w->now_us = clock_mono_us();
-	late_us = w->now_us - w->tick * TICK_US;
+	late_us = w->now_us - w->due_us;
 	metric_observe_us(&media_metrics.tick_late, late_us > 0 ? late_us : 0);
 	retry_closing(w);
 	run_orders(w);
@@ -312,7 +324,7 @@ static void tick(void *arg)
 	flush_counts(w);
 	send_reports(w);
 	if (!fall_asleep(w))
-		loop_timer_start(&w->tick_timer, (w->tick * TICK_US - clock_mono_us() + 999) / 1000);
+		sleep_until_next(w);
 }
 
 /* ---- the thread ---- */

@@ -14,8 +14,10 @@
 #include "rtp/rtp_event.h"
 #include "rtp/rtp_stats.h"
 
-#define TICK_US	   5000
-#define SLOTS	   4 /* ticks of 20 ms of audio */
+#define TICK_US	   1000
+#define IDLE_TICKS 5	 /* from one look at the sockets to the next while nothing is relayed */
+#define RELAY_US   40000 /* so long after the last relayed packet every tick is looked at */
+#define SLOTS	   20	 /* ticks of 20 ms of audio */
 #define BATCH	   16
 #define PACKET_MAX 2048
 
@@ -131,8 +133,10 @@ struct worker {
 	struct loop *loop;
 	int epoll_fd;
 	struct loop_timer tick_timer;
-	int64_t tick; /* number of the next: monotonic time / TICK_US */
+	int64_t tick;	/* number of the next: monotonic time / TICK_US */
+	int64_t due_us; /* when it is to begin */
 	int64_t now_us;
+	int64_t relayed_us; /* when something was relayed last */
 	struct endpoint *endpoints;
 	struct endpoint *slots[SLOTS];
 	struct report *reports, **reports_tail;
