@@ -57,13 +57,16 @@ void endpoint_rtcp_readable(struct endpoint *ep)
 		struct peer from;
 		ssize_t n = recvfrom(ep->rtcp.fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&ss, &len);
 
-		if (n < 0)
+		if (n < 0 && errno == EAGAIN)
 			return;
+		if (n < 0)
+			break;
 		if (peer_from_sockaddr(&from, &ss) && believed(ep, &from))
 			take(ep, buf, (size_t)n, &from);
 		else
 			ep->worker->counts.refused_source++;
 	}
+	worker_look_again(ep->worker, &ep->rtcp);
 }
 
 static void fill_block(struct endpoint *ep, struct rtcp_report *r, int64_t now_us)

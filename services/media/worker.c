@@ -10,7 +10,7 @@
 
 #define EVENTS	 512
 #define DRAIN_US 5000 /* of a tick, then orders and prompts have their turn */
-#define CATCH_UP 100 /* ticks that are made up for after a delay; more are skipped */
+#define CATCH_UP 100  /* ticks that are made up for after a delay; more are skipped */
 
 /* ---- reports to the control thread ---- */
 static void put_report(struct worker *w, struct report *r)
@@ -159,11 +159,18 @@ static bool fall_asleep(struct worker *w)
 	return asleep;
 }
 
-static err_t watch(struct worker *w, struct sock *s)
+/* By edge: a socket that was read to its end is not asked again by the kernel whether it is. */
+static err_t watch(struct worker *w, struct sock *s, int operation)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.ptr = s };
 
-	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) ? err_from_errno(errno) : ERR_OK;
+	return epoll_ctl(w->epoll_fd, operation, s->fd, &ev) ? err_from_errno(errno) : ERR_OK;
+}
+
+void worker_look_again(struct worker *w, struct sock *s)
+{
+	if (watch(w, s, EPOLL_CTL_MOD))
+		metric_add(&media_metrics.send_errors, 1);
 }
 
 static void open_endpoint(struct worker *w, struct endpoint *ep)
@@ -173,7 +180,7 @@ static void open_endpoint(struct worker *w, struct endpoint *ep)
 		w->endpoints->prev = ep;
 	w->endpoints = ep;
 	/* Cannot fail but for memory; then the endpoint is deaf and its media timeout tells. */
-	if (watch(w, &ep->rtp) || watch(w, &ep->rtcp))
+	if (watch(w, &ep->rtp, EPOLL_CTL_ADD) || watch(w, &ep->rtcp, EPOLL_CTL_ADD))
 		metric_add(&media_metrics.send_errors, 1);
 	endpoint_start(ep);
 }
@@ -250,6 +257,8 @@ static void drain_sockets(struct worker *w)
 		for (int i = 0; i < n; i++) {
 			struct sock *s = events[i].data.ptr;
 
+			if (i + 1 < n)
+				__builtin_prefetch(events[i + 1].data.ptr);
 			if (s->rtcp)
 				endpoint_rtcp_readable(s->ep);
 			else
@@ -340,8 +349,10 @@ static void init_batch(struct worker *w)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		w->iovs[i] = (struct iovec){ w->packets[i], PACKET_MAX };
-		w->msgs[i].msg_hdr =
-		    (struct msghdr){ .msg_name = &w->froms[i], .msg_iov = &w->iovs[i], .msg_iovlen = 1 };
+		w->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &w->froms[i],
+						      .msg_namelen = sizeof(w->froms[i]),
+						      .msg_iov = &w->iovs[i],
+						      .msg_iovlen = 1 };
 	}
 }
 

@@ -164,6 +164,9 @@ void worker_report_embedded(struct worker *w, struct report *r);
 /* Worker: ends the recording now; told to the ring as soon as it has room. */
 void worker_close_tape(struct worker *w, struct tape *tape);
 
+/* Worker: the socket was not read to its end, so it is to be told of once more. */
+void worker_look_again(struct worker *w, struct sock *s);
+
 /* endpoint.c, all on the worker */
 void endpoint_start(struct endpoint *ep);
 void endpoint_end(struct endpoint *ep);
