@@ -215,9 +215,10 @@ static void inject(struct phone *p, srtp_t forged, unsigned n)
 	static uint16_t seq = 1000; /* libsrtp2 does not protect one twice */
 
 	for (unsigned i = 0; i < n; i++) {
-		struct rtp_packet h = { .pt = 8, .seq = seq++, .ts = i * 160, .ssrc = 99 };
+		struct rtp_packet h = { .pt = 8, .seq = seq, .ts = i * 160, .ssrc = 99 };
 		int size = RTP_HEADER + 160;
 
+		seq++;
 		rtp_write(bytes, &h);
 		memset(bytes + RTP_HEADER, 0x11, 160);
 		if (forged)

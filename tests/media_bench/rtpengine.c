@@ -51,11 +51,25 @@ static bool ask(const struct str *dict, char *answer, size_t size)
 	}
 }
 
+/* "3:sdp<size>:<bytes>"; NULL: there is none. */
+static const char *description_in(const char *answer, size_t *size)
+{
+	const char *at = strstr(answer, "3:sdp");
+	char *end;
+
+	if (!at)
+		return NULL;
+	*size = strtoul(at + strlen("3:sdp"), &end, 10);
+	return *end == ':' && strlen(end + 1) >= *size ? end + 1 : NULL;
+}
+
 /* Offer of the first phone or answer of the second; what comes back is for the other one. */
 static void exchange(const char *command, unsigned call, unsigned from_leg, unsigned to_leg)
 {
 	struct str d = STR_INIT;
-	char sdp[1024], id[16], answer[4096], *at;
+	char sdp[1024], id[16], answer[4096];
+	const char *at;
+	size_t n;
 
 	snprintf(id, sizeof(id), "call%u", call);
 	str_append(&d, "d");
@@ -72,11 +86,10 @@ static void exchange(const char *command, unsigned call, unsigned from_leg, unsi
 	if (!ask(&d, answer, sizeof(answer)))
 		testkit_die("rtpengine does not answer");
 	str_done(&d);
-	at = strstr(answer, "3:sdp");
+	at = description_in(answer, &n);
 	if (!at)
 		testkit_die("rtpengine refuses: %s", answer);
-	at += strlen("3:sdp");
-	phone_connect(to_leg, strchr(at, ':') + 1, (size_t)atoi(at));
+	phone_connect(to_leg, at, n);
 }
 
 static void add(unsigned from, unsigned to)
