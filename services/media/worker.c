@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -114,6 +115,7 @@ static void wake(void *arg)
 	struct worker *w = arg;
 
 	w->due_us = clock_mono_us();
+	w->early = false;
 	w->tick = w->due_us / TICK_US;
 	tick(w);
 }
@@ -313,9 +315,21 @@ static void flush_counts(struct worker *w)
 static void sleep_until_next(struct worker *w)
 {
 	bool relays = w->now_us - w->relayed_us < RELAY_US;
+	int64_t us;
 
 	w->due_us = (w->tick + (relays ? 0 : IDLE_TICKS - 1)) * TICK_US;
-	loop_timer_start(&w->tick_timer, (w->due_us - clock_mono_us() + 999) / 1000);
+	us = w->due_us - clock_mono_us();
+	w->early = relays && us > 0;
+	loop_timer_start(&w->tick_timer, us > 0 ? (w->early ? us : us + 999) / 1000 : 0);
+}
+
+/* The loop counts in milliseconds: too coarse for ticks of one. */
+static void wait_the_rest(int64_t us)
+{
+	struct timespec t = { .tv_nsec = us * 1000 };
+
+	if (us > 0 && us <= TICK_US)
+		(void)nanosleep(&t, NULL);
 }
 
 static void tick(void *arg)
@@ -323,6 +337,8 @@ static void tick(void *arg)
 	struct worker *w = arg;
 	int64_t late_us;
 
+	if (w->early)
+		wait_the_rest(w->due_us - clock_mono_us());
 	w->now_us = clock_mono_us();
 	late_us = w->now_us - w->due_us;
 	metric_observe_us(&media_metrics.tick_late, late_us > 0 ? late_us : 0);

@@ -135,6 +135,7 @@ struct worker {
 	struct loop_timer tick_timer;
 	int64_t tick;	/* number of the next: monotonic time / TICK_US */
 	int64_t due_us; /* when it is to begin */
+	bool early;	/* the timer is set short of that */
 	int64_t now_us;
 	int64_t relayed_us; /* when something was relayed last */
 	struct endpoint *endpoints;

@@ -28,7 +28,7 @@ extern const struct relay relay_media, relay_rtpengine;
 
 struct bench {
 	unsigned calls, seconds, rounds, workers;
-	bool record, srtp, capacity;
+	bool record, srtp, capacity, pin;
 	const struct relay *relay;
 };
 extern struct bench b;

@@ -1,5 +1,6 @@
 /* media-bench: CPU, loss and jitter of a relay per two-party call (README.md). */
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,9 +157,9 @@ static void run_capacity(void)
 /* ---- options ---- */
 static void usage(void)
 {
-	testkit_die(
-	    "usage: media-bench [--calls N] [--seconds N] [--rounds N] [--record] [--srtp] [--capacity] [--workers N] "
-	    "[--peer rtpengine]");
+	testkit_die("usage: media-bench [--calls N] [--seconds N] [--rounds N] [--record] [--srtp] [--capacity] "
+		    "[--workers N] [--pin] "
+		    "[--peer rtpengine]");
 }
 
 static void options(int argc, char **argv)
@@ -166,7 +167,7 @@ static void options(int argc, char **argv)
 	static const struct option list[] = {
 		{ "calls", 1, NULL, 'c' },   { "seconds", 1, NULL, 's' }, { "rounds", 1, NULL, 'n' },
 		{ "workers", 1, NULL, 'w' }, { "record", 0, NULL, 'r' },  { "srtp", 0, NULL, 'k' },
-		{ "capacity", 0, NULL, 'C' }, { "peer", 1, NULL, 'p' },	  { NULL, 0, NULL, 0 },
+		{ "capacity", 0, NULL, 'C' }, { "pin", 0, NULL, 'P' }, { "peer", 1, NULL, 'p' },	  { NULL, 0, NULL, 0 },
 	};
 	int o;
 
@@ -187,6 +188,8 @@ static void options(int argc, char **argv)
 			b.srtp = true;
 		else if (o == 'C')
 			b.capacity = true;
+		else if (o == 'P')
+			b.pin = true;
 		else if (o == 'p' && str_eq(optarg, "rtpengine"))
 			b.relay = &relay_rtpengine;
 		else
@@ -212,11 +215,34 @@ static void raise_file_limit(void)
 	}
 }
 
+/* The relay on all cores but the first, we on the first: neither takes the other's. */
+static void start_relay(void)
+{
+	cpu_set_t all, ours, theirs;
+	int first = 0;
+
+	CPU_ZERO(&ours);
+	if (!b.pin || sched_getaffinity(0, sizeof(all), &all) || CPU_COUNT(&all) < 2) {
+		b.relay->start();
+		return;
+	}
+	while (!CPU_ISSET(first, &all))
+		first++;
+	theirs = all;
+	CPU_CLR(first, &theirs);
+	CPU_SET(first, &ours);
+	if (sched_setaffinity(0, sizeof(theirs), &theirs))
+		testkit_die("no affinity");
+	b.relay->start();
+	if (sched_setaffinity(0, sizeof(ours), &ours))
+		testkit_die("no affinity");
+}
+
 int main(int argc, char **argv)
 {
 	options(argc, argv);
 	raise_file_limit();
-	b.relay->start();
+	start_relay();
 	phones_open(b.capacity ? CALLS_MAX : b.calls);
 	if (b.capacity)
 		run_capacity();
