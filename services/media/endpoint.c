@@ -178,7 +178,7 @@ static void relay(struct endpoint *to, uint8_t *bytes, const struct rtp_packet *
 		g711_map_n(bytes + RTP_HEADER, bytes + RTP_HEADER, in->size, law == LAW_A ? g711_a_to_u : g711_u_to_a);
 		to->worker->counts.transcoded++;
 	}
-	to->worker->relayed_us = to->worker->now_us;
+	to->worker->relayed++;
 	h = outstream_relay(&to->out, in, to->worker->now_us);
 	h.payload = bytes + RTP_HEADER;
 	h.size = in->size;

@@ -310,16 +310,29 @@ static void flush_counts(struct worker *w)
 	add(&media_metrics.srtp_refused, &c->srtp_refused);
 }
 
-/* A relayed packet waits for the next tick, and that is jitter: so ticks follow close while packets are relayed. What is
+/* A relayed packet waits for the next look, and that is jitter: so looks follow close while packets are relayed. What is
  * played, or only listened to, does not mind. */
+static unsigned ticks_to_next(struct worker *w)
+{
+	unsigned n = w->relayed, passed = (unsigned)((w->now_us - w->looked_us) / TICK_US);
+
+	w->relayed = 0;
+	w->looked_us = w->now_us;
+	if (n)
+		w->relayed_us = w->now_us;
+	if (n >= MANY * (passed ? passed : 1))
+		return 1;
+	return w->now_us - w->relayed_us < RELAY_US ? FEW_TICKS : IDLE_TICKS;
+}
+
 static void sleep_until_next(struct worker *w)
 {
-	bool relays = w->now_us - w->relayed_us < RELAY_US;
+	unsigned ticks = ticks_to_next(w);
 	int64_t us;
 
-	w->due_us = (w->tick + (relays ? 0 : IDLE_TICKS - 1)) * TICK_US;
+	w->due_us = (w->tick + ticks - 1) * TICK_US;
 	us = w->due_us - clock_mono_us();
-	w->early = relays && us > 0;
+	w->early = ticks < IDLE_TICKS && us > 0;
 	loop_timer_start(&w->tick_timer, us > 0 ? (w->early ? us : us + 999) / 1000 : 0);
 }
 

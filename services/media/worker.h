@@ -15,8 +15,10 @@
 #include "rtp/rtp_stats.h"
 
 #define TICK_US	   1000
-#define IDLE_TICKS 5	 /* from one look at the sockets to the next while nothing is relayed */
-#define RELAY_US   40000 /* so long after the last relayed packet every tick is looked at */
+#define IDLE_TICKS 5	 /* from one look at the sockets to the next while nothing is relayed, */
+#define FEW_TICKS  2	 /* while little is, */
+#define MANY	   24	 /* and each tick from so many packets a tick on: waking up costs little beside them */
+#define RELAY_US   40000 /* so long after the last relayed packet something is relayed */
 #define SLOTS	   20	 /* ticks of 20 ms of audio */
 #define BATCH	   16
 #define PACKET_MAX 2048
@@ -138,6 +140,8 @@ struct worker {
 	bool early;	/* the timer is set short of that */
 	int64_t now_us;
 	int64_t relayed_us; /* when something was relayed last */
+	unsigned relayed;   /* packets, since then: */
+	int64_t looked_us;
 	struct endpoint *endpoints;
 	struct endpoint *slots[SLOTS];
 	struct report *reports, **reports_tail;
