@@ -1,5 +1,5 @@
 /*
- * engine: the streams. Workers, one per core, each with its own loop and a tick of 1 ms (2 with few packets, 5 while nothing is relayed) that drains sockets in batches and sends
+ * engine: the streams. Workers, one per core, each with its own loop and a tick of 1 ms (up to 3 with few packets, 5 while nothing is relayed) that drains sockets in batches and sends
  * what plays. The control thread gives orders and gets reports; it never touches a socket's packets.
  *
  * Orders of one endpoint are executed in order. Reports come on the control loop in batches, one per tick.

@@ -320,8 +320,12 @@ static unsigned ticks_to_next(struct worker *w)
 	w->looked_us = w->now_us;
 	if (n)
 		w->relayed_us = w->now_us;
-	if (n >= MANY * (passed ? passed : 1))
+	if (passed > 1)
+		n /= passed;
+	if (n >= MANY)
 		return 1;
+	if (n >= MANY / 2)
+		return 2;
 	return w->now_us - w->relayed_us < RELAY_US ? FEW_TICKS : IDLE_TICKS;
 }
 
