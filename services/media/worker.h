@@ -14,12 +14,12 @@
 #include "rtp/rtp_event.h"
 #include "rtp/rtp_stats.h"
 
-#define TICK_US	   1000
-#define IDLE_TICKS 5 /* from one look at the sockets to the next while nothing is relayed, */
-#define FEW_TICKS  3 /* while little is, */
-#define MANY \
-	24		 /* and each tick from so many packets a tick on, each second from half as many: as waking up
-			  * costs less and less beside them */
+#define TICK_US 1000
+/* Ticks from one look at the sockets to the next while nothing, little or much is relayed. From MANY packets a tick on each
+ * tick is looked at, from half as many each second: waking up costs less and less beside them. */
+#define IDLE_TICKS 5
+#define FEW_TICKS  3
+#define MANY	   24
 #define RELAY_US   40000 /* so long after the last relayed packet something is relayed */
 #define SLOTS	   20	 /* ticks of 20 ms of audio */
 #define BATCH	   16
