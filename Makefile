@@ -92,6 +92,7 @@ pkglibs   = $(foreach d,$(1),$(foreach p,$(PKGS_$(d)),$(PKGLIBS_$(p)))) $(foreac
 PKGLIBS_cmocka  := -lcmocka
 PKGLIBS_lame    := -lmp3lame
 PKGLIBS_spandsp := -lspandsp
+PKGLIBS_srtp    := -lsrtp2
 PKGLIBS_grpc    := -lgrpc -lgpr
 PKGLIBS_libprotobuf-c := -lprotobuf-c
 PKGLIBS_libpq   := -lpq

@@ -214,7 +214,7 @@ static err_t parse_formats(struct parser *ps, struct sdp_media *m, struct span v
 		if (!m->rtp)
 			continue;
 		if (!number(f, 127, &pt))
-			return bad(ps, "a format of RTP/AVP must be a payload type 0-127");
+			return bad(ps, "a format of RTP must be a payload type 0-127");
 		(void)add_format(m, (uint8_t)pt); /* repeated or too many: the first ones count */
 	}
 	return n ? ERR_OK : bad(ps, "m= must have media, port, profile and at least one format");
@@ -239,7 +239,8 @@ static err_t parse_media(struct parser *ps, struct span v)
 	copy(m->kind, kind);
 	copy(m->proto, proto);
 	m->port = (uint16_t)n;
-	m->rtp = span_is(kind, "audio") && span_is(proto, "RTP/AVP");
+	m->srtp = span_is(kind, "audio") && span_is(proto, "RTP/SAVP");
+	m->rtp = m->srtp || (span_is(kind, "audio") && span_is(proto, "RTP/AVP"));
 	ps->sdp->n_media++;
 	return parse_formats(ps, m, v);
 }
@@ -297,6 +298,13 @@ static err_t parse_rtcp(struct parser *ps, struct sdp_media *m, struct span v)
 	return v.n ? parse_addr(ps, v, &m->rtcp_addr) : ERR_OK;
 }
 
+/* a=crypto:… (RFC 4568). On a plain line it is an offer of best effort, which is not taken up. */
+static void parse_crypto(struct sdp_media *m, struct span v)
+{
+	if (m && m->srtp && m->n_crypto < SDP_CRYPTO_MAX && sdp_crypto_parse(&m->crypto[m->n_crypto], v.p, v.n))
+		m->n_crypto++;
+}
+
 static bool parse_dir(struct span name, enum sdp_dir *ret)
 {
 	static const struct {
@@ -329,6 +337,8 @@ static err_t parse_attribute(struct parser *ps, struct span v)
 		return parse_rtpmap(ps, m, v);
 	if (span_is(name, "rtcp"))
 		return parse_rtcp(ps, m, v);
+	if (span_is(name, "crypto"))
+		parse_crypto(m, v);
 	if (m && span_is(name, "ptime") && number(word(&v, ' '), 1000, &n))
 		m->ptime_ms = (unsigned)n;
 	return ERR_OK;

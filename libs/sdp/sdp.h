@@ -15,11 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "sdp/sdp_crypto.h"
 
 #define SDP_SIZE_MAX	16384
 #define SDP_LINES_MAX	512
 #define SDP_MEDIA_MAX	8
 #define SDP_FORMATS_MAX 32
+#define SDP_CRYPTO_MAX	4 /* lines of one media that are ours; further ones are not looked at */
 #define SDP_TOKEN	32
 #define SDP_ADDR_TEXT	46
 
@@ -42,9 +44,10 @@ struct sdp_format {
 
 struct sdp_media {
 	char kind[SDP_TOKEN];	/* "audio" */
-	char proto[SDP_TOKEN];	/* "RTP/AVP" */
+	char proto[SDP_TOKEN];	/* "RTP/AVP", "RTP/SAVP" */
 	char format[SDP_TOKEN]; /* the first format as written: repeated when the line is refused */
-	bool rtp;		/* profile RTP/AVP, formats are payload types */
+	bool rtp;		/* profile RTP/AVP or RTP/SAVP, formats are payload types */
+	bool srtp;		/* RTP/SAVP: only then crypto is filled */
 	uint16_t port;
 	uint16_t rtcp_port;	   /* 0: port + 1 */
 	struct sdp_addr addr;	   /* of the media or else of the session */
@@ -53,6 +56,8 @@ struct sdp_media {
 	unsigned ptime_ms; /* 0: not said */
 	unsigned n_formats;
 	struct sdp_format formats[SDP_FORMATS_MAX];
+	unsigned n_crypto;
+	struct sdp_crypto crypto[SDP_CRYPTO_MAX]; /* in the order of the description */
 };
 
 struct sdp {

@@ -47,11 +47,12 @@ struct audio_line {
 		enum sdp_codec codec;
 	} f[3];
 	enum sdp_dir dir;
+	const struct sdp_crypto *crypto; /* NULL: RTP/AVP */
 };
 
 static void write_audio(struct str *out, uint16_t port, const struct audio_line *a)
 {
-	str_printf(out, "m=audio %u RTP/AVP", (unsigned)port);
+	str_printf(out, "m=audio %u %s", (unsigned)port, a->crypto ? "RTP/SAVP" : "RTP/AVP");
 	for (unsigned i = 0; i < a->n; i++)
 		str_printf(out, " %u", (unsigned)a->f[i].pt);
 	str_append(out, "\r\n");
@@ -60,6 +61,8 @@ static void write_audio(struct str *out, uint16_t port, const struct audio_line 
 	for (unsigned i = 0; i < a->n; i++)
 		if (a->f[i].codec == SDP_CODEC_EVENT)
 			str_printf(out, "a=fmtp:%u 0-15\r\n", (unsigned)a->f[i].pt);
+	if (a->crypto)
+		sdp_crypto_write(a->crypto, out);
 	str_printf(out, "a=ptime:20\r\na=%s\r\n", dir_name(a->dir));
 }
 
@@ -101,9 +104,30 @@ static err_t set_local(struct sdp_session *s, struct str *body)
 	return ERR_OK;
 }
 
+/* ---- keys ---- */
+/* What was secure once stays secure. */
+static bool must_be_srtp(const struct sdp_session *s)
+{
+	return s->srtp || s->agreed.srtp;
+}
+
+/* Our key for the suite: the one we have, or a new one. */
+static err_t own_key(const struct sdp_session *s, enum sdp_suite suite, uint32_t tag, struct sdp_crypto *ret)
+{
+	*ret = s->ours;
+	ret->tag = tag;
+	if (s->ours.suite == suite)
+		return ERR_OK;
+	ret->suite = suite;
+	return s->random && s->random(ret->key, sdp_suite_key_size(suite)) ? ERR_OK : ERR_UNAVAILABLE;
+}
+
 err_t sdp_session_offer(struct sdp_session *s, enum sdp_dir dir)
 {
+	enum sdp_suite suite = s->ours.suite ? s->ours.suite : SDP_AES_CM_128_HMAC_SHA1_80;
 	struct audio_line a = { .n = 3, .dir = dir };
+	struct sdp_crypto ours = { 0 };
+	err_t e;
 	enum sdp_codec first = s->agreed.valid ? s->agreed.codec : s->prefer;
 	struct str body = STR_INIT;
 
@@ -118,8 +142,17 @@ err_t sdp_session_offer(struct sdp_session *s, enum sdp_dir dir)
 		a.f[0].pt = s->agreed.recv_pt;
 	if (s->agreed.valid && s->agreed.recv_event_pt != SDP_NO_PT)
 		a.f[2].pt = s->agreed.recv_event_pt;
+	if (must_be_srtp(s)) {
+		e = own_key(s, suite, s->ours.suite ? s->ours.tag : 1, &ours);
+		if (e)
+			return e;
+		a.crypto = &ours;
+	}
 	write_body(s, s->slots, s->n_slots, s->audio_slot, &a, &body);
-	return set_local(s, &body);
+	e = set_local(s, &body);
+	if (!e && a.crypto)
+		s->ours = ours;
+	return e;
 }
 
 /* The codec both can: the first G.711 in the peer's order. */
@@ -134,9 +167,12 @@ static const struct sdp_format *choose(const struct sdp_media *m)
 	return NULL;
 }
 
-static bool usable(const struct sdp_media *m)
+/* A line with G.711 that is as secure as it must be. */
+static bool usable(const struct sdp_session *s, const struct sdp_media *m)
 {
-	return m->rtp && m->port && choose(m);
+	if (!m->rtp || !m->port || !choose(m))
+		return false;
+	return m->srtp ? s->random && m->n_crypto : !must_be_srtp(s);
 }
 
 static void agree(const struct sdp_media *m, struct sdp_agreed *ret)
@@ -162,9 +198,22 @@ static void agree(const struct sdp_media *m, struct sdp_agreed *ret)
 	};
 }
 
-static err_t nothing_common(struct err_detail *detail)
+/* Tells why none of the lines will do. */
+static err_t nothing_common(const struct sdp_session *s, const struct sdp *d, struct err_detail *detail)
 {
-	return err_set(detail, ERR_PRECONDITION, "sdp", "no audio line with RTP/AVP and PCMA or PCMU at 8000 Hz");
+	for (unsigned i = 0; i < d->n_media; i++) {
+		const struct sdp_media *m = &d->media[i];
+
+		if (!m->rtp || !m->port || !choose(m))
+			continue;
+		if (m->srtp)
+			return err_set(detail, ERR_INVALID, "sdp",
+				       "RTP/SAVP needs a=crypto with one of AES_CM_128_HMAC_SHA1_80, "
+				       "AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_80, one inline key, no MKI");
+		if (must_be_srtp(s))
+			return err_set(detail, ERR_INVALID, "sdp", "RTP/SAVP is wanted here, not RTP/AVP");
+	}
+	return err_set(detail, ERR_PRECONDITION, "sdp", "no audio line with RTP and PCMA or PCMU at 8000 Hz");
 }
 
 static void slot_of(const struct sdp_media *m, struct sdp_slot *slot)
@@ -172,6 +221,28 @@ static void slot_of(const struct sdp_media *m, struct sdp_slot *slot)
 	memcpy(slot->kind, m->kind, sizeof(slot->kind));
 	memcpy(slot->proto, m->proto, sizeof(slot->proto));
 	memcpy(slot->format, m->format, sizeof(slot->format));
+}
+
+/* A peer that sends our own key back could be fed with our own packets, and nothing of it would be secret. */
+static err_t refuse_echo(const struct sdp_crypto *ours, const struct sdp_crypto *theirs, struct err_detail *detail)
+{
+	return sdp_crypto_same_key(ours, theirs)
+		   ? err_set(detail, ERR_INVALID, "sdp", "a=crypto must not have our own key")
+		   : ERR_OK;
+}
+
+/* The first line of the offer that is ours, answered with its tag. */
+static err_t answer_crypto(const struct sdp_session *s, const struct sdp_media *m, struct sdp_agreed *a,
+			   struct err_detail *detail)
+{
+	err_t e;
+
+	a->srtp = true;
+	a->theirs = m->crypto[0];
+	e = own_key(s, a->theirs.suite, a->theirs.tag, &a->ours);
+	if (e)
+		return err_set(detail, e, "sdp", "no random bytes for a key");
+	return refuse_echo(&a->ours, &a->theirs, detail);
 }
 
 err_t sdp_session_answer(struct sdp_session *s, const void *offer, size_t size, struct err_detail *detail)
@@ -187,11 +258,17 @@ err_t sdp_session_answer(struct sdp_session *s, const void *offer, size_t size, 
 	e = sdp_parse(&d, offer, size, detail);
 	if (e)
 		return e;
-	while (audio < d.n_media && !usable(&d.media[audio]))
+	while (audio < d.n_media && !usable(s, &d.media[audio]))
 		audio++;
 	if (audio == d.n_media)
-		return nothing_common(detail);
+		return nothing_common(s, &d, detail);
 	agree(&d.media[audio], &agreed);
+	if (d.media[audio].srtp) {
+		e = answer_crypto(s, &d.media[audio], &agreed, detail);
+		if (e)
+			return e;
+		a.crypto = &agreed.ours;
+	}
 	a.dir = agreed.dir;
 	a.f[0].pt = agreed.recv_pt;
 	a.f[0].codec = agreed.codec;
@@ -209,8 +286,27 @@ err_t sdp_session_answer(struct sdp_session *s, const void *offer, size_t size, 
 	memcpy(s->slots, slots, d.n_media * sizeof(slots[0]));
 	s->n_slots = d.n_media;
 	s->audio_slot = audio;
+	if (agreed.srtp)
+		s->ours = agreed.ours;
 	s->agreed = agreed;
 	return ERR_OK;
+}
+
+/* The answer has one line: the tag and suite of ours. */
+static err_t answered_crypto(const struct sdp_session *s, const struct sdp_media *m, struct sdp_agreed *a,
+			     struct err_detail *detail)
+{
+	if (m->srtp != must_be_srtp(s))
+		return err_set(detail, ERR_INVALID, "sdp", "the answer to RTP/AVP must be RTP/AVP");
+	if (!m->srtp)
+		return ERR_OK;
+	if (m->crypto[0].tag != s->ours.tag || m->crypto[0].suite != s->ours.suite)
+		return err_set(detail, ERR_INVALID, "sdp",
+			       "a=crypto of the answer must repeat tag and suite of the offer");
+	a->srtp = true;
+	a->ours = s->ours;
+	a->theirs = m->crypto[0];
+	return refuse_echo(&a->ours, &a->theirs, detail);
 }
 
 err_t sdp_session_answered(struct sdp_session *s, const void *answer, size_t size, struct err_detail *detail)
@@ -223,10 +319,13 @@ err_t sdp_session_answered(struct sdp_session *s, const void *answer, size_t siz
 	e = sdp_parse(&d, answer, size, detail);
 	if (e)
 		return e;
-	if (s->audio_slot >= d.n_media || !usable(&d.media[s->audio_slot]))
-		return nothing_common(detail);
+	if (s->audio_slot >= d.n_media || !usable(s, &d.media[s->audio_slot]))
+		return nothing_common(s, &d, detail);
 	m = &d.media[s->audio_slot];
 	agree(m, &agreed);
+	e = answered_crypto(s, m, &agreed, detail);
+	if (e)
+		return e;
 	/* Packets to us carry the numbers of our offer. */
 	if (s->agreed.valid && s->agreed.codec == agreed.codec)
 		agreed.recv_pt = s->agreed.recv_pt;

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "audio/g711.h"
 #include "base/clock.h"
@@ -28,8 +30,29 @@ static bool expects(const struct endpoint *ep)
 	return ep->agreed.valid && ep->agreed.dir == SDP_SENDRECV;
 }
 
+bool endpoint_passes(struct endpoint *ep, enum rtpsec_result r)
+{
+	struct worker_counts *c = &ep->worker->counts;
+
+	switch (r) {
+	case RTPSEC_OK:
+		return true;
+	case RTPSEC_WRONG_TAG:
+		c->srtp_wrong_tag++;
+		break;
+	case RTPSEC_REPLAY:
+		c->srtp_replayed++;
+		break;
+	case RTPSEC_REFUSED:
+		c->srtp_refused++;
+		break;
+	}
+	return false;
+}
+
 /* ---- sending ---- */
-static void send_packet(struct endpoint *ep, const uint8_t *bytes, size_t size)
+/* RTPSEC_TRAILER bytes of room behind size. */
+static void send_packet(struct endpoint *ep, uint8_t *bytes, size_t size)
 {
 	const struct peer *to = latch_target(&ep->latch);
 	struct sockaddr_storage ss;
@@ -37,8 +60,13 @@ static void send_packet(struct endpoint *ep, const uint8_t *bytes, size_t size)
 
 	if (!may_send(ep) || !to)
 		return;
+	if (ep->sec && rtpsec_protect(ep->sec, bytes, &size) != RTPSEC_OK) {
+		ep->worker->counts.srtp_refused++;
+		return;
+	}
+	/* Not send(): as a point of cancellation it costs two locked instructions. */
 	if (ep->connected)
-		n = send(ep->rtp.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = syscall(SYS_sendto, ep->rtp.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
 	else
 		n = sendto(ep->rtp.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss,
 			   peer_to_sockaddr(to, &ss));
@@ -54,7 +82,7 @@ static void tape(struct endpoint *ep, enum segment_kind kind, enum law law, cons
 		ep->worker->counts.recording_dropped++;
 }
 
-/* Sends what lies at bytes: RTP_HEADER free bytes, then the payload. */
+/* Sends what lies at bytes: RTP_HEADER free bytes, then the payload, then RTPSEC_TRAILER free ones. */
 static void send_out(struct endpoint *ep, uint8_t *bytes, struct rtp_packet *h, uint8_t pt, size_t size)
 {
 	h->pt = pt;
@@ -118,7 +146,7 @@ static void play_over(struct endpoint *ep, bool interrupted)
 
 void endpoint_play_frame(struct endpoint *ep)
 {
-	uint8_t packet[RTP_HEADER + PLAYER_FRAME];
+	_Alignas(8) uint8_t packet[RTP_HEADER + PLAYER_FRAME + RTPSEC_TRAILER];
 	enum law law = law_of(ep->agreed.codec);
 	struct rtp_packet h;
 
@@ -142,7 +170,7 @@ static void relay(struct endpoint *to, uint8_t *bytes, const struct rtp_packet *
 	enum law out_law = law_of(to->agreed.codec);
 	struct rtp_packet h;
 
-	if (!to->agreed.valid || to->player.list || in->size > PACKET_MAX - RTP_HEADER)
+	if (!to->agreed.valid || to->player.list || in->size > PACKET_MAX - RTP_HEADER - RTPSEC_TRAILER)
 		return;
 	if (in->payload != bytes + RTP_HEADER)
 		memmove(bytes + RTP_HEADER, in->payload, in->size);
@@ -150,6 +178,7 @@ static void relay(struct endpoint *to, uint8_t *bytes, const struct rtp_packet *
 		g711_map_n(bytes + RTP_HEADER, bytes + RTP_HEADER, in->size, law == LAW_A ? g711_a_to_u : g711_u_to_a);
 		to->worker->counts.transcoded++;
 	}
+	to->worker->relayed++;
 	h = outstream_relay(&to->out, in, to->worker->now_us);
 	h.payload = bytes + RTP_HEADER;
 	h.size = in->size;
@@ -268,6 +297,9 @@ static void take_packet(struct endpoint *ep, uint8_t *bytes, size_t size, const 
 	struct rtp_packet p;
 	enum law law;
 
+	/* First of all: what has no right tag is not looked at, and no source is learnt from it. */
+	if (ep->sec && !endpoint_passes(ep, rtpsec_unprotect(ep->sec, bytes, &size)))
+		return;
 	if (!rtp_parse(&p, bytes, size)) {
 		c->malformed++;
 		return;
@@ -296,13 +328,13 @@ static void take_packet(struct endpoint *ep, uint8_t *bytes, size_t size, const 
 void endpoint_readable(struct endpoint *ep)
 {
 	struct worker *w = ep->worker;
-	int n;
-
-	for (unsigned i = 0; i < BATCH; i++)
-		w->msgs[i].msg_hdr.msg_namelen = sizeof(w->froms[i]);
 	/* At most one batch a tick from each socket: a flood takes no more than its share. */
-	n = recvmmsg(ep->rtp.fd, w->msgs, BATCH, MSG_DONTWAIT, NULL);
+	int n = (int)syscall(SYS_recvmmsg, ep->rtp.fd, w->msgs, BATCH, MSG_DONTWAIT, NULL);
+
+	if (n == BATCH || (n < 0 && errno != EAGAIN))
+		worker_look_again(w, &ep->rtp);
 	for (int i = 0; i < n; i++) {
+		w->msgs[i].msg_hdr.msg_namelen = sizeof(w->froms[i]);
 		if (w->msgs[i].msg_hdr.msg_flags & MSG_TRUNC)
 			w->counts.malformed++;
 		else
@@ -310,12 +342,20 @@ void endpoint_readable(struct endpoint *ep)
 	}
 }
 
-void endpoint_remote(struct endpoint *ep, const struct sdp_agreed *agreed)
+void endpoint_remote(struct endpoint *ep, const struct sdp_agreed *agreed, struct rtpsec *sec)
 {
 	struct peer p = { .addr = agreed->addr, .port = agreed->port };
 	bool expected = expects(ep);
 
 	ep->agreed = *agreed;
+	if (sec) {
+		if (!ep->sec) {
+			latch_reset(&ep->latch);
+			disconnect(ep);
+			ep->rtcp_from = (struct peer){ 0 };
+		}
+		rtpsec_rekey(&ep->sec, sec);
+	}
 	if (!sdp_addr_any(&agreed->addr) && latch_signal(&ep->latch, &p))
 		disconnect(ep);
 	if (expects(ep) && !expected)
@@ -390,6 +430,7 @@ void endpoint_end(struct endpoint *ep)
 	if (ep->peer)
 		endpoint_unbridge(ep, ep->peer);
 	endpoint_record_off(ep);
+	rtpsec_free(&ep->sec);
 	c->packets_in = ep->in.packets;
 	c->packets_out = ep->out.packets;
 	c->packets_lost = rtp_stats_lost(&ep->in);

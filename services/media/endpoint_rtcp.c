@@ -21,11 +21,13 @@ static bool believed(const struct endpoint *ep, const struct peer *from)
 		memcmp(&from->addr, &ep->agreed.rtcp_addr, sizeof(from->addr)) == 0);
 }
 
-static void take(struct endpoint *ep, const uint8_t *bytes, size_t size, const struct peer *from)
+static void take(struct endpoint *ep, uint8_t *bytes, size_t size, const struct peer *from)
 {
 	int64_t now_us = ep->worker->now_us;
 	struct rtcp_info info;
 
+	if (ep->sec && !endpoint_passes(ep, rtpsec_unprotect_rtcp(ep->sec, bytes, &size)))
+		return;
 	if (!rtcp_parse(&info, bytes, size, ep->out.ssrc)) {
 		ep->worker->counts.malformed++;
 		return;
@@ -47,7 +49,7 @@ static void take(struct endpoint *ep, const uint8_t *bytes, size_t size, const s
 
 void endpoint_rtcp_readable(struct endpoint *ep)
 {
-	uint8_t buf[PACKET_MAX];
+	_Alignas(8) uint8_t buf[PACKET_MAX];
 
 	for (unsigned i = 0; i < PER_TICK; i++) {
 		struct sockaddr_storage ss;
@@ -55,13 +57,16 @@ void endpoint_rtcp_readable(struct endpoint *ep)
 		struct peer from;
 		ssize_t n = recvfrom(ep->rtcp.fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&ss, &len);
 
-		if (n < 0)
+		if (n < 0 && errno == EAGAIN)
 			return;
+		if (n < 0)
+			break;
 		if (peer_from_sockaddr(&from, &ss) && believed(ep, &from))
 			take(ep, buf, (size_t)n, &from);
 		else
 			ep->worker->counts.refused_source++;
 	}
+	worker_look_again(ep->worker, &ep->rtcp);
 }
 
 static void fill_block(struct endpoint *ep, struct rtcp_report *r, int64_t now_us)
@@ -99,7 +104,7 @@ void endpoint_rtcp_send(struct endpoint *ep, bool bye)
 	int64_t now_us = clock_mono_us();
 	struct rtcp_report r = { .ssrc = ep->out.ssrc, .bye = bye };
 	struct sockaddr_storage ss;
-	uint8_t buf[RTCP_MAX];
+	_Alignas(8) uint8_t buf[RTCP_MAX + RTPSEC_TRAILER];
 	struct peer to;
 	char cname[32];
 	size_t n;
@@ -116,6 +121,10 @@ void endpoint_rtcp_send(struct endpoint *ep, bool bye)
 	r.octets = (uint32_t)ep->out.octets;
 	fill_block(ep, &r, now_us);
 	n = rtcp_write(buf, &r);
+	if (ep->sec && rtpsec_protect_rtcp(ep->sec, buf, &n) != RTPSEC_OK) {
+		ep->worker->counts.srtp_refused++;
+		return;
+	}
 	if (sendto(ep->rtcp.fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss,
 		   peer_to_sockaddr(&to, &ss)) == (ssize_t)n)
 		ep->worker->counts.rtcp_out++;

@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/mem.h"
@@ -11,6 +12,7 @@ err_t engine_new(struct engine **ret, const struct engine_params *p)
 
 	if (!e)
 		return ERR_EXHAUSTED;
+	err = rtpsec_init();
 	e->params = *p;
 	e->workers = mem_array(p->workers, sizeof(*e->workers));
 	if (!e->workers)
@@ -75,7 +77,8 @@ err_t engine_open(struct engine *e, unsigned worker, const int fd[2], void *user
 	ep->rtp = (struct sock){ .ep = ep, .fd = fd[0] };
 	ep->rtcp = (struct sock){ .ep = ep, .rtcp = true, .fd = fd[1] };
 	ep->latch = (struct latch){ .nat = e->params.nat, .window_us = e->params.latch_window_us };
-	outstream_init(&ep->out, r.ssrc, r.seq, r.ts);
+	/* Below 2^15: a receiver of SRTP who misses the first packets must not miss a wrap with them (RFC 3711, 3.3.1). */
+	outstream_init(&ep->out, r.ssrc, r.seq & 0x7fff, r.ts);
 	ep->open_order = (struct order){ .kind = ORDER_OPEN, .embedded = true, .ep = ep };
 	ep->close_order = (struct order){ .kind = ORDER_CLOSE, .embedded = true, .ep = ep };
 	ep->closed_report = (struct report){ .kind = REPORT_CLOSED, .ep = ep };
@@ -92,10 +95,20 @@ void engine_close(struct endpoint *ep)
 err_t engine_remote(struct endpoint *ep, const struct sdp_agreed *agreed)
 {
 	struct order *o = order_new(ORDER_REMOTE, ep);
+	err_t e = ERR_OK;
 
 	if (!o)
 		return ERR_EXHAUSTED;
+	/* Here, not at the worker: a leg whose keys cannot be had keeps what it had, and never falls back to plain RTP. */
+	if (agreed->srtp)
+		e = rtpsec_new(&o->sec, &agreed->ours, &agreed->theirs);
+	if (e) {
+		mem_free(o);
+		return e;
+	}
 	o->agreed = *agreed;
+	explicit_bzero(&o->agreed.ours, sizeof(o->agreed.ours));
+	explicit_bzero(&o->agreed.theirs, sizeof(o->agreed.theirs));
 	give(o);
 	return ERR_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * engine: the streams. Workers, one per core, each with its own loop and a 5 ms tick that drains sockets in batches and sends
+ * engine: the streams. Workers, one per core, each with its own loop and a tick of 1 ms (up to 3 with few packets, 5 while nothing is relayed) that drains sockets in batches and sends
  * what plays. The control thread gives orders and gets reports; it never touches a socket's packets.
  *
  * Orders of one endpoint are executed in order. Reports come on the control loop in batches, one per tick.
@@ -42,6 +42,7 @@ void engine_free(struct engine **e);
 /* Takes the sockets over on success. worker: any number, taken modulo. */
 err_t engine_open(struct engine *e, unsigned worker, const int fd[2], void *user, struct endpoint **ret) MUST;
 void engine_close(struct endpoint *ep);
+/* With agreed->srtp all that goes in and out is protected from here on; on an error nothing has changed. */
 err_t engine_remote(struct endpoint *ep, const struct sdp_agreed *agreed) MUST;
 /* Takes the list over in any case; replaces what plays (which ends without a report). */
 err_t engine_play(struct endpoint *ep, struct playlist *list) MUST;

@@ -54,6 +54,11 @@ bool latch_signal(struct latch *l, const struct peer *p)
 	return true;
 }
 
+void latch_reset(struct latch *l)
+{
+	l->have = l->latched = l->guessed = false;
+}
+
 static enum latch_result latch_to(struct latch *l, const struct peer *from, bool guessed, int64_t now_us)
 {
 	l->latched = true;

@@ -46,6 +46,8 @@ enum latch_result { LATCH_DROP, LATCH_ACCEPT, LATCH_NEW /* accept, and l->at is 
 
 /* A new signalled address; the same one again changes nothing. True if the latch was opened. */
 bool latch_signal(struct latch *l, const struct peer *p);
+/* What was learnt counts no more (it came without a key, and now there is one): as if never signalled. */
+void latch_reset(struct latch *l);
 enum latch_result latch_packet(struct latch *l, const struct peer *from, const struct rtp_packet *p, int64_t now_us);
 /* Where to send: the latched or else the signalled address; NULL: nowhere. */
 const struct peer *latch_target(const struct latch *l);

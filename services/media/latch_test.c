@@ -135,6 +135,23 @@ static void a_new_signalled_address_opens_the_latch_and_the_same_does_not(void *
 	assert_int_equal(packet(&l, "192.0.2.2", 4000, 1, 0), LATCH_NEW);
 }
 
+static void what_was_learnt_before_there_was_a_key_is_forgotten(void **state)
+{
+	struct latch l = fresh(LATCH_ANY, "192.0.2.1");
+	struct peer same = at("192.0.2.1", 4000);
+
+	UNUSED(state);
+	for (uint16_t i = 0; i <= LATCH_PROOF; i++)
+		(void)packet(&l, "203.0.113.9", 5000, i, 0);
+	assert_true(l.latched);
+	latch_reset(&l);
+	assert_null(latch_target(&l));
+	assert_int_equal(packet(&l, "203.0.113.9", 5000, 9, 20), LATCH_DROP);
+	assert_true(latch_signal(&l, &same));
+	assert_int_equal(packet(&l, "203.0.113.9", 5000, 10, 40), LATCH_DROP);
+	assert_int_equal(packet(&l, "192.0.2.1", 4000, 1, 60), LATCH_NEW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +161,7 @@ int main(void)
 		cmocka_unit_test(a_guess_out_of_sequence_proves_nothing),
 		cmocka_unit_test(the_true_source_takes_over_from_a_guess_within_the_window_only),
 		cmocka_unit_test(a_new_signalled_address_opens_the_latch_and_the_same_does_not),
+		cmocka_unit_test(what_was_learnt_before_there_was_a_key_is_forgotten),
 	};
 
 	return cmocka_run_group_tests_name("latch", tests, NULL, NULL);

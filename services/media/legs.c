@@ -324,6 +324,8 @@ static void do_create(struct legs *legs, struct leg *leg, const struct command *
 	}
 	sdp_session_init(&leg->sdp, &legs->params.address, port, (uint64_t)now_ms);
 	leg->sdp.prefer = preferred(leg->call);
+	leg->sdp.random = legs->params.random;
+	leg->sdp.srtp = c->srtp && !c->sdp_size;
 	e = c->sdp_size ? take_sdp(leg, c, true, &d) : sdp_session_offer(&leg->sdp, SDP_SENDRECV);
 	if (e) {
 		fail(legs, c, e, "%s: %s", d.field, d.message);

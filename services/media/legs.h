@@ -20,6 +20,8 @@ struct legs;
 struct legs_params {
 	struct sdp_addr address; /* in our descriptions */
 	bool loopback;		 /* peers on the loopback are expected */
+	/* For keys of SRTP; NULL: no SRTP. See sdp_session.h. */
+	bool (*random)(uint8_t *bytes, size_t size);
 };
 
 /* The stream side. A leg is valid from open() until legs_on_closed() returns. */

@@ -47,7 +47,7 @@ static void on_close(struct leg *leg, void *arg)
 static void on_remote(struct leg *leg, const struct sdp_agreed *a, void *arg)
 {
 	UNUSED(arg);
-	str_printf(&w.log, "remote(%c:%u) ", name_of(leg), (unsigned)a->send_pt);
+	str_printf(&w.log, "remote(%c:%u%s) ", name_of(leg), (unsigned)a->send_pt, a->srtp ? ":srtp" : "");
 }
 
 static void on_play(struct leg *leg, uint32_t serial, const struct command_play *p, void *arg)
@@ -126,12 +126,18 @@ static void on_emit(const char *owner, struct event *ev, void *arg)
 	str_append(&w.log, " ");
 }
 
+static bool some_bytes(uint8_t *bytes, size_t size)
+{
+	memset(bytes, 0xa5, size);
+	return true;
+}
+
 static const struct legs_ops ops = { on_open,	on_close,    on_remote, on_play,       on_stop,
 				     on_bridge, on_unbridge, on_record, on_record_off, on_emit };
 
 static int setup(void **state)
 {
-	struct legs_params p = { .loopback = true };
+	struct legs_params p = { .loopback = true, .random = some_bytes };
 
 	UNUSED(state);
 	memset(&w, 0, sizeof(w));
@@ -332,6 +338,66 @@ static void the_first_codec_of_an_offer_is_that_of_the_other_leg(void **state)
 	assert_non_null(strstr(w.sdp, "m=audio 20004 RTP/AVP 0 8 101"));
 }
 
+#define SRTP	 "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 8\r\n"
+#define ITS_KEY	 "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd\r\n"
+#define OUR_LINE "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:paWl"
+
+static void remote(const char *sdp, bool is_offer, const char *want)
+{
+	struct command c = command(COMMAND_REMOTE, "a");
+
+	c.sdp = (const uint8_t *)sdp;
+	c.sdp_size = strlen(sdp);
+	c.sdp_is_offer = is_offer;
+	expect(&c, want);
+}
+
+static void an_srtp_leg_stays_one_and_its_new_owner_gets_the_key(void **state)
+{
+	struct command c = command(COMMAND_CREATE, "a");
+
+	UNUSED(state);
+	c.sdp = (const uint8_t *)SRTP ITS_KEY;
+	c.sdp_size = strlen(SRTP ITS_KEY);
+	expect(&c, "open(a) remote(a:8:srtp) cc<ready(a) ");
+	assert_non_null(strstr(w.sdp, OUR_LINE));
+	remote(OFFER "8\r\n" ITS_KEY, true, "cc<failed(a:remote:INVALID_ARGUMENT) ");
+	remote(SRTP, true, "cc<failed(a:remote:INVALID_ARGUMENT) ");
+	remote(SRTP ITS_KEY "a=sendonly\r\n", true, "remote(a:8:srtp) cc<ready(a) ");
+	c = command(COMMAND_ATTACH, "a");
+	c.epoch = 2;
+	expect(&c, "cc<ready(a) ");
+	assert_non_null(strstr(w.sdp, OUR_LINE));
+}
+
+static void an_offer_of_ours_is_srtp_when_asked_for_and_then_no_plain_answer_will_do(void **state)
+{
+	struct command c = command(COMMAND_CREATE, "a");
+
+	UNUSED(state);
+	c.srtp = true;
+	expect(&c, "open(a) cc<ready(a) ");
+	assert_non_null(strstr(w.sdp, "RTP/SAVP 8 0 101\r\n"));
+	assert_non_null(strstr(w.sdp, OUR_LINE));
+	remote(OFFER "8\r\n", false, "cc<failed(a:remote:INVALID_ARGUMENT) ");
+	remote(SRTP ITS_KEY, false, "remote(a:8:srtp) cc<ready(a:no-sdp) ");
+	/* Not asked for: plain, also for an answer to an offer of the peer. */
+	create("b", "8\r\n" ITS_KEY, "open(b) remote(b:8) cc<ready(b) ");
+	create("c", "", "open(c) cc<ready(c) ");
+	assert_null(strstr(w.sdp, "SAVP"));
+}
+
+static void what_cannot_be_secured_is_refused(void **state)
+{
+	struct command c = command(COMMAND_CREATE, "a");
+
+	UNUSED(state);
+	c.sdp = (const uint8_t *)SRTP;
+	c.sdp_size = strlen(SRTP);
+	expect(&c, "open(a) cc<failed(a:create:INVALID_ARGUMENT) close(a) ");
+	closed('a', 0, "");
+}
+
 static void what_cannot_be_had_is_told_and_leaves_nothing(void **state)
 {
 	struct command c = command(COMMAND_CREATE, "x");
@@ -453,6 +519,9 @@ int main(void)
 		T(a_new_play_replaces_and_bridging_ends_music_only),
 		T(a_third_party_takes_the_place_in_a_bridge),
 		T(the_first_codec_of_an_offer_is_that_of_the_other_leg),
+		T(an_srtp_leg_stays_one_and_its_new_owner_gets_the_key),
+		T(an_offer_of_ours_is_srtp_when_asked_for_and_then_no_plain_answer_will_do),
+		T(what_cannot_be_secured_is_refused),
 		T(what_cannot_be_had_is_told_and_leaves_nothing),
 		T(freeing_a_call_frees_all_and_says_so_at_the_end),
 		T(a_leg_that_is_closing_hears_nothing_more),

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,9 +231,16 @@ static err_t start_prompts(struct media *m, struct err_detail *d)
 	return e ? err_set(d, e, "data.cache_dir", "%s cannot be used", m->cfg->cache_dir) : ERR_OK;
 }
 
+static bool random_bytes(uint8_t *bytes, size_t size)
+{
+	return getrandom(bytes, size, 0) == (ssize_t)size;
+}
+
 static err_t start_legs(struct media *m, struct err_detail *d)
 {
-	struct legs_params p = { .address = m->set.advertise, .loopback = sdp_addr_loopback(&m->set.bind) };
+	struct legs_params p = { .address = m->set.advertise,
+				 .loopback = sdp_addr_loopback(&m->set.bind),
+				 .random = random_bytes };
 	err_t e;
 
 	streams_ops(&m->ops);

@@ -189,42 +189,6 @@ static void ring_back_is_one_second_of_425_hz_in_five(void **state)
 }
 
 /* ---- recording ---- */
-struct track {
-	int16_t left[HEARD], right[HEARD];
-	size_t n;
-};
-static struct track track;
-
-static err_t collect(const int16_t *left, const int16_t *right, size_t n, void *arg)
-{
-	(void)arg;
-	assert_true(track.n + n <= HEARD);
-	memcpy(track.left + track.n, left, n * 2);
-	memcpy(track.right + track.n, right, n * 2);
-	track.n += n;
-	return ERR_OK;
-}
-
-static bool read_recording(const char *path)
-{
-	struct segment_reader *r;
-	struct segment_frame f;
-	struct timeline *t;
-	bool ended;
-
-	track.n = 0;
-	assert_int_equal(segment_reader_open(&r, path), ERR_OK);
-	assert_string_equal(segment_reader_info(r)->tenant, "acme");
-	assert_int_equal(timeline_new(&t, collect, NULL), ERR_OK);
-	while (segment_reader_next(r, &f))
-		assert_int_equal(timeline_frame(t, &f), ERR_OK);
-	assert_int_equal(timeline_finish(t), ERR_OK);
-	ended = segment_reader_ended(r);
-	timeline_free(&t);
-	segment_reader_close(&r);
-	return ended;
-}
-
 static void a_recording_holds_each_party_in_its_channel(void **state)
 {
 	char path[TESTKIT_PATH + 64];

@@ -1,6 +1,6 @@
 /*
  * media_itest_world: what is around the engine in its test: phones that send tones and keep what they hear, the bus as
- * call-control uses it, the program itself. Only for media_itest.c.
+ * call-control uses it, the program itself. For media_itest.c and media_srtp_itest.c.
  */
 #ifndef MEDIA_ITEST_WORLD_H
 #define MEDIA_ITEST_WORLD_H
@@ -9,6 +9,7 @@
 #include <libgen.h>
 #include <pthread.h>
 #include <signal.h>
+#include <srtp2/srtp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,11 +62,15 @@ struct phone {
 	bool any;
 	uint16_t last_seq;
 	uint32_t last_ssrc;
+	srtp_t tx, rx;				       /* NULL: plain RTP; under phones_lock */
+	atomic_uint spoilt;			       /* packets that the peer of SRTP did not sign */
+	void (*sniff)(const void *bytes, size_t size); /* sees each packet sent */
 	int16_t heard[HEARD];
 };
 static struct phone phones[4];
 static pthread_t phone_thread;
 static atomic_bool phones_stop;
+static pthread_mutex_t phones_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void send_to(int fd, uint16_t port, const void *bytes, size_t size)
 {
@@ -79,11 +84,16 @@ static void send_to(int fd, uint16_t port, const void *bytes, size_t size)
 static void phone_send(struct phone *p, uint8_t pt, const void *payload, size_t size, uint32_t ts, bool marker)
 {
 	struct rtp_packet h = { .pt = pt, .seq = p->seq++, .ts = ts, .ssrc = p->ssrc, .marker = marker };
-	uint8_t bytes[RTP_HEADER + 200];
+	_Alignas(8) uint8_t bytes[RTP_HEADER + 200 + SRTP_MAX_TRAILER_LEN];
+	int n = (int)(RTP_HEADER + size);
 
 	rtp_write(bytes, &h);
 	memcpy(bytes + RTP_HEADER, payload, size);
-	send_to(p->rtp, p->to, bytes, RTP_HEADER + size);
+	if (p->tx && srtp_protect(p->tx, bytes, &n) != srtp_err_status_ok)
+		return;
+	if (p->sniff)
+		p->sniff(bytes, (size_t)n);
+	send_to(p->rtp, p->to, bytes, (size_t)n);
 }
 
 static void phone_talk(struct phone *p)
@@ -119,18 +129,33 @@ static void phone_take(struct phone *p, const struct rtp_packet *in)
 	p->n_heard = n;
 }
 
+/* A datagram without its protection; 0: none left. */
+static size_t phone_recv(struct phone *p, int fd, void *bytes, size_t size,
+			 srtp_err_status_t (*open)(srtp_t rx, void *bytes, int *size))
+{
+	for (;;) {
+		int n = (int)recv(fd, bytes, size, MSG_DONTWAIT);
+
+		if (n <= 0)
+			return 0;
+		if (!p->rx || open(p->rx, bytes, &n) == srtp_err_status_ok)
+			return (size_t)n;
+		p->spoilt++;
+	}
+}
+
 static void phone_listen(struct phone *p)
 {
-	uint8_t bytes[2048];
+	_Alignas(8) uint8_t bytes[2048];
 	struct rtp_packet in;
 	struct rtcp_info info;
-	ssize_t n;
+	size_t n;
 
-	while ((n = recv(p->rtp, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-		if (rtp_parse(&in, bytes, (size_t)n))
+	while ((n = phone_recv(p, p->rtp, bytes, sizeof(bytes), srtp_unprotect)))
+		if (rtp_parse(&in, bytes, n))
 			phone_take(p, &in);
-	while ((n = recv(p->rtcp, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
-		if (rtcp_parse(&info, bytes, (size_t)n, p->ssrc))
+	while ((n = phone_recv(p, p->rtcp, bytes, sizeof(bytes), srtp_unprotect_rtcp)))
+		if (rtcp_parse(&info, bytes, n, p->ssrc))
 			p->rtcp_packets++;
 }
 
@@ -140,10 +165,12 @@ static void *run_phones(void *arg)
 
 	(void)arg;
 	while (!phones_stop) {
+		pthread_mutex_lock(&phones_lock);
 		for (size_t i = 0; i < ARRAY_SIZE(phones); i++) {
 			phone_talk(&phones[i]);
 			phone_listen(&phones[i]);
 		}
+		pthread_mutex_unlock(&phones_lock);
 		next += 20000;
 		if (next > clock_mono_us())
 			usleep((useconds_t)(next - clock_mono_us()));
@@ -187,12 +214,31 @@ static void phone_open(struct phone *p, double hz, bool mu)
 	tone_init(&p->tone, hz, 8000, -10);
 }
 
+/* From here on with these contexts, which the phone owns. */
+static void phone_secure(struct phone *p, srtp_t tx, srtp_t rx)
+{
+	srtp_t old_tx, old_rx;
+
+	pthread_mutex_lock(&phones_lock);
+	old_tx = p->tx;
+	old_rx = p->rx;
+	p->tx = tx;
+	p->rx = rx;
+	pthread_mutex_unlock(&phones_lock);
+	if (old_tx)
+		(void)srtp_dealloc(old_tx);
+	if (old_rx)
+		(void)srtp_dealloc(old_rx);
+}
+
 static void phone_reset(struct phone *p)
 {
 	p->shy = false;
 	p->any = false;
 	p->n_heard = 0;
-	p->packets = p->gaps = p->digits = 0;
+	p->packets = p->gaps = p->digits = p->spoilt = 0;
+	p->sniff = NULL;
+	phone_secure(p, NULL, NULL);
 }
 
 /* Share of the frequency in the last n samples heard. */
@@ -458,6 +504,43 @@ static void find_binary(void)
 	assert_true(n > 0);
 	self[n] = '\0';
 	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-media", dirname(self));
+}
+
+/* ---- recordings ---- */
+struct track {
+	int16_t left[HEARD], right[HEARD];
+	size_t n;
+};
+static struct track track;
+
+static err_t collect(const int16_t *left, const int16_t *right, size_t n, void *arg)
+{
+	(void)arg;
+	assert_true(track.n + n <= HEARD);
+	memcpy(track.left + track.n, left, n * 2);
+	memcpy(track.right + track.n, right, n * 2);
+	track.n += n;
+	return ERR_OK;
+}
+
+static bool read_recording(const char *path)
+{
+	struct segment_reader *r;
+	struct segment_frame f;
+	struct timeline *t;
+	bool ended;
+
+	track.n = 0;
+	assert_int_equal(segment_reader_open(&r, path), ERR_OK);
+	assert_string_equal(segment_reader_info(r)->tenant, "acme");
+	assert_int_equal(timeline_new(&t, collect, NULL), ERR_OK);
+	while (segment_reader_next(r, &f))
+		assert_int_equal(timeline_frame(t, &f), ERR_OK);
+	assert_int_equal(timeline_finish(t), ERR_OK);
+	ended = segment_reader_ended(r);
+	timeline_free(&t);
+	segment_reader_close(&r);
+	return ended;
 }
 
 static int setup_all(void **state)

@@ -15,11 +15,17 @@ struct media_metrics media_metrics = {
 	.refused_source = METRIC_COUNTER(P "refused_source_total", "RTP and RTCP from a source that is not the party"),
 	.refused_payload = METRIC_COUNTER(P "refused_payload_total", "RTP of a payload type that was not agreed"),
 	.transcoded = METRIC_COUNTER(P "transcoded_total", "packets changed from one G.711 law to the other"),
+	.srtp_wrong_tag =
+	    METRIC_COUNTER(P "srtp_wrong_tag_total", "packets to SRTP endpoints that the peer's key did not sign"),
+	.srtp_replayed =
+	    METRIC_COUNTER(P "srtp_replayed_total", "SRTP and SRTCP packets that came a second time or too late"),
+	.srtp_refused = METRIC_COUNTER(P "srtp_refused_total",
+				       "SRTP packets of too many sources, or not sent because their index was used"),
 	.rtcp_in = METRIC_COUNTER(P "rtcp_in_total", "RTCP packets accepted"),
 	.rtcp_out = METRIC_COUNTER(P "rtcp_out_total", "RTCP packets sent"),
 	.digits = METRIC_COUNTER(P "digits_total", "telephone-events reported"),
 	.timeouts = METRIC_COUNTER(P "timeouts_total", "endpoints that heard nothing for rtp.timeout_ms"),
-	.tick_late = METRIC_HISTOGRAM(P "tick_late_seconds", "how late a 5 ms tick began"),
+	.tick_late = METRIC_HISTOGRAM(P "tick_late_seconds", "how late a tick began"),
 	.ticks_skipped = METRIC_COUNTER(P "ticks_skipped_total", "ticks lost by overload: audio of prompts delayed"),
 	.recording_errors = METRIC_COUNTER(P "recording_errors_total", "recordings that could not be written"),
 	.recording_dropped =

@@ -94,6 +94,22 @@ static void each_wrong_field_is_named(void **state)
 	BAD("command");
 }
 
+static void an_offer_of_srtp_is_asked_for_by_its_field(void **state)
+{
+	Trunkline__Media__V1__EndpointCreate create = TRUNKLINE__MEDIA__V1__ENDPOINT_CREATE__INIT;
+	command_t c = good();
+
+	UNUSED(state);
+	c.command_case = CASE(CREATE);
+	c.create = &create;
+	assert_int_equal(through("cc-1", &c), ERR_OK);
+	assert_int_equal(got.good, 1);
+	assert_false(got.last.srtp);
+	create.srtp = true;
+	assert_int_equal(through("cc-1", &c), ERR_OK);
+	assert_true(got.last.srtp);
+}
+
 static void a_play_needs_prompts_or_a_tone(void **state)
 {
 	Trunkline__Media__V1__Play play = TRUNKLINE__MEDIA__V1__PLAY__INIT;
@@ -181,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_wrong_field_is_named),
+		cmocka_unit_test(an_offer_of_srtp_is_asked_for_by_its_field),
 		cmocka_unit_test(a_play_needs_prompts_or_a_tone),
 		cmocka_unit_test(random_bytes_are_refused_or_ignored),
 		cmocka_unit_test(events_of_one_turn_are_one_message),

@@ -1,1 +1,1 @@
-$(eval $(call program,services/media,trunkline-media,base loop log config metrics service bus promptstore pbcheck proto sdp rtp audio recording,,))
+$(eval $(call program,services/media,trunkline-media,base loop log config metrics service bus promptstore pbcheck proto sdp rtp rtpsec audio recording,,))

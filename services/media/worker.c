@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -9,7 +10,8 @@
 #include "media_metrics.h"
 
 #define EVENTS	 512
-#define CATCH_UP 20 /* ticks that are made up for after a delay; more are skipped */
+#define DRAIN_US 5000 /* of a tick, then orders and prompts have their turn */
+#define CATCH_UP 100  /* ticks that are made up for after a delay; more are skipped */
 
 /* ---- reports to the control thread ---- */
 static void put_report(struct worker *w, struct report *r)
@@ -112,7 +114,9 @@ static void wake(void *arg)
 {
 	struct worker *w = arg;
 
-	w->tick = clock_mono_us() / TICK_US;
+	w->due_us = clock_mono_us();
+	w->early = false;
+	w->tick = w->due_us / TICK_US;
 	tick(w);
 }
 
@@ -127,7 +131,7 @@ void worker_order(struct worker *w, struct order *o)
 	asleep = w->asleep;
 	w->asleep = false;
 	pthread_mutex_unlock(&w->mutex);
-	/* A worker with endpoints looks each 5 ms by itself: no wake-up. */
+	/* A worker with endpoints looks every few ms by itself: no wake-up. */
 	while (asleep && loop_post(w->loop, wake, w))
 		usleep(1000);
 }
@@ -157,11 +161,18 @@ static bool fall_asleep(struct worker *w)
 	return asleep;
 }
 
-static err_t watch(struct worker *w, struct sock *s)
+/* By edge: a socket that was read to its end is not asked again by the kernel whether it is. */
+static err_t watch(struct worker *w, struct sock *s, int operation)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.ptr = s };
 
-	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev) ? err_from_errno(errno) : ERR_OK;
+	return epoll_ctl(w->epoll_fd, operation, s->fd, &ev) ? err_from_errno(errno) : ERR_OK;
+}
+
+void worker_look_again(struct worker *w, struct sock *s)
+{
+	if (watch(w, s, EPOLL_CTL_MOD))
+		metric_add(&media_metrics.send_errors, 1);
 }
 
 static void open_endpoint(struct worker *w, struct endpoint *ep)
@@ -171,7 +182,7 @@ static void open_endpoint(struct worker *w, struct endpoint *ep)
 		w->endpoints->prev = ep;
 	w->endpoints = ep;
 	/* Cannot fail but for memory; then the endpoint is deaf and its media timeout tells. */
-	if (watch(w, &ep->rtp) || watch(w, &ep->rtcp))
+	if (watch(w, &ep->rtp, EPOLL_CTL_ADD) || watch(w, &ep->rtcp, EPOLL_CTL_ADD))
 		metric_add(&media_metrics.send_errors, 1);
 	endpoint_start(ep);
 }
@@ -202,7 +213,7 @@ static void execute(struct worker *w, struct order *o)
 		worker_report_embedded(w, &ep->closed_report);
 		break;
 	case ORDER_REMOTE:
-		endpoint_remote(ep, &o->agreed);
+		endpoint_remote(ep, &o->agreed, o->sec);
 		break;
 	case ORDER_PLAY:
 		endpoint_play(ep, o->list);
@@ -248,12 +259,14 @@ static void drain_sockets(struct worker *w)
 		for (int i = 0; i < n; i++) {
 			struct sock *s = events[i].data.ptr;
 
+			if (i + 1 < n)
+				__builtin_prefetch(events[i + 1].data.ptr);
 			if (s->rtcp)
 				endpoint_rtcp_readable(s->ep);
 			else
 				endpoint_readable(s->ep);
 		}
-	} while (n == EVENTS && clock_mono_us() - w->now_us < TICK_US);
+	} while (n == EVENTS && clock_mono_us() - w->now_us < DRAIN_US);
 }
 
 static void play_slots(struct worker *w, int64_t until)
@@ -292,6 +305,48 @@ static void flush_counts(struct worker *w)
 	add(&media_metrics.rtcp_out, &c->rtcp_out);
 	add(&media_metrics.digits, &c->digits);
 	add(&media_metrics.recording_dropped, &c->recording_dropped);
+	add(&media_metrics.srtp_wrong_tag, &c->srtp_wrong_tag);
+	add(&media_metrics.srtp_replayed, &c->srtp_replayed);
+	add(&media_metrics.srtp_refused, &c->srtp_refused);
+}
+
+/* A relayed packet waits for the next look, and that is jitter: so looks follow close while packets are relayed. What is
+ * played, or only listened to, does not mind. */
+static unsigned ticks_to_next(struct worker *w)
+{
+	unsigned n = w->relayed, passed = (unsigned)((w->now_us - w->looked_us) / TICK_US);
+
+	w->relayed = 0;
+	w->looked_us = w->now_us;
+	if (n)
+		w->relayed_us = w->now_us;
+	if (passed > 1)
+		n /= passed;
+	if (n >= MANY)
+		return 1;
+	if (n >= MANY / 2)
+		return 2;
+	return w->now_us - w->relayed_us < RELAY_US ? FEW_TICKS : IDLE_TICKS;
+}
+
+static void sleep_until_next(struct worker *w)
+{
+	unsigned ticks = ticks_to_next(w);
+	int64_t us;
+
+	w->due_us = (w->tick + ticks - 1) * TICK_US;
+	us = w->due_us - clock_mono_us();
+	w->early = ticks < IDLE_TICKS && us > 0;
+	loop_timer_start(&w->tick_timer, us > 0 ? (w->early ? us : us + 999) / 1000 : 0);
+}
+
+/* The loop counts in milliseconds: too coarse for ticks of one. */
+static void wait_the_rest(int64_t us)
+{
+	struct timespec t = { .tv_nsec = us * 1000 };
+
+	if (us > 0 && us <= TICK_US)
+		(void)nanosleep(&t, NULL);
 }
 
 static void tick(void *arg)
@@ -299,8 +354,10 @@ static void tick(void *arg)
 	struct worker *w = arg;
 	int64_t late_us;
 
+	if (w->early)
+		wait_the_rest(w->due_us - clock_mono_us());
 	w->now_us = clock_mono_us();
-	late_us = w->now_us - w->tick * TICK_US;
+	late_us = w->now_us - w->due_us;
 	metric_observe_us(&media_metrics.tick_late, late_us > 0 ? late_us : 0);
 	retry_closing(w);
 	run_orders(w);
@@ -309,7 +366,7 @@ static void tick(void *arg)
 	flush_counts(w);
 	send_reports(w);
 	if (!fall_asleep(w))
-		loop_timer_start(&w->tick_timer, (w->tick * TICK_US - clock_mono_us() + 999) / 1000);
+		sleep_until_next(w);
 }
 
 /* ---- the thread ---- */
@@ -325,8 +382,10 @@ static void init_batch(struct worker *w)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		w->iovs[i] = (struct iovec){ w->packets[i], PACKET_MAX };
-		w->msgs[i].msg_hdr =
-		    (struct msghdr){ .msg_name = &w->froms[i], .msg_iov = &w->iovs[i], .msg_iovlen = 1 };
+		w->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &w->froms[i],
+						      .msg_namelen = sizeof(w->froms[i]),
+						      .msg_iov = &w->iovs[i],
+						      .msg_iovlen = 1 };
 	}
 }
 

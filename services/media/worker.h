@@ -10,11 +10,18 @@
 
 #include "engine.h"
 #include "outstream.h"
+#include "rtpsec/rtpsec.h"
 #include "rtp/rtp_event.h"
 #include "rtp/rtp_stats.h"
 
-#define TICK_US	   5000
-#define SLOTS	   4 /* ticks of 20 ms of audio */
+#define TICK_US 1000
+/* Ticks from one look at the sockets to the next while nothing, little or much is relayed. From MANY packets a tick on each
+ * tick is looked at, from half as many each second: waking up costs less and less beside them. */
+#define IDLE_TICKS 5
+#define FEW_TICKS  3
+#define MANY	   24
+#define RELAY_US   40000 /* so long after the last relayed packet something is relayed */
+#define SLOTS	   20	 /* ticks of 20 ms of audio */
 #define BATCH	   16
 #define PACKET_MAX 2048
 
@@ -39,6 +46,7 @@ struct order {
 	struct playlist *list;
 	struct tape *tape;
 	struct sdp_agreed agreed;
+	struct rtpsec *sec; /* REMOTE: keys of what was agreed, or NULL */
 };
 
 enum report_kind { REPORT_CLOSED, REPORT_PLAY_DONE, REPORT_DIGIT, REPORT_TIMEOUT };
@@ -77,6 +85,7 @@ struct endpoint {
 	struct endpoint *next, *prev; /* of the worker */
 	struct sock rtp, rtcp;
 	struct sdp_agreed agreed;
+	struct rtpsec *sec; /* NULL: plain RTP */
 	struct latch latch;
 	bool connected;
 	struct rtp_stats in;
@@ -106,7 +115,7 @@ struct endpoint {
 
 struct worker_counts {
 	int64_t packets_in, packets_out, bytes_in, send_errors, malformed, refused_source, refused_payload, transcoded,
-	    rtcp_in, rtcp_out, digits, recording_dropped;
+	    rtcp_in, rtcp_out, digits, recording_dropped, srtp_wrong_tag, srtp_replayed, srtp_refused;
 };
 
 struct closing {
@@ -128,8 +137,13 @@ struct worker {
 	struct loop *loop;
 	int epoll_fd;
 	struct loop_timer tick_timer;
-	int64_t tick; /* number of the next: monotonic time / TICK_US */
+	int64_t tick;	/* number of the next: monotonic time / TICK_US */
+	int64_t due_us; /* when it is to begin */
+	bool early;	/* the timer is set short of that */
 	int64_t now_us;
+	int64_t relayed_us; /* when something was relayed last */
+	unsigned relayed;   /* packets, since then: */
+	int64_t looked_us;
 	struct endpoint *endpoints;
 	struct endpoint *slots[SLOTS];
 	struct report *reports, **reports_tail;
@@ -157,10 +171,14 @@ void worker_report_embedded(struct worker *w, struct report *r);
 /* Worker: ends the recording now; told to the ring as soon as it has room. */
 void worker_close_tape(struct worker *w, struct tape *tape);
 
+/* Worker: the socket was not read to its end, so it is to be told of once more. */
+void worker_look_again(struct worker *w, struct sock *s);
+
 /* endpoint.c, all on the worker */
 void endpoint_start(struct endpoint *ep);
 void endpoint_end(struct endpoint *ep);
-void endpoint_remote(struct endpoint *ep, const struct sdp_agreed *agreed);
+/* Takes sec over (NULL: plain RTP). */
+void endpoint_remote(struct endpoint *ep, const struct sdp_agreed *agreed, struct rtpsec *sec);
 void endpoint_play(struct endpoint *ep, struct playlist *list);
 void endpoint_stop(struct endpoint *ep);
 void endpoint_bridge(struct endpoint *a, struct endpoint *b);
@@ -168,6 +186,8 @@ void endpoint_unbridge(struct endpoint *a, struct endpoint *b);
 void endpoint_record(struct endpoint *ep, struct tape *tape);
 void endpoint_record_off(struct endpoint *ep);
 void endpoint_readable(struct endpoint *ep);
+/* What a result of rtpsec means: true to go on, else it is counted and the packet dropped. */
+bool endpoint_passes(struct endpoint *ep, enum rtpsec_result r);
 /* 20 ms of what plays. */
 void endpoint_play_frame(struct endpoint *ep);
 /* endpoint_rtcp.c */

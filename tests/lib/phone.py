@@ -73,6 +73,7 @@ jitter_buffer_delay 2-5
 rtp_stats no
 module_path /usr/lib/baresip/modules
 module g711.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -87,7 +88,7 @@ snd_path {heard}
 
 class Phone:
     def __init__(self, directory, user, port=0, registrar=None, domain="127.0.0.1", password="", speaks=None, answers=False,
-                 outbound=None, rtp=None, transport="udp", host="127.0.0.1", name=""):
+                 outbound=None, rtp=None, transport="udp", host="127.0.0.1", name="", srtp=False):
         first = phone_ports()
         port = port or first
         self.user, self.port = user, port
@@ -109,6 +110,8 @@ class Phone:
         account += ";regint=%d" % (60 if registrar else 0)
         if registrar or outbound:
             account += ';outbound="sip:%s;transport=%s"' % (registrar or outbound, transport)
+        if srtp:  # by a=crypto, and plain RTP will not do
+            account += ";mediaenc=srtp-mand"
         account += ";answermode=%s;ptime=20;dtmfmode=rtp" % ("auto" if answers else "manual")
         with open(os.path.join(self.dir, "accounts"), "w") as f:
             f.write(account + "\n")

@@ -1,1 +1,1 @@
-$(eval $(call program,tests/media_bench,media-bench,base loop bus proto rtp testkit,,))
+$(eval $(call program,tests/media_bench,media-bench,base loop bus proto rtp rtpsec sdp testkit,,))

@@ -45,6 +45,37 @@ def test_baresip_calls_and_baresip_answers_with_two_way_audio_GT_2_1_2_GT_5_1(sc
         scene.acme.own.admin.UpdateTrunk(trunk={**trunk, "addresses": ["127.0.0.2"]}, update_mask="addresses")
 
 
+def test_a_caller_who_insists_on_srtp_and_an_agent_without_it_hear_each_other(scene, tmp_path):
+    server = "%s:%d" % scene.sip
+    a, user = scene.acme.agents["1001"], "+4917060003"
+    caller_says, agent_says = (audio.tone(str(tmp_path / n), hz) for n, hz in (("c.wav", CALLER), ("a.wav", AGENT)))
+    trunk = {"name": "tenants/acme/trunks/gateway", "addresses": ["127.0.0.2", "127.0.0.1"]}
+    scene.acme.own.admin.UpdateTrunk(trunk=trunk, update_mask="addresses")
+    try:
+        with Phone(str(tmp_path), "1001", registrar=server, domain="acme.example", password=a.password, speaks=agent_says, answers=True) as agent, \
+                Phone(str(tmp_path), user, outbound=server, domain="elsewhere.example", speaks=caller_says, srtp=True) as caller:
+            agent.wait_registered()
+            a.sign_in()
+            a.ready()
+            scene.working.append(a)
+            caller.dial("sip:%s@%s" % (scene.acme.number_of("sales"), server))
+            agent.wait("CALL_ESTABLISHED")
+            time.sleep(2.5)
+            caller.hold()
+            time.sleep(0.5)
+            caller.resume()
+            time.sleep(2)
+            caller.hang_up()
+            agent.wait("CALL_CLOSED")
+            time.sleep(0.3)
+            # before and after holding; this phone does not write down what it hears after it
+            assert heard(agent, CALLER) > 3 and heard(caller, AGENT) > 1
+            assert "SRTP is Enabled (cryptosuite=AES_CM_128_HMAC_SHA1_80)" in caller.text()
+        assert scene.facts_of(user).ended.cause == "caller-hung-up"
+    finally:
+        scene.acme.own.admin.UpdateTrunk(trunk={**trunk, "addresses": ["127.0.0.2"]}, update_mask="addresses")
+
+
 def sipp(scenario, tmp_path, port, *args, host="127.0.0.1", timeout=60):
     cmd = ["sipp", "-sn", scenario, "-i", host, "-p", str(port), "-mi", host, "-nostdin", "-trace_err", "-error_file", str(tmp_path / (scenario + ".err")),
            "-timeout", str(timeout), *args]

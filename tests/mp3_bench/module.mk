@@ -1,0 +1,1 @@
+$(eval $(call program,tests/mp3_bench,mp3-bench,trunkline-recorder base loop recording audio testkit,,))
