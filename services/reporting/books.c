@@ -7,6 +7,42 @@
 #include "event_wire.h"
 #include "kpi.h"
 
+#define PLACE_EACH 64 /* events decoded before their rows are looked for: so many are still in the nearest cache */
+
+struct books {
+	struct kpi_batch *batch;
+	struct kpi_event *events;
+	size_t room;	 /* events */
+	struct str rows; /* of one COPY */
+};
+
+err_t books_new(struct books **ret)
+{
+	struct books *b = mem_zalloc(sizeof(*b));
+
+	if (!b || kpi_batch_new(&b->batch)) {
+		mem_free(b);
+		return ERR_EXHAUSTED;
+	}
+	*ret = b;
+	return ERR_OK;
+}
+
+void books_free(struct books **pb)
+{
+	struct books *b = *pb;
+
+	if (!b)
+		return;
+	*pb = NULL;
+	kpi_batch_free(&b->batch);
+	mem_free(b->events);
+	str_done(&b->rows);
+	mem_free(b);
+}
+
+enum target { QUEUES, AGENTS, TENANTS, CALLS, SEEN };
+
 /* A temporary table per target, for COPY: emptied at the end of each transaction. */
 static const char *const stages[] = {
 	"CREATE TEMP TABLE IF NOT EXISTS stage_queue (LIKE rep.queue_interval) ON COMMIT DELETE ROWS",
@@ -16,6 +52,7 @@ static const char *const stages[] = {
 	"CREATE TEMP TABLE IF NOT EXISTS stage_seen (LIKE rep.agent_seen) ON COMMIT DELETE ROWS",
 };
 
+/* In the order of enum target. */
 static const char *const upserts[] = {
 	"INSERT INTO rep.queue_interval AS t SELECT * FROM stage_queue WHERE tenant = rep.tenant() "
 	"ON CONFLICT (tenant, queue_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
@@ -59,81 +96,82 @@ static const char *const upserts[] = {
 
 /* ---- COPY rows ------------------------------------------------------------------------------------------------------------ */
 
-static void put_int(struct str *rows, int64_t v, bool last)
-{
-	str_printf(rows, "%lld%c", (long long)v, last ? '\n' : '\t');
-}
-
 /* -1: nothing known */
 static void put_known(struct str *rows, int64_t v)
 {
 	if (v < 0)
-		str_append(rows, "\\N\t");
+		str_append_n(rows, "\\N\t", 3);
 	else
-		put_int(rows, v, false);
+		db_copy_int(rows, v, false);
 }
 
-/* Empty or unknown: nothing known. */
-static void put_text(struct str *rows, const char *text, bool last)
+/* Empty: nothing known. */
+static void put_text(struct str *rows, struct kpi_text text, bool last)
 {
-	db_copy_field(rows, str_empty(text) ? NULL : text, last);
+	if (text.size)
+		db_copy_text(rows, text.at, text.size, last);
+	else
+		db_copy_field(rows, NULL, last);
 }
 
-static void put_key(struct str *rows, const struct kpi_key *k, bool with_start)
+static void put_name(struct str *rows, const struct kpi_name *name)
 {
-	db_copy_field(rows, k->tenant, false);
-	if (k->id[0])
-		db_copy_field(rows, k->id, false);
-	if (with_start)
-		put_int(rows, k->start_ms, false);
+	put_text(rows, name->tenant, false);
+	if (name->id.size)
+		put_text(rows, name->id, false);
 }
 
-static void rows_queues(struct str *rows, const struct kpi_batch *b)
+static void put_numbers(struct str *rows, const struct kpi_span *span, const int64_t *v, size_t n)
 {
-	for (const struct kpi_queue *q = b->queues; q; q = q->hh.next) {
-		const int64_t v[] = { q->offered,     q->answered,	   q->answered_in_target,
-				      q->abandoned,   q->abandoned_short,  q->abandoned_20s,
-				      q->overflowed,  q->wait_answered_ms, q->wait_abandoned_ms,
-				      q->wait_max_ms, q->handled,	   q->talk_ms,
-				      q->hold_ms,     q->after_work_ms };
-
-		put_key(rows, &q->key, true);
-		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-			put_int(rows, v[i], i + 1 == ARRAY_SIZE(v));
-	}
+	put_name(rows, span->of);
+	db_copy_int(rows, span->start_ms, false);
+	for (size_t i = 0; i < n; i++)
+		db_copy_int(rows, v[i], i + 1 == n);
 }
 
-static void rows_agents(struct str *rows, const struct kpi_batch *b)
+static void rows_queues(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_agent *a = b->agents; a; a = a->hh.next) {
-		const int64_t v[] = { a->offered,  a->answered, a->missed,     a->handled,    a->talk_ms,   a->hold_ms,
-				      a->ready_ms, a->busy_ms,	a->ringing_ms, a->on_call_ms, a->wrap_up_ms };
-
-		put_key(rows, &a->key, true);
-		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-			put_int(rows, v[i], i + 1 == ARRAY_SIZE(v));
-	}
+	for (const struct kpi_queue *q = t->queues; q; q = q->next)
+		for (const struct kpi_queue_interval *i = q->intervals; i; i = i->next)
+			put_numbers(rows, &i->span,
+				    (const int64_t[]){ i->offered, i->answered, i->answered_in_target, i->abandoned,
+						       i->abandoned_short, i->abandoned_20s, i->overflowed,
+						       i->wait_answered_ms, i->wait_abandoned_ms, i->wait_max_ms,
+						       i->handled, i->talk_ms, i->hold_ms, i->after_work_ms },
+				    14);
 }
 
-static void rows_tenants(struct str *rows, const struct kpi_batch *b)
+static void rows_agents(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_tenant *t = b->tenants; t; t = t->hh.next) {
-		const int64_t v[] = { t->calls, t->answered, t->abandoned, t->ivr, t->refused, t->failed };
-
-		put_key(rows, &t->key, true);
-		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-			put_int(rows, v[i], i + 1 == ARRAY_SIZE(v));
-	}
+	for (const struct kpi_agent *a = t->agents; a; a = a->next)
+		for (const struct kpi_agent_interval *i = a->intervals; i; i = i->next)
+			put_numbers(rows, &i->span,
+				    (const int64_t[]){ i->offered, i->answered, i->missed, i->handled, i->talk_ms,
+						       i->hold_ms, i->ready_ms, i->busy_ms, i->ringing_ms,
+						       i->on_call_ms, i->wrap_up_ms },
+				    11);
 }
 
-static void rows_calls(struct str *rows, const struct kpi_batch *b)
+static void rows_tenants(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_call *c = b->calls; c; c = c->hh.next) {
+	for (const struct kpi_tenant_interval *i = t->intervals; i; i = i->next)
+		put_numbers(rows, &i->span,
+			    (const int64_t[]){ i->calls, i->answered, i->abandoned, i->ivr, i->refused, i->failed }, 6);
+}
+
+static void put_seen(struct str *rows, const struct kpi_name *name, const struct kpi_seen *seen, bool last)
+{
+	put_name(rows, name);
+	db_copy_int(rows, (int64_t)seen->upto, false);
+	db_copy_int(rows, (int64_t)seen->bits, last);
+}
+
+static void rows_calls(struct str *rows, const struct kpi_tenant *t)
+{
+	for (const struct kpi_call *c = t->calls; c; c = c->next) {
 		if (!c->changed)
 			continue;
-		put_key(rows, &c->key, false);
-		put_int(rows, (int64_t)c->seen.upto, false);
-		put_int(rows, (int64_t)c->seen.bits, false);
+		put_seen(rows, &c->name, &c->seen, false);
 		put_known(rows, c->offered_ms);
 		put_text(rows, c->caller, false);
 		put_text(rows, c->called, false);
@@ -153,125 +191,123 @@ static void rows_calls(struct str *rows, const struct kpi_batch *b)
 	}
 }
 
-static void rows_seen(struct str *rows, const struct kpi_batch *b)
+static void rows_seen(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_agent_seen *a = b->agent_seen; a; a = a->hh.next) {
-		if (!a->changed)
-			continue;
-		put_key(rows, &a->key, false);
-		put_int(rows, (int64_t)a->seen.upto, false);
-		put_int(rows, (int64_t)a->seen.bits, true);
-	}
+	for (const struct kpi_agent *a = t->agents; a; a = a->next)
+		if (a->changed)
+			put_seen(rows, &a->name, &a->seen, true);
 }
 
-static err_t copy_all(struct db_tx *tx, const struct kpi_batch *b)
+static const struct {
+	const char *sql;
+	void (*rows)(struct str *rows, const struct kpi_tenant *t);
+} copies[] = {
+	[QUEUES] = { "COPY stage_queue FROM STDIN", rows_queues },
+	[AGENTS] = { "COPY stage_agent FROM STDIN", rows_agents },
+	[TENANTS] = { "COPY stage_tenant FROM STDIN", rows_tenants },
+	[CALLS] = { "COPY stage_call FROM STDIN", rows_calls },
+	[SEEN] = { "COPY stage_seen FROM STDIN", rows_seen },
+};
+
+/* Which tables a tenant has rows for, as bits of enum target, is left in t->tables. */
+static err_t copy_one(struct db_tx *tx, struct books *books, enum target to)
 {
-	static const struct {
-		const char *sql;
-		void (*rows)(struct str *rows, const struct kpi_batch *b);
-	} list[] = {
-		{ "COPY stage_queue FROM STDIN", rows_queues },	  { "COPY stage_agent FROM STDIN", rows_agents },
-		{ "COPY stage_tenant FROM STDIN", rows_tenants }, { "COPY stage_call FROM STDIN", rows_calls },
-		{ "COPY stage_seen FROM STDIN", rows_seen },
-	};
-	err_t e = ERR_OK;
+	struct str *rows = &books->rows;
 
-	for (size_t i = 0; i < ARRAY_SIZE(list) && !e; i++) {
-		struct str rows = STR_INIT;
+	str_reset(rows);
+	for (struct kpi_tenant *t = books->batch->tenants; t; t = t->next) {
+		size_t before = rows->len;
 
-		list[i].rows(&rows, b);
-		if (rows.failed)
-			e = ERR_EXHAUSTED;
-		else if (rows.len)
-			e = db_copy(tx, list[i].sql, rows.data, rows.len);
-		str_done(&rows);
+		copies[to].rows(rows, t);
+		if (rows->len > before)
+			t->tables |= 1u << to;
 	}
-	return e;
+	if (rows->failed)
+		return ERR_EXHAUSTED;
+	return rows->len ? db_copy(tx, copies[to].sql, rows->data, rows->len) : ERR_OK;
 }
 
 /* ---- tenants ---------------------------------------------------------------------------------------------------------------- */
 
-struct name {
-	char tenant[KPI_ID];
-	UT_hash_handle hh;
-};
-
-/* The tenants of the batch, each once; the arena's. */
-static struct name *tenants_of(struct kpi_batch *b)
+static err_t set_tenant(struct db_tx *tx, const struct kpi_tenant *t)
 {
-	struct name *list = NULL, *found;
-	const struct kpi_call *c;
-	const struct kpi_agent_seen *a;
+	char id[64];
+	const char *params[] = { id };
 
-#define ADD(text)                                                                   \
-	do {                                                                        \
-		HASH_FIND_STR(list, text, found);                                   \
-		if (!found && (found = arena_alloc(&b->arena, sizeof(*found)))) {   \
-			(void)str_copy(found->tenant, sizeof(found->tenant), text); \
-			HASH_ADD_STR(list, tenant, found);                          \
-		} else if (!found) {                                                \
-			b->failed = true;                                           \
-		}                                                                   \
-	} while (0)
-	for (c = b->calls; c; c = c->hh.next)
-		ADD(c->key.tenant);
-	for (a = b->agent_seen; a; a = a->hh.next)
-		ADD(a->key.tenant);
-#undef ADD
-	return list;
+	(void)snprintf(id, sizeof(id), "%.*s", (int)t->name.tenant.size, t->name.tenant.at);
+	return db_queue(tx, "SELECT set_config('trunkline.tenant', $1, true)", 1, params);
 }
 
-static err_t set_tenant(struct db_tx *tx, const char *tenant)
+static err_t upsert(struct db_tx *tx, const struct kpi_tenant *t)
 {
-	return db_exec(tx, NULL, "SELECT set_config('trunkline.tenant', $1, true)", 1, &tenant);
+	err_t e = set_tenant(tx, t);
+
+	for (size_t i = 0; i < ARRAY_SIZE(upserts) && !e; i++)
+		if (t->tables & 1u << i)
+			e = db_queue(tx, upserts[i], 0, NULL);
+	return e;
 }
 
 /* ---- what has been counted before ---------------------------------------------------------------------------------------------- */
 
-static err_t load_seen(struct db_tx *tx, struct kpi_batch *b, const char *tenant, bool agents, const char *ids)
+/* Ids are validated ([a-z0-9-]): they stand in an array literal as they are. */
+static void list_id(struct str *list, struct kpi_text id)
 {
-	struct db_result *r = NULL;
-	err_t e = db_exec(tx, &r,
-			  agents ? "SELECT agent_id, seen_upto, seen_bits FROM rep.agent_seen WHERE tenant = "
-				   "rep.tenant() AND agent_id = ANY ($1::text[])"
-				 : "SELECT call_id, seen_upto, seen_bits FROM rep.call WHERE tenant = rep.tenant() AND "
-				   "call_id = ANY ($1::text[])",
-			  1, &ids);
+	if (list->len > 1)
+		str_append_c(list, ',');
+	str_append_n(list, id.at, id.size);
+}
 
-	for (int i = 0; !e && i < db_rows(r); i++) {
+static void list_ids(const struct kpi_tenant *t, struct str *calls, struct str *agents)
+{
+	str_append_c(calls, '{');
+	str_append_c(agents, '{');
+	for (const struct kpi_call *c = t->calls; c; c = c->next)
+		list_id(calls, c->name.id);
+	for (const struct kpi_agent *a = t->agents; a; a = a->next)
+		if (a->stated)
+			list_id(agents, a->name.id);
+	str_append_c(calls, '}');
+	str_append_c(agents, '}');
+}
+
+static void take_seen(struct kpi_batch *b, struct kpi_text tenant, struct db_result *r)
+{
+	for (int i = 0; i < db_rows(r); i++) {
 		struct kpi_seen seen = { (uint64_t)db_int(r, i, 1), (uint64_t)db_int(r, i, 2) };
-		struct kpi_agent_seen *a = agents ? kpi_batch_agent(b, tenant, db_text(r, i, 0)) : NULL;
-		struct kpi_call *c = agents ? NULL : kpi_batch_call(b, tenant, db_text(r, i, 0));
+		struct kpi_text id = kpi_text(db_text(r, i, 0));
+		bool agent = db_int(r, i, 3);
+		struct kpi_agent *a = agent ? kpi_agent_find(b, tenant, id) : NULL;
+		struct kpi_call *c = agent ? NULL : kpi_call_find(b, tenant, id);
 
 		if (a)
 			a->seen = seen;
 		if (c)
 			c->seen = seen;
 	}
-	db_result_free(&r);
-	return e;
 }
 
-/* Ids are validated ([a-z0-9-]): they stand in an array literal as they are. */
-static err_t load_tenant(struct db_tx *tx, struct kpi_batch *b, const char *tenant)
+static err_t load_seen(struct db_tx *tx, struct kpi_batch *b, const struct kpi_tenant *t)
 {
 	struct str calls = STR_INIT, agents = STR_INIT;
-	err_t e = set_tenant(tx, tenant);
+	struct db_result *r = NULL;
+	const char *params[2];
+	err_t e = set_tenant(tx, t);
 
-	for (const struct kpi_call *c = b->calls; c; c = c->hh.next)
-		if (str_eq(c->key.tenant, tenant))
-			str_printf(&calls, "%c%s", calls.len ? ',' : '{', c->key.id);
-	for (const struct kpi_agent_seen *a = b->agent_seen; a; a = a->hh.next)
-		if (str_eq(a->key.tenant, tenant))
-			str_printf(&agents, "%c%s", agents.len ? ',' : '{', a->key.id);
-	str_append_c(&calls, '}');
-	str_append_c(&agents, '}');
+	list_ids(t, &calls, &agents);
 	if (!e && (calls.failed || agents.failed))
 		e = ERR_EXHAUSTED;
-	if (!e && calls.len > 1)
-		e = load_seen(tx, b, tenant, false, calls.data);
-	if (!e && agents.len > 1)
-		e = load_seen(tx, b, tenant, true, agents.data);
+	params[0] = calls.data;
+	params[1] = agents.data;
+	if (!e)
+		e = db_exec(tx, &r,
+			    "SELECT call_id, seen_upto, seen_bits, 0 FROM rep.call WHERE tenant = rep.tenant() AND "
+			    "call_id = ANY ($1::text[]) UNION ALL SELECT agent_id, seen_upto, seen_bits, 1 FROM "
+			    "rep.agent_seen WHERE tenant = rep.tenant() AND agent_id = ANY ($2::text[])",
+			    2, params);
+	if (!e)
+		take_seen(b, t->name.tenant, r);
+	db_result_free(&r);
 	str_done(&calls);
 	str_done(&agents);
 	return e;
@@ -279,27 +315,50 @@ static err_t load_tenant(struct db_tx *tx, struct kpi_batch *b, const char *tena
 
 /* ---- offsets --------------------------------------------------------------------------------------------------------------------- */
 
+static bool last_of_its_partition(const struct books_job *job, size_t i)
+{
+	const struct stream_record *r = &job->records[i];
+
+	for (size_t k = i + 1; k < job->n; k++)
+		if (job->records[k].partition == r->partition && str_eq(job->records[k].topic, r->topic))
+			return false;
+	return true;
+}
+
+/* All in one statement. It is the last of the transaction and waits for those that were queued before it. */
 static err_t write_offsets(struct db_tx *tx, const struct books_job *job)
 {
-	err_t e = ERR_OK;
+	struct str topics = STR_INIT, partitions = STR_INIT, next = STR_INIT;
+	const char *params[3];
+	err_t e;
 
-	for (size_t i = 0; i < job->n && !e; i++) {
+	for (size_t i = 0; i < job->n; i++) {
 		const struct stream_record *r = &job->records[i];
-		char partition[16], next[24];
-		const char *params[] = { r->topic, partition, next };
-		bool last = true;
+		char before = topics.len ? ',' : '{';
 
-		for (size_t k = i + 1; k < job->n && last; k++)
-			last = job->records[k].partition != r->partition || !str_eq(job->records[k].topic, r->topic);
-		if (!last)
+		if (!last_of_its_partition(job, i))
 			continue;
-		snprintf(partition, sizeof(partition), "%d", r->partition);
-		snprintf(next, sizeof(next), "%lld", (long long)r->offset + 1);
-		e = db_exec(tx, NULL,
-			    "INSERT INTO rep.kafka_offset AS t VALUES ($1, $2, $3) ON CONFLICT (topic, partition) "
-			    "DO UPDATE SET next_offset = greatest(t.next_offset, excluded.next_offset)",
-			    3, params);
+		str_printf(&topics, "%c%s", before, r->topic);
+		str_printf(&partitions, "%c%d", before, r->partition);
+		str_printf(&next, "%c%lld", before, (long long)r->offset + 1);
 	}
+	str_append_c(&topics, '}');
+	str_append_c(&partitions, '}');
+	str_append_c(&next, '}');
+	params[0] = topics.data;
+	params[1] = partitions.data;
+	params[2] = next.data;
+	if (topics.failed || partitions.failed || next.failed)
+		e = ERR_EXHAUSTED;
+	else
+		e = db_exec(tx, NULL,
+			    "INSERT INTO rep.kafka_offset AS t SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) "
+			    "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(t.next_offset, "
+			    "excluded.next_offset)",
+			    3, params);
+	str_done(&topics);
+	str_done(&partitions);
+	str_done(&next);
 	return e;
 }
 
@@ -321,79 +380,80 @@ err_t books_read_offset(struct db_tx *tx, void *arg)
 
 /* ---- the batch ------------------------------------------------------------------------------------------------------------------- */
 
-static struct kpi_event *decode(struct books_job *job, struct kpi_batch *b, size_t *ret_n)
+/* The events of the records, each with its row; ERR_EXHAUSTED only. */
+static err_t decode(struct books_job *job, size_t *ret_n)
 {
-	struct kpi_event *events = arena_alloc(&b->arena, sizeof(*events) * (job->n ? job->n : 1));
-	size_t n = 0;
+	struct books *books = job->books;
+	size_t n = 0, placed = 0;
 
-	for (size_t i = 0; i < job->n && events; i++) {
-		struct kpi_event *ev = &events[n];
-		err_t e = event_from_pb(ev, job->records[i].value, job->records[i].size, &b->arena, &job->bad);
-
-		if (e == ERR_EXHAUSTED)
-			return NULL;
-		if (e) {
+	if (job->n > books->room) {
+		mem_free(books->events);
+		books->room = 0;
+		books->events = mem_array(job->n, sizeof(*books->events));
+		if (!books->events)
+			return ERR_EXHAUSTED;
+		books->room = job->n;
+	}
+	for (size_t i = 0; i < job->n; i++) {
+		if (event_from_pb(&books->events[n], job->records[i].value, job->records[i].size, &job->bad))
 			job->malformed++;
+		else
+			n++;
+		if (n < placed + PLACE_EACH && i + 1 < job->n)
 			continue;
-		}
-		if (ev->kind == KPI_AGENT_STATE ? !kpi_batch_agent(b, ev->tenant, ev->agent_id)
-						: !kpi_batch_call(b, ev->tenant, ev->call_id))
-			return NULL;
-		n++;
+		if (!kpi_place(books->batch, books->events + placed, n - placed))
+			return ERR_EXHAUSTED;
+		placed = n;
 	}
 	*ret_n = n;
-	return events;
+	return ERR_OK;
 }
 
-static err_t write_batch(struct db_tx *tx, struct books_job *job, struct kpi_batch *b)
+/* Counts what is new; the database's connection has been given the lock. */
+static err_t count(struct db_tx *tx, struct books_job *job, size_t n)
 {
-	struct kpi_event *events;
-	struct name *tenants, *t;
-	size_t n = 0;
+	struct kpi_batch *b = job->books->batch;
 	err_t e = ERR_OK;
 
-	events = decode(job, b, &n);
-	if (!events)
-		return ERR_EXHAUSTED;
-	/* While a partition moves, its former reader may still be writing: what has been counted is read after its commit. And
-	 * two who write the same intervals in another order would wait for each other. */
-	e = db_exec(tx, NULL, "SELECT pg_advisory_xact_lock(hashtext('rep.books'))", 0, NULL);
-	tenants = tenants_of(b);
-	for (t = tenants; t && !e; t = t->hh.next)
-		e = load_tenant(tx, b, t->tenant);
-	for (size_t i = 0; i < n; i++)
-		kpi_apply(b, &events[i]);
+	for (const struct kpi_tenant *t = b->tenants; t && !e; t = t->next)
+		e = load_seen(tx, b, t);
+	if (e)
+		return e;
+	kpi_apply(b, job->books->events, n);
 	job->applied = b->applied;
 	job->repeated = b->repeated;
-	if (b->failed)
-		e = ERR_EXHAUSTED;
-	for (size_t i = 0; i < ARRAY_SIZE(stages) && !e; i++)
-		e = db_exec(tx, NULL, stages[i], 0, NULL);
+	return b->failed ? ERR_EXHAUSTED : ERR_OK;
+}
+
+static err_t write_batch(struct db_tx *tx, struct books_job *job)
+{
+	size_t n = 0;
+	err_t e = decode(job, &n);
+
+	/* While a partition moves, its former reader may still be writing: what has been counted is read after its commit. And
+	 * two who write the same intervals in another order would wait for each other. */
 	if (!e)
-		e = copy_all(tx, b);
-	for (t = tenants; t && !e; t = t->hh.next) {
-		e = set_tenant(tx, t->tenant);
-		for (size_t i = 0; i < ARRAY_SIZE(upserts) && !e; i++)
-			e = db_exec(tx, NULL, upserts[i], 0, NULL);
-	}
-	HASH_CLEAR(hh, tenants);
-	return e;
+		e = db_queue(tx, "SELECT pg_advisory_xact_lock(hashtext('rep.books'))", 0, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(stages) && !e; i++)
+		e = db_queue(tx, stages[i], 0, NULL);
+	if (!e)
+		e = count(tx, job, n);
+	for (enum target to = QUEUES; to <= SEEN && !e; to++)
+		e = copy_one(tx, job->books, to);
+	for (const struct kpi_tenant *t = job->books->batch->tenants; t && !e; t = t->next)
+		e = upsert(tx, t);
+	return e ? e : write_offsets(tx, job);
 }
 
 err_t books_write(struct db_tx *tx, void *arg)
 {
 	struct books_job *job = arg;
-	struct kpi_batch *b;
-	err_t e = kpi_batch_new(&b);
+	err_t e;
 
-	if (e)
-		return e;
 	job->applied = job->repeated = job->malformed = 0;
-	e = write_batch(tx, job, b);
-	if (!e)
-		e = write_offsets(tx, job);
+	kpi_batch_reset(job->books->batch);
+	e = write_batch(tx, job);
 	if (e)
 		(void)str_copy(job->why, sizeof(job->why), db_error(tx));
-	kpi_batch_free(&b);
 	return e;
 }

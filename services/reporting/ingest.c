@@ -65,7 +65,7 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 {
 	struct reporting *r = arg;
 
-	r->job = (struct books_job){ .records = records, .n = n };
+	r->job = (struct books_job){ .books = r->books, .records = records, .n = n };
 	write_batch(r);
 }
 
@@ -101,13 +101,14 @@ err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, stru
 					    .on_batch = on_batch,
 					    .arg = r };
 	struct metric *const all[] = { &lag, &applied, &repeated, &malformed, &failures };
+	err_t e = books_new(&r->books);
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);
 	loop_timer_init(&r->retry, r->loop, on_retry, r);
 	loop_timer_init(&r->lag_tick, r->loop, on_lag, r);
 	loop_timer_start(&r->lag_tick, LAG_MS);
-	return stream_consumer_new(&r->consumer, &p, d);
+	return e ? e : stream_consumer_new(&r->consumer, &p, d);
 }
 
 void ingest_stop(struct reporting *r)

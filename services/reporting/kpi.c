@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 #include "base/mem.h"
-#include "base/str.h"
+
+#define AHEAD 8
 
 err_t kpi_batch_new(struct kpi_batch **ret)
 {
@@ -11,7 +12,8 @@ err_t kpi_batch_new(struct kpi_batch **ret)
 
 	if (!b)
 		return ERR_EXHAUSTED;
-	arena_init(&b->arena, 65536);
+	/* Where the batch lies differs from process to process: it only moves rows about within their tables. */
+	b->by_tenant.seed = b->by_queue.seed = b->by_agent.seed = b->by_call.seed = b->by_span.seed = (uintptr_t)b;
 	*ret = b;
 	return ERR_OK;
 }
@@ -23,13 +25,26 @@ void kpi_batch_free(struct kpi_batch **pb)
 	if (!b)
 		return;
 	*pb = NULL;
-	HASH_CLEAR(hh, b->queues);
-	HASH_CLEAR(hh, b->agents);
-	HASH_CLEAR(hh, b->tenants);
-	HASH_CLEAR(hh, b->calls);
-	HASH_CLEAR(hh, b->agent_seen);
-	arena_done(&b->arena);
+	kpi_table_done(&b->by_tenant);
+	kpi_table_done(&b->by_queue);
+	kpi_table_done(&b->by_agent);
+	kpi_table_done(&b->by_call);
+	kpi_table_done(&b->by_span);
+	kpi_pool_done(&b->pool);
 	mem_free(b);
+}
+
+void kpi_batch_reset(struct kpi_batch *b)
+{
+	kpi_table_reset(&b->by_tenant);
+	kpi_table_reset(&b->by_queue);
+	kpi_table_reset(&b->by_agent);
+	kpi_table_reset(&b->by_call);
+	kpi_table_reset(&b->by_span);
+	kpi_pool_reset(&b->pool);
+	b->tenants = NULL;
+	b->applied = b->repeated = 0;
+	b->failed = false;
 }
 
 int64_t kpi_interval(int64_t time_ms)
@@ -63,86 +78,193 @@ bool kpi_seen_add(struct kpi_seen *s, uint64_t seq)
 	return true;
 }
 
-/* ---- tables of the batch ----------------------------------------------------------------------------------------------- */
+/* ---- rows of the batch -------------------------------------------------------------------------------------------------- */
 
-static void key_set(struct kpi_key *k, const char *tenant, const char *id, int64_t start_ms)
+static struct kpi_tenant *tenant_of(struct kpi_batch *b, struct kpi_text id)
 {
-	memset(k, 0, sizeof(*k)); /* hashed as bytes */
-	(void)str_copy(k->tenant, sizeof(k->tenant), tenant);
-	(void)str_copy(k->id, sizeof(k->id), id);
-	k->start_ms = start_ms;
-}
+	const struct kpi_text none = { "", 0 };
+	uint64_t hash = kpi_table_hash(&b->by_tenant, id, none);
+	struct kpi_tenant *t = kpi_table_find(&b->by_tenant, hash, id, none);
 
-/* One of the batch's rows by key, made if it is not there. */
-#define ROW(b, head, type, tenant, id, start, out)                                     \
-	do {                                                                           \
-		struct kpi_key key_;                                                   \
-		key_set(&key_, tenant, id, start);                                     \
-		HASH_FIND(hh, (b)->head, &key_, sizeof(key_), out);                    \
-		if (!(out)) {                                                          \
-			(out) = arena_alloc(&(b)->arena, sizeof(type));                \
-			if (!(out)) {                                                  \
-				(b)->failed = true;                                    \
-			} else {                                                       \
-				(out)->key = key_;                                     \
-				HASH_ADD(hh, (b)->head, key, sizeof((out)->key), out); \
-			}                                                              \
-		}                                                                      \
-	} while (0)
-
-static struct kpi_queue *queue_at(struct kpi_batch *b, const struct kpi_event *ev, int64_t time_ms)
-{
-	struct kpi_queue *q = NULL;
-
-	if (*ev->queue_id)
-		ROW(b, queues, struct kpi_queue, ev->tenant, ev->queue_id, kpi_interval(time_ms), q);
-	return q;
-}
-
-static struct kpi_agent *agent_at(struct kpi_batch *b, const struct kpi_event *ev, int64_t time_ms)
-{
-	struct kpi_agent *a = NULL;
-
-	if (*ev->agent_id)
-		ROW(b, agents, struct kpi_agent, ev->tenant, ev->agent_id, kpi_interval(time_ms), a);
-	return a;
-}
-
-static struct kpi_tenant *tenant_at(struct kpi_batch *b, const struct kpi_event *ev, int64_t time_ms)
-{
-	struct kpi_tenant *t = NULL;
-
-	ROW(b, tenants, struct kpi_tenant, ev->tenant, "", kpi_interval(time_ms), t);
+	if (t)
+		return t;
+	t = kpi_table_add(&b->by_tenant, &b->pool, hash, id, none, sizeof(*t));
+	if (!t) {
+		b->failed = true;
+		return NULL;
+	}
+	t->next = b->tenants;
+	b->tenants = t;
 	return t;
 }
 
-struct kpi_call *kpi_batch_call(struct kpi_batch *b, const char *tenant, const char *call_id)
+static struct kpi_queue *queue_of(struct kpi_batch *b, struct kpi_tenant *tenant, struct kpi_text id)
 {
-	struct kpi_call *c = NULL;
+	uint64_t hash = kpi_table_hash(&b->by_queue, tenant->name.tenant, id);
+	struct kpi_queue *q = kpi_table_find(&b->by_queue, hash, tenant->name.tenant, id);
 
-	ROW(b, calls, struct kpi_call, tenant, call_id, 0, c);
-	if (c && !c->changed && !c->offered_ms) {
-		c->offered_ms = c->answered_ms = c->agent_answered_ms = c->ended_ms = -1;
-		c->wait_ms = c->talk_ms = c->hold_ms = -1;
+	if (q)
+		return q;
+	q = kpi_table_add(&b->by_queue, &b->pool, hash, tenant->name.tenant, id, sizeof(*q));
+	if (!q) {
+		b->failed = true;
+		return NULL;
 	}
-	return c;
+	q->next = tenant->queues;
+	tenant->queues = q;
+	return q;
 }
 
-struct kpi_agent_seen *kpi_batch_agent(struct kpi_batch *b, const char *tenant, const char *agent_id)
+static struct kpi_agent *agent_add(struct kpi_batch *b, uint64_t hash, struct kpi_text tenant, struct kpi_text id)
 {
-	struct kpi_agent_seen *a = NULL;
+	struct kpi_tenant *t = tenant_of(b, tenant);
+	struct kpi_agent *a = t ? kpi_table_add(&b->by_agent, &b->pool, hash, t->name.tenant, id, sizeof(*a)) : NULL;
 
-	ROW(b, agent_seen, struct kpi_agent_seen, tenant, agent_id, 0, a);
+	if (!a) {
+		b->failed = true;
+		return NULL;
+	}
+	a->tenant = t;
+	a->next = t->agents;
+	t->agents = a;
 	return a;
 }
 
-static const char *keep(struct kpi_batch *b, const char *text)
+static struct kpi_call *call_add(struct kpi_batch *b, uint64_t hash, struct kpi_text tenant, struct kpi_text id)
 {
-	char *copy = arena_strdup(&b->arena, text);
+	struct kpi_tenant *t = tenant_of(b, tenant);
+	struct kpi_call *c = t ? kpi_table_add(&b->by_call, &b->pool, hash, t->name.tenant, id, sizeof(*c)) : NULL;
 
-	if (!copy)
+	if (!c) {
 		b->failed = true;
-	return copy;
+		return NULL;
+	}
+	c->offered_ms = c->answered_ms = c->agent_answered_ms = c->ended_ms = -1;
+	c->wait_ms = c->talk_ms = c->hold_ms = -1;
+	c->tenant = t;
+	c->next = t->calls;
+	t->calls = c;
+	return c;
+}
+
+static struct kpi_agent *agent_of(struct kpi_batch *b, const struct kpi_tenant *tenant, struct kpi_text id)
+{
+	uint64_t hash = kpi_table_hash(&b->by_agent, tenant->name.tenant, id);
+	struct kpi_agent *a = kpi_table_find(&b->by_agent, hash, tenant->name.tenant, id);
+
+	return a ? a : agent_add(b, hash, tenant->name.tenant, id);
+}
+
+/* The interval of an owner (queue, agent, tenant) in which time_ms lies, made if it is not there; NULL: out of memory. */
+#define INTERVAL_OF(b, owner, time_ms, out)                                                                           \
+	do {                                                                                                          \
+		int64_t start_ = kpi_interval(time_ms);                                                               \
+		bool added_ = false;                                                                                  \
+		(out) = (owner)->recent;                                                                              \
+		if (!(out) || (out)->span.start_ms != start_)                                                         \
+			(out) = kpi_table_span(&(b)->by_span, &(b)->pool, &(owner)->name, start_, sizeof(*(out)), &added_); \
+		if (added_) {                                                                                         \
+			(out)->next = (owner)->intervals;                                                             \
+			(owner)->intervals = (out);                                                                   \
+		}                                                                                                     \
+		if (out)                                                                                              \
+			(owner)->recent = (out);                                                                      \
+		else                                                                                                  \
+			(b)->failed = true;                                                                           \
+	} while (0)
+
+static struct kpi_queue_interval *queue_at(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev,
+					   int64_t time_ms)
+{
+	struct kpi_queue *q = c->last_queue;
+	struct kpi_queue_interval *i;
+
+	if (!ev->queue_id.size)
+		return NULL;
+	if (!q || !kpi_text_eq(q->name.id, ev->queue_id))
+		q = c->last_queue = queue_of(b, c->tenant, ev->queue_id);
+	if (!q)
+		return NULL;
+	INTERVAL_OF(b, q, time_ms, i);
+	return i;
+}
+
+static struct kpi_agent_interval *agent_at(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev,
+					   int64_t time_ms)
+{
+	struct kpi_agent *a = c->last_agent;
+	struct kpi_agent_interval *i;
+
+	if (!ev->agent_id.size)
+		return NULL;
+	if (!a || !kpi_text_eq(a->name.id, ev->agent_id))
+		a = c->last_agent = agent_of(b, c->tenant, ev->agent_id);
+	if (!a)
+		return NULL;
+	INTERVAL_OF(b, a, time_ms, i);
+	return i;
+}
+
+static inline const struct kpi_table *table_of(const struct kpi_batch *b, const struct kpi_event *ev)
+{
+	return ev->kind == KPI_AGENT_STATE ? &b->by_agent : &b->by_call;
+}
+
+static inline struct kpi_text id_of(const struct kpi_event *ev)
+{
+	return ev->kind == KPI_AGENT_STATE ? ev->agent_id : ev->call_id;
+}
+
+static bool place_one(struct kpi_batch *b, struct kpi_event *ev, uint64_t hash)
+{
+	struct kpi_agent *a;
+	struct kpi_call *c;
+
+	if (ev->kind == KPI_AGENT_STATE) {
+		a = kpi_table_find(&b->by_agent, hash, ev->tenant, ev->agent_id);
+		ev->row = a = a ? a : agent_add(b, hash, ev->tenant, ev->agent_id);
+		if (a)
+			a->stated = true;
+	} else {
+		c = kpi_table_find(&b->by_call, hash, ev->tenant, ev->call_id);
+		ev->row = c ? c : call_add(b, hash, ev->tenant, ev->call_id);
+	}
+	return ev->row;
+}
+
+/* Some events ahead the hash is taken and what finding the row will read is fetched. */
+bool kpi_place(struct kpi_batch *b, struct kpi_event *events, size_t n)
+{
+	uint64_t hashes[AHEAD];
+
+	for (size_t i = 0; i < n + AHEAD; i++) {
+		uint64_t *hash = &hashes[i % AHEAD];
+
+		if (i >= AHEAD && !place_one(b, &events[i - AHEAD], *hash))
+			return false;
+		if (i >= AHEAD / 2 && i - AHEAD / 2 < n)
+			kpi_table_item_soon(table_of(b, &events[i - AHEAD / 2]), hashes[(i - AHEAD / 2) % AHEAD]);
+		if (i >= n)
+			continue;
+		*hash = kpi_table_hash(table_of(b, &events[i]), events[i].tenant, id_of(&events[i]));
+		kpi_table_soon(table_of(b, &events[i]), *hash);
+	}
+	return true;
+}
+
+struct kpi_call *kpi_call_find(const struct kpi_batch *b, struct kpi_text tenant, struct kpi_text id)
+{
+	return kpi_table_find(&b->by_call, kpi_table_hash(&b->by_call, tenant, id), tenant, id);
+}
+
+struct kpi_agent *kpi_agent_find(const struct kpi_batch *b, struct kpi_text tenant, struct kpi_text id)
+{
+	return kpi_table_find(&b->by_agent, kpi_table_hash(&b->by_agent, tenant, id), tenant, id);
+}
+
+static bool is(struct kpi_text a, const char *word)
+{
+	return kpi_text_eq(a, kpi_text(word));
 }
 
 static int64_t positive(int64_t ms)
@@ -154,18 +276,18 @@ static int64_t positive(int64_t ms)
 
 static void enqueued(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
-	struct kpi_queue *q = queue_at(b, ev, ev->arrival_ms ? ev->arrival_ms : ev->time_ms);
+	struct kpi_queue_interval *q = queue_at(b, c, ev, ev->arrival_ms ? ev->arrival_ms : ev->time_ms);
 
 	if (q)
 		q->offered++;
-	c->queue_id = keep(b, ev->queue_id);
+	c->queue_id = ev->queue_id;
 }
 
 static void agent_answered(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
 	int64_t waited = positive(ev->waited_ms);
-	struct kpi_queue *q = queue_at(b, ev, ev->time_ms - waited); /* the interval of the arrival, as offered */
-	struct kpi_agent *a = agent_at(b, ev, ev->time_ms);
+	struct kpi_queue_interval *q = queue_at(b, c, ev, ev->time_ms - waited); /* the interval of the arrival, as offered */
+	struct kpi_agent_interval *a = agent_at(b, c, ev, ev->time_ms);
 
 	if (q) {
 		q->answered++;
@@ -176,20 +298,20 @@ static void agent_answered(struct kpi_batch *b, struct kpi_call *c, const struct
 	}
 	if (a)
 		a->answered++;
-	c->agent_id = keep(b, ev->agent_id);
+	c->agent_id = ev->agent_id;
 	c->agent_answered_ms = ev->time_ms;
 }
 
-static void dequeued(struct kpi_batch *b, const struct kpi_event *ev)
+static void dequeued(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
 	int64_t waited = positive(ev->waited_ms);
-	struct kpi_queue *q = queue_at(b, ev, ev->time_ms - waited);
+	struct kpi_queue_interval *q = queue_at(b, c, ev, ev->time_ms - waited);
 
 	if (!q)
 		return;
 	if (waited > q->wait_max_ms)
 		q->wait_max_ms = waited;
-	if (!str_eq(ev->cause, "abandoned")) {
+	if (!is(ev->cause, "abandoned")) {
 		q->overflowed++;
 		return;
 	}
@@ -199,20 +321,21 @@ static void dequeued(struct kpi_batch *b, const struct kpi_event *ev)
 	q->wait_abandoned_ms += waited;
 }
 
-static void ended_totals(struct kpi_batch *b, const struct kpi_event *ev)
+static void ended_totals(struct kpi_batch *b, struct kpi_tenant *tenant, const struct kpi_event *ev)
 {
-	struct kpi_tenant *t = tenant_at(b, ev, ev->offered_ms ? ev->offered_ms : ev->time_ms);
+	struct kpi_tenant_interval *t;
 
+	INTERVAL_OF(b, tenant, ev->offered_ms ? ev->offered_ms : ev->time_ms, t);
 	if (!t)
 		return;
 	t->calls++;
-	if (str_eq(ev->disposition, "answered"))
+	if (is(ev->disposition, "answered"))
 		t->answered++;
-	else if (str_eq(ev->disposition, "abandoned"))
+	else if (is(ev->disposition, "abandoned"))
 		t->abandoned++;
-	else if (str_eq(ev->disposition, "ivr"))
+	else if (is(ev->disposition, "ivr"))
 		t->ivr++;
-	else if (str_eq(ev->disposition, "refused"))
+	else if (is(ev->disposition, "refused"))
 		t->refused++;
 	else
 		t->failed++;
@@ -220,10 +343,10 @@ static void ended_totals(struct kpi_batch *b, const struct kpi_event *ev)
 
 static void ended(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
-	ended_totals(b, ev);
+	ended_totals(b, c->tenant, ev);
 	if (ev->agent_answered_ms) {
-		struct kpi_queue *q = queue_at(b, ev, ev->agent_answered_ms);
-		struct kpi_agent *a = agent_at(b, ev, ev->agent_answered_ms);
+		struct kpi_queue_interval *q = queue_at(b, c, ev, ev->agent_answered_ms);
+		struct kpi_agent_interval *a = agent_at(b, c, ev, ev->agent_answered_ms);
 
 		if (q) {
 			q->handled++;
@@ -240,45 +363,45 @@ static void ended(struct kpi_batch *b, struct kpi_call *c, const struct kpi_even
 	c->wait_ms = ev->wait_ms;
 	c->talk_ms = ev->talk_ms;
 	c->hold_ms = ev->hold_ms;
-	c->disposition = keep(b, ev->disposition);
-	c->cause = keep(b, ev->cause);
-	c->recording_id = keep(b, ev->recording_id);
+	c->disposition = ev->disposition;
+	c->cause = ev->cause;
+	c->recording_id = ev->recording_id;
 }
 
-static void offered(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
+static void offered(struct kpi_call *c, const struct kpi_event *ev)
 {
 	c->offered_ms = ev->time_ms;
-	c->caller = keep(b, ev->caller);
-	c->called = keep(b, ev->called);
-	c->trunk_id = keep(b, ev->trunk_id);
+	c->caller = ev->caller;
+	c->called = ev->called;
+	c->trunk_id = ev->trunk_id;
 }
 
 static void call_event(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
-	struct kpi_agent *a;
+	struct kpi_agent_interval *a;
 
 	switch (ev->kind) {
 	case KPI_OFFERED:
-		offered(b, c, ev);
+		offered(c, ev);
 		break;
 	case KPI_CALL_ANSWERED:
 		c->answered_ms = ev->time_ms;
 		break;
 	case KPI_DIGITS:
-		c->digits = keep(b, ev->digits);
+		c->digits = ev->digits;
 		break;
 	case KPI_ENQUEUED:
 		enqueued(b, c, ev);
 		break;
 	case KPI_RESERVED:
-		a = agent_at(b, ev, ev->time_ms);
+		a = agent_at(b, c, ev, ev->time_ms);
 		if (a)
 			a->offered++;
 		break;
 	case KPI_NO_ANSWER:
-		if (str_eq(ev->cause, "failed"))
+		if (is(ev->cause, "failed"))
 			break; /* media or the edge: nobody rang there */
-		a = agent_at(b, ev, ev->time_ms);
+		a = agent_at(b, c, ev, ev->time_ms);
 		if (a)
 			a->missed++;
 		break;
@@ -286,7 +409,7 @@ static void call_event(struct kpi_batch *b, struct kpi_call *c, const struct kpi
 		agent_answered(b, c, ev);
 		break;
 	case KPI_DEQUEUED:
-		dequeued(b, ev);
+		dequeued(b, c, ev);
 		break;
 	case KPI_ENDED:
 		ended(b, c, ev);
@@ -298,7 +421,7 @@ static void call_event(struct kpi_batch *b, struct kpi_call *c, const struct kpi
 
 /* ---- agents' states ------------------------------------------------------------------------------------------------------ */
 
-static int64_t *state_sum(struct kpi_agent *a, enum kpi_state s)
+static int64_t *state_sum(struct kpi_agent_interval *a, enum kpi_state s)
 {
 	switch (s) {
 	case KPI_BUSY:
@@ -316,11 +439,23 @@ static int64_t *state_sum(struct kpi_agent *a, enum kpi_state s)
 	}
 }
 
+/* The work after a call belongs to the call's queue. */
+static void after_work(struct kpi_batch *b, const struct kpi_agent *agent, const struct kpi_event *ev, int64_t span_ms)
+{
+	struct kpi_queue *q = ev->queue_id.size ? queue_of(b, agent->tenant, ev->queue_id) : NULL;
+	struct kpi_queue_interval *i;
+
+	if (!q)
+		return;
+	INTERVAL_OF(b, q, ev->time_ms - span_ms, i);
+	if (i)
+		i->after_work_ms += span_ms;
+}
+
 /* The time in the state that was left, spread over the intervals it lay in. */
-static void agent_state(struct kpi_batch *b, const struct kpi_event *ev)
+static void agent_state(struct kpi_batch *b, struct kpi_agent *agent, const struct kpi_event *ev)
 {
 	int64_t span = positive(ev->duration_ms), from;
-	struct kpi_queue *q;
 
 	if (ev->state <= KPI_SIGNED_OUT || ev->state > KPI_WRAP_UP)
 		return;
@@ -329,46 +464,62 @@ static void agent_state(struct kpi_batch *b, const struct kpi_event *ev)
 	from = ev->time_ms - span;
 	while (from < ev->time_ms) {
 		int64_t end = kpi_interval(from) + KPI_INTERVAL_MS;
-		struct kpi_agent *a = agent_at(b, ev, from);
+		struct kpi_agent_interval *i;
 
 		if (end > ev->time_ms)
 			end = ev->time_ms;
-		if (!a)
+		INTERVAL_OF(b, agent, from, i);
+		if (!i)
 			return;
-		*state_sum(a, ev->state) += end - from;
+		*state_sum(i, ev->state) += end - from;
 		from = end;
 	}
-	if (ev->state != KPI_WRAP_UP)
-		return;
-	q = queue_at(b, ev, ev->time_ms - span);
-	if (q)
-		q->after_work_ms += span;
+	if (ev->state == KPI_WRAP_UP)
+		after_work(b, agent, ev, span);
 }
 
-void kpi_apply(struct kpi_batch *b, const struct kpi_event *ev)
+/* In order, as nearly all events come, or by the rule. */
+static inline bool is_new(struct kpi_seen *s, uint64_t seq)
 {
-	if (ev->kind == KPI_AGENT_STATE) {
-		struct kpi_agent_seen *a = kpi_batch_agent(b, ev->tenant, ev->agent_id);
+	if (s->bits || seq != s->upto + 1 || !seq)
+		return kpi_seen_add(s, seq);
+	s->upto = seq;
+	return true;
+}
 
-		if (!a)
-			return;
-		if (!kpi_seen_add(&a->seen, ev->seq)) {
-			b->repeated++;
-			return;
-		}
+static inline void apply_one(struct kpi_batch *b, const struct kpi_event *ev)
+{
+	struct kpi_agent *a = ev->row;
+	struct kpi_call *c = ev->row;
+	bool agent = ev->kind == KPI_AGENT_STATE;
+
+	if (!is_new(agent ? &a->seen : &c->seen, ev->seq)) {
+		b->repeated++;
+		return;
+	}
+	b->applied++;
+	if (agent) {
 		a->changed = true;
-		agent_state(b, ev);
+		agent_state(b, a, ev);
 	} else {
-		struct kpi_call *c = kpi_batch_call(b, ev->tenant, ev->call_id);
-
-		if (!c)
-			return;
-		if (!kpi_seen_add(&c->seen, ev->seq)) {
-			b->repeated++;
-			return;
-		}
 		c->changed = true;
 		call_event(b, c, ev);
 	}
-	b->applied++;
+}
+
+void kpi_apply(struct kpi_batch *b, const struct kpi_event *events, size_t n)
+{
+	struct kpi_event placed;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i + AHEAD < n && events[i + AHEAD].row)
+			__builtin_prefetch(events[i + AHEAD].row, 1);
+		if (events[i].row) {
+			apply_one(b, &events[i]);
+			continue;
+		}
+		placed = events[i];
+		if (kpi_place(b, &placed, 1))
+			apply_one(b, &placed);
+	}
 }

@@ -98,6 +98,7 @@ void reporting_free(struct reporting **pr)
 	db_free(&r->db); /* the batch under way still reads the consumer's records */
 	stream_consumer_free(&r->consumer);
 	db_free(&r->offsets);
+	books_free(&r->books);
 	rpc_server_free(&r->server);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);

@@ -30,6 +30,7 @@ struct reporting {
 	struct stream_consumer *consumer;
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
+	struct books *books;
 	struct books_job job; /* the batch being written */
 	bool writing, stopping;
 	struct loop_timer retry;
