@@ -206,7 +206,7 @@ struct reader {
 };
 
 /* At most max_bytes of them; NULL: cut off or too long. Bits beyond 64 are dropped. */
-static const uint8_t *varint(const uint8_t *p, const uint8_t *end, unsigned max_bytes, uint64_t *ret)
+static const uint8_t *long_varint(const uint8_t *p, const uint8_t *end, unsigned max_bytes, uint64_t *ret)
 {
 	uint64_t v = 0;
 
@@ -222,25 +222,51 @@ static const uint8_t *varint(const uint8_t *p, const uint8_t *end, unsigned max_
 	return NULL;
 }
 
+static inline const uint8_t *varint(const uint8_t *p, const uint8_t *end, unsigned max_bytes, uint64_t *ret)
+{
+	if (p == end || *p >= 0x80)
+		return long_varint(p, end, max_bytes, ret);
+	*ret = *p;
+	return p + 1;
+}
+
 static const uint8_t *skip(const uint8_t *p, const uint8_t *end, size_t n)
 {
 	return (size_t)(end - p) < n ? NULL : p + n;
 }
 
-/* Text of ASCII without NUL is what nearly all is: eight bytes at once. */
-static bool text_ok(const uint8_t *p, size_t n)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101), high = UINT64_C(0x8080808080808080);
-	uint64_t v, odd = 0;
-	size_t i = 0;
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGH UINT64_C(0x8080808080808080)
 
-	for (; i + 8 <= n; i += 8) {
-		memcpy(&v, p + i, 8);
-		odd |= (v | (v - ones)) & high;
+/* Eight bytes of a text of n > 0 bytes from i on, or its last ones: words overlap, a short text is filled up with its own. */
+static inline uint64_t word_at(const uint8_t *p, size_t n, size_t i)
+{
+	uint64_t v = 0;
+	uint32_t a, b;
+
+	if (n >= 8) {
+		memcpy(&v, p + (i + 8 <= n ? i : n - 8), 8);
+		return v;
 	}
-	for (; i < n; i++)
-		odd |= (uint64_t)(p[i] >= 0x80 || p[i] == 0);
-	return !odd || str_utf8_valid(p, n);
+	if (n >= 4) {
+		memcpy(&a, p, 4);
+		memcpy(&b, p + n - 4, 4);
+		return a | (uint64_t)b << 32;
+	}
+	return p[0] * ONES ^ (uint64_t)(p[0] ^ p[n / 2]) << 8 ^ (uint64_t)(p[0] ^ p[n - 1]) << 16;
+}
+
+/* Text of ASCII without NUL is what nearly all is: eight bytes at once. */
+static inline bool text_ok(const uint8_t *p, size_t n)
+{
+	uint64_t odd = 0;
+
+	for (size_t i = 0; i < n; i += 8) {
+		uint64_t v = word_at(p, n, i);
+
+		odd |= v | (v - ONES);
+	}
+	return !(odd & HIGH) || str_utf8_valid(p, n);
 }
 
 static err_t refuse(const struct reader *r, const struct member *of, const struct member *m, const char *why)
@@ -360,42 +386,41 @@ static err_t read_message(struct reader *r, const struct message *msg, const str
 
 /* ---- what can be counted ------------------------------------------------------------------------------------------------ */
 
-enum { HEX = 1, ID = 2, ID_FIRST = 4 };
-static const uint8_t class_of[256] = {
-	['0'] = HEX | ID | ID_FIRST, ['1'] = HEX | ID | ID_FIRST, ['2'] = HEX | ID | ID_FIRST,
-	['3'] = HEX | ID | ID_FIRST, ['4'] = HEX | ID | ID_FIRST, ['5'] = HEX | ID | ID_FIRST,
-	['6'] = HEX | ID | ID_FIRST, ['7'] = HEX | ID | ID_FIRST, ['8'] = HEX | ID | ID_FIRST,
-	['9'] = HEX | ID | ID_FIRST, ['a'] = HEX | ID | ID_FIRST, ['b'] = HEX | ID | ID_FIRST,
-	['c'] = HEX | ID | ID_FIRST, ['d'] = HEX | ID | ID_FIRST, ['e'] = HEX | ID | ID_FIRST,
-	['f'] = HEX | ID | ID_FIRST, ['g'] = ID | ID_FIRST,	  ['h'] = ID | ID_FIRST,
-	['i'] = ID | ID_FIRST,	     ['j'] = ID | ID_FIRST,	  ['k'] = ID | ID_FIRST,
-	['l'] = ID | ID_FIRST,	     ['m'] = ID | ID_FIRST,	  ['n'] = ID | ID_FIRST,
-	['o'] = ID | ID_FIRST,	     ['p'] = ID | ID_FIRST,	  ['q'] = ID | ID_FIRST,
-	['r'] = ID | ID_FIRST,	     ['s'] = ID | ID_FIRST,	  ['t'] = ID | ID_FIRST,
-	['u'] = ID | ID_FIRST,	     ['v'] = ID | ID_FIRST,	  ['w'] = ID | ID_FIRST,
-	['x'] = ID | ID_FIRST,	     ['y'] = ID | ID_FIRST,	  ['z'] = ID | ID_FIRST,
-	['-'] = ID,
-};
-
-static bool all_of(struct kpi_text t, unsigned mask)
+/* The high bit of each byte that is ASCII and between the two. */
+static inline uint64_t between(uint64_t v, uint8_t low, uint8_t high)
 {
-	unsigned common = mask;
-
-	for (size_t i = 0; i < t.size; i++)
-		common &= class_of[(uint8_t)t.at[i]];
-	return common == mask;
+	return ((v | HIGH) - low * ONES) & ~(v + (0x7f - high) * ONES) & ~v & HIGH;
 }
 
 /* str_is_id() */
-static bool is_id(struct kpi_text t)
+static inline bool is_id(struct kpi_text t)
 {
-	return t.size > 0 && t.size < 64 && (class_of[(uint8_t)t.at[0]] & ID_FIRST) && all_of(t, ID);
+	const uint8_t *p = (const uint8_t *)t.at;
+	uint64_t good = HIGH;
+
+	if (t.size == 0 || t.size > 63 || *p == '-')
+		return false;
+	for (size_t i = 0; i < t.size; i += 8) {
+		uint64_t v = word_at(p, t.size, i);
+
+		good &= between(v, 'a', 'z') | between(v, '0', '9') | between(v, '-', '-');
+	}
+	return good == HIGH;
 }
 
 /* id_valid() */
-static bool is_call_id(struct kpi_text t)
+static inline bool is_call_id(struct kpi_text t)
 {
-	return t.size == 32 && all_of(t, HEX);
+	uint64_t good = HIGH;
+
+	if (t.size != 32)
+		return false;
+	for (size_t i = 0; i < 32; i += 8) {
+		uint64_t v = word_at((const uint8_t *)t.at, 32, i);
+
+		good &= between(v, 'a', 'f') | between(v, '0', '9');
+	}
+	return good == HIGH;
 }
 
 static err_t check(const struct kpi_event *ev, struct err_detail *d)

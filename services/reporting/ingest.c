@@ -97,6 +97,7 @@ err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, stru
 					    .group = cfg->group,
 					    .topics = topics,
 					    .batch = (size_t)cfg->batch,
+					    .gather_ms = cfg->gather_ms,
 					    .start_offset = start_offset,
 					    .on_batch = on_batch,
 					    .arg = r };

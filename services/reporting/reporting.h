@@ -18,7 +18,7 @@ struct reporting_config {
 	char *brokers, *group;
 	char *db_conninfo, *db_migrate_conninfo;
 	char *grpc_address, *tls_ca_file, *tls_cert_file, *tls_key_file, *public_key_file;
-	int64_t batch;
+	int64_t batch, gather_ms;
 };
 extern const struct config_item reporting_items[];
 
