@@ -159,19 +159,19 @@ static void rows_tenants(struct str *rows, const struct kpi_tenant *t)
 			    (const int64_t[]){ i->calls, i->answered, i->abandoned, i->ivr, i->refused, i->failed }, 6);
 }
 
-static void put_seen(struct str *rows, const struct kpi_name *name, const struct kpi_seen *seen, bool last)
+static void put_seen(struct str *rows, const struct kpi_row *row, bool last)
 {
-	put_name(rows, name);
-	db_copy_int(rows, (int64_t)seen->upto, false);
-	db_copy_int(rows, (int64_t)seen->bits, last);
+	put_name(rows, &row->name);
+	db_copy_int(rows, (int64_t)row->seen.upto, false);
+	db_copy_int(rows, (int64_t)row->seen.bits, last);
 }
 
 static void rows_calls(struct str *rows, const struct kpi_tenant *t)
 {
 	for (const struct kpi_call *c = t->calls; c; c = c->next) {
-		if (!c->changed)
+		if (!c->row.changed)
 			continue;
-		put_seen(rows, &c->name, &c->seen, false);
+		put_seen(rows, &c->row, false);
 		put_known(rows, c->offered_ms);
 		put_text(rows, c->caller, false);
 		put_text(rows, c->called, false);
@@ -194,8 +194,8 @@ static void rows_calls(struct str *rows, const struct kpi_tenant *t)
 static void rows_seen(struct str *rows, const struct kpi_tenant *t)
 {
 	for (const struct kpi_agent *a = t->agents; a; a = a->next)
-		if (a->changed)
-			put_seen(rows, &a->name, &a->seen, true);
+		if (a->row.changed)
+			put_seen(rows, &a->row, true);
 }
 
 static const struct {
@@ -263,10 +263,10 @@ static void list_ids(const struct kpi_tenant *t, struct str *calls, struct str *
 	str_append_c(calls, '{');
 	str_append_c(agents, '{');
 	for (const struct kpi_call *c = t->calls; c; c = c->next)
-		list_id(calls, c->name.id);
+		list_id(calls, c->row.name.id);
 	for (const struct kpi_agent *a = t->agents; a; a = a->next)
-		if (a->stated)
-			list_id(agents, a->name.id);
+		if (a->row.placed)
+			list_id(agents, a->row.name.id);
 	str_append_c(calls, '}');
 	str_append_c(agents, '}');
 }
@@ -275,15 +275,10 @@ static void take_seen(struct kpi_batch *b, struct kpi_text tenant, struct db_res
 {
 	for (int i = 0; i < db_rows(r); i++) {
 		struct kpi_seen seen = { (uint64_t)db_int(r, i, 1), (uint64_t)db_int(r, i, 2) };
-		struct kpi_text id = kpi_text(db_text(r, i, 0));
-		bool agent = db_int(r, i, 3);
-		struct kpi_agent *a = agent ? kpi_agent_find(b, tenant, id) : NULL;
-		struct kpi_call *c = agent ? NULL : kpi_call_find(b, tenant, id);
+		struct kpi_row *row = kpi_row_find(b, db_int(r, i, 3), tenant, kpi_text(db_text(r, i, 0)));
 
-		if (a)
-			a->seen = seen;
-		if (c)
-			c->seen = seen;
+		if (row)
+			row->seen = seen;
 	}
 }
 

@@ -13,7 +13,7 @@ err_t kpi_batch_new(struct kpi_batch **ret)
 	if (!b)
 		return ERR_EXHAUSTED;
 	/* Where the batch lies differs from process to process: it only moves rows about within their tables. */
-	b->by_tenant.seed = b->by_queue.seed = b->by_agent.seed = b->by_call.seed = b->by_span.seed = (uintptr_t)b;
+	b->by_tenant.seed = b->by_queue.seed = b->by_span.seed = b->by_id[0].seed = b->by_id[1].seed = (uintptr_t)b;
 	*ret = b;
 	return ERR_OK;
 }
@@ -27,9 +27,9 @@ void kpi_batch_free(struct kpi_batch **pb)
 	*pb = NULL;
 	kpi_table_done(&b->by_tenant);
 	kpi_table_done(&b->by_queue);
-	kpi_table_done(&b->by_agent);
-	kpi_table_done(&b->by_call);
 	kpi_table_done(&b->by_span);
+	kpi_table_done(&b->by_id[0]);
+	kpi_table_done(&b->by_id[1]);
 	kpi_pool_done(&b->pool);
 	mem_free(b);
 }
@@ -38,9 +38,9 @@ void kpi_batch_reset(struct kpi_batch *b)
 {
 	kpi_table_reset(&b->by_tenant);
 	kpi_table_reset(&b->by_queue);
-	kpi_table_reset(&b->by_agent);
-	kpi_table_reset(&b->by_call);
 	kpi_table_reset(&b->by_span);
+	kpi_table_reset(&b->by_id[0]);
+	kpi_table_reset(&b->by_id[1]);
 	kpi_pool_reset(&b->pool);
 	b->tenants = NULL;
 	b->applied = b->repeated = 0;
@@ -115,54 +115,48 @@ static struct kpi_queue *queue_of(struct kpi_batch *b, struct kpi_tenant *tenant
 	return q;
 }
 
-static struct kpi_agent *agent_add(struct kpi_batch *b, uint64_t hash, struct kpi_text tenant, struct kpi_text id)
+/* A call, or an agent. */
+static struct kpi_row *row_add(struct kpi_batch *b, bool agent, uint64_t hash, struct kpi_text tenant, struct kpi_text id)
 {
+	size_t size = agent ? sizeof(struct kpi_agent) : sizeof(struct kpi_call);
 	struct kpi_tenant *t = tenant_of(b, tenant);
-	struct kpi_agent *a = t ? kpi_table_add(&b->by_agent, &b->pool, hash, t->name.tenant, id, sizeof(*a)) : NULL;
+	struct kpi_row *row = t ? kpi_table_add(&b->by_id[agent], &b->pool, hash, t->name.tenant, id, size) : NULL;
+	struct kpi_agent *a = (struct kpi_agent *)row;
+	struct kpi_call *c = (struct kpi_call *)row;
 
-	if (!a) {
+	if (!row) {
 		b->failed = true;
 		return NULL;
 	}
-	a->tenant = t;
-	a->next = t->agents;
-	t->agents = a;
-	return a;
-}
-
-static struct kpi_call *call_add(struct kpi_batch *b, uint64_t hash, struct kpi_text tenant, struct kpi_text id)
-{
-	struct kpi_tenant *t = tenant_of(b, tenant);
-	struct kpi_call *c = t ? kpi_table_add(&b->by_call, &b->pool, hash, t->name.tenant, id, sizeof(*c)) : NULL;
-
-	if (!c) {
-		b->failed = true;
-		return NULL;
+	row->tenant = t;
+	if (agent) {
+		a->next = t->agents;
+		t->agents = a;
+		return row;
 	}
 	c->offered_ms = c->answered_ms = c->agent_answered_ms = c->ended_ms = -1;
 	c->wait_ms = c->talk_ms = c->hold_ms = -1;
-	c->tenant = t;
 	c->next = t->calls;
 	t->calls = c;
-	return c;
+	return row;
 }
 
 static struct kpi_agent *agent_of(struct kpi_batch *b, const struct kpi_tenant *tenant, struct kpi_text id)
 {
-	uint64_t hash = kpi_table_hash(&b->by_agent, tenant->name.tenant, id);
-	struct kpi_agent *a = kpi_table_find(&b->by_agent, hash, tenant->name.tenant, id);
+	uint64_t hash = kpi_table_hash(&b->by_id[true], tenant->name.tenant, id);
+	void *a = kpi_table_find(&b->by_id[true], hash, tenant->name.tenant, id);
 
-	return a ? a : agent_add(b, hash, tenant->name.tenant, id);
+	return a ? a : (struct kpi_agent *)row_add(b, true, hash, tenant->name.tenant, id);
 }
 
 /* The interval of an owner (queue, agent, tenant) in which time_ms lies, made if it is not there; NULL: out of memory. */
-#define INTERVAL_OF(b, owner, time_ms, out)                                                                           \
+#define INTERVAL_OF(b, owner, owner_name, time_ms, out)                                                                           \
 	do {                                                                                                          \
 		int64_t start_ = kpi_interval(time_ms);                                                               \
 		bool added_ = false;                                                                                  \
 		(out) = (owner)->recent;                                                                              \
 		if (!(out) || (out)->span.start_ms != start_)                                                         \
-			(out) = kpi_table_span(&(b)->by_span, &(b)->pool, &(owner)->name, start_, sizeof(*(out)), &added_); \
+			(out) = kpi_table_span(&(b)->by_span, &(b)->pool, &(owner_name), start_, sizeof(*(out)), &added_); \
 		if (added_) {                                                                                         \
 			(out)->next = (owner)->intervals;                                                             \
 			(owner)->intervals = (out);                                                                   \
@@ -182,10 +176,10 @@ static struct kpi_queue_interval *queue_at(struct kpi_batch *b, struct kpi_call 
 	if (!ev->queue_id.size)
 		return NULL;
 	if (!q || !kpi_text_eq(q->name.id, ev->queue_id))
-		q = c->last_queue = queue_of(b, c->tenant, ev->queue_id);
+		q = c->last_queue = queue_of(b, c->row.tenant, ev->queue_id);
 	if (!q)
 		return NULL;
-	INTERVAL_OF(b, q, time_ms, i);
+	INTERVAL_OF(b, q, q->name, time_ms, i);
 	return i;
 }
 
@@ -197,69 +191,56 @@ static struct kpi_agent_interval *agent_at(struct kpi_batch *b, struct kpi_call 
 
 	if (!ev->agent_id.size)
 		return NULL;
-	if (!a || !kpi_text_eq(a->name.id, ev->agent_id))
-		a = c->last_agent = agent_of(b, c->tenant, ev->agent_id);
+	if (!a || !kpi_text_eq(a->row.name.id, ev->agent_id))
+		a = c->last_agent = agent_of(b, c->row.tenant, ev->agent_id);
 	if (!a)
 		return NULL;
-	INTERVAL_OF(b, a, time_ms, i);
+	INTERVAL_OF(b, a, a->row.name, time_ms, i);
 	return i;
-}
-
-static inline const struct kpi_table *table_of(const struct kpi_batch *b, const struct kpi_event *ev)
-{
-	return ev->kind == KPI_AGENT_STATE ? &b->by_agent : &b->by_call;
 }
 
 static inline struct kpi_text id_of(const struct kpi_event *ev)
 {
-	return ev->kind == KPI_AGENT_STATE ? ev->agent_id : ev->call_id;
+	return *(ev->kind == KPI_AGENT_STATE ? &ev->agent_id : &ev->call_id);
 }
 
-static bool place_one(struct kpi_batch *b, struct kpi_event *ev, uint64_t hash)
+static inline struct kpi_row *place_one(struct kpi_batch *b, struct kpi_event *ev, uint64_t hash)
 {
-	struct kpi_agent *a;
-	struct kpi_call *c;
+	bool agent = ev->kind == KPI_AGENT_STATE;
+	struct kpi_row *row = kpi_table_find(&b->by_id[agent], hash, ev->tenant, id_of(ev));
 
-	if (ev->kind == KPI_AGENT_STATE) {
-		a = kpi_table_find(&b->by_agent, hash, ev->tenant, ev->agent_id);
-		ev->row = a = a ? a : agent_add(b, hash, ev->tenant, ev->agent_id);
-		if (a)
-			a->stated = true;
-	} else {
-		c = kpi_table_find(&b->by_call, hash, ev->tenant, ev->call_id);
-		ev->row = c ? c : call_add(b, hash, ev->tenant, ev->call_id);
-	}
-	return ev->row;
+	if (!row)
+		row = row_add(b, agent, hash, ev->tenant, id_of(ev));
+	if (row)
+		row->placed = true;
+	return ev->row = row;
 }
 
-/* Some events ahead the hash is taken and what finding the row will read is fetched. */
+/* Some events ahead the hash is taken and what finding the row will read is fetched, first the slot, then what it names. */
 bool kpi_place(struct kpi_batch *b, struct kpi_event *events, size_t n)
 {
 	uint64_t hashes[AHEAD];
 
 	for (size_t i = 0; i < n + AHEAD; i++) {
-		uint64_t *hash = &hashes[i % AHEAD];
+		size_t half = i - AHEAD / 2, last = i - AHEAD; /* below 0: beyond n */
 
-		if (i >= AHEAD && !place_one(b, &events[i - AHEAD], *hash))
+		if (last < n && !place_one(b, &events[last], hashes[last % AHEAD]))
 			return false;
-		if (i >= AHEAD / 2 && i - AHEAD / 2 < n)
-			kpi_table_item_soon(table_of(b, &events[i - AHEAD / 2]), hashes[(i - AHEAD / 2) % AHEAD]);
-		if (i >= n)
-			continue;
-		*hash = kpi_table_hash(table_of(b, &events[i]), events[i].tenant, id_of(&events[i]));
-		kpi_table_soon(table_of(b, &events[i]), *hash);
+		if (half < n)
+			kpi_table_item_soon(&b->by_id[events[half].kind == KPI_AGENT_STATE], hashes[half % AHEAD]);
+		if (i < n) {
+			const struct kpi_table *t = &b->by_id[events[i].kind == KPI_AGENT_STATE];
+
+			hashes[i % AHEAD] = kpi_table_hash(t, events[i].tenant, id_of(&events[i]));
+			kpi_table_soon(t, hashes[i % AHEAD]);
+		}
 	}
 	return true;
 }
 
-struct kpi_call *kpi_call_find(const struct kpi_batch *b, struct kpi_text tenant, struct kpi_text id)
+struct kpi_row *kpi_row_find(const struct kpi_batch *b, bool agent, struct kpi_text tenant, struct kpi_text id)
 {
-	return kpi_table_find(&b->by_call, kpi_table_hash(&b->by_call, tenant, id), tenant, id);
-}
-
-struct kpi_agent *kpi_agent_find(const struct kpi_batch *b, struct kpi_text tenant, struct kpi_text id)
-{
-	return kpi_table_find(&b->by_agent, kpi_table_hash(&b->by_agent, tenant, id), tenant, id);
+	return kpi_table_find(&b->by_id[agent], kpi_table_hash(&b->by_id[agent], tenant, id), tenant, id);
 }
 
 static bool is(struct kpi_text a, const char *word)
@@ -325,7 +306,7 @@ static void ended_totals(struct kpi_batch *b, struct kpi_tenant *tenant, const s
 {
 	struct kpi_tenant_interval *t;
 
-	INTERVAL_OF(b, tenant, ev->offered_ms ? ev->offered_ms : ev->time_ms, t);
+	INTERVAL_OF(b, tenant, tenant->name, ev->offered_ms ? ev->offered_ms : ev->time_ms, t);
 	if (!t)
 		return;
 	t->calls++;
@@ -343,7 +324,7 @@ static void ended_totals(struct kpi_batch *b, struct kpi_tenant *tenant, const s
 
 static void ended(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
-	ended_totals(b, c->tenant, ev);
+	ended_totals(b, c->row.tenant, ev);
 	if (ev->agent_answered_ms) {
 		struct kpi_queue_interval *q = queue_at(b, c, ev, ev->agent_answered_ms);
 		struct kpi_agent_interval *a = agent_at(b, c, ev, ev->agent_answered_ms);
@@ -376,8 +357,69 @@ static void offered(struct kpi_call *c, const struct kpi_event *ev)
 	c->trunk_id = ev->trunk_id;
 }
 
-static void call_event(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
+/* ---- agents' states ------------------------------------------------------------------------------------------------------ */
+
+static int64_t *state_sum(struct kpi_agent_interval *a, enum kpi_state s)
 {
+	switch (s) {
+	case KPI_BUSY:
+		return &a->busy_ms;
+	case KPI_READY:
+		return &a->ready_ms;
+	case KPI_RESERVED_STATE:
+		return &a->ringing_ms;
+	case KPI_ON_CALL:
+		return &a->on_call_ms;
+	case KPI_WRAP_UP:
+		return &a->wrap_up_ms;
+	default:
+		return NULL;
+	}
+}
+
+/* The work after a call belongs to the call's queue. */
+static void after_work(struct kpi_batch *b, const struct kpi_agent *agent, const struct kpi_event *ev, int64_t span_ms)
+{
+	struct kpi_queue *q = ev->queue_id.size ? queue_of(b, agent->row.tenant, ev->queue_id) : NULL;
+	struct kpi_queue_interval *i;
+
+	if (!q)
+		return;
+	INTERVAL_OF(b, q, q->name, ev->time_ms - span_ms, i);
+	if (i)
+		i->after_work_ms += span_ms;
+}
+
+/* The time in the state that was left, spread over the intervals it lay in. */
+static void agent_state(struct kpi_batch *b, struct kpi_agent *agent, const struct kpi_event *ev)
+{
+	int64_t span = positive(ev->duration_ms), from;
+
+	if (ev->state <= KPI_SIGNED_OUT || ev->state > KPI_WRAP_UP)
+		return;
+	if (span > KPI_STATE_SPAN_MS)
+		span = KPI_STATE_SPAN_MS;
+	from = ev->time_ms - span;
+	while (from < ev->time_ms) {
+		int64_t end = kpi_interval(from) + KPI_INTERVAL_MS;
+		struct kpi_agent_interval *i;
+
+		if (end > ev->time_ms)
+			end = ev->time_ms;
+		INTERVAL_OF(b, agent, agent->row.name, from, i);
+		if (!i)
+			return;
+		*state_sum(i, ev->state) += end - from;
+		from = end;
+	}
+	if (ev->state == KPI_WRAP_UP)
+		after_work(b, agent, ev, span);
+}
+
+/* What a new event counts for. */
+static inline void count(struct kpi_batch *b, struct kpi_row *row, const struct kpi_event *ev)
+{
+	struct kpi_call *c = (struct kpi_call *)row; /* but for KPI_AGENT_STATE */
 	struct kpi_agent_interval *a;
 
 	switch (ev->kind) {
@@ -414,68 +456,12 @@ static void call_event(struct kpi_batch *b, struct kpi_call *c, const struct kpi
 	case KPI_ENDED:
 		ended(b, c, ev);
 		break;
-	default:
+	case KPI_AGENT_STATE:
+		agent_state(b, (struct kpi_agent *)row, ev);
+		break;
+	case KPI_OTHER:
 		break;
 	}
-}
-
-/* ---- agents' states ------------------------------------------------------------------------------------------------------ */
-
-static int64_t *state_sum(struct kpi_agent_interval *a, enum kpi_state s)
-{
-	switch (s) {
-	case KPI_BUSY:
-		return &a->busy_ms;
-	case KPI_READY:
-		return &a->ready_ms;
-	case KPI_RESERVED_STATE:
-		return &a->ringing_ms;
-	case KPI_ON_CALL:
-		return &a->on_call_ms;
-	case KPI_WRAP_UP:
-		return &a->wrap_up_ms;
-	default:
-		return NULL;
-	}
-}
-
-/* The work after a call belongs to the call's queue. */
-static void after_work(struct kpi_batch *b, const struct kpi_agent *agent, const struct kpi_event *ev, int64_t span_ms)
-{
-	struct kpi_queue *q = ev->queue_id.size ? queue_of(b, agent->tenant, ev->queue_id) : NULL;
-	struct kpi_queue_interval *i;
-
-	if (!q)
-		return;
-	INTERVAL_OF(b, q, ev->time_ms - span_ms, i);
-	if (i)
-		i->after_work_ms += span_ms;
-}
-
-/* The time in the state that was left, spread over the intervals it lay in. */
-static void agent_state(struct kpi_batch *b, struct kpi_agent *agent, const struct kpi_event *ev)
-{
-	int64_t span = positive(ev->duration_ms), from;
-
-	if (ev->state <= KPI_SIGNED_OUT || ev->state > KPI_WRAP_UP)
-		return;
-	if (span > KPI_STATE_SPAN_MS)
-		span = KPI_STATE_SPAN_MS;
-	from = ev->time_ms - span;
-	while (from < ev->time_ms) {
-		int64_t end = kpi_interval(from) + KPI_INTERVAL_MS;
-		struct kpi_agent_interval *i;
-
-		if (end > ev->time_ms)
-			end = ev->time_ms;
-		INTERVAL_OF(b, agent, from, i);
-		if (!i)
-			return;
-		*state_sum(i, ev->state) += end - from;
-		from = end;
-	}
-	if (ev->state == KPI_WRAP_UP)
-		after_work(b, agent, ev, span);
 }
 
 /* In order, as nearly all events come, or by the rule. */
@@ -489,22 +475,15 @@ static inline bool is_new(struct kpi_seen *s, uint64_t seq)
 
 static inline void apply_one(struct kpi_batch *b, const struct kpi_event *ev)
 {
-	struct kpi_agent *a = ev->row;
-	struct kpi_call *c = ev->row;
-	bool agent = ev->kind == KPI_AGENT_STATE;
+	struct kpi_row *row = ev->row;
 
-	if (!is_new(agent ? &a->seen : &c->seen, ev->seq)) {
+	if (!is_new(&row->seen, ev->seq)) {
 		b->repeated++;
 		return;
 	}
 	b->applied++;
-	if (agent) {
-		a->changed = true;
-		agent_state(b, a, ev);
-	} else {
-		c->changed = true;
-		call_event(b, c, ev);
-	}
+	row->changed = true;
+	count(b, row, ev);
 }
 
 void kpi_apply(struct kpi_batch *b, const struct kpi_event *events, size_t n)

@@ -8,7 +8,7 @@
  *	struct kpi_batch *b;
  *	kpi_batch_new(&b);
  *	kpi_place(b, events, n);                         // each event's call or agent has a row now
- *	kpi_call_find(b, tenant, id)->seen = …from the table…;
+ *	kpi_row_find(b, agent, tenant, id)->seen = …from the table…;
  *	kpi_apply(b, events, n);
  *	for (struct kpi_tenant *t = b->tenants; t; t = t->next)
  *		for (struct kpi_queue *q = t->queues; q; q = q->next)
@@ -55,7 +55,7 @@ struct kpi_event {
 	enum kpi_state state; /* that was left */
 	uint64_t seq;
 	int64_t time_ms;
-	void *row; /* kpi_place(): its struct kpi_agent (KPI_AGENT_STATE) or struct kpi_call; NULL: not placed yet */
+	struct kpi_row *row; /* kpi_place(): of its agent (KPI_AGENT_STATE) or its call; NULL: not placed yet */
 	struct kpi_text queue_id, agent_id;
 	int64_t waited_ms, service_level_ms, arrival_ms, duration_ms;
 	struct kpi_text tenant, call_id;
@@ -69,6 +69,14 @@ struct kpi_seen {
 };
 /* true: new, and marked. A number more than 64 ahead moves the window: what then comes behind it counts as seen. */
 bool kpi_seen_add(struct kpi_seen *s, uint64_t seq);
+
+/* What an agent and a call begin with. */
+struct kpi_row {
+	struct kpi_name name;
+	struct kpi_tenant *tenant;
+	struct kpi_seen seen;
+	bool placed, changed; /* events were placed in it; one of them was new */
+};
 
 struct kpi_queue_interval {
 	struct kpi_span span;
@@ -94,19 +102,13 @@ struct kpi_queue {
 	struct kpi_queue_interval *intervals, *recent;
 };
 struct kpi_agent {
-	struct kpi_name name;
-	struct kpi_tenant *tenant;
-	struct kpi_seen seen;
-	struct kpi_agent *next;
+	struct kpi_row row;
+	struct kpi_agent *next; /* of the tenant */
 	struct kpi_agent_interval *intervals, *recent;
-	bool stated, changed; /* it has events of its own; one of them was new */
 };
 /* What is known of a call from this batch; "" and -1: nothing new. */
 struct kpi_call {
-	struct kpi_name name;
-	struct kpi_tenant *tenant;
-	struct kpi_seen seen;
-	bool changed;
+	struct kpi_row row;
 	struct kpi_call *next;
 	struct kpi_queue *last_queue; /* of the last event that had one, and so the next one's most likely */
 	struct kpi_agent *last_agent;
@@ -128,7 +130,8 @@ struct kpi_batch {
 	uint64_t applied, repeated;
 	bool failed; /* out of memory: the batch must not be stored */
 	struct kpi_pool pool;
-	struct kpi_table by_tenant, by_queue, by_agent, by_call, by_span;
+	struct kpi_table by_tenant, by_queue, by_span;
+	struct kpi_table by_id[2]; /* calls, agents */
 };
 
 err_t kpi_batch_new(struct kpi_batch **ret) MUST;
@@ -137,9 +140,8 @@ void kpi_batch_free(struct kpi_batch **b);
 void kpi_batch_reset(struct kpi_batch *b);
 /* Gives the call or agent of each event a row; false: out of memory. */
 bool kpi_place(struct kpi_batch *b, struct kpi_event *events, size_t n);
-/* Rows that events were placed in; NULL: there is none. */
-struct kpi_call *kpi_call_find(const struct kpi_batch *b, struct kpi_text tenant, struct kpi_text id);
-struct kpi_agent *kpi_agent_find(const struct kpi_batch *b, struct kpi_text tenant, struct kpi_text id);
+/* The row of an agent or a call; NULL: there is none. */
+struct kpi_row *kpi_row_find(const struct kpi_batch *b, bool agent, struct kpi_text tenant, struct kpi_text id);
 /* Counts them. One that is not placed finds its row by itself. */
 void kpi_apply(struct kpi_batch *b, const struct kpi_event *events, size_t n);
 int64_t kpi_interval(int64_t time_ms);

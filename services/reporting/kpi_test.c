@@ -301,8 +301,8 @@ static void tenants_agents_and_calls_of_the_same_names_are_kept_apart(void **sta
 			int calls = 0;
 
 			for (struct kpi_call *c = t->calls; c; c = c->next, calls++) {
-				assert_int_equal(c->seen.upto, 2);
-				assert_ptr_equal(kpi_call_find(b, t->name.tenant, c->name.id), c);
+				assert_int_equal(c->row.seen.upto, 2);
+				assert_ptr_equal(kpi_row_find(b, false, t->name.tenant, c->row.name.id), c);
 			}
 			assert_int_equal(calls, IDS);
 			for (struct kpi_queue *q = t->queues; q; q = q->next)

@@ -10,10 +10,15 @@
 
 struct bench {
 	struct world_params world;
-	long batch, rounds;
+	long batch, rounds; /* batch 0: the service's own default */
 	char reporting[512], bridge[512]; /* programs; beside our own */
 	struct world w;
 };
+
+static inline size_t bench_batch(const struct bench *b)
+{
+	return b->batch ? (size_t)b->batch : 4000;
+}
 
 struct rates {
 	double list[ROUNDS_MAX];

@@ -137,7 +137,7 @@ static double consume(struct bench *b, struct testkit_kafka *k, struct consuming
 	struct stream_consumer_params p = { .brokers = k->brokers,
 					    .group = group,
 					    .topics = topics,
-					    .batch = (size_t)b->batch,
+					    .batch = bench_batch(b),
 					    .start_offset = from_the_beginning,
 					    .on_batch = on_batch,
 					    .arg = c };
@@ -165,7 +165,7 @@ static double consume(struct bench *b, struct testkit_kafka *k, struct consuming
 
 void bench_kafka(struct bench *b)
 {
-	struct consuming c = { .events = mem_array((size_t)b->batch, sizeof(*c.events)) };
+	struct consuming c = { .events = mem_array(bench_batch(b), sizeof(*c.events)) };
 	struct rates drop = { .n = b->rounds }, counted = { .n = b->rounds };
 	struct testkit_kafka k;
 	char more[256], group[32];
@@ -184,7 +184,7 @@ void bench_kafka(struct bench *b)
 	}
 	testkit_kafka_stop(&k);
 	(void)snprintf(more, sizeof(more), ",\"events\":%zu,\"bytes_per_event\":%zu,\"batch\":%ld,\"batches\":%zu,\"partitions\":%d",
-		       b->w.n, b->w.used / b->w.n, b->batch, c.batches, 2 * PARTITIONS);
+		       b->w.n, b->w.used / b->w.n, (long)bench_batch(b), c.batches, 2 * PARTITIONS);
 	bench_print("librdkafka_dropped_events_per_s", &drop, more);
 	bench_print("kpi_kafka_events_per_s", &counted, more);
 	kpi_batch_free(&c.batch);

@@ -100,7 +100,7 @@ static void check_modes(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .world = { 62500, 35, 8, 500, 10000 }, .batch = 4000, .rounds = 3 };
+	struct bench b = { .world = { 62500, 35, 8, 500, 10000 }, .rounds = 3 };
 
 	programs(&b);
 	parse(&b, argc, argv);

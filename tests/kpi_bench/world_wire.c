@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "events/events.h"
 #include "testkit/testkit.h"
 #include "trunkline/event/v1/event.pb-c.h"
 
@@ -279,4 +280,17 @@ void world_done(struct world *w)
 {
 	mem_free(w->list);
 	mem_free(w->bytes);
+}
+
+err_t world_emit(const struct world *w, size_t i, struct events *events, bus_ack_fn *fn, void *arg)
+{
+	const struct world_record *r = &w->list[i];
+	Event *ev = trunkline__event__v1__event__unpack(NULL, r->size, w->bytes + r->at);
+	err_t e;
+
+	if (!ev)
+		return ERR_EXHAUSTED;
+	e = events_emit(events, r->agent ? "agent" : "call", r->key, ev, fn, arg);
+	trunkline__event__v1__event__free_unpacked(ev, NULL);
+	return e;
 }

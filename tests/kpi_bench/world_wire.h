@@ -10,7 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/err.h"
+#include "bus/bus.h"
 
+struct events;
 struct world_params {
 	long calls, calls_per_s, tenants, queues, agents; /* queues and agents: of all tenants together */
 };
@@ -37,5 +40,7 @@ struct world {
 /* Ends the program when there is no memory. */
 void world_make(struct world *w, const struct world_params *p);
 void world_done(struct world *w);
+/* Event i into JetStream, as the services do it. */
+err_t world_emit(const struct world *w, size_t i, struct events *events, bus_ack_fn *fn, void *arg) MUST;
 
 #endif
