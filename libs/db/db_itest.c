@@ -166,7 +166,8 @@ static err_t queue_some(struct db_tx *tx, void *arg)
 
 	for (int i = 1; i <= 3 && !e; i++)
 		e = db_queue(tx,
-			     i == q->bad ? "SELECT 1/0 WHERE $1 <> ''" : "INSERT INTO calls VALUES ('acme', 70 + $1::int, 'q')",
+			     i == q->bad ? "SELECT 1/0 WHERE $1 <> ''"
+					 : "INSERT INTO calls VALUES ('acme', 70 + $1::int, 'q')",
 			     1, (const char *[]){ (const char *[]){ "1", "2", "3" }[i - 1] });
 	if (!e && q->end == BY_EXEC)
 		e = db_exec(tx, NULL, "INSERT INTO calls VALUES ('acme', 79, 'q')", 0, NULL);

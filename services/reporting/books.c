@@ -346,11 +346,12 @@ static err_t write_offsets(struct db_tx *tx, const struct books_job *job)
 	if (topics.failed || partitions.failed || next.failed)
 		e = ERR_EXHAUSTED;
 	else
-		e = db_exec(tx, NULL,
-			    "INSERT INTO rep.kafka_offset AS t SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) "
-			    "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(t.next_offset, "
-			    "excluded.next_offset)",
-			    3, params);
+		e = db_exec(
+		    tx, NULL,
+		    "INSERT INTO rep.kafka_offset AS t SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) "
+		    "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(t.next_offset, "
+		    "excluded.next_offset)",
+		    3, params);
 	str_done(&topics);
 	str_done(&partitions);
 	str_done(&next);

@@ -30,8 +30,11 @@ struct message {
 	const struct member *members; /* by field number */
 };
 
-#define INTO(member)	   offsetof(struct kpi_event, member)
-#define MESSAGE(k, fields) { .kind = (k), .n = ARRAY_SIZE(fields), .members = (fields) }
+#define INTO(member) offsetof(struct kpi_event, member)
+#define MESSAGE(k, fields)                                                \
+	{                                                                 \
+		.kind = (k), .n = ARRAY_SIZE(fields), .members = (fields) \
+	}
 
 static const struct member call_offered[] = {
 	[1] = { "caller", TEXT, INTO(caller) },

@@ -139,10 +139,10 @@ static void assert_text(struct kpi_text a, struct kpi_text b)
 static void assert_same(const struct kpi_event *a, const struct kpi_event *b)
 {
 	struct kpi_event x = *a, y = *b;
-	struct kpi_text *const ta[] = { &x.queue_id, &x.agent_id, &x.tenant, &x.call_id, &x.cause, &x.disposition,
-					&x.recording_id, &x.caller, &x.called, &x.trunk_id, &x.digits };
-	struct kpi_text *const tb[] = { &y.queue_id, &y.agent_id, &y.tenant, &y.call_id, &y.cause, &y.disposition,
-					&y.recording_id, &y.caller, &y.called, &y.trunk_id, &y.digits };
+	struct kpi_text *const ta[] = { &x.queue_id,	 &x.agent_id, &x.tenant, &x.call_id,  &x.cause, &x.disposition,
+					&x.recording_id, &x.caller,   &x.called, &x.trunk_id, &x.digits };
+	struct kpi_text *const tb[] = { &y.queue_id,	 &y.agent_id, &y.tenant, &y.call_id,  &y.cause, &y.disposition,
+					&y.recording_id, &y.caller,   &y.called, &y.trunk_id, &y.digits };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ta); i++) {
 		assert_text(*ta[i], *tb[i]);
@@ -193,17 +193,38 @@ static void put_varint(struct out *o, uint64_t v)
 
 static uint64_t some_number(void)
 {
-	static const uint64_t odd[] = { 0, 1, 5, 127, 128, UINT32_MAX, UINT64_C(1) << 32, INT64_MAX, UINT64_MAX,
-					(uint64_t)INT64_MAX + 1, UINT64_C(1700000000000) };
+	static const uint64_t odd[] = { 0,
+					1,
+					5,
+					127,
+					128,
+					UINT32_MAX,
+					UINT64_C(1) << 32,
+					INT64_MAX,
+					UINT64_MAX,
+					(uint64_t)INT64_MAX + 1,
+					UINT64_C(1700000000000) };
 
 	return rnd(4) ? rnd(1000000) : odd[rnd(ARRAY_SIZE(odd))];
 }
 
 static const char *some_text(void)
 {
-	static const char *const list[] = { "", "acme", "1001", "sales", "0192f3a1b2c37d4e8f50000000000001", "A",
-					    "-a", "a-", "0192F3a1b2c37d4e8f50000000000001", "\xc3\xa9t\xc3\xa9", "\xff",
-					    "\xc0\x80", "abandoned", "answered", "caller-hung-up and more",
+	static const char *const list[] = { "",
+					    "acme",
+					    "1001",
+					    "sales",
+					    "0192f3a1b2c37d4e8f50000000000001",
+					    "A",
+					    "-a",
+					    "a-",
+					    "0192F3a1b2c37d4e8f50000000000001",
+					    "\xc3\xa9t\xc3\xa9",
+					    "\xff",
+					    "\xc0\x80",
+					    "abandoned",
+					    "answered",
+					    "caller-hung-up and more",
 					    "0123456789012345678901234567890123456789012345678901234567890123",
 					    "012345678901234567890123456789012345678901234567890123456789012" };
 
@@ -255,8 +276,9 @@ static void random_event(struct out *o)
 	put_text(o, 7, "0192f3a1b2c37d4e8f50000000000001");
 	put_text(o, 9, "1001");
 	if (rnd(4))
-		random_field(o, &trunkline__event__v1__event__descriptor
-					 .fields[rnd(trunkline__event__v1__event__descriptor.n_fields)],
+		random_field(o,
+			     &trunkline__event__v1__event__descriptor
+				  .fields[rnd(trunkline__event__v1__event__descriptor.n_fields)],
 			     0);
 	if (rnd(3) == 0)
 		random_message(o, &trunkline__event__v1__event__descriptor, 0);
@@ -299,24 +321,26 @@ static void each_kind_of_odd_encoding_is_read_as_with_protobuf_c(void **state)
 		const char *bytes;
 		size_t size;
 	} rows[] = {
-		{ "\x0a\x80\x80\x80\x80\x80\x00", 7 },		    /* a length in six bytes */
-		{ "\x0a\x81\x80\x80\x80\x00x", 7 },		    /* … in five */
-		{ "\x8a\x80\x80\x80\x80\x00\x00", 7 },		    /* a tag in six bytes */
-		{ "\x8a\x80\x80\x80\x00\x00", 6 },		    /* … in five */
-		{ "\x8a\x80\x80\x80\x10\x00", 6 },		    /* … of a number too high */
-		{ "\x8a\x80\x80\x80\x0f\x00", 6 },		    /* … of the highest */
-		{ "\x20\x80\x80\x80\x80\x80\x80\x80\x80\x80\x7f", 11 }, /* a number of ten bytes and more than 64 bits */
+		{ "\x0a\x80\x80\x80\x80\x80\x00", 7 }, /* a length in six bytes */
+		{ "\x0a\x81\x80\x80\x80\x00x", 7 },    /* … in five */
+		{ "\x8a\x80\x80\x80\x80\x00\x00", 7 }, /* a tag in six bytes */
+		{ "\x8a\x80\x80\x80\x00\x00", 6 },     /* … in five */
+		{ "\x8a\x80\x80\x80\x10\x00", 6 },     /* … of a number too high */
+		{ "\x8a\x80\x80\x80\x0f\x00", 6 },     /* … of the highest */
+		{ "\x20\x80\x80\x80\x80\x80\x80\x80\x80\x80\x7f",
+		  11 }, /* a number of ten bytes and more than 64 bits */
 		{ "\x20\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 12 },
-		{ "\x21\x01\x02\x03\x04\x05\x06\x07\x08", 9 },	    /* a number as eight bytes */
-		{ "\x25\x01\x02\x03\x04", 5 },			    /* … as four */
-		{ "\x7d\x01\x02\x03\x04", 5 },			    /* what nobody knows, as four bytes */
-		{ "\x79\x01\x02\x03\x04\x05\x06\x07\x08", 9 },	    /* … as eight */
-		{ "\x7a\x01\xff", 3 },				    /* … as bytes */
-		{ "\x7b\x7c", 2 },				    /* a group */
-		{ "\x00\x00", 2 },				    /* number 0 */
-		{ "\xaa\x01\x00\xaa\x01\x00", 6 },		    /* a body twice */
-		{ "\xaa\x01\x00\xb2\x01\x02\x0a\x00", 8 },	    /* one body, then another */
-		{ "\x92\x03\x04\x08\x02\x18\x05\x92\x03\x00", 10 }, /* a full body, then an empty one of the same kind */
+		{ "\x21\x01\x02\x03\x04\x05\x06\x07\x08", 9 }, /* a number as eight bytes */
+		{ "\x25\x01\x02\x03\x04", 5 },		       /* … as four */
+		{ "\x7d\x01\x02\x03\x04", 5 },		       /* what nobody knows, as four bytes */
+		{ "\x79\x01\x02\x03\x04\x05\x06\x07\x08", 9 }, /* … as eight */
+		{ "\x7a\x01\xff", 3 },			       /* … as bytes */
+		{ "\x7b\x7c", 2 },			       /* a group */
+		{ "\x00\x00", 2 },			       /* number 0 */
+		{ "\xaa\x01\x00\xaa\x01\x00", 6 },	       /* a body twice */
+		{ "\xaa\x01\x00\xb2\x01\x02\x0a\x00", 8 },     /* one body, then another */
+		{ "\x92\x03\x04\x08\x02\x18\x05\x92\x03\x00",
+		  10 }, /* a full body, then an empty one of the same kind */
 	};
 
 	(void)state;

@@ -4,6 +4,7 @@
  */
 #include "reporting.h"
 
+#include <stdio.h>
 #include "base/mem.h"
 #include "log/log.h"
 
@@ -92,10 +93,14 @@ static void on_lag(void *arg)
 
 err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
 {
+	char wait[48];
+	/* The broker, too, gathers: else each event by itself would wake broker and client. */
+	const char *const options[] = { "fetch.min.bytes=65536", wait, NULL };
 	struct stream_consumer_params p = { .loop = r->loop,
 					    .brokers = cfg->brokers,
 					    .group = cfg->group,
 					    .topics = topics,
+					    .options = options,
 					    .batch = (size_t)cfg->batch,
 					    .gather_ms = cfg->gather_ms,
 					    .start_offset = start_offset,
@@ -103,6 +108,8 @@ err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, stru
 					    .arg = r };
 	struct metric *const all[] = { &lag, &applied, &repeated, &malformed, &failures };
 	err_t e = books_new(&r->books);
+
+	(void)snprintf(wait, sizeof(wait), "fetch.wait.max.ms=%lld", (long long)cfg->gather_ms);
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);

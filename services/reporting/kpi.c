@@ -116,7 +116,8 @@ static struct kpi_queue *queue_of(struct kpi_batch *b, struct kpi_tenant *tenant
 }
 
 /* A call, or an agent. */
-static struct kpi_row *row_add(struct kpi_batch *b, bool agent, uint64_t hash, struct kpi_text tenant, struct kpi_text id)
+static struct kpi_row *row_add(struct kpi_batch *b, bool agent, uint64_t hash, struct kpi_text tenant,
+			       struct kpi_text id)
 {
 	size_t size = agent ? sizeof(struct kpi_agent) : sizeof(struct kpi_call);
 	struct kpi_tenant *t = tenant_of(b, tenant);
@@ -150,21 +151,22 @@ static struct kpi_agent *agent_of(struct kpi_batch *b, const struct kpi_tenant *
 }
 
 /* The interval of an owner (queue, agent, tenant) in which time_ms lies, made if it is not there; NULL: out of memory. */
-#define INTERVAL_OF(b, owner, owner_name, time_ms, out)                                                                           \
-	do {                                                                                                          \
-		int64_t start_ = kpi_interval(time_ms);                                                               \
-		bool added_ = false;                                                                                  \
-		(out) = (owner)->recent;                                                                              \
-		if (!(out) || (out)->span.start_ms != start_)                                                         \
-			(out) = kpi_table_span(&(b)->by_span, &(b)->pool, &(owner_name), start_, sizeof(*(out)), &added_); \
-		if (added_) {                                                                                         \
-			(out)->next = (owner)->intervals;                                                             \
-			(owner)->intervals = (out);                                                                   \
-		}                                                                                                     \
-		if (out)                                                                                              \
-			(owner)->recent = (out);                                                                      \
-		else                                                                                                  \
-			(b)->failed = true;                                                                           \
+#define INTERVAL_OF(b, owner, owner_name, time_ms, out)                                                                \
+	do {                                                                                                           \
+		int64_t start_ = kpi_interval(time_ms);                                                                \
+		bool added_ = false;                                                                                   \
+		(out) = (owner)->recent;                                                                               \
+		if (!(out) || (out)->span.start_ms != start_)                                                          \
+			(out) =                                                                                        \
+			    kpi_table_span(&(b)->by_span, &(b)->pool, &(owner_name), start_, sizeof(*(out)), &added_); \
+		if (added_) {                                                                                          \
+			(out)->next = (owner)->intervals;                                                              \
+			(owner)->intervals = (out);                                                                    \
+		}                                                                                                      \
+		if (out)                                                                                               \
+			(owner)->recent = (out);                                                                       \
+		else                                                                                                   \
+			(b)->failed = true;                                                                            \
 	} while (0)
 
 static struct kpi_queue_interval *queue_at(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev,
@@ -267,7 +269,8 @@ static void enqueued(struct kpi_batch *b, struct kpi_call *c, const struct kpi_e
 static void agent_answered(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
 {
 	int64_t waited = positive(ev->waited_ms);
-	struct kpi_queue_interval *q = queue_at(b, c, ev, ev->time_ms - waited); /* the interval of the arrival, as offered */
+	struct kpi_queue_interval *q =
+	    queue_at(b, c, ev, ev->time_ms - waited); /* the interval of the arrival, as offered */
 	struct kpi_agent_interval *a = agent_at(b, c, ev, ev->time_ms);
 
 	if (q) {

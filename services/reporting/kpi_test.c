@@ -33,7 +33,8 @@ static struct kpi_event in_queue(enum kpi_kind kind, const char *call, uint64_t 
 	struct kpi_event ev = blank(kind, call, seq, at);
 
 	ev.queue_id = kpi_text("sales");
-	ev.agent_id = kpi_text(kind == KPI_AGENT_ANSWERED || kind == KPI_RESERVED || kind == KPI_NO_ANSWER ? "1001" : "");
+	ev.agent_id =
+	    kpi_text(kind == KPI_AGENT_ANSWERED || kind == KPI_RESERVED || kind == KPI_NO_ANSWER ? "1001" : "");
 	ev.waited_ms = waited;
 	ev.arrival_ms = at - waited;
 	ev.service_level_ms = 20000;
@@ -316,7 +317,8 @@ static void tenants_agents_and_calls_of_the_same_names_are_kept_apart(void **sta
 
 static void a_failure_of_ours_is_no_call_that_the_agent_missed(void **state)
 {
-	struct kpi_event ours = in_queue(KPI_NO_ANSWER, "c1", 1, T0, 0), theirs = in_queue(KPI_NO_ANSWER, "c1", 2, T0, 0);
+	struct kpi_event ours = in_queue(KPI_NO_ANSWER, "c1", 1, T0, 0),
+			 theirs = in_queue(KPI_NO_ANSWER, "c1", 2, T0, 0);
 	struct kpi_batch *b;
 
 	(void)state;

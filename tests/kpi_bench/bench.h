@@ -10,7 +10,7 @@
 
 struct bench {
 	struct world_params world;
-	long batch, rounds; /* batch 0: the service's own default */
+	long batch, rounds;		  /* batch 0: the service's own default */
 	char reporting[512], bridge[512]; /* programs; beside our own */
 	struct world w;
 };
@@ -36,10 +36,10 @@ void bench_reporting(struct bench *b);
 void bench_bridge(struct bench *b);
 
 /* measure.c */
-int64_t bench_cpu_ns(void);			/* of this process, all threads */
-int64_t bench_thread_ns(void);			/* of this thread */
-int64_t bench_proc_ns(pid_t pid);		/* of another process and its children; 10 ms exact */
-int64_t bench_proc_switches(pid_t pid);		/* how often its threads have gone to sleep */
+int64_t bench_cpu_ns(void);		/* of this process, all threads */
+int64_t bench_thread_ns(void);		/* of this thread */
+int64_t bench_proc_ns(pid_t pid);	/* of another process and its children; 10 ms exact */
+int64_t bench_proc_switches(pid_t pid); /* how often its threads have gone to sleep */
 /* One line of JSON: median, min and max of events per CPU-second; more: further members with a comma before each. */
 void bench_print(const char *name, struct rates *r, const char *more);
 

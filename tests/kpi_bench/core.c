@@ -88,11 +88,12 @@ void bench_core(struct bench *b)
 		core.list[i] = (double)b->w.n * 1e9 / (double)r.core_ns;
 		both.list[i] = (double)b->w.n * 1e9 / (double)(r.core_ns + r.decode_ns);
 	}
-	(void)snprintf(more, sizeof(more),
-		       ",\"events\":%zu,\"bytes_per_event\":%zu,\"batch\":%ld,\"calls\":%ld,\"agents\":%ld,\"queues\":%ld,"
-		       "\"tenants\":%ld",
-		       b->w.n, b->w.used / b->w.n, (long)bench_batch(b), b->world.calls, b->world.agents, b->world.queues,
-		       b->world.tenants);
+	(void)snprintf(
+	    more, sizeof(more),
+	    ",\"events\":%zu,\"bytes_per_event\":%zu,\"batch\":%ld,\"calls\":%ld,\"agents\":%ld,\"queues\":%ld,"
+	    "\"tenants\":%ld",
+	    b->w.n, b->w.used / b->w.n, (long)bench_batch(b), b->world.calls, b->world.agents, b->world.queues,
+	    b->world.tenants);
 	bench_print("kpi_core_events_per_s", &core, more);
 	bench_print("kpi_decode_events_per_s", &both, more);
 	kpi_batch_free(&r.batch);

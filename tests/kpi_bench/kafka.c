@@ -183,7 +183,8 @@ void bench_kafka(struct bench *b)
 		counted.list[i] = consume(b, &k, &c, group);
 	}
 	testkit_kafka_stop(&k);
-	(void)snprintf(more, sizeof(more), ",\"events\":%zu,\"bytes_per_event\":%zu,\"batch\":%ld,\"batches\":%zu,\"partitions\":%d",
+	(void)snprintf(more, sizeof(more),
+		       ",\"events\":%zu,\"bytes_per_event\":%zu,\"batch\":%ld,\"batches\":%zu,\"partitions\":%d",
 		       b->w.n, b->w.used / b->w.n, (long)bench_batch(b), c.batches, 2 * PARTITIONS);
 	bench_print("librdkafka_dropped_events_per_s", &drop, more);
 	bench_print("kpi_kafka_events_per_s", &counted, more);

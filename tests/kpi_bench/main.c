@@ -48,8 +48,9 @@ static void parse(struct bench *b, int argc, char **argv)
 		{ "rounds", 1, NULL, 6 },	     { "reporting-program", 1, NULL, 7 }, { "bridge-program", 1, NULL, 8 },
 		{ "help", 0, NULL, 'h' },	     { NULL, 0, NULL, 0 }
 	};
-	long *const values[] = { &b->world.calls,  &b->world.calls_per_s, &b->world.tenants, &b->world.queues,
-				 &b->world.agents, &b->batch,		  &b->rounds };
+	long *const values[] = { &b->world.calls,  &b->world.calls_per_s, &b->world.tenants,
+				 &b->world.queues, &b->world.agents,	  &b->batch,
+				 &b->rounds };
 	int c, which;
 
 	while ((c = getopt_long(argc, argv, "h", options, &which)) != -1) {

@@ -108,7 +108,8 @@ static int by_size(const void *x, const void *y)
 void bench_print(const char *name, struct rates *r, const char *more)
 {
 	qsort(r->list, (size_t)r->n, sizeof(r->list[0]), by_size);
-	printf("{\"name\":\"%s\",\"unit\":\"events/CPU-s\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f,\"rounds\":%ld%s}\n", name,
-	       r->list[r->n / 2], r->list[0], r->list[r->n - 1], r->n, more);
+	printf(
+	    "{\"name\":\"%s\",\"unit\":\"events/CPU-s\",\"median\":%.0f,\"min\":%.0f,\"max\":%.0f,\"rounds\":%ld%s}\n",
+	    name, r->list[r->n / 2], r->list[0], r->list[r->n - 1], r->n, more);
 	(void)fflush(stdout);
 }

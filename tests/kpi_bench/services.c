@@ -93,7 +93,9 @@ static err_t read_counted(struct db_tx *tx, void *arg)
 static void make_keys(const char *dir)
 {
 	char key[TESTKIT_PATH + 16], pub[TESTKIT_PATH + 16];
-	const char *const make[] = { "openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key, NULL };
+	const char *const make[] = {
+		"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key, NULL
+	};
 	const char *const out[] = { "openssl", "ec", "-in", key, "-pubout", "-out", pub, NULL };
 
 	(void)snprintf(key, sizeof(key), "%s/key.pem", dir);
@@ -111,12 +113,13 @@ static void reporting_begin(struct reporting_run *r, struct bench *b, int round)
 		(void)snprintf(batch, sizeof(batch), "  batch: %ld\n", b->batch);
 	run_sql(r, "DROP SCHEMA IF EXISTS rep CASCADE");
 	run_sql(r, "DROP TABLE IF EXISTS schema_migrations");
-	(void)snprintf(conf, sizeof(conf),
-		       "instance: r%d\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"\"\nkafka:\n  brokers: \"%s\"\n  group: \"g%d\"\n%s"
-		       "db:\n  conninfo: \"%s user=reporting\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"127.0.0.1:%d\"\n"
-		       "auth:\n  public_key_file: \"%s/pub.pem\"\n",
-		       round, r->kafka.brokers, round, batch, r->pg.dsn, r->pg.dsn,
-		       testkit_tcp_port(), r->s.dir);
+	(void)snprintf(
+	    conf, sizeof(conf),
+	    "instance: r%d\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"\"\nkafka:\n  brokers: \"%s\"\n  group: "
+	    "\"g%d\"\n%s"
+	    "db:\n  conninfo: \"%s user=reporting\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"127.0.0.1:%d\"\n"
+	    "auth:\n  public_key_file: \"%s/pub.pem\"\n",
+	    round, r->kafka.brokers, round, batch, r->pg.dsn, r->pg.dsn, testkit_tcp_port(), r->s.dir);
 	service_start(&r->s, b->reporting, conf);
 }
 
@@ -169,10 +172,11 @@ void bench_reporting(struct bench *b)
 	db_free(&r.db);
 	testkit_kafka_stop(&r.kafka);
 	testkit_postgres_stop(&r.pg);
-	(void)snprintf(more, sizeof(more),
-		       ",\"events\":%zu,\"postgres_ns_per_event\":%.0f,\"wall_events_per_s\":%.0f,\"idle_cpu_ms_per_s\":%.1f,"
-		       "\"idle_wakeups_per_s\":%.1f",
-		       b->w.n, pg_ns / (double)b->w.n, (double)b->w.n * 1e3 / wall_ms, idle_ms, wakeups);
+	(void)snprintf(
+	    more, sizeof(more),
+	    ",\"events\":%zu,\"postgres_ns_per_event\":%.0f,\"wall_events_per_s\":%.0f,\"idle_cpu_ms_per_s\":%.1f,"
+	    "\"idle_wakeups_per_s\":%.1f",
+	    b->w.n, pg_ns / (double)b->w.n, (double)b->w.n * 1e3 / wall_ms, idle_ms, wakeups);
 	bench_print("reporting_events_per_cpu_s", &rates, more);
 }
 
@@ -260,9 +264,10 @@ static void bridge_round(struct bridge_run *r, double *ns, double *nats_ns, doub
 	int64_t nats = bench_proc_ns(r->nats.proc.pid), kafka = bench_proc_ns(r->kafka.proc.pid), t0 = clock_mono_ms();
 	char conf[600];
 
-	(void)snprintf(conf, sizeof(conf),
-		       "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n", r->nats.url,
-		       r->kafka.brokers);
+	(void)
+	    snprintf(conf, sizeof(conf),
+		     "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n",
+		     r->nats.url, r->kafka.brokers);
 	service_start(&r->s, r->b->bridge, conf);
 	if (!testkit_wait_loop(r->loop, all_forwarded, r, WAIT_MS))
 		service_died(&r->s, "event-bridge takes too long");
@@ -296,9 +301,10 @@ void bench_bridge(struct bench *b)
 	loop_free(&r.loop);
 	testkit_kafka_stop(&r.kafka);
 	testkit_nats_stop(&r.nats);
-	(void)snprintf(more, sizeof(more),
-		       ",\"events\":%zu,\"nats_ns_per_event\":%.0f,\"kafka_ns_per_event\":%.0f,\"wall_events_per_s\":%.0f,"
-		       "\"idle_cpu_ms_per_s\":%.1f,\"idle_wakeups_per_s\":%.1f",
-		       b->w.n, nats_ns / n, kafka_ns / n, n * 1e3 / wall_ms, idle_ms, wakeups);
+	(void)snprintf(
+	    more, sizeof(more),
+	    ",\"events\":%zu,\"nats_ns_per_event\":%.0f,\"kafka_ns_per_event\":%.0f,\"wall_events_per_s\":%.0f,"
+	    "\"idle_cpu_ms_per_s\":%.1f,\"idle_wakeups_per_s\":%.1f",
+	    b->w.n, nats_ns / n, kafka_ns / n, n * 1e3 / wall_ms, idle_ms, wakeups);
 	bench_print("bridge_events_per_cpu_s", &rates, more);
 }

@@ -22,10 +22,10 @@ struct world_record {
 	int64_t time_ms;
 	size_t at; /* in world.bytes */
 	uint32_t size;
-	bool agent;	   /* domain agent, else call */
+	bool agent; /* domain agent, else call */
 	char tenant[32];
-	char key[40];	   /* call or agent id */
-	char id[96];	   /* of the event */
+	char key[40]; /* call or agent id */
+	char id[96];  /* of the event */
 };
 
 struct world {
