@@ -166,29 +166,39 @@ static void put_seen(struct str *rows, const struct kpi_row *row, bool last)
 	db_copy_int(rows, (int64_t)row->seen.bits, last);
 }
 
+static void put_call(struct str *rows, const struct kpi_call *c)
+{
+	static const struct kpi_event nothing = {
+		.time_ms = -1, .ended_ms = -1, .wait_ms = -1, .talk_ms = -1, .hold_ms = -1
+	};
+	const struct kpi_event *offered = c->offered ? c->offered : &nothing;
+	const struct kpi_event *answered = c->agent_answered ? c->agent_answered : &nothing;
+	const struct kpi_event *ended = c->ended ? c->ended : &nothing;
+
+	put_seen(rows, &c->row, false);
+	put_known(rows, offered->time_ms);
+	put_text(rows, offered->caller, false);
+	put_text(rows, offered->called, false);
+	put_text(rows, offered->trunk_id, false);
+	put_text(rows, (c->enqueued ? c->enqueued : &nothing)->queue_id, false);
+	put_text(rows, answered->agent_id, false);
+	put_known(rows, c->answered_ms);
+	put_known(rows, answered->time_ms);
+	put_known(rows, ended->ended_ms ? ended->ended_ms : ended->time_ms);
+	put_known(rows, ended->wait_ms);
+	put_known(rows, ended->talk_ms);
+	put_known(rows, ended->hold_ms);
+	put_text(rows, ended->disposition, false);
+	put_text(rows, ended->cause, false);
+	put_text(rows, (c->digits ? c->digits : &nothing)->digits, false);
+	put_text(rows, ended->recording_id, true);
+}
+
 static void rows_calls(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_call *c = t->calls; c; c = c->next) {
-		if (!c->row.changed)
-			continue;
-		put_seen(rows, &c->row, false);
-		put_known(rows, c->offered_ms);
-		put_text(rows, c->caller, false);
-		put_text(rows, c->called, false);
-		put_text(rows, c->trunk_id, false);
-		put_text(rows, c->queue_id, false);
-		put_text(rows, c->agent_id, false);
-		put_known(rows, c->answered_ms);
-		put_known(rows, c->agent_answered_ms);
-		put_known(rows, c->ended_ms);
-		put_known(rows, c->wait_ms);
-		put_known(rows, c->talk_ms);
-		put_known(rows, c->hold_ms);
-		put_text(rows, c->disposition, false);
-		put_text(rows, c->cause, false);
-		put_text(rows, c->digits, false);
-		put_text(rows, c->recording_id, true);
-	}
+	for (const struct kpi_call *c = t->calls; c; c = c->next)
+		if (c->row.changed)
+			put_call(rows, c);
 }
 
 static void rows_seen(struct str *rows, const struct kpi_tenant *t)

@@ -135,8 +135,7 @@ static struct kpi_row *row_add(struct kpi_batch *b, bool agent, uint64_t hash, s
 		t->agents = a;
 		return row;
 	}
-	c->offered_ms = c->answered_ms = c->agent_answered_ms = c->ended_ms = -1;
-	c->wait_ms = c->talk_ms = c->hold_ms = -1;
+	c->answered_ms = -1;
 	c->next = t->calls;
 	t->calls = c;
 	return row;
@@ -263,7 +262,7 @@ static void enqueued(struct kpi_batch *b, struct kpi_call *c, const struct kpi_e
 
 	if (q)
 		q->offered++;
-	c->queue_id = ev->queue_id;
+	c->enqueued = ev;
 }
 
 static void agent_answered(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
@@ -282,8 +281,7 @@ static void agent_answered(struct kpi_batch *b, struct kpi_call *c, const struct
 	}
 	if (a)
 		a->answered++;
-	c->agent_id = ev->agent_id;
-	c->agent_answered_ms = ev->time_ms;
+	c->agent_answered = ev;
 }
 
 static void dequeued(struct kpi_batch *b, struct kpi_call *c, const struct kpi_event *ev)
@@ -343,21 +341,7 @@ static void ended(struct kpi_batch *b, struct kpi_call *c, const struct kpi_even
 			a->hold_ms += positive(ev->hold_ms);
 		}
 	}
-	c->ended_ms = ev->ended_ms ? ev->ended_ms : ev->time_ms;
-	c->wait_ms = ev->wait_ms;
-	c->talk_ms = ev->talk_ms;
-	c->hold_ms = ev->hold_ms;
-	c->disposition = ev->disposition;
-	c->cause = ev->cause;
-	c->recording_id = ev->recording_id;
-}
-
-static void offered(struct kpi_call *c, const struct kpi_event *ev)
-{
-	c->offered_ms = ev->time_ms;
-	c->caller = ev->caller;
-	c->called = ev->called;
-	c->trunk_id = ev->trunk_id;
+	c->ended = ev;
 }
 
 /* ---- agents' states ------------------------------------------------------------------------------------------------------ */
@@ -427,13 +411,13 @@ static inline void count(struct kpi_batch *b, struct kpi_row *row, const struct 
 
 	switch (ev->kind) {
 	case KPI_OFFERED:
-		offered(c, ev);
+		c->offered = ev;
 		break;
 	case KPI_CALL_ANSWERED:
 		c->answered_ms = ev->time_ms;
 		break;
 	case KPI_DIGITS:
-		c->digits = ev->digits;
+		c->digits = ev;
 		break;
 	case KPI_ENQUEUED:
 		enqueued(b, c, ev);
@@ -476,10 +460,8 @@ static inline bool is_new(struct kpi_seen *s, uint64_t seq)
 	return true;
 }
 
-static inline void apply_one(struct kpi_batch *b, const struct kpi_event *ev)
+static inline void apply_one(struct kpi_batch *b, struct kpi_row *row, const struct kpi_event *ev)
 {
-	struct kpi_row *row = ev->row;
-
 	if (!is_new(&row->seen, ev->seq)) {
 		b->repeated++;
 		return;
@@ -491,17 +473,17 @@ static inline void apply_one(struct kpi_batch *b, const struct kpi_event *ev)
 
 void kpi_apply(struct kpi_batch *b, const struct kpi_event *events, size_t n)
 {
-	struct kpi_event placed;
-
 	for (size_t i = 0; i < n; i++) {
+		struct kpi_row *row = events[i].row;
+
 		if (i + AHEAD < n && events[i + AHEAD].row)
 			__builtin_prefetch(events[i + AHEAD].row, 1);
-		if (events[i].row) {
-			apply_one(b, &events[i]);
-			continue;
+		if (!row) {
+			struct kpi_event copy = events[i];
+
+			row = kpi_place(b, &copy, 1) ? copy.row : NULL;
 		}
-		placed = events[i];
-		if (kpi_place(b, &placed, 1))
-			apply_one(b, &placed);
+		if (row)
+			apply_one(b, row, &events[i]);
 	}
 }

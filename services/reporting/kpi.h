@@ -17,7 +17,7 @@
  *	kpi_batch_free(&b);
  *
  * Fast because each event finds its row by one hash of its id (kpi_table.h), a row remembers the queue, the agent and the
- * interval of its last event, and no text is copied: texts must live as long as the batch, or until its reset.
+ * interval of its last event, and nothing is copied: events and their texts must live as long as the batch, or until its reset.
  */
 #ifndef REPORTING_KPI_H
 #define REPORTING_KPI_H
@@ -106,14 +106,14 @@ struct kpi_agent {
 	struct kpi_agent *next; /* of the tenant */
 	struct kpi_agent_interval *intervals, *recent;
 };
-/* What is known of a call from this batch; "" and -1: nothing new. */
+/* What is known of a call from this batch: the events that said it last; NULL and -1: nothing new. */
 struct kpi_call {
 	struct kpi_row row;
 	struct kpi_call *next;
 	struct kpi_queue *last_queue; /* of the last event that had one, and so the next one's most likely */
 	struct kpi_agent *last_agent;
-	struct kpi_text caller, called, trunk_id, queue_id, agent_id, disposition, cause, digits, recording_id;
-	int64_t offered_ms, answered_ms, agent_answered_ms, ended_ms, wait_ms, talk_ms, hold_ms;
+	const struct kpi_event *offered, *digits, *enqueued, *agent_answered, *ended;
+	int64_t answered_ms;
 };
 struct kpi_tenant {
 	struct kpi_name name;
