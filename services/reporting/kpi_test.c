@@ -272,7 +272,7 @@ static void out_of_memory_marks_the_batch(void **state)
 static void tenants_agents_and_calls_of_the_same_names_are_kept_apart(void **state)
 {
 	enum { TENANTS = 40, IDS = 60 };
-	static char tenants[TENANTS][8], ids[IDS][40];
+	static char tenants[TENANTS][16], ids[IDS][48];
 	static struct kpi_event list[TENANTS * IDS * 2];
 	struct kpi_batch *b;
 	size_t n = 0;
