@@ -41,59 +41,6 @@ void books_free(struct books **pb)
 	mem_free(b);
 }
 
-enum target { QUEUES, AGENTS, TENANTS, CALLS, SEEN };
-
-/* A temporary table per target, for COPY: emptied at the end of each transaction. */
-static const char *const stages[] = {
-	"CREATE TEMP TABLE IF NOT EXISTS stage_queue (LIKE rep.queue_interval) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_agent (LIKE rep.agent_interval) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_tenant (LIKE rep.tenant_interval) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_call (LIKE rep.call) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_seen (LIKE rep.agent_seen) ON COMMIT DELETE ROWS",
-};
-
-/* In the order of enum target. */
-static const char *const upserts[] = {
-	"INSERT INTO rep.queue_interval AS t SELECT * FROM stage_queue WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, queue_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
-	"answered = t.answered + excluded.answered, answered_in_target = t.answered_in_target + "
-	"excluded.answered_in_target, "
-	"abandoned = t.abandoned + excluded.abandoned, abandoned_short = t.abandoned_short + excluded.abandoned_short, "
-	"abandoned_20s = t.abandoned_20s + excluded.abandoned_20s, overflowed = t.overflowed + excluded.overflowed, "
-	"wait_answered_ms = t.wait_answered_ms + excluded.wait_answered_ms, "
-	"wait_abandoned_ms = t.wait_abandoned_ms + excluded.wait_abandoned_ms, "
-	"wait_max_ms = greatest(t.wait_max_ms, excluded.wait_max_ms), handled = t.handled + excluded.handled, "
-	"talk_ms = t.talk_ms + excluded.talk_ms, hold_ms = t.hold_ms + excluded.hold_ms, "
-	"after_work_ms = t.after_work_ms + excluded.after_work_ms",
-	"INSERT INTO rep.agent_interval AS t SELECT * FROM stage_agent WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, agent_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
-	"answered = t.answered + excluded.answered, missed = t.missed + excluded.missed, handled = t.handled + "
-	"excluded.handled, "
-	"talk_ms = t.talk_ms + excluded.talk_ms, hold_ms = t.hold_ms + excluded.hold_ms, ready_ms = t.ready_ms + "
-	"excluded.ready_ms, "
-	"busy_ms = t.busy_ms + excluded.busy_ms, ringing_ms = t.ringing_ms + excluded.ringing_ms, "
-	"on_call_ms = t.on_call_ms + excluded.on_call_ms, wrap_up_ms = t.wrap_up_ms + excluded.wrap_up_ms",
-	"INSERT INTO rep.tenant_interval AS t SELECT * FROM stage_tenant WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, start_ms) DO UPDATE SET calls = t.calls + excluded.calls, answered = t.answered + "
-	"excluded.answered, "
-	"abandoned = t.abandoned + excluded.abandoned, ivr = t.ivr + excluded.ivr, refused = t.refused + "
-	"excluded.refused, "
-	"failed = t.failed + excluded.failed",
-	"INSERT INTO rep.call AS t SELECT * FROM stage_call WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, call_id) DO UPDATE SET seen_upto = excluded.seen_upto, seen_bits = excluded.seen_bits, "
-	"offered_ms = coalesce(excluded.offered_ms, t.offered_ms), caller = coalesce(excluded.caller, t.caller), "
-	"called = coalesce(excluded.called, t.called), trunk_id = coalesce(excluded.trunk_id, t.trunk_id), "
-	"queue_id = coalesce(excluded.queue_id, t.queue_id), agent_id = coalesce(excluded.agent_id, t.agent_id), "
-	"answered_ms = coalesce(excluded.answered_ms, t.answered_ms), "
-	"agent_answered_ms = coalesce(excluded.agent_answered_ms, t.agent_answered_ms), "
-	"ended_ms = coalesce(excluded.ended_ms, t.ended_ms), wait_ms = coalesce(excluded.wait_ms, t.wait_ms), "
-	"talk_ms = coalesce(excluded.talk_ms, t.talk_ms), hold_ms = coalesce(excluded.hold_ms, t.hold_ms), "
-	"disposition = coalesce(excluded.disposition, t.disposition), cause = coalesce(excluded.cause, t.cause), "
-	"digits = coalesce(excluded.digits, t.digits), recording_id = coalesce(excluded.recording_id, t.recording_id)",
-	"INSERT INTO rep.agent_seen AS t SELECT * FROM stage_seen WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, agent_id) DO UPDATE SET seen_upto = excluded.seen_upto, seen_bits = excluded.seen_bits",
-};
-
 /* ---- COPY rows ------------------------------------------------------------------------------------------------------------ */
 
 /* -1: nothing known */
@@ -212,32 +159,23 @@ static const struct {
 	const char *sql;
 	void (*rows)(struct str *rows, const struct kpi_tenant *t);
 } copies[] = {
-	[QUEUES] = { "COPY stage_queue FROM STDIN", rows_queues },
-	[AGENTS] = { "COPY stage_agent FROM STDIN", rows_agents },
-	[TENANTS] = { "COPY stage_tenant FROM STDIN", rows_tenants },
-	[CALLS] = { "COPY stage_call FROM STDIN", rows_calls },
-	[SEEN] = { "COPY stage_seen FROM STDIN", rows_seen },
+	/* the temporary tables of rep.stage() */
+	{ "COPY stage_queue FROM STDIN", rows_queues },	  { "COPY stage_agent FROM STDIN", rows_agents },
+	{ "COPY stage_tenant FROM STDIN", rows_tenants }, { "COPY stage_call FROM STDIN", rows_calls },
+	{ "COPY stage_seen FROM STDIN", rows_seen },
 };
 
-/* Which tables a tenant has rows for, as bits of enum target, is left in t->tables. */
-static err_t copy_one(struct db_tx *tx, struct books *books, enum target to)
+static err_t copy_one(struct db_tx *tx, struct books *books, size_t which)
 {
 	struct str *rows = &books->rows;
 
 	str_reset(rows);
-	for (struct kpi_tenant *t = books->batch->tenants; t; t = t->next) {
-		size_t before = rows->len;
-
-		copies[to].rows(rows, t);
-		if (rows->len > before)
-			t->tables |= 1u << to;
-	}
+	for (const struct kpi_tenant *t = books->batch->tenants; t; t = t->next)
+		copies[which].rows(rows, t);
 	if (rows->failed)
 		return ERR_EXHAUSTED;
-	return rows->len ? db_copy(tx, copies[to].sql, rows->data, rows->len) : ERR_OK;
+	return rows->len ? db_copy(tx, copies[which].sql, rows->data, rows->len) : ERR_OK;
 }
-
-/* ---- tenants ---------------------------------------------------------------------------------------------------------------- */
 
 static err_t set_tenant(struct db_tx *tx, const struct kpi_tenant *t)
 {
@@ -246,16 +184,6 @@ static err_t set_tenant(struct db_tx *tx, const struct kpi_tenant *t)
 
 	(void)snprintf(id, sizeof(id), "%.*s", (int)t->name.tenant.size, t->name.tenant.at);
 	return db_queue(tx, "SELECT set_config('trunkline.tenant', $1, true)", 1, params);
-}
-
-static err_t upsert(struct db_tx *tx, const struct kpi_tenant *t)
-{
-	err_t e = set_tenant(tx, t);
-
-	for (size_t i = 0; i < ARRAY_SIZE(upserts) && !e; i++)
-		if (t->tables & 1u << i)
-			e = db_queue(tx, upserts[i], 0, NULL);
-	return e;
 }
 
 /* ---- what has been counted before ---------------------------------------------------------------------------------------------- */
@@ -305,11 +233,7 @@ static err_t load_seen(struct db_tx *tx, struct kpi_batch *b, const struct kpi_t
 	params[0] = calls.data;
 	params[1] = agents.data;
 	if (!e)
-		e = db_exec(tx, &r,
-			    "SELECT call_id, seen_upto, seen_bits, 0 FROM rep.call WHERE tenant = rep.tenant() AND "
-			    "call_id = ANY ($1::text[]) UNION ALL SELECT agent_id, seen_upto, seen_bits, 1 FROM "
-			    "rep.agent_seen WHERE tenant = rep.tenant() AND agent_id = ANY ($2::text[])",
-			    2, params);
+		e = db_exec(tx, &r, "SELECT id, upto, bits, is_agent FROM rep.seen($1::text[], $2::text[])", 2, params);
 	if (!e)
 		take_seen(b, t->name.tenant, r);
 	db_result_free(&r);
@@ -440,14 +364,14 @@ static err_t write_batch(struct db_tx *tx, struct books_job *job)
 	 * two who write the same intervals in another order would wait for each other. */
 	if (!e)
 		e = db_queue(tx, "SELECT pg_advisory_xact_lock(hashtext('rep.books'))", 0, NULL);
-	for (size_t i = 0; i < ARRAY_SIZE(stages) && !e; i++)
-		e = db_queue(tx, stages[i], 0, NULL);
+	if (!e)
+		e = db_queue(tx, "SELECT rep.stage()", 0, NULL);
 	if (!e)
 		e = count(tx, job, n);
-	for (enum target to = QUEUES; to <= SEEN && !e; to++)
-		e = copy_one(tx, job->books, to);
-	for (const struct kpi_tenant *t = job->books->batch->tenants; t && !e; t = t->next)
-		e = upsert(tx, t);
+	for (size_t i = 0; i < ARRAY_SIZE(copies) && !e; i++)
+		e = copy_one(tx, job->books, i);
+	if (!e)
+		e = db_queue(tx, "SELECT rep.add_staged()", 0, NULL);
 	return e ? e : write_offsets(tx, job);
 }
 

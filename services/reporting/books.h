@@ -2,7 +2,8 @@
  * books: a batch of events into the tables, in one transaction with the offsets up to which it reaches. Runs on a database worker.
  *
  * For each tenant in the batch the transaction sets the tenant (row-level security is forced), reads which events it has already
- * counted, and adds the changes. Everything is written by COPY into temporary tables and one upsert per table and tenant.
+ * counted, and adds the changes. Everything is written by COPY into temporary tables, from which functions of the database
+ * (migrations/0002) add it to the books.
  *
  *	struct books *books;
  *	books_new(&books);

@@ -122,7 +122,6 @@ struct kpi_tenant {
 	struct kpi_queue *queues;
 	struct kpi_agent *agents;
 	struct kpi_call *calls;
-	unsigned tables; /* for books.c: which tables have rows of the tenant */
 };
 
 struct kpi_batch {
