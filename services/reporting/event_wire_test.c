@@ -236,11 +236,12 @@ static void random_message(struct out *o, const ProtobufCMessageDescriptor *d, u
 static void random_field(struct out *o, const ProtobufCFieldDescriptor *f, unsigned depth)
 {
 	struct out inner = { .n = 0 };
+	const char *words = some_text();
 
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE && depth < 3)
 		random_message(&inner, f->descriptor, depth + 1);
 	else if (f->type == PROTOBUF_C_TYPE_STRING)
-		put(&inner, some_text(), strlen(some_text()) % 70);
+		put(&inner, words, strlen(words));
 	put_varint(o, (uint64_t)f->id << 3 |
 			  (f->type == PROTOBUF_C_TYPE_MESSAGE || f->type == PROTOBUF_C_TYPE_STRING ? 2 : 0));
 	if (f->type != PROTOBUF_C_TYPE_MESSAGE && f->type != PROTOBUF_C_TYPE_STRING) {

@@ -20,16 +20,19 @@ BEGIN
 	END IF;
 END $$;
 
--- Which events of these calls and agents of the tenant have been counted.
+-- Which events of these calls and agents of the tenant have been counted. Each id is looked up by itself (OFFSET 0 keeps it so): the
+-- plan is kept, and it must not be one that suited the table when it was small.
 CREATE FUNCTION rep.seen(calls text[], agents text[])
 	RETURNS TABLE (id text, upto bigint, bits bigint, is_agent integer) LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	RETURN QUERY
-		SELECT c.call_id, c.seen_upto, c.seen_bits, 0 FROM rep.call c
-			WHERE c.tenant = rep.tenant() AND c.call_id = ANY (calls)
+		SELECT c.* FROM unnest(calls) AS w (id) CROSS JOIN LATERAL (
+			SELECT x.call_id, x.seen_upto, x.seen_bits, 0 FROM rep.call x
+				WHERE x.tenant = rep.tenant() AND x.call_id = w.id OFFSET 0) c
 		UNION ALL
-		SELECT a.agent_id, a.seen_upto, a.seen_bits, 1 FROM rep.agent_seen a
-			WHERE a.tenant = rep.tenant() AND a.agent_id = ANY (agents);
+		SELECT a.* FROM unnest(agents) AS w (id) CROSS JOIN LATERAL (
+			SELECT x.agent_id, x.seen_upto, x.seen_bits, 1 FROM rep.agent_seen x
+				WHERE x.tenant = rep.tenant() AND x.agent_id = w.id OFFSET 0) a;
 END $$;
 
 -- Adds what is staged to the books, tenant by tenant, as row-level security wants it.
