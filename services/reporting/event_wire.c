@@ -443,6 +443,15 @@ static err_t check(const struct kpi_event *ev, struct err_detail *d)
 	return ERR_OK;
 }
 
+/* How much of the struct a kind uses (kpi.h). */
+static size_t size_of(enum kpi_kind kind)
+{
+	bool whole = kind == KPI_OFFERED || kind == KPI_DIGITS || kind == KPI_NO_ANSWER || kind == KPI_DEQUEUED ||
+		     kind == KPI_ENDED;
+
+	return whole ? sizeof(struct kpi_event) : offsetof(struct kpi_event, cause);
+}
+
 err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct err_detail *detail)
 {
 	struct kpi_event ev = { .kind = KPI_OTHER };
@@ -451,6 +460,6 @@ err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct
 
 	e = e ? e : check(&ev, detail);
 	if (!e)
-		*ret = ev;
+		memcpy(ret, &ev, size_of(ev.kind));
 	return e;
 }

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "kpi.h"
 
-/* Texts lie in data. Nothing is allocated. ERR_INVALID: not an event that can be counted; detail says why. */
+/* Texts lie in data; of *ret only what the kind has is written. Nothing is allocated. ERR_INVALID: not an event that can be counted; detail says why. */
 err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct err_detail *detail) MUST;
 
 #endif
