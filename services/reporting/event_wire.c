@@ -298,6 +298,21 @@ static void keep_number(const struct reader *r, const struct member *m, uint64_t
 		memcpy((char *)r->ev + m->to, &v, sizeof(v));
 }
 
+/* What each kind has of the struct, and what only some have (kpi.h). Apart, as most events are spared the second. */
+#define HEAD_BYTES offsetof(struct kpi_event, cause)
+#define TAIL_BYTES (sizeof(struct kpi_event) - HEAD_BYTES)
+
+static inline bool has_tail(enum kpi_kind kind)
+{
+	return kind == KPI_OFFERED || kind == KPI_DIGITS || kind == KPI_NO_ANSWER || kind == KPI_DEQUEUED ||
+	       kind == KPI_ENDED;
+}
+
+static inline char *tail_of(struct kpi_event *ev)
+{
+	return (char *)ev + HEAD_BYTES;
+}
+
 /* A later body of the oneof takes the place of the one before it. */
 static void begin_body(struct reader *r, enum kpi_kind kind)
 {
@@ -310,6 +325,8 @@ static void begin_body(struct reader *r, enum kpi_kind kind)
 					  .call_id = ev->call_id,
 					  .agent_id = ev->agent_id,
 					  .queue_id = ev->queue_id };
+	else if (has_tail(kind))
+		memset(tail_of(ev), 0, TAIL_BYTES);
 	r->body = true;
 	ev->kind = kind;
 }
@@ -443,23 +460,20 @@ static err_t check(const struct kpi_event *ev, struct err_detail *d)
 	return ERR_OK;
 }
 
-/* How much of the struct a kind uses (kpi.h). */
-static size_t size_of(enum kpi_kind kind)
-{
-	bool whole = kind == KPI_OFFERED || kind == KPI_DIGITS || kind == KPI_NO_ANSWER || kind == KPI_DEQUEUED ||
-		     kind == KPI_ENDED;
-
-	return whole ? sizeof(struct kpi_event) : offsetof(struct kpi_event, cause);
-}
-
 err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct err_detail *detail)
 {
-	struct kpi_event ev = { .kind = KPI_OTHER };
+	struct kpi_event ev;
 	struct reader r = { .ev = &ev, .detail = detail };
-	err_t e = size ? read_message(&r, &event_message, NULL, data, (const uint8_t *)data + size) : ERR_OK;
+	err_t e = ERR_OK;
 
+	memset(&ev, 0, HEAD_BYTES);
+	if (size)
+		e = read_message(&r, &event_message, NULL, data, (const uint8_t *)data + size);
 	e = e ? e : check(&ev, detail);
-	if (!e)
-		memcpy(ret, &ev, size_of(ev.kind));
-	return e;
+	if (e)
+		return e;
+	memcpy(ret, &ev, HEAD_BYTES);
+	if (has_tail(ev.kind))
+		memcpy(tail_of(ret), tail_of(&ev), TAIL_BYTES);
+	return ERR_OK;
 }
