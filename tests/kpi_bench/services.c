@@ -90,6 +90,20 @@ static err_t read_counted(struct db_tx *tx, void *arg)
 	return e;
 }
 
+/* Calls of which every event has been counted. */
+static err_t read_whole(struct db_tx *tx, void *arg)
+{
+	struct reporting_run *r = arg;
+	struct db_result *rows = NULL;
+	err_t e =
+	    db_exec(tx, &rows, "SELECT count(*) FROM rep.call WHERE seen_upto IN (8, 12) AND seen_bits = 0", 0, NULL);
+
+	if (!e)
+		r->counted = db_int(rows, 0, 0);
+	db_result_free(&rows);
+	return e;
+}
+
 static void make_keys(const char *dir)
 {
 	char key[TESTKIT_PATH + 16], pub[TESTKIT_PATH + 16];
@@ -165,6 +179,8 @@ void bench_reporting(struct bench *b)
 	bench_fill_kafka(b, &r.kafka);
 	for (long i = 0; i < b->rounds; i++) {
 		rates.list[i] = (double)b->w.n * 1e9 / reporting_round(&r, b, (int)i, &pg_ns, &wall_ms);
+		if (db_run_wait(r.db, NULL, read_whole, &r) || r.counted != b->world.calls)
+			testkit_die("%ld calls, %lld counted whole", b->world.calls, (long long)r.counted);
 		if (i + 1 == b->rounds)
 			idle_cost(&r.s, &idle_ms, &wakeups);
 		testkit_proc_stop(&r.s.proc, SIGTERM, 10000);
