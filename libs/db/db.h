@@ -52,6 +52,9 @@ err_t db_run_wait(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *t
  * 23514/23502/22xxx ERR_INVALID, 42501 ERR_DENIED, 40001/40P01 ERR_ABORTED, 57014 ERR_TIMEOUT, 08xxx/57P0x
  * ERR_UNAVAILABLE, P0001 (RAISE) ERR_PRECONDITION, 53xxx ERR_EXHAUSTED, else ERR_INTERNAL. */
 err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_params, const char *const *params) MUST;
+/* The same without waiting for its end: the next db_exec, db_copy or the commit sends it and returns its failure. For many
+ * statements in one round trip; what they return is dropped. */
+err_t db_queue(struct db_tx *tx, const char *sql, int n_params, const char *const *params) MUST;
 /* Binary-safe parameter for the next db_exec (bytea): in place of params[index], the $(index + 1) of the statement.
  * Not copied. At most DB_BINDS_MAX of them. */
 #define DB_BINDS_MAX 8
@@ -60,6 +63,8 @@ void db_bind_bytes(struct db_tx *tx, int index, const void *data, size_t size);
 err_t db_copy(struct db_tx *tx, const char *copy_sql, const char *rows, size_t size) MUST;
 /* Appends one field (NULL: SQL NULL) and the tab, or the newline after the last. */
 void db_copy_field(struct str *rows, const char *value, bool last);
+void db_copy_text(struct str *rows, const char *text, size_t n, bool last); /* n bytes without NUL */
+void db_copy_int(struct str *rows, int64_t v, bool last);
 const char *db_error(const struct db_tx *tx);	   /* message of the last failure: for logs, never for users */
 const char *db_constraint(const struct db_tx *tx); /* name of the violated constraint or "" */
 

@@ -29,6 +29,7 @@ struct db_tx {
 	struct db_conn *conn;
 	const char *tenant;
 	bool begun;   /* BEGIN has been sent */
+	int queued;   /* statements of db_queue() whose results have not been read */
 	err_t failed; /* first failure of a statement: the transaction is lost */
 	bool retry;   /* … and a repetition may succeed */
 	bool lost;    /* … because the connection is */

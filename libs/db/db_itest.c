@@ -153,6 +153,52 @@ static void what_fails_leaves_nothing_behind_even_if_the_job_overlooks_it(void *
 	assert_string_equal(j.text, "0");
 }
 
+/* Which of the statements in a queue fails, and what takes it up. */
+struct queue {
+	int bad; /* 0: none */
+	enum { BY_COMMIT, BY_EXEC, BY_COPY } end;
+};
+
+static err_t queue_some(struct db_tx *tx, void *arg)
+{
+	const struct queue *q = arg;
+	err_t e = ERR_OK;
+
+	for (int i = 1; i <= 3 && !e; i++)
+		e = db_queue(tx,
+			     i == q->bad ? "SELECT 1/0 WHERE $1 <> ''"
+					 : "INSERT INTO calls VALUES ('acme', 70 + $1::int, 'q')",
+			     1, (const char *[]){ (const char *[]){ "1", "2", "3" }[i - 1] });
+	if (!e && q->end == BY_EXEC)
+		e = db_exec(tx, NULL, "INSERT INTO calls VALUES ('acme', 79, 'q')", 0, NULL);
+	if (!e && q->end == BY_COPY)
+		e = db_copy(tx, "COPY counters FROM STDIN", "79\n", 3); /* RLS allows no COPY into calls */
+	return e;
+}
+
+static void statements_that_are_queued_succeed_or_fail_with_what_follows(void **state)
+{
+	struct job j;
+
+	(void)state;
+	for (int end = BY_COMMIT; end <= BY_COPY; end++) {
+		for (int bad = 1; bad <= 3; bad++) {
+			struct queue q = { bad, end };
+
+			assert_int_equal(db_run_wait(db, "acme", queue_some, &q), ERR_INVALID);
+		}
+		assert_int_equal(sql("acme", "SELECT count(*) FROM calls WHERE id BETWEEN 70 AND 79", &j), ERR_OK);
+		assert_string_equal(j.text, "0");
+		assert_int_equal(db_run_wait(db, "acme", queue_some, &(struct queue){ 0, end }), ERR_OK);
+		assert_int_equal(sql("acme", "SELECT count(*) FROM calls WHERE id BETWEEN 70 AND 79", &j), ERR_OK);
+		assert_string_equal(j.text, end == BY_EXEC ? "4" : "3");
+		assert_int_equal(sql("acme", "DELETE FROM calls WHERE id BETWEEN 70 AND 79", &j), ERR_OK);
+		assert_int_equal(sql("acme", "SELECT count(*) FROM counters WHERE n = 79", &j), ERR_OK);
+		assert_string_equal(j.text, end == BY_COPY ? "1" : "0");
+		assert_int_equal(sql("acme", "DELETE FROM counters WHERE n = 79", &j), ERR_OK);
+	}
+}
+
 static _Atomic int attempts;
 
 /* Write skew: both read, both write, one must be repeated. */
@@ -474,6 +520,7 @@ int main(void)
 		cmocka_unit_test(the_setting_does_not_outlive_the_transaction_on_a_pooled_connection),
 		cmocka_unit_test(failures_carry_their_kind_the_constraint_and_a_text_for_the_log),
 		cmocka_unit_test(what_fails_leaves_nothing_behind_even_if_the_job_overlooks_it),
+		cmocka_unit_test(statements_that_are_queued_succeed_or_fail_with_what_follows),
 		cmocka_unit_test(a_serialization_failure_is_repeated_until_it_succeeds),
 		cmocka_unit_test(an_abort_that_the_job_decides_is_not_repeated),
 		cmocka_unit_test(a_deferred_constraint_fails_the_commit),

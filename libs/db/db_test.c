@@ -33,6 +33,21 @@ static void fields_of_a_copy_are_escaped_so_that_any_text_survives(void **state)
 	str_done(&s);
 }
 
+static void texts_and_numbers_of_a_copy_are_written_as_they_are(void **state)
+{
+	struct str s = STR_INIT;
+
+	(void)state;
+	db_copy_text(&s, "tab\there and more", 7, false); /* without what stands behind it */
+	db_copy_text(&s, "", 0, false);
+	db_copy_int(&s, 0, false);
+	db_copy_int(&s, -1, false);
+	db_copy_int(&s, INT64_MAX, false);
+	db_copy_int(&s, INT64_MIN, true);
+	assert_string_equal(str_text(&s), "tab\\ther\t\t0\t-1\t9223372036854775807\t-9223372036854775808\n");
+	str_done(&s);
+}
+
 static void sqlstates_map_to_errors(void **state)
 {
 	static const struct {
@@ -70,6 +85,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields_of_a_copy_are_escaped_so_that_any_text_survives),
+		cmocka_unit_test(texts_and_numbers_of_a_copy_are_written_as_they_are),
 		cmocka_unit_test(sqlstates_map_to_errors),
 		cmocka_unit_test(reading_no_result_is_harmless),
 	};

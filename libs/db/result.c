@@ -135,27 +135,57 @@ err_t db_err_from_sqlstate(const char *sqlstate)
 	return ERR_INTERNAL;
 }
 
+static char escaped(char c)
+{
+	switch (c) {
+	case '\\':
+		return '\\';
+	case '\t':
+		return 't';
+	case '\n':
+		return 'n';
+	case '\r':
+		return 'r';
+	default:
+		return '\0';
+	}
+}
+
+void db_copy_text(struct str *rows, const char *text, size_t n, bool last)
+{
+	size_t from = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = escaped(text[i]);
+
+		if (!c)
+			continue;
+		str_append_n(rows, text + from, i - from);
+		str_append_n(rows, (const char[]){ '\\', c }, 2);
+		from = i + 1;
+	}
+	str_append_n(rows, text + from, n - from);
+	str_append_c(rows, last ? '\n' : '\t');
+}
+
 void db_copy_field(struct str *rows, const char *value, bool last)
 {
-	if (!value)
-		str_append(rows, "\\N");
-	for (const char *p = value; p && *p; p++) {
-		switch (*p) {
-		case '\\':
-			str_append(rows, "\\\\");
-			break;
-		case '\t':
-			str_append(rows, "\\t");
-			break;
-		case '\n':
-			str_append(rows, "\\n");
-			break;
-		case '\r':
-			str_append(rows, "\\r");
-			break;
-		default:
-			str_append_c(rows, *p);
-		}
-	}
-	str_append_c(rows, last ? '\n' : '\t');
+	if (value)
+		db_copy_text(rows, value, strlen(value), last);
+	else
+		str_append(rows, last ? "\\N\n" : "\\N\t");
+}
+
+void db_copy_int(struct str *rows, int64_t v, bool last)
+{
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	char text[24], *p = text + sizeof(text);
+
+	*--p = last ? '\n' : '\t';
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--p = '-';
+	str_append_n(rows, p, (size_t)(text + sizeof(text) - p));
 }

@@ -1,5 +1,6 @@
 /*
- * One transaction: BEGIN, the tenant and the first statement travel together; every later statement is one round trip.
+ * One transaction: BEGIN, the tenant and the first statement travel together; every later statement is one round trip, but for
+ * those of db_queue(), which travel with the next one.
  * The connection is left clean for the next one, or closed when that cannot be had.
  */
 #include "db/db_internal.h"
@@ -123,29 +124,58 @@ static bool params_ok(const struct db_tx *tx, int n)
 	return n >= 0 && n <= PARAMS_MAX;
 }
 
-static err_t read_begin(struct db_tx *tx)
+/* BEGIN with the first one, then the statement; nothing is waited for. */
+static bool send_next(struct db_tx *tx, const char *sql, int n, const char *const *params)
 {
-	err_t e = read_statement(tx, NULL);
+	if (!tx->begun) {
+		if (!send_begin(tx))
+			return false;
+		tx->begun = true;
+		tx->queued += 2;
+	}
+	return send_statement(tx, sql, n, params);
+}
 
-	if (!e || !tx->lost)
-		e = read_statement(tx, NULL);
-	return e;
+/* Results of what was sent before; after a failure the rest of them says only that it was not done. */
+static void read_queued(struct db_tx *tx)
+{
+	for (; tx->queued > 0 && !tx->lost; tx->queued--)
+		(void)read_statement(tx, NULL);
 }
 
 static err_t exchange(struct db_tx *tx, const char *sql, int n, const char *const *params, PGresult **res)
 {
-	bool first = !tx->begun;
-
-	if ((first && !send_begin(tx)) || !send_statement(tx, sql, n, params) || !PQpipelineSync(tx->conn->pg))
+	if (!send_next(tx, sql, n, params) || !PQpipelineSync(tx->conn->pg) || db_conn_flush(tx->conn))
 		return lose(tx, ERR_UNAVAILABLE, true);
-	tx->begun = true;
-	if (db_conn_flush(tx->conn))
-		return lose(tx, ERR_UNAVAILABLE, true);
-	if (first)
-		(void)read_begin(tx);
+	read_queued(tx);
 	if (!tx->lost)
 		(void)read_statement(tx, res);
 	return read_sync(tx);
+}
+
+/* Sends what is queued and reads its results. */
+static err_t sync_queued(struct db_tx *tx)
+{
+	if (!tx->queued || tx->lost)
+		return tx->failed;
+	if (!PQpipelineSync(tx->conn->pg) || db_conn_flush(tx->conn))
+		return lose(tx, ERR_UNAVAILABLE, true);
+	read_queued(tx);
+	return read_sync(tx);
+}
+
+err_t db_queue(struct db_tx *tx, const char *sql, int n_params, const char *const *params)
+{
+	if (tx->failed)
+		return tx->failed;
+	if (!params_ok(tx, n_params)) {
+		tx->n_binds = 0;
+		return tx->failed = ERR_INVALID;
+	}
+	if (!send_next(tx, sql, n_params, params))
+		return lose(tx, ERR_UNAVAILABLE, true);
+	tx->queued++;
+	return ERR_OK;
 }
 
 err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_params, const char *const *params)
@@ -207,7 +237,7 @@ err_t db_copy(struct db_tx *tx, const char *copy_sql, const char *rows, size_t s
 		if (e)
 			return e;
 	}
-	if (tx->failed)
+	if (tx->failed || sync_queued(tx))
 		return tx->failed;
 	if (!PQexitPipelineMode(pg) || !PQsendQuery(pg, copy_sql) || db_conn_flush(tx->conn) ||
 	    db_conn_result(tx->conn, &res))
@@ -259,8 +289,9 @@ static err_t finish(struct db_tx *tx, const char *sql)
 /* What the transaction comes to when fn returned e. */
 static err_t conclude(struct db_tx *tx, err_t e, bool *retry)
 {
+	(void)sync_queued(tx);
 	if (!e && tx->failed)
-		e = tx->failed; /* fn overlooked it */
+		e = tx->failed; /* fn overlooked it, or it was queued */
 	if (!tx->begun)
 		return e;
 	if (e) {

@@ -4,6 +4,7 @@
  */
 #include "stream_internal.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <pthread.h>
@@ -11,8 +12,9 @@
 #include <stdio.h>
 #include <time.h>
 
-#define GATHER_MS      200 /* a batch is what came within this time, or full */
+#define GATHER_MS      200
 #define OFFSET_WAIT_MS 500
+#define LAG_MS	       1000
 
 enum turn { FETCH, HANDED_OVER, STOP };
 
@@ -29,6 +31,8 @@ struct stream_consumer {
 	_Atomic bool in_post; /* deliver() is on its way */
 	bool freed;
 	_Atomic int64_t lag;
+	int64_t lag_at_ms; /* measured last */
+	int gather_ms;	   /* a batch is what came within this time, or full */
 	size_t batch, n, posted;
 	rd_kafka_message_t **messages;
 	struct stream_record *records;
@@ -78,11 +82,15 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_p
 
 /* ---- the fetching thread ------------------------------------------------------------------------------------------ */
 
+/* Not with each batch: librdkafka's main thread is asked and woken for it. */
 static void measure_lag(struct stream_consumer *c)
 {
 	rd_kafka_topic_partition_list_t *list = NULL;
-	int64_t lag = 0, low, high;
+	int64_t lag = 0, low, high, now = clock_mono_ms();
 
+	if (now < c->lag_at_ms + LAG_MS)
+		return;
+	c->lag_at_ms = now;
 	if (rd_kafka_assignment(c->rk, &list) || !list)
 		return;
 	if (list->cnt == 0 || rd_kafka_position(c->rk, list))
@@ -122,7 +130,7 @@ static void drop_messages(struct stream_consumer *c)
 
 static bool fetch(struct stream_consumer *c)
 {
-	ssize_t got = rd_kafka_consume_batch_queue(c->queue, GATHER_MS, c->messages, c->batch);
+	ssize_t got = rd_kafka_consume_batch_queue(c->queue, c->gather_ms, c->messages, c->batch);
 
 	c->posted = got > 0 ? (size_t)got : 0;
 	c->n = 0;
@@ -263,6 +271,8 @@ err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_cons
 	c->on_batch = p->on_batch;
 	c->arg = p->arg;
 	c->batch = p->batch ? p->batch : 1000;
+	c->gather_ms = p->gather_ms > 0 ? (int)p->gather_ms : GATHER_MS;
+	c->lag_at_ms = -LAG_MS;
 	atomic_store(&c->lag, -1);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);

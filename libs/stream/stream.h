@@ -61,7 +61,8 @@ struct stream_consumer_params {
 	const char *group;
 	const char *const *topics; /* NULL-terminated */
 	const char *const *options;
-	size_t batch; /* records per callback (0: 1,000) */
+	size_t batch;	   /* records per callback (0: 1,000) */
+	int64_t gather_ms; /* a batch that is not full waits so long for more (0: 200) */
 	/* Start offset of a partition just assigned: next offset to read, -1 for the beginning, STREAM_OFFSET_UNKNOWN when it
 	 * cannot be said now (asked again each 0.5 s). Called on the consumer's thread; may block (reads the database). */
 	int64_t (*start_offset)(const char *topic, int32_t partition, void *arg);

@@ -7,271 +7,236 @@
 #include "event_wire.h"
 #include "kpi.h"
 
-/* A temporary table per target, for COPY: emptied at the end of each transaction. */
-static const char *const stages[] = {
-	"CREATE TEMP TABLE IF NOT EXISTS stage_queue (LIKE rep.queue_interval) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_agent (LIKE rep.agent_interval) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_tenant (LIKE rep.tenant_interval) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_call (LIKE rep.call) ON COMMIT DELETE ROWS",
-	"CREATE TEMP TABLE IF NOT EXISTS stage_seen (LIKE rep.agent_seen) ON COMMIT DELETE ROWS",
+#define PLACE_EACH 64 /* events decoded before their rows are looked for: so many are still in the nearest cache */
+
+struct books {
+	struct kpi_batch *batch;
+	struct kpi_event *events;
+	size_t room;	 /* events */
+	struct str rows; /* of one COPY */
 };
 
-static const char *const upserts[] = {
-	"INSERT INTO rep.queue_interval AS t SELECT * FROM stage_queue WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, queue_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
-	"answered = t.answered + excluded.answered, answered_in_target = t.answered_in_target + "
-	"excluded.answered_in_target, "
-	"abandoned = t.abandoned + excluded.abandoned, abandoned_short = t.abandoned_short + excluded.abandoned_short, "
-	"abandoned_20s = t.abandoned_20s + excluded.abandoned_20s, overflowed = t.overflowed + excluded.overflowed, "
-	"wait_answered_ms = t.wait_answered_ms + excluded.wait_answered_ms, "
-	"wait_abandoned_ms = t.wait_abandoned_ms + excluded.wait_abandoned_ms, "
-	"wait_max_ms = greatest(t.wait_max_ms, excluded.wait_max_ms), handled = t.handled + excluded.handled, "
-	"talk_ms = t.talk_ms + excluded.talk_ms, hold_ms = t.hold_ms + excluded.hold_ms, "
-	"after_work_ms = t.after_work_ms + excluded.after_work_ms",
-	"INSERT INTO rep.agent_interval AS t SELECT * FROM stage_agent WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, agent_id, start_ms) DO UPDATE SET offered = t.offered + excluded.offered, "
-	"answered = t.answered + excluded.answered, missed = t.missed + excluded.missed, handled = t.handled + "
-	"excluded.handled, "
-	"talk_ms = t.talk_ms + excluded.talk_ms, hold_ms = t.hold_ms + excluded.hold_ms, ready_ms = t.ready_ms + "
-	"excluded.ready_ms, "
-	"busy_ms = t.busy_ms + excluded.busy_ms, ringing_ms = t.ringing_ms + excluded.ringing_ms, "
-	"on_call_ms = t.on_call_ms + excluded.on_call_ms, wrap_up_ms = t.wrap_up_ms + excluded.wrap_up_ms",
-	"INSERT INTO rep.tenant_interval AS t SELECT * FROM stage_tenant WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, start_ms) DO UPDATE SET calls = t.calls + excluded.calls, answered = t.answered + "
-	"excluded.answered, "
-	"abandoned = t.abandoned + excluded.abandoned, ivr = t.ivr + excluded.ivr, refused = t.refused + "
-	"excluded.refused, "
-	"failed = t.failed + excluded.failed",
-	"INSERT INTO rep.call AS t SELECT * FROM stage_call WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, call_id) DO UPDATE SET seen_upto = excluded.seen_upto, seen_bits = excluded.seen_bits, "
-	"offered_ms = coalesce(excluded.offered_ms, t.offered_ms), caller = coalesce(excluded.caller, t.caller), "
-	"called = coalesce(excluded.called, t.called), trunk_id = coalesce(excluded.trunk_id, t.trunk_id), "
-	"queue_id = coalesce(excluded.queue_id, t.queue_id), agent_id = coalesce(excluded.agent_id, t.agent_id), "
-	"answered_ms = coalesce(excluded.answered_ms, t.answered_ms), "
-	"agent_answered_ms = coalesce(excluded.agent_answered_ms, t.agent_answered_ms), "
-	"ended_ms = coalesce(excluded.ended_ms, t.ended_ms), wait_ms = coalesce(excluded.wait_ms, t.wait_ms), "
-	"talk_ms = coalesce(excluded.talk_ms, t.talk_ms), hold_ms = coalesce(excluded.hold_ms, t.hold_ms), "
-	"disposition = coalesce(excluded.disposition, t.disposition), cause = coalesce(excluded.cause, t.cause), "
-	"digits = coalesce(excluded.digits, t.digits), recording_id = coalesce(excluded.recording_id, t.recording_id)",
-	"INSERT INTO rep.agent_seen AS t SELECT * FROM stage_seen WHERE tenant = rep.tenant() "
-	"ON CONFLICT (tenant, agent_id) DO UPDATE SET seen_upto = excluded.seen_upto, seen_bits = excluded.seen_bits",
-};
+err_t books_new(struct books **ret)
+{
+	struct books *b = mem_zalloc(sizeof(*b));
+
+	if (!b || kpi_batch_new(&b->batch)) {
+		mem_free(b);
+		return ERR_EXHAUSTED;
+	}
+	*ret = b;
+	return ERR_OK;
+}
+
+void books_free(struct books **pb)
+{
+	struct books *b = *pb;
+
+	if (!b)
+		return;
+	*pb = NULL;
+	kpi_batch_free(&b->batch);
+	mem_free(b->events);
+	str_done(&b->rows);
+	mem_free(b);
+}
 
 /* ---- COPY rows ------------------------------------------------------------------------------------------------------------ */
-
-static void put_int(struct str *rows, int64_t v, bool last)
-{
-	str_printf(rows, "%lld%c", (long long)v, last ? '\n' : '\t');
-}
 
 /* -1: nothing known */
 static void put_known(struct str *rows, int64_t v)
 {
 	if (v < 0)
-		str_append(rows, "\\N\t");
+		str_append_n(rows, "\\N\t", 3);
 	else
-		put_int(rows, v, false);
+		db_copy_int(rows, v, false);
 }
 
-/* Empty or unknown: nothing known. */
-static void put_text(struct str *rows, const char *text, bool last)
+/* Empty: nothing known. */
+static void put_text(struct str *rows, struct kpi_text text, bool last)
 {
-	db_copy_field(rows, str_empty(text) ? NULL : text, last);
+	if (text.size)
+		db_copy_text(rows, text.at, text.size, last);
+	else
+		db_copy_field(rows, NULL, last);
 }
 
-static void put_key(struct str *rows, const struct kpi_key *k, bool with_start)
+static void put_name(struct str *rows, const struct kpi_name *name)
 {
-	db_copy_field(rows, k->tenant, false);
-	if (k->id[0])
-		db_copy_field(rows, k->id, false);
-	if (with_start)
-		put_int(rows, k->start_ms, false);
+	put_text(rows, name->tenant, false);
+	if (name->id.size)
+		put_text(rows, name->id, false);
 }
 
-static void rows_queues(struct str *rows, const struct kpi_batch *b)
+static void put_numbers(struct str *rows, const struct kpi_span *span, const int64_t *v, size_t n)
 {
-	for (const struct kpi_queue *q = b->queues; q; q = q->hh.next) {
-		const int64_t v[] = { q->offered,     q->answered,	   q->answered_in_target,
-				      q->abandoned,   q->abandoned_short,  q->abandoned_20s,
-				      q->overflowed,  q->wait_answered_ms, q->wait_abandoned_ms,
-				      q->wait_max_ms, q->handled,	   q->talk_ms,
-				      q->hold_ms,     q->after_work_ms };
-
-		put_key(rows, &q->key, true);
-		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-			put_int(rows, v[i], i + 1 == ARRAY_SIZE(v));
-	}
+	put_name(rows, span->of);
+	db_copy_int(rows, span->start_ms, false);
+	for (size_t i = 0; i < n; i++)
+		db_copy_int(rows, v[i], i + 1 == n);
 }
 
-static void rows_agents(struct str *rows, const struct kpi_batch *b)
+static void rows_queues(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_agent *a = b->agents; a; a = a->hh.next) {
-		const int64_t v[] = { a->offered,  a->answered, a->missed,     a->handled,    a->talk_ms,   a->hold_ms,
-				      a->ready_ms, a->busy_ms,	a->ringing_ms, a->on_call_ms, a->wrap_up_ms };
-
-		put_key(rows, &a->key, true);
-		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-			put_int(rows, v[i], i + 1 == ARRAY_SIZE(v));
-	}
+	for (const struct kpi_queue *q = t->queues; q; q = q->next)
+		for (const struct kpi_queue_interval *i = q->intervals; i; i = i->next)
+			put_numbers(rows, &i->span,
+				    (const int64_t[]){ i->offered, i->answered, i->answered_in_target, i->abandoned,
+						       i->abandoned_short, i->abandoned_20s, i->overflowed,
+						       i->wait_answered_ms, i->wait_abandoned_ms, i->wait_max_ms,
+						       i->handled, i->talk_ms, i->hold_ms, i->after_work_ms },
+				    14);
 }
 
-static void rows_tenants(struct str *rows, const struct kpi_batch *b)
+static void rows_agents(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_tenant *t = b->tenants; t; t = t->hh.next) {
-		const int64_t v[] = { t->calls, t->answered, t->abandoned, t->ivr, t->refused, t->failed };
-
-		put_key(rows, &t->key, true);
-		for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-			put_int(rows, v[i], i + 1 == ARRAY_SIZE(v));
-	}
+	for (const struct kpi_agent *a = t->agents; a; a = a->next)
+		for (const struct kpi_agent_interval *i = a->intervals; i; i = i->next)
+			put_numbers(rows, &i->span,
+				    (const int64_t[]){ i->offered, i->answered, i->missed, i->handled, i->talk_ms,
+						       i->hold_ms, i->ready_ms, i->busy_ms, i->ringing_ms,
+						       i->on_call_ms, i->wrap_up_ms },
+				    11);
 }
 
-static void rows_calls(struct str *rows, const struct kpi_batch *b)
+static void rows_tenants(struct str *rows, const struct kpi_tenant *t)
 {
-	for (const struct kpi_call *c = b->calls; c; c = c->hh.next) {
-		if (!c->changed)
-			continue;
-		put_key(rows, &c->key, false);
-		put_int(rows, (int64_t)c->seen.upto, false);
-		put_int(rows, (int64_t)c->seen.bits, false);
-		put_known(rows, c->offered_ms);
-		put_text(rows, c->caller, false);
-		put_text(rows, c->called, false);
-		put_text(rows, c->trunk_id, false);
-		put_text(rows, c->queue_id, false);
-		put_text(rows, c->agent_id, false);
-		put_known(rows, c->answered_ms);
-		put_known(rows, c->agent_answered_ms);
-		put_known(rows, c->ended_ms);
-		put_known(rows, c->wait_ms);
-		put_known(rows, c->talk_ms);
-		put_known(rows, c->hold_ms);
-		put_text(rows, c->disposition, false);
-		put_text(rows, c->cause, false);
-		put_text(rows, c->digits, false);
-		put_text(rows, c->recording_id, true);
-	}
+	for (const struct kpi_tenant_interval *i = t->intervals; i; i = i->next)
+		put_numbers(rows, &i->span,
+			    (const int64_t[]){ i->calls, i->answered, i->abandoned, i->ivr, i->refused, i->failed }, 6);
 }
 
-static void rows_seen(struct str *rows, const struct kpi_batch *b)
+static void put_seen(struct str *rows, const struct kpi_row *row, bool last)
 {
-	for (const struct kpi_agent_seen *a = b->agent_seen; a; a = a->hh.next) {
-		if (!a->changed)
-			continue;
-		put_key(rows, &a->key, false);
-		put_int(rows, (int64_t)a->seen.upto, false);
-		put_int(rows, (int64_t)a->seen.bits, true);
-	}
+	put_name(rows, &row->name);
+	db_copy_int(rows, (int64_t)row->seen.upto, false);
+	db_copy_int(rows, (int64_t)row->seen.bits, last);
 }
 
-static err_t copy_all(struct db_tx *tx, const struct kpi_batch *b)
+static void put_call(struct str *rows, const struct kpi_call *c)
 {
-	static const struct {
-		const char *sql;
-		void (*rows)(struct str *rows, const struct kpi_batch *b);
-	} list[] = {
-		{ "COPY stage_queue FROM STDIN", rows_queues },	  { "COPY stage_agent FROM STDIN", rows_agents },
-		{ "COPY stage_tenant FROM STDIN", rows_tenants }, { "COPY stage_call FROM STDIN", rows_calls },
-		{ "COPY stage_seen FROM STDIN", rows_seen },
+	static const struct kpi_event nothing = {
+		.time_ms = -1, .ended_ms = -1, .wait_ms = -1, .talk_ms = -1, .hold_ms = -1
 	};
-	err_t e = ERR_OK;
+	const struct kpi_event *offered = c->offered ? c->offered : &nothing;
+	const struct kpi_event *answered = c->agent_answered ? c->agent_answered : &nothing;
+	const struct kpi_event *ended = c->ended ? c->ended : &nothing;
 
-	for (size_t i = 0; i < ARRAY_SIZE(list) && !e; i++) {
-		struct str rows = STR_INIT;
-
-		list[i].rows(&rows, b);
-		if (rows.failed)
-			e = ERR_EXHAUSTED;
-		else if (rows.len)
-			e = db_copy(tx, list[i].sql, rows.data, rows.len);
-		str_done(&rows);
-	}
-	return e;
+	put_seen(rows, &c->row, false);
+	put_known(rows, offered->time_ms);
+	put_text(rows, offered->caller, false);
+	put_text(rows, offered->called, false);
+	put_text(rows, offered->trunk_id, false);
+	put_text(rows, (c->enqueued ? c->enqueued : &nothing)->queue_id, false);
+	put_text(rows, answered->agent_id, false);
+	put_known(rows, c->answered_ms);
+	put_known(rows, answered->time_ms);
+	put_known(rows, ended->ended_ms ? ended->ended_ms : ended->time_ms);
+	put_known(rows, ended->wait_ms);
+	put_known(rows, ended->talk_ms);
+	put_known(rows, ended->hold_ms);
+	put_text(rows, ended->disposition, false);
+	put_text(rows, ended->cause, false);
+	put_text(rows, (c->digits ? c->digits : &nothing)->digits, false);
+	put_text(rows, ended->recording_id, true);
 }
 
-/* ---- tenants ---------------------------------------------------------------------------------------------------------------- */
+static void rows_calls(struct str *rows, const struct kpi_tenant *t)
+{
+	for (const struct kpi_call *c = t->calls; c; c = c->next)
+		if (c->row.changed)
+			put_call(rows, c);
+}
 
-struct name {
-	char tenant[KPI_ID];
-	UT_hash_handle hh;
+static void rows_seen(struct str *rows, const struct kpi_tenant *t)
+{
+	for (const struct kpi_agent *a = t->agents; a; a = a->next)
+		if (a->row.changed)
+			put_seen(rows, &a->row, true);
+}
+
+static const struct {
+	const char *sql;
+	void (*rows)(struct str *rows, const struct kpi_tenant *t);
+} copies[] = {
+	/* the temporary tables of rep.stage() */
+	{ "COPY stage_queue FROM STDIN", rows_queues },	  { "COPY stage_agent FROM STDIN", rows_agents },
+	{ "COPY stage_tenant FROM STDIN", rows_tenants }, { "COPY stage_call FROM STDIN", rows_calls },
+	{ "COPY stage_seen FROM STDIN", rows_seen },
 };
 
-/* The tenants of the batch, each once; the arena's. */
-static struct name *tenants_of(struct kpi_batch *b)
+static err_t copy_one(struct db_tx *tx, struct books *books, size_t which)
 {
-	struct name *list = NULL, *found;
-	const struct kpi_call *c;
-	const struct kpi_agent_seen *a;
+	struct str *rows = &books->rows;
 
-#define ADD(text)                                                                   \
-	do {                                                                        \
-		HASH_FIND_STR(list, text, found);                                   \
-		if (!found && (found = arena_alloc(&b->arena, sizeof(*found)))) {   \
-			(void)str_copy(found->tenant, sizeof(found->tenant), text); \
-			HASH_ADD_STR(list, tenant, found);                          \
-		} else if (!found) {                                                \
-			b->failed = true;                                           \
-		}                                                                   \
-	} while (0)
-	for (c = b->calls; c; c = c->hh.next)
-		ADD(c->key.tenant);
-	for (a = b->agent_seen; a; a = a->hh.next)
-		ADD(a->key.tenant);
-#undef ADD
-	return list;
+	str_reset(rows);
+	for (const struct kpi_tenant *t = books->batch->tenants; t; t = t->next)
+		copies[which].rows(rows, t);
+	if (rows->failed)
+		return ERR_EXHAUSTED;
+	return rows->len ? db_copy(tx, copies[which].sql, rows->data, rows->len) : ERR_OK;
 }
 
-static err_t set_tenant(struct db_tx *tx, const char *tenant)
+static err_t set_tenant(struct db_tx *tx, const struct kpi_tenant *t)
 {
-	return db_exec(tx, NULL, "SELECT set_config('trunkline.tenant', $1, true)", 1, &tenant);
+	char id[64];
+	const char *params[] = { id };
+
+	(void)snprintf(id, sizeof(id), "%.*s", (int)t->name.tenant.size, t->name.tenant.at);
+	return db_queue(tx, "SELECT set_config('trunkline.tenant', $1, true)", 1, params);
 }
 
 /* ---- what has been counted before ---------------------------------------------------------------------------------------------- */
 
-static err_t load_seen(struct db_tx *tx, struct kpi_batch *b, const char *tenant, bool agents, const char *ids)
+/* Ids are validated ([a-z0-9-]): they stand in an array literal as they are. */
+static void list_id(struct str *list, struct kpi_text id)
 {
-	struct db_result *r = NULL;
-	err_t e = db_exec(tx, &r,
-			  agents ? "SELECT agent_id, seen_upto, seen_bits FROM rep.agent_seen WHERE tenant = "
-				   "rep.tenant() AND agent_id = ANY ($1::text[])"
-				 : "SELECT call_id, seen_upto, seen_bits FROM rep.call WHERE tenant = rep.tenant() AND "
-				   "call_id = ANY ($1::text[])",
-			  1, &ids);
-
-	for (int i = 0; !e && i < db_rows(r); i++) {
-		struct kpi_seen seen = { (uint64_t)db_int(r, i, 1), (uint64_t)db_int(r, i, 2) };
-		struct kpi_agent_seen *a = agents ? kpi_batch_agent(b, tenant, db_text(r, i, 0)) : NULL;
-		struct kpi_call *c = agents ? NULL : kpi_batch_call(b, tenant, db_text(r, i, 0));
-
-		if (a)
-			a->seen = seen;
-		if (c)
-			c->seen = seen;
-	}
-	db_result_free(&r);
-	return e;
+	if (list->len > 1)
+		str_append_c(list, ',');
+	str_append_n(list, id.at, id.size);
 }
 
-/* Ids are validated ([a-z0-9-]): they stand in an array literal as they are. */
-static err_t load_tenant(struct db_tx *tx, struct kpi_batch *b, const char *tenant)
+static void list_ids(const struct kpi_tenant *t, struct str *calls, struct str *agents)
+{
+	str_append_c(calls, '{');
+	str_append_c(agents, '{');
+	for (const struct kpi_call *c = t->calls; c; c = c->next)
+		list_id(calls, c->row.name.id);
+	for (const struct kpi_agent *a = t->agents; a; a = a->next)
+		if (a->row.placed)
+			list_id(agents, a->row.name.id);
+	str_append_c(calls, '}');
+	str_append_c(agents, '}');
+}
+
+static void take_seen(struct kpi_batch *b, struct kpi_text tenant, struct db_result *r)
+{
+	for (int i = 0; i < db_rows(r); i++) {
+		struct kpi_seen seen = { (uint64_t)db_int(r, i, 1), (uint64_t)db_int(r, i, 2) };
+		struct kpi_row *row = kpi_row_find(b, db_int(r, i, 3), tenant, kpi_text(db_text(r, i, 0)));
+
+		if (row)
+			row->seen = seen;
+	}
+}
+
+static err_t load_seen(struct db_tx *tx, struct kpi_batch *b, const struct kpi_tenant *t)
 {
 	struct str calls = STR_INIT, agents = STR_INIT;
-	err_t e = set_tenant(tx, tenant);
+	struct db_result *r = NULL;
+	const char *params[2];
+	err_t e = set_tenant(tx, t);
 
-	for (const struct kpi_call *c = b->calls; c; c = c->hh.next)
-		if (str_eq(c->key.tenant, tenant))
-			str_printf(&calls, "%c%s", calls.len ? ',' : '{', c->key.id);
-	for (const struct kpi_agent_seen *a = b->agent_seen; a; a = a->hh.next)
-		if (str_eq(a->key.tenant, tenant))
-			str_printf(&agents, "%c%s", agents.len ? ',' : '{', a->key.id);
-	str_append_c(&calls, '}');
-	str_append_c(&agents, '}');
+	list_ids(t, &calls, &agents);
 	if (!e && (calls.failed || agents.failed))
 		e = ERR_EXHAUSTED;
-	if (!e && calls.len > 1)
-		e = load_seen(tx, b, tenant, false, calls.data);
-	if (!e && agents.len > 1)
-		e = load_seen(tx, b, tenant, true, agents.data);
+	params[0] = calls.data;
+	params[1] = agents.data;
+	if (!e)
+		e = db_exec(tx, &r, "SELECT id, upto, bits, is_agent FROM rep.seen($1::text[], $2::text[])", 2, params);
+	if (!e)
+		take_seen(b, t->name.tenant, r);
+	db_result_free(&r);
 	str_done(&calls);
 	str_done(&agents);
 	return e;
@@ -279,27 +244,51 @@ static err_t load_tenant(struct db_tx *tx, struct kpi_batch *b, const char *tena
 
 /* ---- offsets --------------------------------------------------------------------------------------------------------------------- */
 
+static bool last_of_its_partition(const struct books_job *job, size_t i)
+{
+	const struct stream_record *r = &job->records[i];
+
+	for (size_t k = i + 1; k < job->n; k++)
+		if (job->records[k].partition == r->partition && str_eq(job->records[k].topic, r->topic))
+			return false;
+	return true;
+}
+
+/* All in one statement. It is the last of the transaction and waits for those that were queued before it. */
 static err_t write_offsets(struct db_tx *tx, const struct books_job *job)
 {
-	err_t e = ERR_OK;
+	struct str topics = STR_INIT, partitions = STR_INIT, next = STR_INIT;
+	const char *params[3];
+	err_t e;
 
-	for (size_t i = 0; i < job->n && !e; i++) {
+	for (size_t i = 0; i < job->n; i++) {
 		const struct stream_record *r = &job->records[i];
-		char partition[16], next[24];
-		const char *params[] = { r->topic, partition, next };
-		bool last = true;
+		char before = topics.len ? ',' : '{';
 
-		for (size_t k = i + 1; k < job->n && last; k++)
-			last = job->records[k].partition != r->partition || !str_eq(job->records[k].topic, r->topic);
-		if (!last)
+		if (!last_of_its_partition(job, i))
 			continue;
-		snprintf(partition, sizeof(partition), "%d", r->partition);
-		snprintf(next, sizeof(next), "%lld", (long long)r->offset + 1);
-		e = db_exec(tx, NULL,
-			    "INSERT INTO rep.kafka_offset AS t VALUES ($1, $2, $3) ON CONFLICT (topic, partition) "
-			    "DO UPDATE SET next_offset = greatest(t.next_offset, excluded.next_offset)",
-			    3, params);
+		str_printf(&topics, "%c%s", before, r->topic);
+		str_printf(&partitions, "%c%d", before, r->partition);
+		str_printf(&next, "%c%lld", before, (long long)r->offset + 1);
 	}
+	str_append_c(&topics, '}');
+	str_append_c(&partitions, '}');
+	str_append_c(&next, '}');
+	params[0] = topics.data;
+	params[1] = partitions.data;
+	params[2] = next.data;
+	if (topics.failed || partitions.failed || next.failed)
+		e = ERR_EXHAUSTED;
+	else
+		e = db_exec(
+		    tx, NULL,
+		    "INSERT INTO rep.kafka_offset AS t SELECT * FROM unnest($1::text[], $2::integer[], $3::bigint[]) "
+		    "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = greatest(t.next_offset, "
+		    "excluded.next_offset)",
+		    3, params);
+	str_done(&topics);
+	str_done(&partitions);
+	str_done(&next);
 	return e;
 }
 
@@ -321,79 +310,80 @@ err_t books_read_offset(struct db_tx *tx, void *arg)
 
 /* ---- the batch ------------------------------------------------------------------------------------------------------------------- */
 
-static struct kpi_event *decode(struct books_job *job, struct kpi_batch *b, size_t *ret_n)
+/* The events of the records, each with its row; ERR_EXHAUSTED only. */
+static err_t decode(struct books_job *job, size_t *ret_n)
 {
-	struct kpi_event *events = arena_alloc(&b->arena, sizeof(*events) * (job->n ? job->n : 1));
-	size_t n = 0;
+	struct books *books = job->books;
+	size_t n = 0, placed = 0;
 
-	for (size_t i = 0; i < job->n && events; i++) {
-		struct kpi_event *ev = &events[n];
-		err_t e = event_from_pb(ev, job->records[i].value, job->records[i].size, &b->arena, &job->bad);
-
-		if (e == ERR_EXHAUSTED)
-			return NULL;
-		if (e) {
+	if (job->n > books->room) {
+		mem_free(books->events);
+		books->room = 0;
+		books->events = mem_array(job->n, sizeof(*books->events));
+		if (!books->events)
+			return ERR_EXHAUSTED;
+		books->room = job->n;
+	}
+	for (size_t i = 0; i < job->n; i++) {
+		if (event_from_pb(&books->events[n], job->records[i].value, job->records[i].size, &job->bad))
 			job->malformed++;
+		else
+			n++;
+		if (n < placed + PLACE_EACH && i + 1 < job->n)
 			continue;
-		}
-		if (ev->kind == KPI_AGENT_STATE ? !kpi_batch_agent(b, ev->tenant, ev->agent_id)
-						: !kpi_batch_call(b, ev->tenant, ev->call_id))
-			return NULL;
-		n++;
+		if (!kpi_place(books->batch, books->events + placed, n - placed))
+			return ERR_EXHAUSTED;
+		placed = n;
 	}
 	*ret_n = n;
-	return events;
+	return ERR_OK;
 }
 
-static err_t write_batch(struct db_tx *tx, struct books_job *job, struct kpi_batch *b)
+/* Counts what is new; the database's connection has been given the lock. */
+static err_t count(struct db_tx *tx, struct books_job *job, size_t n)
 {
-	struct kpi_event *events;
-	struct name *tenants, *t;
-	size_t n = 0;
+	struct kpi_batch *b = job->books->batch;
 	err_t e = ERR_OK;
 
-	events = decode(job, b, &n);
-	if (!events)
-		return ERR_EXHAUSTED;
-	/* While a partition moves, its former reader may still be writing: what has been counted is read after its commit. And
-	 * two who write the same intervals in another order would wait for each other. */
-	e = db_exec(tx, NULL, "SELECT pg_advisory_xact_lock(hashtext('rep.books'))", 0, NULL);
-	tenants = tenants_of(b);
-	for (t = tenants; t && !e; t = t->hh.next)
-		e = load_tenant(tx, b, t->tenant);
-	for (size_t i = 0; i < n; i++)
-		kpi_apply(b, &events[i]);
+	for (const struct kpi_tenant *t = b->tenants; t && !e; t = t->next)
+		e = load_seen(tx, b, t);
+	if (e)
+		return e;
+	kpi_apply(b, job->books->events, n);
 	job->applied = b->applied;
 	job->repeated = b->repeated;
-	if (b->failed)
-		e = ERR_EXHAUSTED;
-	for (size_t i = 0; i < ARRAY_SIZE(stages) && !e; i++)
-		e = db_exec(tx, NULL, stages[i], 0, NULL);
+	return b->failed ? ERR_EXHAUSTED : ERR_OK;
+}
+
+static err_t write_batch(struct db_tx *tx, struct books_job *job)
+{
+	size_t n = 0;
+	err_t e = decode(job, &n);
+
+	/* While a partition moves, its former reader may still be writing: what has been counted is read after its commit. And
+	 * two who write the same intervals in another order would wait for each other. */
 	if (!e)
-		e = copy_all(tx, b);
-	for (t = tenants; t && !e; t = t->hh.next) {
-		e = set_tenant(tx, t->tenant);
-		for (size_t i = 0; i < ARRAY_SIZE(upserts) && !e; i++)
-			e = db_exec(tx, NULL, upserts[i], 0, NULL);
-	}
-	HASH_CLEAR(hh, tenants);
-	return e;
+		e = db_queue(tx, "SELECT pg_advisory_xact_lock(hashtext('rep.books'))", 0, NULL);
+	if (!e)
+		e = db_queue(tx, "SELECT rep.stage()", 0, NULL);
+	if (!e)
+		e = count(tx, job, n);
+	for (size_t i = 0; i < ARRAY_SIZE(copies) && !e; i++)
+		e = copy_one(tx, job->books, i);
+	if (!e)
+		e = db_queue(tx, "SELECT rep.add_staged()", 0, NULL);
+	return e ? e : write_offsets(tx, job);
 }
 
 err_t books_write(struct db_tx *tx, void *arg)
 {
 	struct books_job *job = arg;
-	struct kpi_batch *b;
-	err_t e = kpi_batch_new(&b);
+	err_t e;
 
-	if (e)
-		return e;
 	job->applied = job->repeated = job->malformed = 0;
-	e = write_batch(tx, job, b);
-	if (!e)
-		e = write_offsets(tx, job);
+	kpi_batch_reset(job->books->batch);
+	e = write_batch(tx, job);
 	if (e)
 		(void)str_copy(job->why, sizeof(job->why), db_error(tx));
-	kpi_batch_free(&b);
 	return e;
 }

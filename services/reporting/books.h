@@ -2,7 +2,13 @@
  * books: a batch of events into the tables, in one transaction with the offsets up to which it reaches. Runs on a database worker.
  *
  * For each tenant in the batch the transaction sets the tenant (row-level security is forced), reads which events it has already
- * counted, and adds the changes. Everything is written by COPY into temporary tables and one upsert per table and tenant.
+ * counted, and adds the changes. Everything is written by COPY into temporary tables, from which functions of the database
+ * (migrations/0002) add it to the books.
+ *
+ *	struct books *books;
+ *	books_new(&books);
+ *	struct books_job job = { .books = books, .records = records, .n = n };
+ *	db_run(db, NULL, books_write, &job, on_written, arg);
  */
 #ifndef REPORTING_BOOKS_H
 #define REPORTING_BOOKS_H
@@ -13,7 +19,13 @@
 #include "db/db.h"
 #include "stream/stream.h"
 
+/* The memory of a batch, kept for the next one; of one job at a time. */
+struct books;
+err_t books_new(struct books **ret) MUST;
+void books_free(struct books **b);
+
 struct books_job {
+	struct books *books;
 	const struct stream_record *records;
 	size_t n;
 	/* results of the last run */

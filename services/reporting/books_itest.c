@@ -19,6 +19,7 @@
 
 static struct testkit_postgres pg;
 static struct db *db, *owner;
+static struct books *books;
 
 static err_t sql(struct db_tx *tx, void *arg)
 {
@@ -44,6 +45,7 @@ static int start(void **state)
 	(void)snprintf(conninfo, sizeof(conninfo), "%s user=reporting", pg.dsn);
 	p.conninfo = conninfo;
 	assert_int_equal(db_new(&db, &p), ERR_OK);
+	assert_int_equal(books_new(&books), ERR_OK);
 	return 0;
 }
 
@@ -52,6 +54,7 @@ static int stop(void **state)
 	(void)state;
 	db_free(&db);
 	db_free(&owner);
+	books_free(&books);
 	testkit_postgres_stop(&pg);
 	return 0;
 }
@@ -118,7 +121,7 @@ static void add_call(struct packed *p, const char *tenant, const char *call)
 
 static struct books_job write_all(const struct stream_record *list, size_t n, err_t want)
 {
-	struct books_job job = { .records = list, .n = n };
+	struct books_job job = { .books = books, .records = list, .n = n };
 	err_t e = db_run_wait(db, NULL, books_write, &job);
 
 	if (e != want)

@@ -3,12 +3,10 @@
 #define REPORTING_EVENT_WIRE_H
 
 #include <stddef.h>
-#include "base/arena.h"
 #include "base/err.h"
 #include "kpi.h"
 
-/* Strings are the arena's. ERR_INVALID: not an event that can be counted; detail says why. */
-err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct arena *arena,
-		    struct err_detail *detail) MUST;
+/* Texts lie in data; of *ret only what the kind has is written. Nothing is allocated. ERR_INVALID: not an event that can be counted; detail says why. */
+err_t event_from_pb(struct kpi_event *ret, const void *data, size_t size, struct err_detail *detail) MUST;
 
 #endif

@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (kpi_batch_new(&b))
 		return 0;
-	if (!event_from_pb(&ev, data, size, &b->arena, &d))
-		kpi_apply(b, &ev);
+	if (!event_from_pb(&ev, data, size, &d))
+		kpi_apply(b, &ev, 1);
 	kpi_batch_free(&b);
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "reporting.h"
 
+#include <stdio.h>
 #include "base/mem.h"
 #include "log/log.h"
 
@@ -65,7 +66,7 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 {
 	struct reporting *r = arg;
 
-	r->job = (struct books_job){ .records = records, .n = n };
+	r->job = (struct books_job){ .books = r->books, .records = records, .n = n };
 	write_batch(r);
 }
 
@@ -92,22 +93,30 @@ static void on_lag(void *arg)
 
 err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
 {
+	char wait[48];
+	/* The broker, too, gathers: else each event by itself would wake broker and client. */
+	const char *const options[] = { "fetch.min.bytes=65536", wait, NULL };
 	struct stream_consumer_params p = { .loop = r->loop,
 					    .brokers = cfg->brokers,
 					    .group = cfg->group,
 					    .topics = topics,
+					    .options = options,
 					    .batch = (size_t)cfg->batch,
+					    .gather_ms = cfg->gather_ms,
 					    .start_offset = start_offset,
 					    .on_batch = on_batch,
 					    .arg = r };
 	struct metric *const all[] = { &lag, &applied, &repeated, &malformed, &failures };
+	err_t e = books_new(&r->books);
+
+	(void)snprintf(wait, sizeof(wait), "fetch.wait.max.ms=%lld", (long long)cfg->gather_ms);
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);
 	loop_timer_init(&r->retry, r->loop, on_retry, r);
 	loop_timer_init(&r->lag_tick, r->loop, on_lag, r);
 	loop_timer_start(&r->lag_tick, LAG_MS);
-	return stream_consumer_new(&r->consumer, &p, d);
+	return e ? e : stream_consumer_new(&r->consumer, &p, d);
 }
 
 void ingest_stop(struct reporting *r)

@@ -13,7 +13,9 @@ const struct config_item reporting_items[] = {
 		   "Kafka brokers: host:port,host:port"),
 	CONFIG_STR(struct reporting_config, group, "kafka.group", "trunkline-reporting",
 		   "consumer group: instances of one group share the partitions"),
-	CONFIG_INT(struct reporting_config, batch, "kafka.batch", 1000, 1, 100000, "most events of one transaction"),
+	CONFIG_INT(struct reporting_config, batch, "kafka.batch", 5000, 1, 100000, "most events of one transaction"),
+	CONFIG_INT(struct reporting_config, gather_ms, "kafka.gather_ms", 1000, 1, 60000,
+		   "so long a transaction waits to be full; what happened is counted about that much later"),
 	CONFIG_STR_REQUIRED(struct reporting_config, db_conninfo, "db.conninfo",
 			    "PostgreSQL of the service's role (libpq); the password by passfile or certificate"),
 	CONFIG_STR(struct reporting_config, db_migrate_conninfo, "db.migrate_conninfo", "",
@@ -98,6 +100,7 @@ void reporting_free(struct reporting **pr)
 	db_free(&r->db); /* the batch under way still reads the consumer's records */
 	stream_consumer_free(&r->consumer);
 	db_free(&r->offsets);
+	books_free(&r->books);
 	rpc_server_free(&r->server);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);

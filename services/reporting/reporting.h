@@ -18,7 +18,7 @@ struct reporting_config {
 	char *brokers, *group;
 	char *db_conninfo, *db_migrate_conninfo;
 	char *grpc_address, *tls_ca_file, *tls_cert_file, *tls_key_file, *public_key_file;
-	int64_t batch;
+	int64_t batch, gather_ms;
 };
 extern const struct config_item reporting_items[];
 
@@ -30,6 +30,7 @@ struct reporting {
 	struct stream_consumer *consumer;
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
+	struct books *books;
 	struct books_job job; /* the batch being written */
 	bool writing, stopping;
 	struct loop_timer retry;
