@@ -163,6 +163,8 @@ static void go_idle(struct loop *loop)
 		wake(loop);
 }
 
+#define IDLE_TICKS 5
+
 static void sleep_until(int64_t at_us)
 {
 	struct timespec at = { .tv_sec = at_us / 1000000, .tv_nsec = at_us % 1000000 * 1000 };
@@ -170,29 +172,40 @@ static void sleep_until(int64_t at_us)
 	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
-/* Waits for events. With a pace: not before the next turn is due, and then takes all that came meanwhile. A loop that had
- * its hands full sleeps first, one that was idle waits first: so a lone event is served at once and costs one wake-up. */
+static int poll_events(struct loop *loop, int wait)
+{
+	return epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, wait);
+}
+
+/*
+ * With a pace: a loop that has its hands full looks only at ticks, multiples of the pace on the clock that all processes
+ * share. So what all of them produced goes out at the same moments, the peer between them is woken once for all, and what
+ * it answers lies there at the next tick, for which nobody is woken. After some ticks without anything the loop waits as
+ * one without a pace, and serves a lone event at once.
+ */
 static int wait_events(struct loop *loop, int timeout_ms)
 {
-	int64_t due_us = loop->turn_us + loop->pace_us;
 	int n;
 
 	if (!loop->pace_us || !timeout_ms)
-		return epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, wait_ms(loop, timeout_ms));
-	if (loop->busy && clock_mono_us() < due_us)
-		sleep_until(due_us);
-	n = epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, wait_ms(loop, timeout_ms));
-	if (clock_mono_us() >= due_us)
-		return n;
-	sleep_until(due_us);
-	return epoll_wait(loop->epoll_fd, loop->events, LOOP_BATCH, 0);
+		return poll_events(loop, wait_ms(loop, timeout_ms));
+	while (loop->ticks_left > 0) {
+		loop->ticks_left--;
+		sleep_until((clock_mono_us() / loop->pace_us + 1) * loop->pace_us);
+		n = poll_events(loop, 0);
+		if (n || atomic_load(&loop->posts) || atomic_load(&loop->stopping) || wait_ms(loop, 1) == 0)
+			return n;
+	}
+	return poll_events(loop, wait_ms(loop, timeout_ms));
 }
 
+/* Two turns soon after each other: there is more to come. */
 static void note_turn(struct loop *loop)
 {
 	int64_t now_us = clock_mono_us();
 
-	loop->busy = now_us - loop->turn_us < 2 * loop->pace_us;
+	if (now_us - loop->turn_us < IDLE_TICKS * loop->pace_us)
+		loop->ticks_left = IDLE_TICKS;
 	loop->turn_us = now_us;
 }
 

@@ -26,8 +26,9 @@ err_t loop_new(struct loop **ret) MUST;
 void loop_free(struct loop **loop);
 /* Until loop_stop(). */
 void loop_run(struct loop *loop);
-/* Turns begin at least pace_us apart, except loop_turn(…, 0): what arrives within that time shares one turn and one flush of
- * what it produces. The first event after a rest is served at once. 0: no pace (the default). */
+/* Under load turns begin at multiples of pace_us of the monotonic clock only, the same ones in all processes of a machine: what
+ * arrived since the last one is done together, and what it produces leaves together. An event after a rest is served at once.
+ * Not for loop_turn(…, 0). 0: no pace (the default). */
 void loop_set_pace(struct loop *loop, int64_t pace_us);
 /* One turn; waits at most timeout_ms (-1: until something happens, 0: not at all). For embedding in a foreign loop. */
 void loop_turn(struct loop *loop, int timeout_ms);

@@ -24,9 +24,9 @@ struct loop {
 	bool embedded;
 	bool in_turn;
 	int64_t now_ms;
-	int64_t pace_us;  /* turns begin at least so far apart; 0: each as soon as there is something to do */
+	int64_t pace_us;  /* 0: a turn as soon as there is something to do */
 	int64_t turn_us;  /* when the last one began */
-	bool busy;	  /* it came soon after the one before */
+	int ticks_left;	  /* > 0: busy, turns begin at ticks of the pace; until so many of them had nothing to do */
 	int64_t armed_ms; /* what timer_fd is set to; INT64_MAX: nothing */
 
 	struct loop_timer *timers; /* root: the earliest */
