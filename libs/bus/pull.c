@@ -17,6 +17,12 @@ static void on_silence(void *arg)
 		p->lost(p->arg);
 }
 
+static void rest(struct pull *p)
+{
+	p->resting = true;
+	loop_timer_start(&p->poll, p->poll_ms);
+}
+
 /* A request ended: by its expiry, or because the consumer went. */
 static void on_status(struct pull *p, const struct bus_raw *raw)
 {
@@ -28,7 +34,11 @@ static void on_status(struct pull *p, const struct bus_raw *raw)
 		return;
 	}
 	p->outstanding = left && left < p->outstanding ? p->outstanding - left : 0;
-	p->empty = true;
+	if (p->poll_ms && p->got)
+		rest(p);
+	else
+		p->empty = true;
+	p->got = 0;
 	if (raw->status == 408 || raw->status == 404)
 		p->more(p->arg);
 	else
@@ -39,7 +49,7 @@ static void on_poll(void *arg)
 {
 	struct pull *p = arg;
 
-	p->empty = false;
+	p->resting = p->empty = false;
 	p->more(p->arg);
 }
 
@@ -56,6 +66,12 @@ static void on_raw(const struct bus_raw *raw, void *arg)
 	}
 	if (p->outstanding)
 		p->outstanding--;
+	p->got++;
+	if (p->poll_ms && p->empty && p->outstanding == 0) { /* the one that stood: others follow it */
+		p->got = 0;
+		p->empty = false;
+		rest(p);
+	}
 	p->fn(raw, p->arg);
 }
 
@@ -69,8 +85,8 @@ void pull_init(struct pull *p, struct bus *bus)
 void pull_stop(struct pull *p)
 {
 	bus_unsubscribe(&p->sub);
-	p->outstanding = 0;
-	p->empty = false;
+	p->outstanding = p->got = 0;
+	p->empty = p->resting = false;
 	loop_timer_stop(&p->silence);
 	loop_timer_stop(&p->poll);
 }
@@ -88,20 +104,21 @@ err_t pull_start(struct pull *p)
 	return bus_subscribe_raw(&p->sub, p->bus, on_raw, p);
 }
 
-/* Standing: the server keeps the request for EXPIRES_MS and tells each HEARTBEAT_MS that it lives. Polling: it answers
- * with what there is and is silent until asked again. */
+/* Standing: the server keeps the request for EXPIRES_MS and tells each HEARTBEAT_MS that it lives. A fetch: it answers with
+ * what there is. */
 static void ask(struct pull *p, size_t batch)
 {
 	char subject[BUS_SUBJECT_MAX], body[128];
 	int n;
 
-	if (p->poll_ms)
+	if (p->poll_ms && !p->empty)
 		n = snprintf(body, sizeof(body), "{\"batch\":%zu,\"no_wait\":true}", batch);
 	else
 		n = snprintf(body, sizeof(body), "{\"batch\":%zu,\"expires\":%lld,\"idle_heartbeat\":%lld}", batch,
 			     EXPIRES_MS * NS_PER_MS, HEARTBEAT_MS * NS_PER_MS);
 	(void)snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", p->stream, p->consumer);
 	if (bus_publish_reply(p->bus, subject, p->sub->subject, body, (size_t)n)) {
+		p->resting = true;
 		loop_timer_start(&p->poll, AGAIN_MS); /* no room at the moment */
 		return;
 	}
@@ -113,13 +130,10 @@ void pull_want(struct pull *p, size_t room, size_t window)
 {
 	if (!p->sub || p->bus->conn.state != CONN_UP || room <= p->outstanding)
 		return;
-	if (p->poll_ms && (p->outstanding > 0 || room < (window + 3) / 4))
+	if (p->poll_ms && (p->resting || p->outstanding > 0 || room < (window + 3) / 4))
 		return;
-	if (p->poll_ms && p->empty) {
-		if (!loop_timer_running(&p->poll))
-			loop_timer_start(&p->poll, p->poll_ms);
-		return;
-	}
-	if (p->outstanding == 0 || room - p->outstanding >= (window + 1) / 2)
+	if (p->poll_ms && p->empty)
+		ask(p, 1);
+	else if (p->outstanding == 0 || room - p->outstanding >= (window + 1) / 2)
 		ask(p, room - p->outstanding);
 }

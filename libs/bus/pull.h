@@ -12,9 +12,12 @@ struct pull {
 	const char *stream, *consumer; /* owned by the user */
 	struct bus_sub *sub;	       /* NULL: not running */
 	size_t outstanding;
-	int64_t
-	    poll_ms; /* 0: a request stands and each message comes at once; else what has gathered is fetched so often */
-	bool empty;  /* polling: the last fetch emptied the stream */
+	/* 0: a request stands and each message comes at once; else what has gathered is fetched so often. After a fetch that
+	 * found nothing a request for one message stands: an idle stream costs nothing, and its first message is no later. */
+	int64_t poll_ms;
+	size_t got;   /* polling: by the present fetch */
+	bool empty;   /* polling: the last fetch found nothing */
+	bool resting; /* polling: until the timer fires */
 	struct loop_timer silence, poll;
 	bus_raw_fn *fn;		 /* a message */
 	void (*more)(void *arg); /* a request ran out: call pull_want() again */

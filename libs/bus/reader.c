@@ -197,7 +197,8 @@ void bus_reader_poll(struct bus_reader *r, int64_t poll_ms)
 	if (r->pull.poll_ms == poll_ms)
 		return;
 	r->pull.poll_ms = poll_ms;
-	r->pull.empty = false;
+	r->pull.empty = r->pull.resting = false;
+	r->pull.got = 0;
 	loop_timer_stop(&r->pull.poll);
 	want(r);
 }

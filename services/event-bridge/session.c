@@ -100,7 +100,7 @@ static void on_event(const struct bus_msg *msg, void *arg)
 /* "name=value name=value" as a list, behind our own defaults. What is fetched in one go is one request to Kafka. */
 static char **split_options(const char *text)
 {
-	static char linger[] = "linger.ms=1";
+	static char linger[] = "linger.ms=5";
 	char *copy = mem_strdup(text ? text : "");
 	char **list = mem_array(66, sizeof(*list));
 	size_t n = 2;
