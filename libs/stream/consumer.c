@@ -2,6 +2,7 @@
  * Consumer: one thread fetches a batch, hands it to the loop and waits until the loop wants the next. The same thread
  * answers assignments, asking the owner where each partition goes on.
  */
+#include "offsets.h"
 #include "stream_internal.h"
 
 #include "base/clock.h"
@@ -15,6 +16,8 @@
 #define GATHER_MS      200
 #define OFFSET_WAIT_MS 500
 #define LAG_MS	       1000
+#define STALL_MS       10000 /* there is something to read, and for so long nothing came: ask again */
+#define SEEK_MS	       5000
 
 enum turn { FETCH, HANDED_OVER, STOP };
 
@@ -32,6 +35,8 @@ struct stream_consumer {
 	bool freed;
 	_Atomic int64_t lag;
 	int64_t lag_at_ms; /* measured last */
+	int64_t came_ms;   /* the last record, or the last time that we asked again */
+	struct offsets offsets;
 	int gather_ms;	   /* a batch is what came within this time, or full */
 	size_t batch, n, posted;
 	rd_kafka_message_t **messages;
@@ -71,6 +76,8 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_p
 {
 	struct stream_consumer *c = opaque;
 
+	offsets_reset(&c->offsets);
+	c->came_ms = clock_mono_ms();
 	if (e != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		(void)rd_kafka_assign(rk, NULL);
 		return;
@@ -81,6 +88,33 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_p
 }
 
 /* ---- the fetching thread ------------------------------------------------------------------------------------------ */
+
+/* From the next record on that we have not got: what librdkafka holds of the partitions is thrown away and fetched anew. */
+static void ask_again(struct stream_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+	rd_kafka_error_t *e;
+
+	for (int i = 0; i < list->cnt; i++) {
+		rd_kafka_topic_partition_t *p = &list->elems[i];
+
+		p->offset = offsets_expected(&c->offsets, p->topic, p->partition);
+		if (p->offset < 0)
+			position(c, p);
+	}
+	e = rd_kafka_seek_partitions(c->rk, list, SEEK_MS);
+	if (e)
+		rd_kafka_error_destroy(e); /* the next gap or stall tries again */
+	c->came_ms = clock_mono_ms();
+}
+
+static void ask_again_for(struct stream_consumer *c, const rd_kafka_message_t *m)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(m->rkt), m->partition);
+	ask_again(c, list);
+	rd_kafka_topic_partition_list_destroy(list);
+}
 
 /* Not with each batch: librdkafka's main thread is asked and woken for it. */
 static void measure_lag(struct stream_consumer *c)
@@ -105,6 +139,8 @@ static void measure_lag(struct stream_consumer *c)
 		else
 			lag += high > low ? high - low : 0;
 	}
+	if (lag > 0 && now - c->came_ms > STALL_MS)
+		ask_again(c, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	atomic_store(&c->lag, lag);
 }
@@ -134,10 +170,17 @@ static bool fetch(struct stream_consumer *c)
 
 	c->posted = got > 0 ? (size_t)got : 0;
 	c->n = 0;
+	offsets_begin_batch(&c->offsets);
 	for (size_t i = 0; i < c->posted; i++) {
 		const rd_kafka_message_t *m = c->messages[i];
+		enum offsets_verdict v;
 
 		if (m->err)
+			continue;
+		v = offsets_see(&c->offsets, rd_kafka_topic_name(m->rkt), m->partition, m->offset);
+		if (v == OFFSETS_GAP)
+			ask_again_for(c, m);
+		if (v != OFFSETS_TAKE)
 			continue;
 		c->records[c->n++] = (struct stream_record){ .topic = rd_kafka_topic_name(m->rkt),
 							     .partition = m->partition,
@@ -150,6 +193,8 @@ static bool fetch(struct stream_consumer *c)
 	}
 	if (c->n == 0)
 		drop_messages(c);
+	else
+		c->came_ms = clock_mono_ms();
 	return c->n > 0;
 }
 
@@ -192,6 +237,9 @@ static void *run(void *arg)
 
 	while ((turn = wait_turn(c)) != STOP) {
 		bool any = turn == FETCH && fetch(c);
+
+		if (turn != FETCH)
+			c->came_ms = clock_mono_ms(); /* the owner is busy: nothing can come */
 
 		measure_lag(c);
 		if (any)
@@ -315,6 +363,7 @@ void stream_consumer_free(struct stream_consumer **ref)
 	}
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
+	offsets_done(&c->offsets);
 	mem_free(c->messages);
 	mem_free(c->records);
 	c->freed = true;
