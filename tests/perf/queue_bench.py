@@ -57,13 +57,20 @@ def per_cpu(bench, name, company, what, rate, talk_ms, window_s, conditions, pee
 
 
 def q1(bench):
-    rate = float(os.environ.get("BENCH_RATE", "60"))
+    rate = float(os.environ.get("BENCH_RATE", "90"))
     say("Q1: INVITE straight into a queue, 200 agents, answered at once, 2 s, BYE; %g calls/s" % rate)
     company = bench.stage.company("small", 200)
     ms = per_cpu(bench, "q1_calls_per_cpu_s", company, "plain", rate, 2000, bench.window_s, "queue without IVR or RTP, 200 agents", PEER, 270)
     bench.result("q1_answer_p50_ms", [quantile(ms, 0.5)], "ms INVITE to 200", "lower", None, "as q1_calls_per_cpu_s")
     bench.result("q1_answer_p99_ms", [quantile(ms, 0.99)], "ms INVITE to 200", "lower", None, "as q1_calls_per_cpu_s", peer=140,
                  peer_name="Asterisk 22 app_queue at 90 calls/s")
+
+
+def q1_high(bench):
+    rate = float(os.environ.get("BENCH_HIGH_RATE", "230"))
+    say("Q1 with as many agents as the rate needs: %g calls/s, 1,000 agents, talk 2 s" % rate)
+    company = bench.stage.company("large", 1000)
+    per_cpu(bench, "q1_high_rate_calls_per_cpu_s", company, "plain", rate, 2000, bench.window_s, "queue without IVR or RTP, 1,000 agents", PEER, 270)
 
 
 def q1_busy(bench):
@@ -152,6 +159,6 @@ def agent_ring(bench):
 
 
 def run(bench):
-    parts = {"q1": q1, "peer": lambda b: peer.run(b, 60), "busy": q1_busy, "sustained": sustained, "ring": agent_ring, "q2": q2}
+    parts = {"q1": q1, "high": q1_high, "peer": lambda b: peer.run(b, 60), "busy": q1_busy, "sustained": sustained, "ring": agent_ring, "q2": q2}
     for name in os.environ.get("BENCH_PARTS", " ".join(parts)).split():
         parts[name](bench)
