@@ -60,9 +60,12 @@ class Bench:
             missed = r["target"] is not None and (r["median"] < r["target"] if r["better"] == "higher" else r["median"] > r["target"])
             say("%-34s %12.3f %10s %10s %10s  %s%s" % (r["name"], r["median"], *cells, r["unit"], "  (target missed)" if missed else ""))
         model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-        say("on %s, %d CPUs, %s; load average %s; took %.0f s" % (
-            model.group(1) if model else platform.machine(), os.cpu_count(), platform.release(),
-            " ".join("%.1f" % x for x in os.getloadavg()), time.monotonic() - self.began))
+        where = "%s: %s, %d CPUs, kernel %s; load average at the end %s; took %.0f s" % (
+            time.strftime("%Y-%m-%d"), model.group(1) if model else platform.machine(), os.cpu_count(), platform.release(),
+            " ".join("%.1f" % x for x in os.getloadavg()), time.monotonic() - self.began)
+        say("on " + where)
+        if "BENCH_OUT" not in os.environ:
+            RESULTS.with_name("machine.txt").write_text(where + "\n")
 
 
 def main():
