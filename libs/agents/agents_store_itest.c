@@ -252,11 +252,10 @@ static void a_store_that_does_not_watch_works_from_what_it_is_given_or_reads(voi
 	wait_done(&a, 3);
 	assert_int_equal(a.failed, 0);
 	assert_int_equal(bus_new(&cc.bus, &bp, &d), ERR_OK);
-	assert_int_equal(agents_store_new(&cc.store,
-					  &(struct agents_store_params){
-					      .bus = cc.bus, .instance = "cc-1", .no_watch = true },
-					  &d),
-			 ERR_OK);
+	assert_int_equal(
+	    agents_store_new(&cc.store,
+			     &(struct agents_store_params){ .bus = cc.bus, .instance = "cc-1", .no_watch = true }, &d),
+	    ERR_OK);
 	assert_true(agents_synced(cc.store));
 	assert_int_equal(agent_record_to_pb(&a.record, &bytes, &size), ERR_OK);
 	assert_int_equal(agents_seed(cc.store, bytes, size, a.revision), ERR_OK);

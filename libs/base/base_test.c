@@ -14,9 +14,10 @@
 static void every_error_has_its_grpc_name(void **state)
 {
 	static const char *const expected[] = {
-		"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-		"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-		"UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+		"OK",	     "CANCELLED",	"UNKNOWN",	     "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+		"NOT_FOUND", "ALREADY_EXISTS",	"PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+		"ABORTED",   "OUT_OF_RANGE",	"UNIMPLEMENTED",     "INTERNAL",	   "UNAVAILABLE",
+		"DATA_LOSS", "UNAUTHENTICATED",
 	};
 
 	UNUSED(state);
@@ -55,7 +56,9 @@ static void err_set_makes_clean_utf8_of_whatever_it_quotes(void **state)
 	char longest[400];
 
 	UNUSED(state);
-	err_set(&d, ERR_INVALID, "na\nme", "\"%s\"", "a\xff\x1b" "b");
+	err_set(&d, ERR_INVALID, "na\nme", "\"%s\"",
+		"a\xff\x1b"
+		"b");
 	assert_string_equal(d.field, "na?me");
 	assert_string_equal(d.message, "\"a??b\"");
 	/* Cut within a two-byte character. */
@@ -150,7 +153,7 @@ static void ids_are_uuid_7_and_ordered_by_time(void **state)
 
 static void ids_do_not_repeat_within_a_millisecond(void **state)
 {
-	char (*ids)[ID_TEXT] = mem_array(1000, ID_TEXT);
+	char(*ids)[ID_TEXT] = mem_array(1000, ID_TEXT);
 
 	UNUSED(state);
 	for (int i = 0; i < 1000; i++) {
@@ -185,8 +188,12 @@ static void a_forked_child_gives_out_other_ids(void **state)
 
 static void ids_of_a_wrong_form_are_refused(void **state)
 {
-	static const char *const wrong[] = { "", "0", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
-					     "0123456789ABCDEF0123456789abcdef", "0123456789abcdef-123456789abcdef" };
+	static const char *const wrong[] = { "",
+					     "0",
+					     "0123456789abcdef0123456789abcde",
+					     "0123456789abcdef0123456789abcdef0",
+					     "0123456789ABCDEF0123456789abcdef",
+					     "0123456789abcdef-123456789abcdef" };
 
 	UNUSED(state);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)

@@ -10,26 +10,26 @@
 
 #include <stddef.h>
 
-#define MUST __attribute__((warn_unused_result))
+#define MUST		  __attribute__((warn_unused_result))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)	  (sizeof(a) / sizeof((a)[0]))
 
 typedef enum err {
 	ERR_OK = 0,
 	ERR_CANCELLED = 1,
 	ERR_UNKNOWN = 2,
-	ERR_INVALID = 3,	 /* wrong argument: err_detail says which and what is right */
+	ERR_INVALID = 3, /* wrong argument: err_detail says which and what is right */
 	ERR_TIMEOUT = 4,
 	ERR_NOT_FOUND = 5,
 	ERR_EXISTS = 6,
-	ERR_DENIED = 7,		 /* known who you are, not allowed */
-	ERR_EXHAUSTED = 8,	 /* quota, memory, ports, files */
-	ERR_PRECONDITION = 9,	 /* the object's state does not allow it */
-	ERR_ABORTED = 10,	 /* lost a compare-and-set, old epoch: read again and retry */
+	ERR_DENIED = 7,	      /* known who you are, not allowed */
+	ERR_EXHAUSTED = 8,    /* quota, memory, ports, files */
+	ERR_PRECONDITION = 9, /* the object's state does not allow it */
+	ERR_ABORTED = 10,     /* lost a compare-and-set, old epoch: read again and retry */
 	ERR_RANGE = 11,
 	ERR_UNIMPLEMENTED = 12,
 	ERR_INTERNAL = 13,
-	ERR_UNAVAILABLE = 14,	 /* a peer is away; retry later */
+	ERR_UNAVAILABLE = 14, /* a peer is away; retry later */
 	ERR_DATA_LOSS = 15,
 	ERR_UNAUTHENTICATED = 16,
 } err_t;

@@ -15,12 +15,15 @@
 #include "base/err.h"
 
 struct str {
-	char *data;	/* NUL-terminated when not NULL */
+	char *data; /* NUL-terminated when not NULL */
 	size_t len;
 	size_t cap;
-	bool failed;	/* out of memory: content is incomplete */
+	bool failed; /* out of memory: content is incomplete */
 };
-#define STR_INIT { NULL, 0, 0, false }
+#define STR_INIT                  \
+	{                         \
+		NULL, 0, 0, false \
+	}
 
 void str_done(struct str *s);
 void str_reset(struct str *s);

@@ -80,15 +80,15 @@ static void utf8_follows_rfc_3629(void **state)
 		{ "", 0, true },
 		{ "plain", 5, true },
 		{ "\xc3\xa9\xe4\xb8\xad\xf0\x9f\x93\x9e", 9, true },
-		{ "a\0b", 3, false },		 /* NUL */
-		{ "\x80", 1, false },		 /* lone continuation */
-		{ "\xc3", 1, false },		 /* cut */
+		{ "a\0b", 3, false }, /* NUL */
+		{ "\x80", 1, false }, /* lone continuation */
+		{ "\xc3", 1, false }, /* cut */
 		{ "\xe4\xb8", 2, false },
-		{ "\xc0\xaf", 2, false },	 /* overlong '/' */
+		{ "\xc0\xaf", 2, false }, /* overlong '/' */
 		{ "\xc1\xbf", 2, false },
 		{ "\xe0\x80\xaf", 3, false },
 		{ "\xf0\x80\x80\xaf", 4, false },
-		{ "\xed\xa0\x80", 3, false },	 /* surrogate */
+		{ "\xed\xa0\x80", 3, false }, /* surrogate */
 		{ "\xed\x9f\xbf", 3, true },
 		{ "\xf4\x8f\xbf\xbf", 4, true }, /* U+10FFFF */
 		{ "\xf4\x90\x80\x80", 4, false },
@@ -138,7 +138,9 @@ static void ids_are_nats_tokens(void **state)
 
 static void numbers_are_taken_whole_and_in_range_or_not_at_all(void **state)
 {
-	static const char *const wrong[] = { "", " 1", "+1", "1 ", "1x", "0x10", "-", "--1", "\n1", "9223372036854775808", "101", "-6" };
+	static const char *const wrong[] = { "",     " 1", "+1",  "1 ",	 "1x",
+					     "0x10", "-",  "--1", "\n1", "9223372036854775808",
+					     "101",  "-6" };
 	int64_t v = 77;
 
 	UNUSED(state);

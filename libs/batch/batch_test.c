@@ -65,7 +65,9 @@ static void no_message_grows_beyond_what_nats_takes(void **state)
 	memset(&sent, 0, sizeof(sent));
 	batches_init(&b, NULL);
 	for (int i = 0; i < 20000; i++)
-		put(&b, "a", "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+		put(&b, "a",
+		    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+		    "89",
 		    &heads);
 	assert_int_equal(batches_flush(&b), 0);
 	assert_int_equal(sent.bytes, 2000000);
@@ -73,7 +75,9 @@ static void no_message_grows_beyond_what_nats_takes(void **state)
 	assert_int_equal(heads, sent.messages); /* each has its head */
 	sent.answer = ERR_EXHAUSTED;
 	for (int i = 0; i < 3000; i++)
-		put(&b, "a", "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+		put(&b, "a",
+		    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+		    "89",
 		    &heads);
 	assert_int_equal(batches_flush(&b), 2);
 	assert_int_equal(batches_flush(&b), 0);

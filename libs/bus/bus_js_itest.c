@@ -649,7 +649,10 @@ static void on_polled_value(enum bus_kv_op op, const char *key, const struct bus
 	size_t n = strlen(p->trace);
 
 	(void)msg;
-	(void)snprintf(p->trace + n, sizeof(p->trace) - n, "%s%s", op == BUS_KV_SYNCED ? "." : op == BUS_KV_PUT ? "+" : "-",
+	(void)snprintf(p->trace + n, sizeof(p->trace) - n, "%s%s",
+		       op == BUS_KV_SYNCED ? "."
+		       : op == BUS_KV_PUT  ? "+"
+					   : "-",
 		       key ? key : "");
 	p->three = strstr(p->trace, ".") && strstr(p->trace, "-x.b");
 	p->end = strstr(p->trace, "+x.z") != NULL;

@@ -236,13 +236,9 @@ static err_t put(struct bus_kv *kv, const char *key, const void *data, size_t si
 		 bus_ack_fn *fn, void *arg)
 {
 	char subject[BUS_SUBJECT_MAX];
-	struct pub_params p = { .subject = subject,
-				.data = data,
-				.size = size,
-				.expected = expected,
-				.lazy = lazy,
-				.fn = fn,
-				.arg = arg };
+	struct pub_params p = {
+		.subject = subject, .data = data, .size = size, .expected = expected, .lazy = lazy, .fn = fn, .arg = arg
+	};
 	err_t e = key_subject(kv, key, subject);
 
 	if (e)

@@ -24,11 +24,11 @@ struct bus_kv_watch {
 	struct request *creating;
 	struct origin origin;
 	struct bus_reader *reader; /* a polled watch is one, and has nothing of what follows but fn's */
-	struct bus_sub *sub;   /* of the present consumer */
-	uint64_t last_seq;     /* revision delivered last */
-	uint64_t consumer_seq; /* of the present consumer */
-	bool synced, afresh;   /* afresh: the bucket was made anew, its values are all news */
-	bool *freed;	       /* set when the owner frees us inside its callback */
+	struct bus_sub *sub;	   /* of the present consumer */
+	uint64_t last_seq;	   /* revision delivered last */
+	uint64_t consumer_seq;	   /* of the present consumer */
+	bool synced, afresh;	   /* afresh: the bucket was made anew, its values are all news */
+	bool *freed;		   /* set when the owner frees us inside its callback */
 	size_t prefix_len;
 	char filter[];
 };

@@ -56,8 +56,8 @@ err_t config_set(const struct config_table *t, const struct config_item *item, c
 			       item->min, item->max);
 	case CONFIG_TYPE_BOOL:
 		if (!str_eq(value, "true") && !str_eq(value, "false"))
-			return err_set(detail, ERR_INVALID, item->path, "%s: \"%.60s\" is not allowed; true or false", where,
-				       shown);
+			return err_set(detail, ERR_INVALID, item->path, "%s: \"%.60s\" is not allowed; true or false",
+				       where, shown);
 		*(bool *)slot = value[0] == 't';
 		return ERR_OK;
 	case CONFIG_TYPE_STR:
@@ -107,7 +107,8 @@ typedef err_t step_fn(const struct config_table *t, const struct config_item *it
 static err_t for_all(const struct config_table *tables, size_t n, step_fn *step, struct err_detail *detail)
 {
 	for (size_t i = 0; i < n; i++) {
-		FOR_EACH_ITEM(&tables[i], item) {
+		FOR_EACH_ITEM(&tables[i], item)
+		{
 			err_t e = step(&tables[i], item, detail);
 
 			if (e)
@@ -155,8 +156,8 @@ static void clear(const struct config_table *tables, size_t n_tables)
 {
 	for (size_t i = 0; i < n_tables; i++)
 		FOR_EACH_ITEM(&tables[i], item)
-			if (item->type == CONFIG_TYPE_STR)
-				*(char **)member(&tables[i], item) = NULL;
+	if (item->type == CONFIG_TYPE_STR)
+		*(char **)member(&tables[i], item) = NULL;
 }
 
 err_t config_load(const struct config_table *tables, size_t n_tables, const char *file, struct err_detail *detail)
@@ -179,7 +180,8 @@ err_t config_load(const struct config_table *tables, size_t n_tables, const char
 void config_free(const struct config_table *tables, size_t n_tables)
 {
 	for (size_t i = 0; i < n_tables; i++) {
-		FOR_EACH_ITEM(&tables[i], item) {
+		FOR_EACH_ITEM(&tables[i], item)
+		{
 			char **slot = member(&tables[i], item);
 
 			if (item->type != CONFIG_TYPE_STR)

@@ -28,21 +28,34 @@ enum config_flag { CONFIG_REQUIRED = 1, CONFIG_RELOADABLE = 2, CONFIG_SECRET = 4
 
 struct config_item {
 	enum config_type type;
-	const char *path;	/* "rtp.port_min" */
-	size_t offset;		/* int64_t, bool or char * member */
+	const char *path; /* "rtp.port_min" */
+	size_t offset;	  /* int64_t, bool or char * member */
 	int64_t def_int, min, max;
-	const char *def_str;	/* NULL: "" */
+	const char *def_str; /* NULL: "" */
 	unsigned flags;
 	const char *help;
 };
 
-#define CONFIG_INT(s, member, path, def, min, max, help)                                                               \
-	{ CONFIG_TYPE_INT, path, offsetof(s, member), def, min, max, NULL, 0, help }
-#define CONFIG_BOOL(s, member, path, def, help) { CONFIG_TYPE_BOOL, path, offsetof(s, member), def, 0, 1, NULL, 0, help }
-#define CONFIG_STR(s, member, path, def, help) { CONFIG_TYPE_STR, path, offsetof(s, member), 0, 0, 0, def, 0, help }
-#define CONFIG_STR_REQUIRED(s, member, path, help)                                                                     \
-	{ CONFIG_TYPE_STR, path, offsetof(s, member), 0, 0, 0, NULL, CONFIG_REQUIRED, help }
-#define CONFIG_END { CONFIG_TYPE_END, NULL, 0, 0, 0, 0, NULL, 0, NULL }
+#define CONFIG_INT(s, member, path, def, min, max, help)                                 \
+	{                                                                                \
+		CONFIG_TYPE_INT, path, offsetof(s, member), def, min, max, NULL, 0, help \
+	}
+#define CONFIG_BOOL(s, member, path, def, help)                                       \
+	{                                                                             \
+		CONFIG_TYPE_BOOL, path, offsetof(s, member), def, 0, 1, NULL, 0, help \
+	}
+#define CONFIG_STR(s, member, path, def, help)                                    \
+	{                                                                         \
+		CONFIG_TYPE_STR, path, offsetof(s, member), 0, 0, 0, def, 0, help \
+	}
+#define CONFIG_STR_REQUIRED(s, member, path, help)                                               \
+	{                                                                                        \
+		CONFIG_TYPE_STR, path, offsetof(s, member), 0, 0, 0, NULL, CONFIG_REQUIRED, help \
+	}
+#define CONFIG_END                                               \
+	{                                                        \
+		CONFIG_TYPE_END, NULL, 0, 0, 0, 0, NULL, 0, NULL \
+	}
 
 /* Fills the struct at out: defaults, file (NULL: none), environment. Several tables may read one file: tables is a
  * NULL-terminated list of {items, out} and a key unknown to all of them is an error. Strings are heap-owned by the

@@ -11,13 +11,10 @@ struct all {
 	char *deep;
 };
 
-static const struct config_item items[] = {
-	CONFIG_INT(struct all, number, "a.number", 1, 0, 100, "n"),
-	CONFIG_BOOL(struct all, flag, "flag", false, "f"),
-	CONFIG_STR(struct all, text, "a.text", "x", "t"),
-	CONFIG_STR(struct all, deep, "a.b.c.d", "y", "d"),
-	CONFIG_END
-};
+static const struct config_item items[] = { CONFIG_INT(struct all, number, "a.number", 1, 0, 100, "n"),
+					    CONFIG_BOOL(struct all, flag, "flag", false, "f"),
+					    CONFIG_STR(struct all, text, "a.text", "x", "t"),
+					    CONFIG_STR(struct all, deep, "a.b.c.d", "y", "d"), CONFIG_END };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

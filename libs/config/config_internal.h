@@ -5,8 +5,8 @@
 #include "config/config.h"
 
 #define CONFIG_MAX_DEPTH 8
-#define CONFIG_MAX_PATH 128
-#define CONFIG_MAX_FILE (1 << 20)
+#define CONFIG_MAX_PATH	 128
+#define CONFIG_MAX_FILE	 (1 << 20)
 
 /* Sets what the text says; defaults, environment and required settings are not its business. */
 err_t config_parse(const struct config_table *tables, size_t n_tables, const char *text, size_t size,

@@ -31,8 +31,7 @@ struct common_config {
 
 static const struct config_item common_items[] = {
 	CONFIG_STR_REQUIRED(struct common_config, instance, "instance", "name of this instance"),
-	CONFIG_INT(struct common_config, http_port, "http.port", 0, 0, 65535, "health port"),
-	CONFIG_END
+	CONFIG_INT(struct common_config, http_port, "http.port", 0, 0, 65535, "health port"), CONFIG_END
 };
 
 static struct media_config media;
@@ -86,8 +85,10 @@ static void mistakes_name_the_setting_the_line_and_what_is_right(void **state)
 	static const struct {
 		const char *yaml, *field, *message;
 	} rows[] = {
-		{ "instance: a\nrpt:\n  port_min: 1\n", "rpt", "line 2: unknown setting; --print-config-reference lists all" },
-		{ "instance: a\nrtp:\n  prt: 1\n", "rtp.prt", "line 3: unknown setting; --print-config-reference lists all" },
+		{ "instance: a\nrpt:\n  port_min: 1\n", "rpt",
+		  "line 2: unknown setting; --print-config-reference lists all" },
+		{ "instance: a\nrtp:\n  prt: 1\n", "rtp.prt",
+		  "line 3: unknown setting; --print-config-reference lists all" },
 		{ "instance: a\nrtp:\n  port_min: 80\n", "rtp.port_min",
 		  "line 3: \"80\" is not allowed; an integer from 1024 to 65534" },
 		{ "instance: a\nrtp:\n  port_min: many\n", "rtp.port_min",
@@ -219,17 +220,19 @@ static void the_reference_lists_every_setting(void **state)
 	char *page = print(config_print_reference);
 
 	UNUSED(state);
-	assert_non_null(strstr(page, "| `rtp.jitter.max_ms` | jitter buffer | integer, 0 to 1000 | `200` | `TRUNKLINE_RTP_JITTER_MAX_MS` |\n"));
-	assert_non_null(strstr(page, "| `instance` | name of this instance | text, required | `\"\"` | `TRUNKLINE_INSTANCE` |\n"));
+	assert_non_null(strstr(
+	    page,
+	    "| `rtp.jitter.max_ms` | jitter buffer | integer, 0 to 1000 | `200` | `TRUNKLINE_RTP_JITTER_MAX_MS` |\n"));
+	assert_non_null(
+	    strstr(page, "| `instance` | name of this instance | text, required | `\"\"` | `TRUNKLINE_INSTANCE` |\n"));
 	free(page);
 }
 
 static void a_secret_is_not_shown_in_its_error(void **state)
 {
-	static const struct config_item items[] = {
-		{ CONFIG_TYPE_INT, "pin", offsetof(struct media_config, port_min), 0, 0, 9, NULL, CONFIG_SECRET, "a pin" },
-		CONFIG_END
-	};
+	static const struct config_item items[] = { { CONFIG_TYPE_INT, "pin", offsetof(struct media_config, port_min),
+						      0, 0, 9, NULL, CONFIG_SECRET, "a pin" },
+						    CONFIG_END };
 	const struct config_table t = { items, &media };
 
 	UNUSED(state);

@@ -11,11 +11,11 @@ struct reader {
 	size_t n_tables;
 	struct err_detail *detail;
 	yaml_parser_t yaml;
-	char path[CONFIG_MAX_PATH];	  /* of the map we are in, or of the key just read */
+	char path[CONFIG_MAX_PATH];	   /* of the map we are in, or of the key just read */
 	size_t path_len[CONFIG_MAX_DEPTH]; /* of the maps around us */
 	int depth;
-	bool has_key; /* path ends with a key whose value comes next */
-	size_t line; /* of the key, or of what stands alone */
+	bool has_key;	   /* path ends with a key whose value comes next */
+	size_t line;	   /* of the key, or of what stands alone */
 	uint64_t seen[16]; /* a bit per item, for doubled keys */
 };
 

@@ -15,8 +15,8 @@
 #define MAX_BYTES     (INT64_C(8) << 30)
 #define DUPLICATES_MS 60000 /* what an adopter publishes again comes within seconds; each id costs the server memory */
 
-#define GATHER_MS     10
-#define BATCH_BYTES   32768
+#define GATHER_MS   10
+#define BATCH_BYTES 32768
 
 struct waiter {
 	bus_ack_fn *fn;
@@ -108,8 +108,8 @@ static err_t send(struct events *ev, const struct gathering *g, struct sent *s)
 
 	if (g->n == 1) {
 		(void)snprintf(subject, sizeof(subject), "%s%s", g->subject, g->key);
-		return bus_js_publish(ev->bus, subject, g->bytes.data + g->single_at, g->bytes.len - g->single_at, g->id,
-				      on_stored, s);
+		return bus_js_publish(ev->bus, subject, g->bytes.data + g->single_at, g->bytes.len - g->single_at,
+				      g->id, on_stored, s);
 	}
 	(void)snprintf(subject, sizeof(subject), "%s%s", g->subject, EVENTS_BATCH_KEY);
 	(void)snprintf(id, sizeof(id), "%s.%llu", ev->batch_id, (unsigned long long)++ev->next_batch);

@@ -54,9 +54,18 @@ static void what_is_no_batch_is_refused(void **state)
 		const char *bytes;
 		size_t size;
 	} wrong[] = {
-		{ "", 0 },		   { "\x0a", 1 },
-		{ "\x0a\x05" "abc", 5 }, { "\x12\x01" "a", 3 },
-		{ "\x0a\x01" "a\x0a", 4 }, { "\x0a\xff\xff\xff\xff\xff\xff", 7 },
+		{ "", 0 },
+		{ "\x0a", 1 },
+		{ "\x0a\x05"
+		  "abc",
+		  5 },
+		{ "\x12\x01"
+		  "a",
+		  3 },
+		{ "\x0a\x01"
+		  "a\x0a",
+		  4 },
+		{ "\x0a\xff\xff\xff\xff\xff\xff", 7 },
 	};
 	struct str many = STR_INIT;
 	size_t n;

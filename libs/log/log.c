@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINE_BYTES 4096
+#define LINE_BYTES    4096
 #define QUOTE_BUFFERS 8
-#define QUOTE_BYTES 512
+#define QUOTE_BYTES   512
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
 static char service_name[64] = "-";
@@ -81,8 +81,8 @@ void log_line(enum log_level level, const struct log_ctx *ctx, const char *event
 	struct line l = { .len = 0 };
 	va_list ap;
 
-	add(&l, "time=%s level=%s service=%s instance=%s event=%s", clock_text(clock_wall_ms(), time), level_names[level],
-	    service_name, instance_name, event);
+	add(&l, "time=%s level=%s service=%s instance=%s event=%s", clock_text(clock_wall_ms(), time),
+	    level_names[level], service_name, instance_name, event);
 	if (ctx) {
 		add_id(&l, "tenant", ctx->tenant);
 		add_id(&l, "call", ctx->call);

@@ -36,10 +36,10 @@ void log_line(enum log_level level, const struct log_ctx *ctx, const char *event
 const char *log_quote(const char *value);
 #define LOG_Q(v) log_quote(v)
 
-#define LOG_AT(level, ctx, event, ...)                                                                                 \
-	do {                                                                                                           \
-		if (log_enabled(level))                                                                                \
-			log_line(level, ctx, event, __VA_ARGS__);                                                      \
+#define LOG_AT(level, ctx, event, ...)                            \
+	do {                                                      \
+		if (log_enabled(level))                           \
+			log_line(level, ctx, event, __VA_ARGS__); \
 	} while (0)
 #define LOG_DEBUG(ctx, event, ...) LOG_AT(LOG_LEVEL_DEBUG, ctx, event, __VA_ARGS__)
 #define LOG_INFO(ctx, event, ...)  LOG_AT(LOG_LEVEL_INFO, ctx, event, __VA_ARGS__)

@@ -49,8 +49,9 @@ static void a_line_carries_service_event_and_the_ids_it_is_about(void **state)
 	log_init("call-control", "cc-1", LOG_LEVEL_INFO);
 	capture();
 	LOG_INFO(&ctx, "call.answered", "wait_ms=%d agent_name=%s", 1200, LOG_Q("Anna Ok"));
-	assert_string_equal(rest(text()), "level=info service=call-control instance=cc-1 event=call.answered tenant=acme "
-					  "call=0123 agent=anna wait_ms=1200 agent_name=\"Anna Ok\"\n");
+	assert_string_equal(rest(text()),
+			    "level=info service=call-control instance=cc-1 event=call.answered tenant=acme "
+			    "call=0123 agent=anna wait_ms=1200 agent_name=\"Anna Ok\"\n");
 }
 
 static void a_level_below_the_threshold_is_not_written(void **state)
@@ -75,9 +76,10 @@ static void what_a_peer_sent_cannot_forge_a_second_line(void **state)
 	log_init("x", "x-1", LOG_LEVEL_INFO);
 	capture();
 	LOG_INFO(&ctx, "e", "from=%s raw=%s", LOG_Q("a\r\nb \"c\" \\"), "x\n\x1b[31m\xff");
-	assert_string_equal(rest(text()),
-			    "level=info service=x instance=x-1 event=e tenant=\"a?level=error\" from=\"a??b \\\"c\\\" \\\\\" "
-			    "raw=x??[31m?\n");
+	assert_string_equal(
+	    rest(text()),
+	    "level=info service=x instance=x-1 event=e tenant=\"a?level=error\" from=\"a??b \\\"c\\\" \\\\\" "
+	    "raw=x??[31m?\n");
 }
 
 static void a_long_line_is_cut_to_valid_utf8_with_its_newline(void **state)

@@ -271,8 +271,8 @@ int64_t loop_now_ms(struct loop *loop)
 
 /* ---- descriptors, posts, idle hooks, signals ------------------------------------------------------------------- */
 
-err_t loop_io_start(struct loop_io *io, struct loop *loop, int fd, uint32_t events, void (*fn)(uint32_t events, void *arg),
-		    void *arg)
+err_t loop_io_start(struct loop_io *io, struct loop *loop, int fd, uint32_t events,
+		    void (*fn)(uint32_t events, void *arg), void *arg)
 {
 	struct epoll_event ev = { .events = events, .data.ptr = io };
 

@@ -66,8 +66,8 @@ struct loop_io {
 	void *arg;
 	int fd;
 };
-err_t loop_io_start(struct loop_io *io, struct loop *loop, int fd, uint32_t events, void (*fn)(uint32_t events, void *arg),
-		    void *arg) MUST;
+err_t loop_io_start(struct loop_io *io, struct loop *loop, int fd, uint32_t events,
+		    void (*fn)(uint32_t events, void *arg), void *arg) MUST;
 err_t loop_io_modify(struct loop_io *io, uint32_t events) MUST;
 /* Does not close fd. Safe inside any callback, also of another io of the same turn. */
 void loop_io_stop(struct loop_io *io);

@@ -261,7 +261,7 @@ static void a_post_from_a_post_runs_in_the_next_turn(void **state)
 }
 
 #define POSTERS 4
-#define POSTS 20000
+#define POSTS	20000
 static int next_of[POSTERS], received;
 
 struct numbered {

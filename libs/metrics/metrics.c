@@ -126,7 +126,7 @@ static void print_process(struct str *out)
 	print_head(out, "process_cpu_seconds_total", "counter", "CPU time of the process, user and system");
 	str_printf(out, "process_cpu_seconds_total %.6f\n",
 		   (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-			   (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
+		       (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6);
 	print_head(out, "process_resident_memory_bytes", "gauge", "resident memory of the process");
 	str_printf(out, "process_resident_memory_bytes %lld\n", (long long)resident_pages() * sysconf(_SC_PAGESIZE));
 	print_head(out, "process_open_fds", "gauge", "open file descriptors");

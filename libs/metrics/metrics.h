@@ -20,17 +20,29 @@ enum metric_kind { METRIC_KIND_COUNTER, METRIC_KIND_GAUGE, METRIC_KIND_HISTOGRAM
 
 struct metric {
 	enum metric_kind kind;
-	const char *name;	/* static; base unit in the name (_seconds, _bytes, _total) */
-	const char *labels;	/* static: `result="ok"` or NULL */
+	const char *name;   /* static; base unit in the name (_seconds, _bytes, _total) */
+	const char *labels; /* static: `result="ok"` or NULL */
 	const char *help;
-	_Atomic int64_t value;	/* histogram: sum in µs */
+	_Atomic int64_t value;			     /* histogram: sum in µs */
 	_Atomic int64_t buckets[METRIC_BUCKETS + 1]; /* histogram: [i] counts up to 2^i µs, the last one all above */
 	struct metric *next;
 };
-#define METRIC_COUNTER(n, h)		{ .kind = METRIC_KIND_COUNTER, .name = n, .help = h }
-#define METRIC_COUNTER_L(n, l, h)	{ .kind = METRIC_KIND_COUNTER, .name = n, .labels = l, .help = h }
-#define METRIC_GAUGE(n, h)		{ .kind = METRIC_KIND_GAUGE, .name = n, .help = h }
-#define METRIC_HISTOGRAM(n, h)		{ .kind = METRIC_KIND_HISTOGRAM, .name = n, .help = h }
+#define METRIC_COUNTER(n, h)                                      \
+	{                                                         \
+		.kind = METRIC_KIND_COUNTER, .name = n, .help = h \
+	}
+#define METRIC_COUNTER_L(n, l, h)                                              \
+	{                                                                      \
+		.kind = METRIC_KIND_COUNTER, .name = n, .labels = l, .help = h \
+	}
+#define METRIC_GAUGE(n, h)                                      \
+	{                                                       \
+		.kind = METRIC_KIND_GAUGE, .name = n, .help = h \
+	}
+#define METRIC_HISTOGRAM(n, h)                                      \
+	{                                                           \
+		.kind = METRIC_KIND_HISTOGRAM, .name = n, .help = h \
+	}
 
 void metrics_register(struct metric *m);
 static inline void metric_add(struct metric *m, int64_t n)

@@ -37,10 +37,11 @@ static void a_family_stands_in_one_piece_below_one_head(void **state)
 	metric_add(&calls_ok, 3);
 	metric_add(&calls_failed, 1);
 	metric_set(&waiting, -2);
-	assert_non_null(strstr(printed(), "# HELP test_calls_total calls by result\n# TYPE test_calls_total counter\n"
-					  "test_calls_total{result=\"ok\"} 3\ntest_calls_total{result=\"failed\"} 1\n"
-					  "# HELP test_waiting waiting calls,\\nback\\\\slash\n# TYPE test_waiting gauge\n"
-					  "test_waiting -2\n"));
+	assert_non_null(strstr(printed(),
+			       "# HELP test_calls_total calls by result\n# TYPE test_calls_total counter\n"
+			       "test_calls_total{result=\"ok\"} 3\ntest_calls_total{result=\"failed\"} 1\n"
+			       "# HELP test_waiting waiting calls,\\nback\\\\slash\n# TYPE test_waiting gauge\n"
+			       "test_waiting -2\n"));
 }
 
 static void a_histogram_counts_upwards_in_seconds(void **state)

@@ -121,12 +121,14 @@ enum pbjson_special pbjson_special_of(const ProtobufCMessageDescriptor *desc)
 		const char *name;
 		enum pbjson_special special;
 	} rows[] = {
-		{ "Timestamp", PBJSON_TIMESTAMP },   { "Duration", PBJSON_DURATION },	{ "FieldMask", PBJSON_FIELD_MASK },
-		{ "DoubleValue", PBJSON_WRAPPER },   { "FloatValue", PBJSON_WRAPPER },	{ "Int64Value", PBJSON_WRAPPER },
-		{ "UInt64Value", PBJSON_WRAPPER },   { "Int32Value", PBJSON_WRAPPER },	{ "UInt32Value", PBJSON_WRAPPER },
-		{ "BoolValue", PBJSON_WRAPPER },     { "StringValue", PBJSON_WRAPPER }, { "BytesValue", PBJSON_WRAPPER },
-		{ "Struct", PBJSON_STRUCT },	     { "Value", PBJSON_VALUE },		{ "ListValue", PBJSON_LIST },
-		{ "Any", PBJSON_ANY },
+		{ "Timestamp", PBJSON_TIMESTAMP },  { "Duration", PBJSON_DURATION },
+		{ "FieldMask", PBJSON_FIELD_MASK }, { "DoubleValue", PBJSON_WRAPPER },
+		{ "FloatValue", PBJSON_WRAPPER },   { "Int64Value", PBJSON_WRAPPER },
+		{ "UInt64Value", PBJSON_WRAPPER },  { "Int32Value", PBJSON_WRAPPER },
+		{ "UInt32Value", PBJSON_WRAPPER },  { "BoolValue", PBJSON_WRAPPER },
+		{ "StringValue", PBJSON_WRAPPER },  { "BytesValue", PBJSON_WRAPPER },
+		{ "Struct", PBJSON_STRUCT },	    { "Value", PBJSON_VALUE },
+		{ "ListValue", PBJSON_LIST },	    { "Any", PBJSON_ANY },
 	};
 
 	if (strncmp(desc->name, prefix, sizeof(prefix) - 1) != 0)

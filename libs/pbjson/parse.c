@@ -39,7 +39,8 @@ static err_t expected(struct parser *p, const struct pbjson_at *at, const char *
 	};
 
 	if (json_is_string(got))
-		return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not \"%.60s\"", what, json_string_value(got));
+		return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not \"%.60s\"", what,
+				   json_string_value(got));
 	/* The null check of json_is_string is not a doubt about it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not %s", what, names[json_typeof(got)]);
 }
@@ -86,7 +87,8 @@ static bool to_u64(const json_t *v, uint64_t *ret)
 	return errno == 0 && *end == '\0';
 }
 
-static err_t parse_int(struct parser *p, const json_t *v, int64_t min, int64_t max, const struct pbjson_at *at, int64_t *ret)
+static err_t parse_int(struct parser *p, const json_t *v, int64_t min, int64_t max, const struct pbjson_at *at,
+		       int64_t *ret)
 {
 	char what[80];
 
@@ -155,7 +157,8 @@ static err_t parse_bool(struct parser *p, const json_t *v, const struct pbjson_a
 	return ERR_OK;
 }
 
-static err_t unknown_enum(struct parser *p, const ProtobufCEnumDescriptor *desc, const json_t *v, const struct pbjson_at *at)
+static err_t unknown_enum(struct parser *p, const ProtobufCEnumDescriptor *desc, const json_t *v,
+			  const struct pbjson_at *at)
 {
 	struct str what = STR_INIT;
 	err_t e;
@@ -168,8 +171,8 @@ static err_t unknown_enum(struct parser *p, const ProtobufCEnumDescriptor *desc,
 	return e;
 }
 
-static err_t parse_enum(struct parser *p, const ProtobufCEnumDescriptor *desc, const json_t *v, const struct pbjson_at *at,
-			int32_t *ret)
+static err_t parse_enum(struct parser *p, const ProtobufCEnumDescriptor *desc, const json_t *v,
+			const struct pbjson_at *at, int32_t *ret)
 {
 	const ProtobufCEnumValue *known;
 
@@ -219,8 +222,8 @@ static err_t parse_bytes(struct parser *p, const json_t *v, const struct pbjson_
 }
 
 /* ret: a member of the field's type, not yet set. */
-static err_t parse_value(struct parser *p, const ProtobufCFieldDescriptor *f, const json_t *v, const struct pbjson_at *at,
-			 void *ret)
+static err_t parse_value(struct parser *p, const ProtobufCFieldDescriptor *f, const json_t *v,
+			 const struct pbjson_at *at, void *ret)
 {
 	double d = 0;
 	err_t e;
@@ -271,8 +274,8 @@ static bool null_is_value(const ProtobufCFieldDescriptor *f)
 	       strcmp(((const ProtobufCEnumDescriptor *)f->descriptor)->name, "google.protobuf.NullValue") == 0;
 }
 
-static err_t parse_list(struct parser *p, const ProtobufCFieldDescriptor *f, const json_t *v, const struct pbjson_at *at,
-			ProtobufCMessage *msg)
+static err_t parse_list(struct parser *p, const ProtobufCFieldDescriptor *f, const json_t *v,
+			const struct pbjson_at *at, ProtobufCMessage *msg)
 {
 	size_t size = pbjson_size_of(f->type), *n = member(msg, f->quantifier_offset);
 	char *items;
@@ -360,7 +363,8 @@ static err_t parse_map(struct parser *p, const ProtobufCFieldDescriptor *f, cons
 	if (!entries)
 		return no_memory(p, at);
 	*(void **)member(msg, f->offset) = entries;
-	json_object_foreach((json_t *)v, key, value) {
+	json_object_foreach((json_t *)v, key, value)
+	{
 		struct pbjson_at here = { at, key, 0, at->depth + 1 };
 		err_t e = parse_entry(p, f->descriptor, key, value, &here, &entries[*n]);
 
@@ -371,8 +375,8 @@ static err_t parse_map(struct parser *p, const ProtobufCFieldDescriptor *f, cons
 	return ERR_OK;
 }
 
-static err_t parse_field(struct parser *p, const ProtobufCFieldDescriptor *f, const json_t *v, const struct pbjson_at *at,
-			 ProtobufCMessage *msg)
+static err_t parse_field(struct parser *p, const ProtobufCFieldDescriptor *f, const json_t *v,
+			 const struct pbjson_at *at, ProtobufCMessage *msg)
 {
 	bool one_of = f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
 	uint32_t *which = member(msg, f->quantifier_offset);
@@ -420,7 +424,8 @@ static err_t parse_plain(struct parser *p, const json_t *v, const struct pbjson_
 
 	if (!json_is_object(v))
 		return expected(p, at, "an object", v);
-	json_object_foreach((json_t *)v, key, value) {
+	json_object_foreach((json_t *)v, key, value)
+	{
 		struct pbjson_at here = { at, key, 0, at->depth + 1 };
 		const ProtobufCFieldDescriptor *f = pbjson_field(desc, key);
 		size_t i;

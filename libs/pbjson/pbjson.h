@@ -22,9 +22,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define PBJSON_BYTES_MAX  (4 << 20)	/* of a text to parse */
-#define PBJSON_DEPTH_MAX  64		/* nested objects and arrays */
-#define PBJSON_VALUES_MAX 131072	/* in one text: bounds the memory that few bytes can ask for */
+#define PBJSON_BYTES_MAX  (4 << 20) /* of a text to parse */
+#define PBJSON_DEPTH_MAX  64	    /* nested objects and arrays */
+#define PBJSON_VALUES_MAX 131072    /* in one text: bounds the memory that few bytes can ask for */
 
 enum pbjson_flag {
 	PBJSON_IGNORE_UNKNOWN = 1, /* parse: skip unknown fields, do not refuse them */

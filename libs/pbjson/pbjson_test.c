@@ -62,14 +62,16 @@ static void every_kind_of_field_has_its_form(void **state)
 		"{\"largeNumber\":\"-9223372036854775808\"}",
 		"{\"uSmall\":4294967295}",
 		"{\"uLarge\":\"18446744073709551615\"}",
-		"{\"sSmall\":-2147483648,\"sLarge\":\"-1\",\"fSmall\":7,\"fLarge\":\"8\",\"sfSmall\":-9,\"sfLarge\":\"-10\"}",
+		"{\"sSmall\":-2147483648,\"sLarge\":\"-1\",\"fSmall\":7,\"fLarge\":\"8\",\"sfSmall\":-9,\"sfLarge\":\"-"
+		"10\"}",
 		"{\"single\":0.1,\"twice\":1e+100}",
 		"{\"single\":\"NaN\",\"twice\":\"-Infinity\"}",
 		"{\"yesOrNo\":true,\"colour\":\"COLOUR_DEEP_BLUE\"}",
 		"{\"text\":\"a\\\"b\\\\c\\n\\u0001é中📞\"}",
 		"{\"raw\":\"AAEC/w==\"}",
 		"{\"inner\":{\"inner\":{}}}",
-		"{\"numbers\":[\"1\",\"2\"],\"texts\":[\"\",\"x\"],\"raws\":[\"\",\"AA==\"],\"inners\":[{},{\"small\":1}],"
+		"{\"numbers\":[\"1\",\"2\"],\"texts\":[\"\",\"x\"],\"raws\":[\"\",\"AA==\"],\"inners\":[{},{\"small\":"
+		"1}],"
 		"\"colours\":[\"COLOUR_RED\",\"COLOUR_UNSPECIFIED\",99]}",
 		"{\"labels\":{\"\":\"empty\",\"b\":\"\"},\"byNumber\":{\"-1\":{\"small\":1},\"2\":{}},"
 		"\"byTruth\":{\"true\":\"1\",\"false\":\"0\"},\"byLarge\":{\"18446744073709551615\":\"COLOUR_RED\"}}",
@@ -78,7 +80,8 @@ static void every_kind_of_field_has_its_form(void **state)
 		"{\"chosenInner\":{}}",
 		"{\"chosenFlag\":false}",
 		"{\"at\":\"2026-11-23T18:07:05.123Z\",\"took\":\"-1.500s\",\"mask\":\"displayName,queue.skills\"}",
-		"{\"freeForm\":{\"a\":null,\"b\":[1,true,\"x\",{}],\"c\":{\"d\":-0.5}},\"anyValue\":null,\"anyList\":[null,[]]}",
+		"{\"freeForm\":{\"a\":null,\"b\":[1,true,\"x\",{}],\"c\":{\"d\":-0.5}},\"anyValue\":null,\"anyList\":["
+		"null,[]]}",
 		"{\"maybeLarge\":\"0\",\"maybeText\":\"\",\"maybe\":false,\"maybeRaw\":\"\"}",
 		"{\"times\":[\"1970-01-01T00:00:00Z\"],\"singles\":[0,1.5],\"flags\":[true,false]}",
 		"{}",
@@ -97,8 +100,9 @@ static void other_forms_of_the_same_are_taken(void **state)
 	assert_becomes("{\"single\":\"1.5\",\"twice\":3}", "{\"single\":1.5,\"twice\":3}");
 	assert_becomes("{\"colour\":7}", "{\"colour\":\"COLOUR_DEEP_BLUE\"}");
 	assert_becomes("{\"raw\":\"_-8\"}", "{\"raw\":\"/+8=\"}");
-	assert_becomes("{\"text\":null,\"inner\":null,\"numbers\":null,\"labels\":null,\"chosenText\":null,\"small\":1}",
-		       "{\"small\":1}");
+	assert_becomes(
+	    "{\"text\":null,\"inner\":null,\"numbers\":null,\"labels\":null,\"chosenText\":null,\"small\":1}",
+	    "{\"small\":1}");
 	assert_becomes("{\"at\":\"2026-11-23T20:07:05+02:00\"}", "{\"at\":\"2026-11-23T18:07:05Z\"}");
 	assert_becomes("{\"took\":\"0.000000001s\"}", "{\"took\":\"0.000000001s\"}");
 	assert_becomes("{\"numbers\":[],\"labels\":{}}", "{}");
@@ -113,11 +117,13 @@ static void mistakes_name_the_field_and_what_is_right(void **state)
 	} rows[] = {
 		{ "{\"smal\":1}", "smal", "unknown field; Sample has small, largeNumber, uSmall" },
 		{ "{\"inner\":{\"inners\":[{},{\"x\":1}]}}", "inner.inners[1].x", "unknown field; Sample has" },
-		{ "{\"small\":2147483648}", "small", "must be an integer from -2147483648 to 2147483647, not 2147483648" },
+		{ "{\"small\":2147483648}", "small",
+		  "must be an integer from -2147483648 to 2147483647, not 2147483648" },
 		{ "{\"small\":1.5}", "small", "must be an integer from -2147483648 to 2147483647, not a fraction" },
 		{ "{\"uSmall\":-1}", "uSmall", "must be an integer from 0 to 4294967295, not -1" },
 		{ "{\"uLarge\":-1}", "uLarge", "must be an integer from 0 to 18446744073709551615, not an integer" },
-		{ "{\"uLarge\":\"18446744073709551616\"}", "uLarge", "must be an integer from 0 to 18446744073709551615, not \"184" },
+		{ "{\"uLarge\":\"18446744073709551616\"}", "uLarge",
+		  "must be an integer from 0 to 18446744073709551615, not \"184" },
 		{ "{\"numbers\":[1,\"x\"]}", "numbers[1]", "must be an integer from -9223372036854775808 to 92" },
 		{ "{\"single\":1e39}", "single", "is too large for a float" },
 		{ "{\"twice\":\" 1\"}", "twice", "must be a number, not \" 1\"" },
@@ -138,9 +144,11 @@ static void mistakes_name_the_field_and_what_is_right(void **state)
 		{ "{\"labels\":[]}", "labels", "must be an object, not an array" },
 		{ "{\"byNumber\":{\"x\":{}}}", "byNumber.x", "must be an integer from -2147483648" },
 		{ "{\"byTruth\":{\"1\":5}}", "byTruth.1", "the key must be true or false" },
-		{ "{\"chosenText\":\"a\",\"chosenNumber\":1}", "chosenNumber", "another field of the same choice is set already" },
+		{ "{\"chosenText\":\"a\",\"chosenNumber\":1}", "chosenNumber",
+		  "another field of the same choice is set already" },
 		{ "{\"largeNumber\":1,\"large_number\":2}", "large_number", "is given twice, by both of its names" },
-		{ "{\"at\":\"yesterday\"}", "at", "must be a time like \"2026-11-23T18:07:05.123Z\" (RFC 3339), not \"yesterday\"" },
+		{ "{\"at\":\"yesterday\"}", "at",
+		  "must be a time like \"2026-11-23T18:07:05.123Z\" (RFC 3339), not \"yesterday\"" },
 		{ "{\"took\":5}", "took", "must be a duration like \"1.500s\", not an integer" },
 		{ "{\"mask\":\"a,,b\"}", "mask", "must be paths like" },
 		{ "{\"mask\":\"a_b\"}", "mask", "must be paths like" },
@@ -172,7 +180,8 @@ static void mistakes_name_the_field_and_what_is_right(void **state)
 
 static void a_map_entry_without_a_value_is_printed_with_an_empty_one(void **state)
 {
-	Google__Protobuf__Struct__FieldsEntry entry = GOOGLE__PROTOBUF__STRUCT__FIELDS_ENTRY__INIT, *entries[] = { &entry };
+	Google__Protobuf__Struct__FieldsEntry entry = GOOGLE__PROTOBUF__STRUCT__FIELDS_ENTRY__INIT,
+					      *entries[] = { &entry };
 	Google__Protobuf__Struct s = GOOGLE__PROTOBUF__STRUCT__INIT;
 	struct str out = STR_INIT;
 
@@ -383,7 +392,9 @@ static uint64_t any64(void)
 
 static char *any_text(bool snake)
 {
-	static const char *const pieces[] = { "a", "Z", "\"", "\\", "\n", "\x01", "\x7f", "é", "中", "📞", "/", " ", "</" };
+	static const char *const pieces[] = {
+		"a", "Z", "\"", "\\", "\n", "\x01", "\x7f", "é", "中", "📞", "/", " ", "</"
+	};
 	struct str s = STR_INIT;
 
 	str_append(&s, "");
@@ -455,8 +466,7 @@ static void any_value(const ProtobufCFieldDescriptor *f, void *v, int depth, boo
 
 static bool too_deep(const ProtobufCFieldDescriptor *f, int depth)
 {
-	return f->type == PROTOBUF_C_TYPE_MESSAGE &&
-	       (depth > 4 || pbjson_special_of(f->descriptor) == PBJSON_ANY);
+	return f->type == PROTOBUF_C_TYPE_MESSAGE && (depth > 4 || pbjson_special_of(f->descriptor) == PBJSON_ANY);
 }
 
 static void fill_list(const ProtobufCFieldDescriptor *f, ProtobufCMessage *msg, int depth)
@@ -542,7 +552,8 @@ static void assert_comes_back(const ProtobufCMessage *msg, unsigned flags)
 		fail_msg("%s is not printed: %s: %s", msg->descriptor->name, detail.field, detail.message);
 	e = pbjson_parse(&back, msg->descriptor, str_text(&out), out.len, 0, &detail);
 	if (e)
-		fail_msg("%s is not parsed: %s: %s\n%s", msg->descriptor->name, detail.field, detail.message, str_text(&out));
+		fail_msg("%s is not parsed: %s: %s\n%s", msg->descriptor->name, detail.field, detail.message,
+			 str_text(&out));
 	if (protobuf_c_message_get_packed_size(back) != size)
 		fail_msg("%s comes back with another size\n%s", msg->descriptor->name, str_text(&out));
 	protobuf_c_message_pack(msg, a);
@@ -597,11 +608,12 @@ static err_t there_and_back(void *arg)
 static void without_memory_nothing_is_lost_but_the_result(void **state)
 {
 	UNUSED(state);
-	testkit_each_alloc_failure(there_and_back,
-				   "{\"inner\":{\"text\":\"x\",\"raw\":\"AAAA\"},\"texts\":[\"a\",\"b\"],\"inners\":[{},{}],"
-				   "\"labels\":{\"a\":\"b\"},\"byNumber\":{\"1\":{\"text\":\"t\"}},\"chosenInner\":{\"text\":\"y\"},"
-				   "\"mask\":\"a,bC\",\"freeForm\":{\"a\":[1,{\"b\":null}]},\"maybeText\":\"z\",\"at\":"
-				   "\"2026-11-23T18:07:05Z\"}");
+	testkit_each_alloc_failure(
+	    there_and_back,
+	    "{\"inner\":{\"text\":\"x\",\"raw\":\"AAAA\"},\"texts\":[\"a\",\"b\"],\"inners\":[{},{}],"
+	    "\"labels\":{\"a\":\"b\"},\"byNumber\":{\"1\":{\"text\":\"t\"}},\"chosenInner\":{\"text\":\"y\"},"
+	    "\"mask\":\"a,bC\",\"freeForm\":{\"a\":[1,{\"b\":null}]},\"maybeText\":\"z\",\"at\":"
+	    "\"2026-11-23T18:07:05Z\"}");
 }
 
 int main(void)

@@ -122,7 +122,8 @@ static err_t print_bytes(struct printer *p, const ProtobufCBinaryData *b)
 	return ERR_OK;
 }
 
-static err_t print_value(struct printer *p, const ProtobufCFieldDescriptor *f, const void *v, const struct pbjson_at *at)
+static err_t print_value(struct printer *p, const ProtobufCFieldDescriptor *f, const void *v,
+			 const struct pbjson_at *at)
 {
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_INT32:
@@ -218,7 +219,7 @@ static err_t print_map(struct printer *p, const ProtobufCFieldDescriptor *f, con
 {
 	const ProtobufCMessageDescriptor *entry = f->descriptor;
 	size_t n = *(const size_t *)member(msg, f->quantifier_offset);
-	ProtobufCMessage *const *entries = *(ProtobufCMessage **const *)member(msg, f->offset);
+	ProtobufCMessage *const *entries = *(ProtobufCMessage * *const *)member(msg, f->offset);
 	bool first = true;
 
 	str_append_c(p->out, '{');

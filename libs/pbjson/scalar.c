@@ -14,7 +14,8 @@ void pbjson_base64_append(struct str *out, const uint8_t *data, size_t size)
 
 	for (size_t i = 0; i < size; i += 3) {
 		size_t n = size - i < 3 ? size - i : 3;
-		uint32_t v = (uint32_t)data[i] << 16 | (n > 1 ? (uint32_t)data[i + 1] << 8 : 0) | (n > 2 ? data[i + 2] : 0);
+		uint32_t v =
+		    (uint32_t)data[i] << 16 | (n > 1 ? (uint32_t)data[i + 1] << 8 : 0) | (n > 2 ? data[i + 2] : 0);
 		char four[4] = { letters[v >> 18], letters[v >> 12 & 63], n > 1 ? letters[v >> 6 & 63] : '=',
 				 n > 2 ? letters[v & 63] : '=' };
 
@@ -133,7 +134,8 @@ bool pbjson_timestamp_text(int64_t seconds, int32_t nanos, char buf[PBJSON_SCALA
 	s = (int)(seconds - days * 86400);
 	date_from_days(days, &y, &m, &d);
 	fraction_text(nanos, fraction);
-	snprintf(buf, PBJSON_SCALAR_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", y, m, d, s / 3600, s / 60 % 60, s % 60, fraction);
+	snprintf(buf, PBJSON_SCALAR_TEXT, "%04d-%02d-%02dT%02d:%02d:%02d%sZ", y, m, d, s / 3600, s / 60 % 60, s % 60,
+		 fraction);
 	return true;
 }
 
@@ -203,8 +205,8 @@ bool pbjson_duration_text(int64_t seconds, int32_t nanos, char buf[PBJSON_SCALAR
 	    (seconds < 0 && nanos > 0) || (seconds > 0 && nanos < 0))
 		return false;
 	fraction_text(nanos < 0 ? -nanos : nanos, fraction);
-	snprintf(buf, PBJSON_SCALAR_TEXT, "%s%lld%ss", negative ? "-" : "", (long long)(seconds < 0 ? -seconds : seconds),
-		 fraction);
+	snprintf(buf, PBJSON_SCALAR_TEXT, "%s%lld%ss", negative ? "-" : "",
+		 (long long)(seconds < 0 ? -seconds : seconds), fraction);
 	return true;
 }
 

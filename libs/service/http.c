@@ -19,7 +19,8 @@ struct service_http {
 
 static enum MHD_Result reply(struct MHD_Connection *c, unsigned status, const char *type, const struct str *body)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(body->len, (void *)str_text(body), MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *r =
+	    MHD_create_response_from_buffer(body->len, (void *)str_text(body), MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	if (!r)
@@ -59,7 +60,8 @@ static unsigned answer(struct service *svc, const char *url, struct str *body, c
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url, const char *method,
-				  const char *version, const char *upload_data, size_t *upload_data_size, void **con_cls)
+				  const char *version, const char *upload_data, size_t *upload_data_size,
+				  void **con_cls)
 {
 	struct service_http *http = cls;
 	struct str body = STR_INIT;
@@ -132,10 +134,10 @@ static err_t listen_on(struct service_http *http, struct err_detail *detail)
 	if (ss.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
 	errno = 0;
-	http->daemon = MHD_start_daemon(flags, (uint16_t)c->http_port, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR,
-					(struct sockaddr *)&ss, MHD_OPTION_CONNECTION_LIMIT, 64u,
-					MHD_OPTION_CONNECTION_TIMEOUT, 10u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-					(size_t)16384, MHD_OPTION_END);
+	http->daemon =
+	    MHD_start_daemon(flags, (uint16_t)c->http_port, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR,
+			     (struct sockaddr *)&ss, MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_CONNECTION_TIMEOUT,
+			     10u, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
 	if (!http->daemon)
 		return err_set(detail, errno ? err_from_errno(errno) : ERR_UNAVAILABLE, "http.port",
 			       "cannot listen on %s:%d%s%s", c->http_address, (int)c->http_port, errno ? ": " : "",

@@ -132,7 +132,8 @@ static err_t start(struct service *svc, struct err_detail *detail)
 	return svc->common.http_port ? service_http_new(&svc->http, svc, detail) : ERR_OK;
 }
 
-err_t service_new(struct service **ret, const char *name, const struct config_item *items, void *cfg, int argc, char **argv)
+err_t service_new(struct service **ret, const char *name, const struct config_item *items, void *cfg, int argc,
+		  char **argv)
 {
 	struct service *svc = mem_zalloc(sizeof(*svc));
 	struct err_detail detail = { "", "" };

@@ -31,13 +31,13 @@
 struct service;
 
 struct service_common {
-	char *instance;		/* unique in the site: "cc-1"; a token of NATS subjects */
-	char *site;		/* "centre" */
+	char *instance; /* unique in the site: "cc-1"; a token of NATS subjects */
+	char *site;	/* "centre" */
 	char *http_address;
-	int64_t http_port;	/* 0: no HTTP */
+	int64_t http_port; /* 0: no HTTP */
 	char *log_level;
 	char *nats_url;
-	char *nats_ca_file;	/* "" : no TLS */
+	char *nats_ca_file; /* "" : no TLS */
 	char *nats_cert_file;
 	char *nats_key_file;
 	int64_t drain_timeout_ms;

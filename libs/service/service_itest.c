@@ -136,7 +136,9 @@ static void a_ready_service_answers_health_readiness_and_metrics(void **state)
 	assert_non_null(strstr(str_text(&answer), "\ntrunkline_ready 1\n"));
 	assert_non_null(strstr(str_text(&answer), "text/plain; version=0.0.4"));
 	assert_true(has_status(get("/secret"), 404));
-	assert_true(has_status(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"), 405));
+	assert_true(
+	    has_status(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+		       405));
 	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
 	assert_non_null(strstr(logged(), "event=service.started"));
 	assert_non_null(strstr(logged(), "event=service.draining signal=TERM"));
@@ -215,7 +217,8 @@ static void wrong_arguments_and_settings_end_with_2_and_say_why(void **state)
 
 	UNUSED(state);
 	assert_int_equal(run_with("--hlep", NULL, &out), 2);
-	assert_string_equal(str_text(&out), "trunkline-toy: --hlep: unknown argument; --help lists all (INVALID_ARGUMENT)\n");
+	assert_string_equal(str_text(&out),
+			    "trunkline-toy: --hlep: unknown argument; --help lists all (INVALID_ARGUMENT)\n");
 	assert_int_equal(run_with("-c", NULL, &out), 2);
 	assert_int_equal(run_with(NULL, NULL, &out), 2);
 	assert_non_null(strstr(str_text(&out), "trunkline-toy: instance: is required"));

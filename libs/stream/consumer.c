@@ -37,7 +37,7 @@ struct stream_consumer {
 	int64_t lag_at_ms; /* measured last */
 	int64_t came_ms;   /* the last record, or the last time that we asked again */
 	struct offsets offsets;
-	int gather_ms;	   /* a batch is what came within this time, or full */
+	int gather_ms; /* a batch is what came within this time, or full */
 	size_t batch, n, posted;
 	rd_kafka_message_t **messages;
 	struct stream_record *records;

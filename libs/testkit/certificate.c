@@ -15,8 +15,8 @@ static void openssl(const char *const *argv)
 static void make_ca(const char *cert, const char *key)
 {
 	openssl((const char *[]){ "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-				  "-nodes", "-days", "2", "-subj", "/CN=Trunkline test CA", "-keyout", key, "-out", cert,
-				  NULL });
+				  "-nodes", "-days", "2", "-subj", "/CN=Trunkline test CA", "-keyout", key, "-out",
+				  cert, NULL });
 }
 
 void testkit_certificate(const char *dir, const char *name)

@@ -56,7 +56,8 @@ static void remove_all(void)
  * removes. Normally that is nothing. */
 static void start_guard(const char *dir)
 {
-	static const char script[] = "cat; i=0; while [ -e \"$0\" ] && [ $i -lt 50 ]; do rm -rf -- \"$0\"; sleep 0.1; i=$((i+1)); done";
+	static const char script[] =
+	    "cat; i=0; while [ -e \"$0\" ] && [ $i -lt 50 ]; do rm -rf -- \"$0\"; sleep 0.1; i=$((i+1)); done";
 	int fds[2];
 	pid_t pid;
 

@@ -37,8 +37,18 @@ static void write_properties(struct testkit_kafka *k, char path[TESTKIT_PATH + 6
 static void format(const char *properties)
 {
 	char path[600];
-	const char *argv[] = { "java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", path, "kafka.tools.StorageTool",
-			       "format", "-t", CLUSTER_ID, "-c", properties, NULL };
+	const char *argv[] = { "java",
+			       "-XX:TieredStopAtLevel=1",
+			       "-XX:+UseSerialGC",
+			       "-cp",
+			       path,
+			       "kafka.tools.StorageTool",
+			       "format",
+			       "-t",
+			       CLUSTER_ID,
+			       "-c",
+			       properties,
+			       NULL };
 	struct str out = STR_INIT;
 
 	class_path(path, sizeof(path));
@@ -58,7 +68,8 @@ static bool serves(void *arg)
 
 	if (fd < 0)
 		return false;
-	ok = write(fd, ask, sizeof(ask)) == (ssize_t)sizeof(ask) && read(fd, size, sizeof(size)) == (ssize_t)sizeof(size);
+	ok = write(fd, ask, sizeof(ask)) == (ssize_t)sizeof(ask) &&
+	     read(fd, size, sizeof(size)) == (ssize_t)sizeof(size);
 	close(fd);
 	return ok;
 }
@@ -66,8 +77,8 @@ static bool serves(void *arg)
 static void launch(struct testkit_kafka *k)
 {
 	char path[600], properties[TESTKIT_PATH + 64], log[TESTKIT_PATH + 64];
-	const char *argv[] = { "java", "-Xmx256m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path,
-			       "kafka.Kafka", properties, NULL };
+	const char *argv[] = { "java", "-Xmx256m", "-Xms64m",	  "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+			       "-cp",  path,	   "kafka.Kafka", properties,	      NULL };
 
 	class_path(path, sizeof(path));
 	snprintf(properties, sizeof(properties), "%s/server.properties", k->dir);

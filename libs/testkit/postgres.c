@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const homes[] = { "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin" };
+static const char *const homes[] = { "/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin",
+				     "/usr/lib/postgresql/17/bin" };
 
 static const char *tool(const char *name, char *buf, size_t size)
 {
@@ -39,8 +40,19 @@ static void as_other_user(struct testkit_spawn *how)
 static void make_data(struct testkit_postgres *p)
 {
 	char initdb[128], data[TESTKIT_PATH + 64], log[TESTKIT_PATH + 64];
-	const char *argv[] = { tool("initdb", initdb, sizeof(initdb)), "-D", data, "-U", "postgres", "-A", "trust", "-E",
-			       "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions", NULL };
+	const char *argv[] = { tool("initdb", initdb, sizeof(initdb)),
+			       "-D",
+			       data,
+			       "-U",
+			       "postgres",
+			       "-A",
+			       "trust",
+			       "-E",
+			       "UTF8",
+			       "--locale=C.UTF-8",
+			       "--no-sync",
+			       "--no-instructions",
+			       NULL };
 	struct testkit_spawn how = { .argv = argv, .log = log };
 	struct testkit_proc proc;
 	struct str text = STR_INIT;
@@ -86,8 +98,20 @@ static void launch(struct testkit_postgres *p)
 {
 	char postgres[128], data[TESTKIT_PATH + 64], sock[TESTKIT_PATH + 64], log[TESTKIT_PATH + 64];
 	/* Durable against the end of the process, not of the machine: tests never lose that. */
-	const char *argv[] = { tool("postgres", postgres, sizeof(postgres)), "-D", data, "-k", sock, "-c", "listen_addresses=",
-			       "-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "max_connections=50", NULL };
+	const char *argv[] = { tool("postgres", postgres, sizeof(postgres)),
+			       "-D",
+			       data,
+			       "-k",
+			       sock,
+			       "-c",
+			       "listen_addresses=",
+			       "-c",
+			       "fsync=off",
+			       "-c",
+			       "shared_buffers=16MB",
+			       "-c",
+			       "max_connections=50",
+			       NULL };
 	struct testkit_spawn how = { .argv = argv, .log = log, .death_signal = SIGQUIT };
 
 	snprintf(data, sizeof(data), "%s/data", p->dir);

@@ -61,7 +61,7 @@ struct testkit_spawn {
 	const char *log;	/* file for stdout and stderr; NULL: inherited */
 	uid_t uid;		/* 0: as we are */
 	gid_t gid;
-	int death_signal;	/* when we die; 0: SIGKILL */
+	int death_signal; /* when we die; 0: SIGKILL */
 };
 void testkit_spawn(struct testkit_proc *p, const struct testkit_spawn *how);
 bool testkit_proc_running(struct testkit_proc *p);
@@ -88,7 +88,7 @@ void testkit_nats_stop(struct testkit_nats *n);
 
 struct testkit_postgres {
 	struct testkit_proc proc;
-	char dir[TESTKIT_PATH]; /* Unix socket, data, log */
+	char dir[TESTKIT_PATH];	     /* Unix socket, data, log */
 	char dsn[TESTKIT_PATH + 64]; /* of the superuser "postgres" */
 };
 void testkit_postgres_start(struct testkit_postgres *p);

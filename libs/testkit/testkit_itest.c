@@ -35,11 +35,13 @@ static void a_postgres_keeps_its_rows_over_a_crash(void **state)
 
 	(void)state;
 	testkit_postgres_start(&p);
-	assert_int_equal(0, testkit_run((const char *[]){ "psql", "-X", p.dsn, "-c", "create table t as select 42 as n", NULL },
+	assert_int_equal(0, testkit_run((const char *[]){ "psql", "-X", p.dsn, "-c", "create table t as select 42 as n",
+							  NULL },
 					&out, 10000));
 	testkit_postgres_restart(&p);
 	str_reset(&out);
-	assert_int_equal(0, testkit_run((const char *[]){ "psql", "-XAt", p.dsn, "-c", "select n from t", NULL }, &out, 10000));
+	assert_int_equal(0, testkit_run((const char *[]){ "psql", "-XAt", p.dsn, "-c", "select n from t", NULL }, &out,
+					10000));
 	assert_string_equal(str_text(&out), "42\n");
 	testkit_postgres_stop(&p);
 	str_done(&out);
@@ -68,7 +70,8 @@ static void certificates_verify_against_their_ca(void **state)
 	testkit_certificate(dir, "client");
 	snprintf(ca, sizeof(ca), "%s/ca.pem", dir);
 	snprintf(cert, sizeof(cert), "%s/client.pem", dir);
-	assert_int_equal(0, testkit_run((const char *[]){ "openssl", "verify", "-CAfile", ca, cert, NULL }, &out, 10000));
+	assert_int_equal(0,
+			 testkit_run((const char *[]){ "openssl", "verify", "-CAfile", ca, cert, NULL }, &out, 10000));
 	str_done(&out);
 }
 
@@ -107,7 +110,8 @@ static void run_gives_the_output_and_the_exit_code(void **state)
 	struct str out = STR_INIT;
 
 	(void)state;
-	assert_int_equal(3, testkit_run((const char *[]){ "sh", "-c", "echo a; echo b >&2; exit 3", NULL }, &out, 5000));
+	assert_int_equal(3,
+			 testkit_run((const char *[]){ "sh", "-c", "echo a; echo b >&2; exit 3", NULL }, &out, 5000));
 	assert_string_equal(str_text(&out), "a\nb\n");
 	assert_int_equal(128 + SIGKILL, testkit_run((const char *[]){ "sleep", "60", NULL }, NULL, 50));
 	str_done(&out);

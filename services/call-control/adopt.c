@@ -92,7 +92,8 @@ static bool orphan(const struct control *cc, const struct cc_owner *owner)
 }
 
 /* Ours, and not here: a write or a delete whose outcome we did not learn. */
-static bool forgotten(const struct control *cc, const struct cc_owner *owner, const char *key, const struct bus_msg *msg)
+static bool forgotten(const struct control *cc, const struct cc_owner *owner, const char *key,
+		      const struct bus_msg *msg)
 {
 	const char *call_id = strchr(key, '.');
 	struct live *l = NULL;
@@ -160,7 +161,8 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		bus_kv_unwatch(&cc->scan);
 		return;
 	}
-	if (op == BUS_KV_PUT && msg->size && !cc->draining && !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
+	if (op == BUS_KV_PUT && msg->size && !cc->draining &&
+	    !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
 	    (orphan(cc, &owner) || forgotten(cc, &owner, key, msg)))
 		adopt(cc, msg);
 }

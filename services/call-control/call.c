@@ -478,7 +478,8 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 		call_leg_set(leg, LEG_ENDED, now_ms);
 		call_agent_failed(call, "media", 0, now_ms, todo);
 	} else if (in->request == REQUEST_ANSWER && (in->error == ERR_INVALID || in->error == ERR_PRECONDITION)) {
-		call_finish(call, "failed", 488, now_ms, todo); /* the phone's answer is none: they would not hear each other */
+		call_finish(call, "failed", 488, now_ms,
+			    todo); /* the phone's answer is none: they would not hear each other */
 	}
 }
 

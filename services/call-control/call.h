@@ -67,8 +67,15 @@ struct call_var {
 
 /* Numbers of media requests, so that the answer tells what it answers. REOFFER: with the re-INVITE's number above. */
 #define REQUEST_KIND 0xff
-enum call_request { REQUEST_NONE, REQUEST_CALLER, REQUEST_AGENT, REQUEST_REOFFER, REQUEST_ATTACH, REQUEST_ANSWER,
-		    REQUEST_ANSWER_AGAIN };
+enum call_request {
+	REQUEST_NONE,
+	REQUEST_CALLER,
+	REQUEST_AGENT,
+	REQUEST_REOFFER,
+	REQUEST_ATTACH,
+	REQUEST_ANSWER,
+	REQUEST_ANSWER_AGAIN
+};
 
 struct call {
 	char tenant[CALL_NAME];
@@ -104,11 +111,11 @@ struct call {
 	char wanted_agent[CALL_NAME]; /* ring agent step */
 	uint64_t router_epoch;
 	uint32_t attempt;
-	bool dialled; /* this owner has sent the dial of this attempt */
+	bool dialled;		   /* this owner has sent the dial of this attempt */
 	unsigned media_silent;	   /* attempts in a row that media did not even answer */
 	int64_t reserved_until_ms; /* the agent, as the router says; 0: unknown */
-	int64_t ring_since_ms;	  /* of this attempt: from the assignment, then from the first ringing */
-	int64_t refused_since_ms; /* the router knows no such queue or agent; 0: it does */
+	int64_t ring_since_ms;	   /* of this attempt: from the assignment, then from the first ringing */
+	int64_t refused_since_ms;  /* the router knows no such queue or agent; 0: it does */
 	/* recording */
 	char recording_id[CALL_LEG_ID]; /* <call_id>-<n> */
 	unsigned n_recordings;

@@ -4,7 +4,7 @@
 #include "base/str.h"
 
 void call_leg_finished(struct call *call, struct call_leg *leg, const char *cause, uint32_t status, int64_t now_ms,
-			 struct call_todo *todo)
+		       struct call_todo *todo)
 {
 	struct call_fact *f;
 

@@ -15,12 +15,12 @@
 #define COLLECT_FIRST_MS  5000
 #define COLLECT_DIGIT_MS  3000
 #define DIAL_GRACE_MS	  5000
-#define RESERVED_SPARE_MS 2000  /* to write the agent's record before the router takes it back */
+#define RESERVED_SPARE_MS 2000 /* to write the agent's record before the router takes it back */
 #define RESERVED_LEAST_MS 5000
-#define MEDIA_SILENT_MAX  3     /* then media is dead: the caller hears nothing, and would only take agents' time */
+#define MEDIA_SILENT_MAX  3	/* then media is dead: the caller hears nothing, and would only take agents' time */
 #define PLAY_GRACE_MS	  15000 /* beyond the length of prompts: they may have to be loaded first */
 #define UNKNOWN_MS	  10000 /* the router may learn of a queue or agent later than we */
-#define MUSIC_DELAY_MS	  100   /* an agent who is free rings by then, and media was not asked for nothing */
+#define MUSIC_DELAY_MS	  100	/* an agent who is free rings by then, and media was not asked for nothing */
 #define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */

@@ -344,8 +344,9 @@ static void on_agent(err_t e, const struct agent_record *record, uint64_t revisi
 {
 	(void)revision;
 	if (e && (uintptr_t)arg == COMMAND_AGENT_ON_CALL)
-		LOG_WARN(NULL, "agent.talks_unrecorded", "agent=%s state=%s error=%s why=%s", record ? record->agent_id : "",
-			 record ? agent_state_name(record->state) : "", err_name(e), LOG_Q(detail ? detail->message : ""));
+		LOG_WARN(NULL, "agent.talks_unrecorded", "agent=%s state=%s error=%s why=%s",
+			 record ? record->agent_id : "", record ? agent_state_name(record->state) : "", err_name(e),
+			 LOG_Q(detail ? detail->message : ""));
 	/* Refused: the record says something newer (signed out by a lead, reconciled): the newer truth stands. */
 	if (e)
 		metric_add(&cc_metric_agent_refused, 1);
@@ -378,8 +379,7 @@ static void to_agent(struct live *l, const struct call_command *c)
 		ev.kind = AGENT_EV_UNRESERVE;
 		break;
 	}
-	e = agents_apply(l->control->agents, l->call->tenant, c->agent_id, &ev, on_agent,
-			 (void *)(uintptr_t)c->kind);
+	e = agents_apply(l->control->agents, l->call->tenant, c->agent_id, &ev, on_agent, (void *)(uintptr_t)c->kind);
 	if (e)
 		LOG_ERROR(&ctx, "agent.change_failed", "agent=%s event=%s error=%s", c->agent_id,
 			  agent_event_name(ev.kind), err_name(e));

@@ -99,7 +99,8 @@ static err_t place_of_event(struct subject *s, const Trunkline__Event__V1__Event
 	const char *key = agent ? ev->agent_id : ev->call_id;
 
 	if (!key[0] || strlen(key) >= sizeof(s->key) || strpbrk(key, " .*>"))
-		return err_set(detail, ERR_INVALID, agent ? "agent_id" : "call_id", "must be the id that the event is of");
+		return err_set(detail, ERR_INVALID, agent ? "agent_id" : "call_id",
+			       "must be the id that the event is of");
 	(void)strcpy(s->key, key);
 	(void)strcpy(s->domain, agent ? "agent" : "call");
 	return ERR_OK;

@@ -17,7 +17,7 @@ struct window_slot {
 	struct window *window;
 	uint64_t seq;
 	int64_t time_ms; /* when the event was stored: its age */
-	size_t left; /* events of the message that are not in Kafka yet */
+	size_t left;	 /* events of the message that are not in Kafka yet */
 };
 struct window {
 	struct window_slot *slots;

@@ -44,7 +44,7 @@ struct command {
 	char tenant[COMMAND_ID], call_id[COMMAND_ID], leg_id[COMMAND_ID];
 	uint64_t epoch;
 	uint32_t request;
-	bool quiet; /* REMOTE: only a failure is told */
+	bool quiet;	    /* REMOTE: only a failure is told */
 	const uint8_t *sdp; /* CREATE, REMOTE */
 	size_t sdp_size;
 	bool sdp_is_offer;

@@ -10,8 +10,9 @@
 
 #include <stdio.h>
 
-#define TICK_MS	   50
-#define STANDBY_MS 250 /* a standby follows the agents in batches: what it does not know yet its first reservation is refused by */
+#define TICK_MS 50
+#define STANDBY_MS \
+	250 /* a standby follows the agents in batches: what it does not know yet its first reservation is refused by */
 
 const struct config_item router_items[] = {
 	CONFIG_INT(struct router_config, collect_ms, "epoch.collect_ms", 500, 50, 10000,

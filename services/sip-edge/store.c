@@ -133,9 +133,8 @@ bool store_synced(const struct store *s)
 /* Lazy: a leg's record leaves with the event that tells its owner of the same step. */
 static void put(struct bus_kv *kv, const char *key, struct str *bytes)
 {
-	err_t e = bytes->failed
-		      ? ERR_EXHAUSTED
-		      : bus_kv_put_lazy(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
+	err_t e = bytes->failed ? ERR_EXHAUSTED
+				: bus_kv_put_lazy(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
 
 	if (e)
 		metric_add(&failures, 1);
