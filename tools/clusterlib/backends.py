@@ -218,9 +218,8 @@ def nats_argv(plan):
 
 
 def nats_env():
-    """Half of the cores: on few cores a wake-up that finds no second scheduler thread costs half. And a collection of garbage
-    less often: its heap is some ten MiB."""
-    return {"GOMAXPROCS": str(max(1, (os.cpu_count() or 2) // 2)), "GOGC": "400"}
+    """Half of the cores: on few cores a wake-up that finds no second scheduler thread costs half."""
+    return {"GOMAXPROCS": str(max(1, (os.cpu_count() or 2) // 2))}
 
 
 # ---- Kafka -----------------------------------------------------------------------------------------------------------
