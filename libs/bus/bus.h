@@ -93,6 +93,9 @@ typedef void bus_ack_fn(err_t e, uint64_t seq, void *arg);
 err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
 		     bus_ack_fn *fn, void *arg) MUST;
 
+/* The same, but it leaves with this turn. */
+err_t bus_js_publish_now(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
+			 bus_ack_fn *fn, void *arg) MUST;
 /* arg of callbacks under way is freed with the bus, or after its callback by that: for an owner that goes before the bus. */
 void bus_own_arg(struct bus *bus, const void *arg);
 

@@ -391,19 +391,31 @@ void pubs_own_arg(struct bus *bus, const void *arg)
 			p->own_arg = true;
 }
 
-err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
-		     bus_ack_fn *fn, void *arg)
+static err_t js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bool lazy,
+			bus_ack_fn *fn, void *arg)
 {
 	struct pub_params p = { .subject = subject,
 				.data = data,
 				.size = size,
 				.msg_id = msg_id,
 				.expected = PUB_NO_EXPECTATION,
-				.lazy = true,
+				.lazy = lazy,
 				.fn = fn,
 				.arg = arg };
 
 	return pubs_submit(bus, &p);
+}
+
+err_t bus_js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
+		     bus_ack_fn *fn, void *arg)
+{
+	return js_publish(bus, subject, data, size, msg_id, true, fn, arg);
+}
+
+err_t bus_js_publish_now(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
+			 bus_ack_fn *fn, void *arg)
+{
+	return js_publish(bus, subject, data, size, msg_id, false, fn, arg);
 }
 
 void pubs_init(struct bus *bus)

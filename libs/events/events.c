@@ -26,6 +26,7 @@ struct waiter {
 struct gathering {
 	UT_hash_handle hh;
 	struct str bytes;
+	bool agents; /* there is one of an agent in it */
 	size_t n, single_at; /* where the first event's own bytes begin: sent alone it needs no frame */
 	struct waiter waiters[EVENTS_BATCH_MAX];
 	char id[NAME_MAX_TEXT];	 /* of the first event, */
@@ -104,16 +105,18 @@ static void on_stored(err_t e, uint64_t seq, void *arg)
 
 static err_t send(struct events *ev, const struct gathering *g, struct sent *s)
 {
+	err_t (*publish)(struct bus *, const char *, const void *, size_t, const char *, bus_ack_fn *, void *) =
+	    g->agents ? bus_js_publish_now : bus_js_publish;
 	char subject[480], id[ID_TEXT + 32];
 
 	if (g->n == 1) {
 		(void)snprintf(subject, sizeof(subject), "%s%s", g->subject, g->key);
-		return bus_js_publish(ev->bus, subject, g->bytes.data + g->single_at, g->bytes.len - g->single_at,
+		return publish(ev->bus, subject, g->bytes.data + g->single_at, g->bytes.len - g->single_at,
 				      g->id, on_stored, s);
 	}
 	(void)snprintf(subject, sizeof(subject), "%s%s", g->subject, EVENTS_BATCH_KEY);
 	(void)snprintf(id, sizeof(id), "%s.%llu", ev->batch_id, (unsigned long long)++ev->next_batch);
-	return bus_js_publish(ev->bus, subject, g->bytes.data, g->bytes.len, id, on_stored, s);
+	return publish(ev->bus, subject, g->bytes.data, g->bytes.len, id, on_stored, s);
 }
 
 static void flush(struct events *ev, struct gathering *g)
@@ -227,8 +230,10 @@ err_t events_put(struct events *ev, const char *tenant, const char *domain, cons
 	if (g->n == 0)
 		g->single_at = g->bytes.len - size;
 	g->waiters[g->n++] = (struct waiter){ fn, arg };
-	if (!loop_timer_running(&ev->timer))
-		loop_timer_start(&ev->timer, GATHER_MS);
+	/* The next change of an agent is another process's: what is gathered leaves now, so that it is the earlier one. */
+	g->agents = g->agents || strcmp(domain, "agent") == 0;
+	if (g->agents || !loop_timer_running(&ev->timer))
+		loop_timer_start(&ev->timer, g->agents ? 0 : GATHER_MS);
 	return ERR_OK;
 }
 

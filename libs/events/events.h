@@ -1,7 +1,8 @@
 /*
  * events: facts into JetStream stream EVENTS, the outbox of Kafka (trunkline/event/v1/event.proto). Loop thread only.
  *
- * Facts of the domains call and agent wait up to 10 ms, so that what a process tells of one tenant meanwhile is one message
+ * Facts of calls wait up to 10 ms, or until one of an agent is to be told (which waits for nothing, as the agent's next change
+ * is told by another process), so that what a process tells of one tenant meanwhile is one message
  * (events_batch.h), sent under the domain of the first: a message costs the server several times what a fact in it costs. A
  * fact alone, or of another domain: subject ev.<tenant>.<domain>.<key>, message id = Event.id. A fact published again by
  * another process may be stored twice: its id tells (whoever counts, counts ids).
