@@ -21,7 +21,7 @@ def line(r):
     peer = "–" if r["peer"] is None else "%s (%s)" % (number(r["peer"]), r["peer_name"])
     target = "–" if r["target"] is None else ("≥ " if r["better"] == "higher" else "≤ ") + number(r["target"]) + (" **missed**" if missed else "")
     return "| `%s` | %s (%s–%s) | %s | %s | %s | %s |" % (r["name"], number(r["median"]), number(r["min"]), number(r["max"]), r["unit"], target,
-                                                       peer, r["conditions"].replace("|", "/"))
+                                                       peer, (r["conditions"] or "–").replace("|", "/"))
 
 
 def main():
