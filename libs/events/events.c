@@ -134,7 +134,7 @@ static void flush(struct events *ev, struct gathering *g)
 	if (!e)
 		e = send(ev, g, s);
 	if (e && s) {
-		DL_DELETE(ev->sent, s);
+		DL_DELETE(ev->sent, s); // NOLINT(clang-analyzer-core.NullDereference): utlist
 		mem_free(s);
 	}
 	if (e)
