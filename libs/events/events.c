@@ -26,7 +26,7 @@ struct waiter {
 struct gathering {
 	UT_hash_handle hh;
 	struct str bytes;
-	bool agents; /* there is one of an agent in it */
+	bool agents;	     /* there is one of an agent in it */
 	size_t n, single_at; /* where the first event's own bytes begin: sent alone it needs no frame */
 	struct waiter waiters[EVENTS_BATCH_MAX];
 	char id[NAME_MAX_TEXT];	 /* of the first event, */
@@ -111,8 +111,8 @@ static err_t send(struct events *ev, const struct gathering *g, struct sent *s)
 
 	if (g->n == 1) {
 		(void)snprintf(subject, sizeof(subject), "%s%s", g->subject, g->key);
-		return publish(ev->bus, subject, g->bytes.data + g->single_at, g->bytes.len - g->single_at,
-				      g->id, on_stored, s);
+		return publish(ev->bus, subject, g->bytes.data + g->single_at, g->bytes.len - g->single_at, g->id,
+			       on_stored, s);
 	}
 	(void)snprintf(subject, sizeof(subject), "%s%s", g->subject, EVENTS_BATCH_KEY);
 	(void)snprintf(id, sizeof(id), "%s.%llu", ev->batch_id, (unsigned long long)++ev->next_batch);
