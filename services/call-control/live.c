@@ -49,7 +49,7 @@ static void seed_agent(struct live *l, const struct call_input *in)
 
 static void live_free(struct live *l)
 {
-	if (l->call->agent_id[0])
+	if (l->call->agent_id[0] && l->control->agents) /* at the end of the process the store goes first */
 		agents_forget(l->control->agents, l->call->tenant, l->call->agent_id, l->call->id);
 	loop_timer_done(&l->timer);
 	cc_event_free_list(l->pending);
