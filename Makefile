@@ -80,6 +80,7 @@ LIBS_ALL        := proto
 TESTS           :=
 ITESTS          :=
 FUZZERS         :=
+FUZZOBJ         :=
 BINS            :=
 
 closure = $(if $(1),$(call uniq,$(1) $(call closure,$(sort $(foreach d,$(1),$(LIBDEPS_$(d)))))))
@@ -145,6 +146,7 @@ $(B)/test/$(subst /,_,$(1))_%_fuzz: $(B)/obj/$(1)/%_fuzz.o $(2)
 TESTS   += $(patsubst $(1)/%.c,$(B)/test/$(subst /,_,$(1))_%,$(wildcard $(1)/*_test.c))
 ITESTS  += $(patsubst $(1)/%.c,$(B)/test/$(subst /,_,$(1))_%,$(wildcard $(1)/*_itest.c))
 FUZZERS += $(patsubst $(1)/%.c,$(B)/test/$(subst /,_,$(1))_%,$(wildcard $(1)/*_fuzz.c))
+FUZZOBJ += $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fuzz.c))
 endef
 
 define library

@@ -12,7 +12,8 @@ deps: ## install what this machine lacks (Debian packages, nats-server, Kafka)
 build: $(BINS) ## build every service and tool (VARIANT=release|asan|tsan)
 	@echo "$(B)/bin: $(words $(BINS)) programs, up to date"
 
-unit-build: $(TESTS)
+# The fuzz targets are compiled beside the unit tests (linked only with VARIANT=fuzz): an interface changed under them shows at once.
+unit-build: $(TESTS) $(FUZZOBJ)
 itest-build: $(ITESTS)
 asan-build:
 	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=asan unit-build

@@ -65,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (feed(core, &reqs.list[i], reqs.owner))
 			abort();
 		for (fx = router_core_effects(core, &n); n; n--, fx++)
-			router_events_put(&out, fx);
+			router_events_put(&out, fx, n & 1 ? data : NULL, n & 1 ? size : 0);
 		router_core_effects_done(core);
 		str_done(&out);
 	}

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			while (a.n)
 				binding_done(&a.b[--a.n]);
 	} else {
-		(void)edge_wire_leg_from_pb(data + 1, size - 1, on_leg, NULL);
+		(void)!edge_wire_leg_from_pb(data + 1, size - 1, on_leg, NULL);
 	}
 	return 0;
 }
