@@ -408,6 +408,10 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending &&
 	    str_eq(in->cause, "unknown-leg"))
 		return; /* answers what we asked before we dialled; if the dial was lost, its deadline tells */
+	if (agent && leg->state == LEG_UP && now_ms - leg->since_ms < REPEAT_MS && str_eq(in->cause, "unknown-leg")) {
+		call->repeat_ms = now_ms + REPEAT_MS; /* the same, and the agent was quick: asked again */
+		return;
+	}
 	call_leg_finished(call, leg, in->cause, in->status, now_ms, todo);
 	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
 		call_end_if_done(call, now_ms, todo);

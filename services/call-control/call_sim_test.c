@@ -656,8 +656,11 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 		deadlines(w);
 		deliver(w);
 		shell_looks(w);
-		listen_to(w, &w->caller_audio, w->caller == END_UP, "the caller's phone was left with a dead engine");
-		listen_to(w, &w->agent_audio, w->agent == END_UP, "the agent's phone was left with a dead engine");
+		/* From when the call knows that the leg is up: a lost word of that is another matter. */
+		listen_to(w, &w->caller_audio, w->caller == END_UP && w->call->caller_leg.state == LEG_UP,
+			  "the caller's phone was left with a dead engine");
+		listen_to(w, &w->agent_audio, w->agent == END_UP && w->call->agent_leg.state == LEG_UP,
+			  "the agent's phone was left with a dead engine");
 		deadline = call_deadline_ms(w->call);
 		if (!call_ended(w->call) && deadline && w->now_ms >= deadline)
 			input(w, &(struct call_input){ .kind = INPUT_TICK });
