@@ -122,7 +122,7 @@ def check_recording(scene, call, pair, path):
         assert audio.seconds_of(samples[:third], hz) > 0.3 and audio.seconds_of(samples[-third:], hz) > 0.3, (pair.call, hz)
 
 
-def test_kill_9_of_a_media_engine_costs_no_call_no_place_and_no_recording(scene, engines, tmp_path):
+def test_kill_9_of_a_media_engine_costs_no_call_no_place_and_no_recording_GT_15(scene, engines, tmp_path):
     other = alone(scene, "media-1")
     before, old = reanchored(scene), pid(scene, "media-1")
     pairs = talk(scene, TALKING)
@@ -167,7 +167,7 @@ def test_kill_9_of_a_media_engine_costs_no_call_no_place_and_no_recording(scene,
         check_recording(scene, calls[p.call.ua.user], p, str(tmp_path / ("%d.mp3" % i)))
 
 
-def test_a_media_engine_alone_that_is_killed_has_its_calls_back_when_it_is_restarted(scene, engines, tmp_path):
+def test_a_media_engine_alone_that_is_killed_has_its_calls_back_when_it_is_restarted_GT_15(scene, engines, tmp_path):
     alone(scene, "media-2")
     pairs = talk(scene, 4)
     held = pairs[0]
@@ -195,7 +195,7 @@ def test_a_media_engine_alone_that_is_killed_has_its_calls_back_when_it_is_resta
     check_recording(scene, calls[pairs[1].call.ua.user], pairs[1], str(tmp_path / "r.mp3"))
 
 
-def test_a_media_engine_that_drains_or_stands_still_gives_its_calls_away(scene, engines):
+def test_a_media_engine_that_drains_or_stands_still_gives_its_calls_away_GT_15(scene, engines):
     other = alone(scene, "media-1")
     pairs = talk(scene, 4)
     scene.cluster.start(other)
