@@ -17,8 +17,8 @@
 
 #define BEAT_MS	      500
 #define DEAD_MS	      2000
-#define MEDIA_DEAD_MS 1500 /* its calls are silent meanwhile, and to move them by mistake costs them little */
-#define DEAF_MS	      700  /* no beat of anybody for so long: it is not the others */
+#define MEDIA_DEAD_MS 1500   /* its calls are silent meanwhile, and to move them by mistake costs them little */
+#define DEAF_MS	      700    /* no beat of anybody for so long: it is not the others */
 #define SCAN_EVERY_MS 300000 /* whatever no heartbeat told of; costs a read of every call that is up */
 #define FORGET_MS     60000
 #define ASLEEP_MS     1500  /* ticks further apart: this process stood still */
@@ -60,7 +60,7 @@ static void on_media_timer(void *arg)
 {
 	struct control *cc = arg;
 	int64_t now = clock_mono_ms(), next = 0;
-	bool deaf = !cc->bus_up || now - cc->heard_ms > DEAF_MS, died = false;
+	bool deaf = !cc->bus_up || now - cc->heard_ms > DEAF_MS || now - cc->listening_ms < LISTEN_MS, died = false;
 
 	for (struct peer *p = cc->peers; p; p = p->hh.next) {
 		if (p->dead || !str_eq(p->hb.service, "media"))
@@ -250,6 +250,7 @@ static void beat(struct control *cc)
 void peers_listen(struct control *cc)
 {
 	cc->listening_ms = clock_mono_ms();
+	cc->listened = false;
 	cc->next_scan_ms = cc->listening_ms + LISTEN_MS;
 	for (struct peer *p = cc->peers; p; p = p->hh.next)
 		if (!p->dead)
@@ -280,6 +281,10 @@ void peers_tick(struct control *cc)
 		}
 	}
 	metric_set(&cc_metric_media_instances, media);
+	if (!cc->listened && now - cc->listening_ms >= LISTEN_MS) {
+		cc->listened = true;
+		anchor_check_all(cc); /* an engine that has not been heard by now is gone */
+	}
 	if (cc->bus_up && now >= cc->next_scan_ms)
 		scan(cc, now);
 	loop_timer_start(&cc->tick, BEAT_MS);

@@ -122,7 +122,8 @@ static bool engine_goes(const struct control *cc, const struct call *call)
 
 static bool talks(const struct call *call)
 {
-	return call->phase == CALL_PHASE_TALKING || call->phase == CALL_PHASE_WELCOME || call->phase == CALL_PHASE_CONNECTING;
+	return call->phase == CALL_PHASE_TALKING || call->phase == CALL_PHASE_WELCOME ||
+	       call->phase == CALL_PHASE_CONNECTING;
 }
 
 static void pace(struct control *cc, int64_t delay_ms)
@@ -174,7 +175,9 @@ void anchor_forget(struct live *l)
 
 static void move(struct live *l, struct peer *to)
 {
-	struct call_input in = { .kind = INPUT_MEDIA_LOST, .media = to->hb.instance, .incarnation = to->hb.incarnation };
+	struct call_input in = { .kind = INPUT_MEDIA_LOST,
+				 .media = to->hb.instance,
+				 .incarnation = to->hb.incarnation };
 	struct call *call = l->call;
 	struct log_ctx ctx = { .tenant = call->tenant, .call = call->id };
 	bool ending = call->phase == CALL_PHASE_ENDING;
@@ -214,7 +217,8 @@ static void on_pace(void *arg)
 	int n = 0;
 
 	sweep_left(cc, clock_mono_ms());
-	DL_FOREACH_SAFE2 (cc->stranded, l, tmp, stranded_next) {
+	DL_FOREACH_SAFE2(cc->stranded, l, tmp, stranded_next)
+	{
 		if (n == PACE_CALLS)
 			break;
 		if (!l->call->stranded && !engine_gone(cc, l->call) && !engine_goes(cc, l->call)) {

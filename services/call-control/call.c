@@ -146,7 +146,8 @@ static int64_t nearer(int64_t a, int64_t b)
 
 int64_t call_deadline_ms(const struct call *call)
 {
-	int64_t at = nearer(nearer(call->step_deadline_ms, call->repeat_ms), nearer(call->music_at_ms, call->anchor_at_ms));
+	int64_t at =
+	    nearer(nearer(call->step_deadline_ms, call->repeat_ms), nearer(call->music_at_ms, call->anchor_at_ms));
 
 	return call->phase == CALL_PHASE_QUEUED ? nearer(at, call->wait_deadline_ms) : at;
 }

@@ -100,7 +100,7 @@ struct call {
 	bool yielded;		   /* a long run of steps goes on in the next turn */
 	char caller[CALL_NUMBER], caller_name[CALL_NUMBER], called[CALL_NUMBER];
 	char trunk_id[CALL_NAME];
-	char media[CALL_NAME]; /* instance; chosen by the shell before the first step; "": none is alive */
+	char media[CALL_NAME];	    /* instance; chosen by the shell before the first step; "": none is alive */
 	uint64_t media_incarnation; /* of it, then; 0: not known */
 	struct call_leg caller_leg, agent_leg;
 	struct call_leg stray; /* of an attempt long over that still speaks: hung up */
@@ -147,11 +147,11 @@ struct call {
 	int64_t adopt_until_ms;	  /* adopted and the edge has not told the caller's leg yet */
 	int64_t repeat_ms;	  /* next repetition of an unacknowledged request */
 	bool media_freed;	  /* media has confirmed that it holds nothing of the call any more */
-	bool stranded;		  /* set by call_step when the engine does not have the call: INPUT_MEDIA_LOST is wanted */
-	int64_t anchor_at_ms;	  /* what re-anchoring waits for is asked again then; 0: nothing */
+	bool stranded;	      /* set by call_step when the engine does not have the call: INPUT_MEDIA_LOST is wanted */
+	int64_t anchor_at_ms; /* what re-anchoring waits for is asked again then; 0: nothing */
 	int64_t anchor_since_ms;
-	unsigned anchor_tries;	  /* of the new engine */
-	bool checkpoint;	  /* set by call_step when what was decided must be written */
+	unsigned anchor_tries; /* of the new engine */
+	bool checkpoint;       /* set by call_step when what was decided must be written */
 };
 
 enum call_input_kind {
@@ -191,9 +191,9 @@ struct call_input {
 	bool answered, ringing; /* LEG_STATE */
 	bool reinvite;		/* LEG_ANSWERED: a re-INVITE of ours */
 	uint32_t request;	/* LEG_REOFFER: number; MEDIA_*: enum call_request */
-	const char *media;	/* MEDIA_*, PLAY_DONE, DIGIT, RECORD_DONE: instance that says so; MEDIA_LOST: the new one */
-	uint64_t incarnation;	/* MEDIA_LOST: of the new one */
-	const char *what;	/* MEDIA_FAILED: command */
+	const char *media; /* MEDIA_*, PLAY_DONE, DIGIT, RECORD_DONE: instance that says so; MEDIA_LOST: the new one */
+	uint64_t incarnation; /* MEDIA_LOST: of the new one */
+	const char *what;     /* MEDIA_FAILED: command */
 	uint32_t play_id;
 	char digit;
 	err_t error;	      /* MEDIA_FAILED, REFUSED */

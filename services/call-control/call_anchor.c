@@ -31,8 +31,7 @@ static void again_at(struct call *call, int64_t at_ms)
 void call_anchor_leg(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
 {
 	bool up = leg->state == LEG_UP;
-	struct call_command *c =
-	    todo_sdp(todo, COMMAND_ENDPOINT, leg, up ? leg->sdp : NULL, up ? leg->sdp_size : 0);
+	struct call_command *c = todo_sdp(todo, COMMAND_ENDPOINT, leg, up ? leg->sdp : NULL, up ? leg->sdp_size : 0);
 
 	if (!waits(&call->caller_leg) && !waits(&call->agent_leg))
 		call->anchor_since_ms = now_ms;

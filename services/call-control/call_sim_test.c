@@ -67,11 +67,11 @@ struct world {
 	char agent_leg[CALL_LEG_ID];
 	unsigned legs; /* chosen so far */
 	bool endpoints, recording;
-	unsigned engine; /* alive; those before are dead */
+	unsigned engine;   /* alive; those before are dead */
 	int64_t notice_ms; /* when the shell sees that the call's engine is gone; 0: it is not */
 	struct audio caller_audio, agent_audio;
 	unsigned deaths;
-	int64_t died_ms;    /* the last one, of an engine or an owner */
+	int64_t died_ms;   /* the last one, of an engine or an owner */
 	bool nobody_looks; /* sabotage: the shell does not see that an engine is gone */
 	/* router */
 	bool queued, assigned;
@@ -187,7 +187,8 @@ static void edge_command(struct world *w, const struct call_command *c)
 		if (!str_eq(w->agent_leg, c->leg->id)) {
 			str_copy(w->agent_leg, sizeof(w->agent_leg), c->leg->id);
 			w->agent = END_RINGING;
-			w->agent_audio = (struct audio){ .endpoint = w->agent_audio.endpoint, .phone = engine_of_sdp(c) };
+			w->agent_audio =
+			    (struct audio){ .endpoint = w->agent_audio.endpoint, .phone = engine_of_sdp(c) };
 			post(w, (struct call_input){ .kind = INPUT_LEG_RINGING, .status = 180 }, c->leg->id, 5);
 		}
 		return;
@@ -311,10 +312,10 @@ static void media_command(struct world *w, const struct call_command *c)
 		break;
 	case COMMAND_RECORD:
 		if (!c->on)
-			media_says(
-			    w,
-			    (struct call_input){ .kind = INPUT_RECORD_DONE, .path = "acme/x.seg", .duration_ms = 1 },
-			    leg, 1);
+			media_says(w,
+				   (struct call_input){
+				       .kind = INPUT_RECORD_DONE, .path = "acme/x.seg", .duration_ms = 1 },
+				   leg, 1);
 		w->recording = c->on;
 		break;
 	case COMMAND_FREE_CALL:
@@ -687,7 +688,8 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 static void simulate(unsigned crash_per_mille, unsigned death_per_mille)
 {
 	long steps = getenv("SIM_STEPS") ? atol(getenv("SIM_STEPS")) : 200000;
-	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10) : 20261123 + crash_per_mille + 1000 * death_per_mille;
+	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10)
+					   : 20261123 + crash_per_mille + 1000 * death_per_mille;
 	unsigned calls = 0, crashes = 0, deaths = 0;
 	static struct world w;
 

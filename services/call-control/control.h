@@ -91,6 +91,7 @@ struct control {
 	struct loop_timer media_timer, anchor_timer;
 	struct live *stranded; /* calls whose media engine is gone */
 	struct left *left;     /* what such an engine may still hold */
+	bool listened;	       /* that has been long enough to know who is silent */
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
 	bool draining, bus_up;

@@ -409,8 +409,7 @@ static void an_offer_for_a_leg_of_a_lost_engine_goes_on_with_its_session(void **
 	memcpy(before, w.sdp, sizeof(before));
 	teardown(NULL);
 	setup(NULL);
-	reanchor("a",
-		 OFFER "0 97\r\na=rtpmap:97 telephone-event/8000\r\na=sendonly\r\nm=video 5000 RTP/AVP 96\r\n",
+	reanchor("a", OFFER "0 97\r\na=rtpmap:97 telephone-event/8000\r\na=sendonly\r\nm=video 5000 RTP/AVP 96\r\n",
 		 "open(a) remote(a:0) cc<ready(a) "); /* the phone's address is known: audio flows to it at once */
 	assert_non_null(strstr(w.sdp, "RTP/AVP 0 8 97\r\n"));
 	assert_non_null(strstr(w.sdp, "a=recvonly\r\nm=video 0 RTP/AVP 96\r\n"));

@@ -425,8 +425,8 @@ static void renego_ours(struct dialog *d, unsigned actions, const struct dialog_
 	if (actions & (RENEGO_TELL_ANSWER | RENEGO_TELL_REFUSED)) {
 		blob_done(&d->sent_sdp);
 		if (!d->reinvite_is_refresh)
-			dialog_tell(
-			    d, &(struct edge_event){ .kind = EDGE_EV_ANSWERED, .reinvite = true, .sdp = in->sdp });
+			dialog_tell(d,
+				    &(struct edge_event){ .kind = EDGE_EV_ANSWERED, .reinvite = true, .sdp = in->sdp });
 	}
 }
 

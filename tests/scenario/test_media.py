@@ -8,8 +8,10 @@ import pytest
 
 import audio
 from facts import settled
+from phone import Phone
+from test_phones import heard
 from test_talk import fetch
-from world import MENU, MUSIC
+from world import AGENT, CALLER, MENU, MUSIC
 
 GAP_S = 6.0  # bound of sanity on a busy machine; the promise of 3 s is measured by tests/chaos
 TALKING, WAITING = 10, 10
@@ -223,3 +225,29 @@ def test_a_media_engine_that_drains_or_stands_still_gives_its_calls_away_GT_15(s
         p.hear_each_other(0.2)
         p.call.hang_up()
     check_facts(scene, {p.call.ua.user for p in pairs}, [p.call.ua.user for p in pairs])
+
+
+def test_a_phone_with_srtp_is_told_of_another_engine_with_another_key_GT_15(scene, engines, tmp_path):
+    """baresip, which takes no plain RTP: after the kill it hears and is heard again."""
+    agent, user = scene.agent("1001", answers=0.05), "+4917060009"
+    trunk = {"name": "tenants/acme/trunks/gateway", "addresses": ["127.0.0.2", "127.0.0.1"]}
+    scene.acme.own.admin.UpdateTrunk(trunk=trunk, update_mask="addresses")
+    alone(scene, "media-1")
+    server = "%s:%d" % scene.sip
+    try:
+        with Phone(str(tmp_path), user, outbound=server, domain="elsewhere.example", speaks=audio.tone(str(tmp_path / "c.wav"), CALLER), srtp=True) as phone:
+            phone.dial("sip:%s@%s" % (scene.acme.number_of("sales"), server))
+            leg = agent.phone.wait_call().wait("up").wait_hears(CALLER, 0.5)
+            old = pid(scene, "media-1")
+            scene.cluster.kill("media-1")
+            back(scene, "media-1", old)
+            leg.wait_hears(CALLER, 1)
+            time.sleep(1)
+            phone.hang_up()
+            leg.wait_ended()
+            time.sleep(0.3)
+            assert heard(phone, AGENT) > 0.5
+            assert phone.text().count("SRTP is Enabled") >= 2, "no new key"
+        assert scene.facts_of(user).one("media_reanchored")
+    finally:
+        scene.acme.own.admin.UpdateTrunk(trunk={**trunk, "addresses": ["127.0.0.2"]}, update_mask="addresses")
