@@ -278,6 +278,7 @@ static void adopted(struct call *call, const struct call_input *in, int64_t now_
 	str_copy(f->text, sizeof(f->text), in->cause ? in->cause : "");
 	call->play_id = (uint32_t)call->epoch << 20; /* numbers that media has not heard from the owner before */
 	call->ring_since_ms = call->agent_leg.since_ms;
+	call->rang = call->agent_leg.state == LEG_RINGING;
 	attach_leg(&call->caller_leg, todo);
 	attach_leg(&call->agent_leg, todo);
 	switch (call->phase) {
@@ -336,6 +337,7 @@ static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_m
 	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
 		return;
 	call_leg_set(leg, LEG_RINGING, now_ms);
+	call->rang = true;
 	call->ring_since_ms = now_ms;
 	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
 	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);

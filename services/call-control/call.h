@@ -112,6 +112,7 @@ struct call {
 	uint64_t router_epoch;
 	uint32_t attempt;
 	bool dialled;		   /* this owner has sent the dial of this attempt */
+	bool rang;		   /* the agent's phone has said that it rings */
 	unsigned media_silent;	   /* attempts in a row that media did not even answer */
 	int64_t reserved_until_ms; /* the agent, as the router says; 0: unknown */
 	int64_t ring_since_ms;	   /* of this attempt: from the assignment, then from the first ringing */

@@ -509,9 +509,58 @@ static void a_caller_whom_the_edge_had_to_drop_has_not_hung_up(void **state)
 	end(&b);
 }
 
+/* GT-15: our overload is not counted against the agents. */
+static void an_agent_whose_phone_never_rang_because_of_us_stays_ready(void **state)
+{
+	static const struct {
+		const char *cause;
+		bool rang, stays;
+		const char *reason;
+	} rows[] = {
+		{ "overload", false, true, NULL },	 { "overload", true, true, NULL },
+		{ "hung-up", false, true, NULL },	 { "hung-up", true, false, "no-answer" },
+		{ "no-reply", false, false, "unreachable" }, { "no-answer", true, false, "no-answer" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct bench b;
+
+		to_queue(&b);
+		in_assigned(&b, "1001", "a", "sales");
+		in_ready(&b, "a", REQUEST_AGENT);
+		if (rows[i].rang)
+			step(&b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+		in_ended(&b, "a", rows[i].cause, 0);
+		assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
+		assert_int_equal(command(&b, COMMAND_AGENT_GIVE_BACK) != NULL, rows[i].stays);
+		assert_int_equal(command(&b, COMMAND_AGENT_NO_ANSWER) != NULL, !rows[i].stays);
+		if (!rows[i].stays)
+			assert_string_equal(command(&b, COMMAND_AGENT_NO_ANSWER)->text, rows[i].reason);
+		end(&b);
+	}
+}
+
+static void an_edge_that_says_nothing_of_a_dial_does_not_make_the_agent_busy(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_queue(&b);
+	in_assigned(&b, "1001", "a", "sales");
+	in_ready(&b, "a", REQUEST_AGENT);
+	tick(&b, 15000 + DIAL_GRACE_MS); /* HANG_UP */
+	tick(&b, DIAL_GRACE_MS);
+	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
+	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
+	end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_agent_whose_phone_never_rang_because_of_us_stays_ready),
+		cmocka_unit_test(an_edge_that_says_nothing_of_a_dial_does_not_make_the_agent_busy),
 		cmocka_unit_test(an_agent_whom_media_or_the_edge_could_not_serve_stays_ready),
 		cmocka_unit_test(a_call_adopted_before_it_was_dialled_gives_the_agent_back),
 		cmocka_unit_test(the_time_a_phone_rang_is_told),

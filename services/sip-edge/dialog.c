@@ -80,6 +80,7 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 	d->edge = e;
 	d->outbound = outbound;
 	d->born_ms = now_ms;
+	d->born_mono_ms = clock_mono_ms();
 	str_copy(d->tenant, sizeof(d->tenant), tenant);
 	str_copy(d->call_id, sizeof(d->call_id), call_id[0] ? call_id : id_new(now_ms, id));
 	str_copy(d->leg_id, sizeof(d->leg_id), leg_id[0] ? leg_id : id_new(now_ms, id));
@@ -91,15 +92,20 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 		return NULL;
 	}
 	e->n_dialogs++;
-	if (!outbound)
+	if (!outbound) {
 		e->n_offers++;
+		TAILQ_INSERT_TAIL(&e->offers, d, offers);
+	}
 	return d;
 }
 
 void dialog_claim(struct dialog *d)
 {
-	if (!d->outbound && !d->claimed)
+	if (!d->outbound && !d->claimed) {
 		d->edge->n_offers--;
+		TAILQ_REMOVE(&d->edge->offers, d, offers);
+		admission_decided(&d->edge->admission, clock_mono_ms() - d->born_mono_ms);
+	}
 	d->claimed = true;
 	if (d->state == LEG_OFFERED)
 		loop_timer_stop(&d->timer);
@@ -173,8 +179,19 @@ static void remember_end(const struct dialog *d)
 	tombs_add(d->edge->tombs, &t);
 }
 
-static const char *end_cause(const struct leg_row *row, const struct dialog_input *in)
+/* While we were short of time the phone may have answered, or never have been asked: nothing can be said about it. */
+static bool ours_to_blame(const struct dialog *d, const struct leg_row *row, const struct dialog_input *in)
 {
+	bool gave_up = row->event == LEG_EV_NO_REPLY || row->event == LEG_EV_NO_ANSWER ||
+		       (row->event == LEG_EV_FAILED && in->status == 408);
+
+	return gave_up && row->from == LEG_CALLING && edge_congested_since(d->edge, d->born_mono_ms);
+}
+
+static const char *end_cause(const struct dialog *d, const struct leg_row *row, const struct dialog_input *in)
+{
+	if (ours_to_blame(d, row, in))
+		return "overload";
 	return row->event == LEG_EV_FAILED && in->status == 408 ? "timeout" : row->cause;
 }
 
@@ -185,7 +202,7 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 	d->told_ended = true;
 	d->ended_by_us = row->by_us;
 	d->ended_status = row->event == LEG_EV_FAILED ? in->status : 0;
-	str_copy(d->ended_cause, sizeof(d->ended_cause), end_cause(row, in));
+	str_copy(d->ended_cause, sizeof(d->ended_cause), end_cause(d, row, in));
 	remember_end(d);
 	dialog_tell_ended_again(d);
 	metric_add(&edge_metric_ended, 1);
@@ -336,7 +353,18 @@ static void on_timer(void *arg)
 	if (d->state == LEG_OFFERED)
 		dialog_event(d, LEG_EV_UNCLAIMED, &unclaimed);
 	else
-		dialog_event(d, LEG_EV_NO_ANSWER, NULL);
+		dialog_event(d, d->heard ? LEG_EV_NO_ANSWER : LEG_EV_NO_REPLY, NULL);
+}
+
+void dialog_heard(struct dialog *d)
+{
+	int64_t left_ms = d->ring_until_ms - clock_mono_ms();
+
+	if (d->heard)
+		return;
+	d->heard = true;
+	if (d->state == LEG_CALLING || d->state == LEG_RINGING)
+		loop_timer_start(&d->timer, left_ms > 0 ? left_ms : 0);
 }
 
 void dialog_drain_all(struct edge *e)

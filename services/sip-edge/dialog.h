@@ -48,6 +48,7 @@ struct branch {
 
 struct dialog {
 	UT_hash_handle hh;
+	TAILQ_ENTRY(dialog) offers; /* while it is one that nobody has taken */
 	struct edge *edge;
 	char leg_id[64], call_id[64], tenant[64], owner[64];
 	char agent_id[64], trunk_id[64], queue_id[64];
@@ -91,7 +92,9 @@ struct dialog {
 	struct loop_timer timer; /* offer taken, ring time */
 	struct loop_timer refresh_timer, expiry_timer, renego_timer, save_timer;
 	char caller[SIP_USER_MAX], called[SIP_USER_MAX], caller_name[SIP_NAME_MAX];
-	int64_t born_ms;
+	int64_t born_ms, born_mono_ms;
+	int64_t ring_until_ms; /* monotonic; outbound */
+	bool heard;	       /* the phone has answered our INVITE with something */
 };
 
 /* What came with an event. */
@@ -114,6 +117,8 @@ void dialog_claim(struct dialog *d);
 void dialog_event(struct dialog *d, enum leg_event ev, const struct dialog_input *in);
 /* Returns the row's actions: who holds the request answers RENEGO_REPLY_491 and _BUSY. */
 unsigned dialog_renego(struct dialog *d, enum renego_event ev, const struct dialog_input *in);
+/* The first answer of any kind to our INVITE: now it may ring as long as it was told to. */
+void dialog_heard(struct dialog *d);
 /* Session timers from d->session: (re)start after a refresh by either side. */
 void dialog_refreshed(struct dialog *d);
 /* Writes the checkpoint of an established leg. */

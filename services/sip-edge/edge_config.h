@@ -18,8 +18,9 @@ struct edge_config {
 	int64_t expires_min_s, expires_max_s, expires_default_s;
 	int64_t session_expires_s;
 	int64_t offer_timeout_ms;
-	int64_t max_legs, max_offers, max_lag_ms, max_contacts;
+	int64_t max_legs, max_offers, late_ms, least_cps, max_contacts;
 	int64_t ring_timeout_ms; /* when LegDial says none */
+	int64_t no_reply_ms;	 /* to an INVITE of ours */
 	bool answer_strangers;
 };
 

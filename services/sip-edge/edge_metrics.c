@@ -6,6 +6,8 @@ struct metric edge_metric_offers_open =
 struct metric edge_metric_registrations =
     METRIC_GAUGE("trunkline_edge_registrations", "agents with a registered phone");
 struct metric edge_metric_lag_ms = METRIC_GAUGE("trunkline_edge_loop_lag_ms", "how late the loop's timers run");
+struct metric edge_metric_admitted = METRIC_GAUGE(
+    "trunkline_edge_admitted_cps", "new calls a second that are let in at most, to be served in time; 0: no limit");
 struct metric edge_metric_nta_server =
     METRIC_GAUGE("trunkline_edge_server_transactions",
 		 "Sofia's server transactions, those waiting to be forgotten included");
@@ -47,7 +49,7 @@ void edge_metrics_register(void)
 		&edge_metric_nta_legs,	   &edge_metric_offers,		 &edge_metric_dials,
 		&edge_metric_answered,	   &edge_metric_ended,		 &edge_metric_adopted,
 		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
-		&edge_metric_commands_bad, &edge_metric_stale,
+		&edge_metric_commands_bad, &edge_metric_stale,	     &edge_metric_admitted,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -61,7 +61,7 @@ static void refuse(struct edge *e, msg_t *msg, int status)
 
 static void options(struct edge *e, msg_t *msg)
 {
-	bool busy = edge_overloaded(e) || e->draining;
+	bool busy = e->draining || admission_limits(&e->admission) || edge_overloaded(e);
 
 	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK",
 		       SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_ACCEPT_STR("application/sdp"),
@@ -94,11 +94,29 @@ static void request(struct edge *e, msg_t *msg, sip_t *sip)
 	}
 }
 
+/* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
+static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
+{
+	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to || sip->sip_to->a_tag ||
+	    !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
+		return false;
+	if (!e->draining && !edge_overloaded(e))
+		return false;
+	if (!e->cfg.answer_strangers && stranger(e, msg, sip))
+		drop(e, msg, EDGE_REFUSED_STRANGER);
+	else
+		inbound_overloaded(e, msg);
+	return true;
+}
+
 int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 {
-	struct judgement j = judge_message(sip, msg);
+	struct judgement j;
 
 	(void)agent;
+	if (refused_unread(e, msg, sip))
+		return 0;
+	j = judge_message(sip, msg);
 	if (j.verdict == JUDGE_DROP) {
 		drop(e, msg, EDGE_REFUSED_MALFORMED);
 	} else if (sip->sip_status) {

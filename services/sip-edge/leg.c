@@ -36,6 +36,7 @@ static const struct leg_row rows[] = {
 	{ LEG_CALLING, LEG_EV_FAILED, LEG_ENDED, END, "rejected", false },
 	{ LEG_CALLING, LEG_EV_DO_HANG_UP, LEG_CANCELLING, LEG_DO_CANCEL | END, "hung-up", true },
 	{ LEG_CALLING, LEG_EV_NO_ANSWER, LEG_CANCELLING, LEG_DO_CANCEL | END, "no-answer", false },
+	{ LEG_CALLING, LEG_EV_NO_REPLY, LEG_CANCELLING, LEG_DO_CANCEL | END, "no-reply", false },
 	{ LEG_CALLING, LEG_EV_DRAIN, LEG_CANCELLING, LEG_DO_CANCEL | END, "drain", false },
 	{ LEG_RINGING, LEG_EV_RINGING, LEG_RINGING, LEG_TELL_RINGING, NULL, false },
 	{ LEG_RINGING, LEG_EV_ANSWERED, LEG_UP, LEG_DO_ACK | UP, NULL, false },
@@ -88,7 +89,7 @@ const char *leg_event_name(enum leg_event e)
 	static const char *const names[LEG_EVENTS] = {
 		"invite",    "ringing",	  "answered",	"failed",    "cancel",	  "ack",
 		"no-ack",    "bye",	  "bye-done",	"lost",	     "dial",	  "do-progress",
-		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "drain",
+		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "no-reply", "drain",
 	};
 
 	return e < LEG_EVENTS ? names[e] : "?";

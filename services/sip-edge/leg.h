@@ -46,6 +46,7 @@ enum leg_event {
 	/* timers and the process */
 	LEG_EV_UNCLAIMED, /* nobody took the offer in time */
 	LEG_EV_NO_ANSWER, /* ring time is over */
+	LEG_EV_NO_REPLY,  /* not even a 100 to our INVITE: nobody is there */
 	LEG_EV_DRAIN,	  /* the process stops: what is not established ends; what is goes on in the next process */
 	LEG_EVENTS
 };

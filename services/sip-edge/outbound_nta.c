@@ -224,6 +224,15 @@ static unsigned start_all(struct dialog *d)
 	return started ? 0 : 500;
 }
 
+/* Only of an agent's phone is known that nothing is between us: a trunk's network may be slow to say anything. */
+static void start_ringing(struct dialog *d, int64_t ring_ms)
+{
+	int64_t first_ms = d->agent_id[0] ? d->edge->cfg.no_reply_ms : ring_ms;
+
+	d->ring_until_ms = clock_mono_ms() + ring_ms;
+	loop_timer_start(&d->timer, ring_ms < first_ms ? ring_ms : first_ms);
+}
+
 void outbound_dial(struct dialog *d, const struct edge_command *c)
 {
 	unsigned status = prepare(d, c);
@@ -234,7 +243,7 @@ void outbound_dial(struct dialog *d, const struct edge_command *c)
 	if (status)
 		dialog_event(d, LEG_EV_FAILED, &(struct dialog_input){ .status = status });
 	else
-		loop_timer_start(&d->timer, c->dial.timeout_ms ? c->dial.timeout_ms : d->edge->cfg.ring_timeout_ms);
+		start_ringing(d, c->dial.timeout_ms ? c->dial.timeout_ms : d->edge->cfg.ring_timeout_ms);
 }
 
 /* ---- answers ---- */
@@ -403,6 +412,8 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 			branch_failed(b, 502);
 		return 0;
 	}
+	if (!internal)
+		dialog_heard(b->dialog);
 	if (status < 200) {
 		if (status > 100)
 			branch_ringing(b, sip, status);
