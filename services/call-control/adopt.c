@@ -41,6 +41,16 @@ static void scan_soon(struct control *cc, int64_t delay_ms)
 		cc->next_scan_ms = at;
 }
 
+/* It died and is back: the legs that it had not yet written down are lost. */
+static void edge_back(struct control *cc, const char *edge)
+{
+	struct live *l, *tmp;
+
+	LOG_INFO(NULL, "edge.back", "edge=%s", edge);
+	HASH_ITER (hh, cc->calls, l, tmp)
+		live_step(l, &(struct call_input){ .kind = INPUT_EDGE_BACK, .edge = edge });
+}
+
 void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 {
 	struct peer *p = find_peer(cc, hb->service, hb->instance);
@@ -55,7 +65,9 @@ void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 		p->hb.incarnation = hb->incarnation;
 		HASH_ADD_STR(cc->peers, key, p);
 	}
-	if (p->hb.incarnation != hb->incarnation)
+	if (p->hb.incarnation != hb->incarnation && str_eq(hb->service, "sip-edge"))
+		edge_back(cc, hb->instance);
+	else if (p->hb.incarnation != hb->incarnation)
 		scan_soon(cc, 0); /* it died and is back: its former calls are nobody's */
 	p->hb = *hb;
 	p->seen_ms = clock_mono_ms();

@@ -58,6 +58,7 @@ struct call_leg {
 	void *sdp;	  /* last SDP of the phone; owned */
 	size_t sdp_size;
 	uint32_t reoffer; /* number of a re-INVITE waiting for media's answer; 0: none */
+	int64_t probed_ms; /* no audio, the edge was told to ask the phone and has said nothing since; 0: not so */
 };
 
 struct call_var {
@@ -159,6 +160,7 @@ enum call_input_kind {
 	INPUT_ASSIGNED,
 	INPUT_ROUTER_EPOCH, /* a new leader: assert the place */
 	INPUT_TICK,	    /* a deadline has passed */
+	INPUT_EDGE_BACK,    /* that edge was restarted: what was not established is lost */
 	INPUT_DRAIN,	    /* nothing: the shell hands over; reserved for tests */
 };
 
@@ -198,6 +200,7 @@ enum call_command_kind {
 	COMMAND_DIAL,
 	COMMAND_REANSWER,
 	COMMAND_ATTACH,
+	COMMAND_PROBE,
 	/* media */
 	COMMAND_ENDPOINT,
 	COMMAND_REMOTE,

@@ -9,7 +9,7 @@
 #define ENDING_TIMEOUT_MS 30000 /* a peer that restarts is back by then */
 #define ENDING_REPEAT_MS  1000
 #define REPEAT_MS	  2000
-#define KEEP_PLACE_MS	  30000 /* an acknowledged place is asserted again now and then: the queue is soft state */
+#define KEEP_PLACE_MS	  20000 /* an acknowledged place is asserted again now and then: the queue is soft state */
 #define ADOPT_TIMEOUT_MS  30000
 #define RING_TIMEOUT_MS	  20000
 #define COLLECT_FIRST_MS  5000
@@ -21,6 +21,7 @@
 #define PLAY_GRACE_MS	  15000 /* beyond the length of prompts: they may have to be loaded first */
 #define UNKNOWN_MS	  10000 /* the router may learn of a queue or agent later than we */
 #define MUSIC_DELAY_MS	  100	/* an agent who is free rings by then, and media was not asked for nothing */
+#define PROBE_SILENT_MS	  60000 /* an edge that says nothing of a phone from which no audio comes: both are gone */
 #define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */

@@ -90,6 +90,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	Trunkline__Edge__V1__LegHangUp hang_up = TRUNKLINE__EDGE__V1__LEG_HANG_UP__INIT;
 	Trunkline__Edge__V1__LegReanswer reanswer = TRUNKLINE__EDGE__V1__LEG_REANSWER__INIT;
 	Trunkline__Edge__V1__LegAttach attach = TRUNKLINE__EDGE__V1__LEG_ATTACH__INIT;
+	Trunkline__Edge__V1__LegProbe probe = TRUNKLINE__EDGE__V1__LEG_PROBE__INIT;
 	ProtobufCBinaryData sdp = BYTES(c->sdp, c->sdp_size);
 
 	m.tenant = TEXT(call->tenant);
@@ -117,6 +118,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	case COMMAND_HANG_UP:
 		hang_up.status = c->status;
 		hang_up.reason = TEXT(c->text);
+		hang_up.agent_id = c->leg == &call->agent_leg ? TEXT(call->agent_id) : TEXT("");
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_HANG_UP;
 		m.hang_up = &hang_up;
 		break;
@@ -129,6 +131,10 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	case COMMAND_ATTACH:
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH;
 		m.attach = &attach;
+		break;
+	case COMMAND_PROBE:
+		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_PROBE;
+		m.probe = &probe;
 		break;
 	case COMMAND_DIAL:
 		put_dial(out, &m, call, c);

@@ -403,7 +403,7 @@ static const char *known_text(const char *text)
 	static const char *const known[] = {
 		"caller-hung-up", "agent-hung-up", "flow-end",	"rejected", "queue-timeout", "failed",	  "lost",
 		"no-such-number", "suspended",	   "flow-loop", "full",	    "no-agents",     "no-answer", "busy",
-		"media-timeout",  "answered",	   "abandoned", "ivr",	    "refused",
+		"caller-gone",	  "agent-gone",	   "answered",	"abandoned", "ivr",	    "refused",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)

@@ -4,7 +4,7 @@
 #define CUT	     0.9  /* of what is served while calls wait, which is all that can be: room to work off what waits */
 #define CUT_DEEP     0.5  /* answers are four times as late as they may be */
 #define RAISE	     0.02 /* a tick, of what could be served last, while the rate is below NEAR of that … */
-#define RAISE_SLOWLY 0.003
+#define RAISE_SLOWLY 0.003 /* … and from there on, times the seconds since the last cut: what has become faster is found */
 #define NEAR	     0.95
 #define BURST_S	     0.05 /* calls that may come at once, in seconds of the rate … */
 #define BURST_LEAST  5	  /* … and at least */
@@ -86,11 +86,13 @@ static void cut(struct admission *a, int64_t late_ms, int64_t now_ms)
 	a->cut_ms = now_ms;
 }
 
-static void raise(struct admission *a, int64_t passed_ms)
+static void raise(struct admission *a, int64_t passed_ms, int64_t now_ms)
 {
-	double from = a->full > a->rate ? a->full : a->rate;
+	double from = a->full > a->rate ? a->full : a->rate, share = RAISE;
 
-	a->rate += from * (a->rate < NEAR * a->full ? RAISE : RAISE_SLOWLY) * (double)passed_ms / ADMISSION_TICK_MS;
+	if (a->rate >= NEAR * a->full)
+		share = RAISE_SLOWLY * (1 + (double)(now_ms - a->cut_ms) / 1000);
+	a->rate += from * (share < RAISE ? share : RAISE) * (double)passed_ms / ADMISSION_TICK_MS;
 }
 
 void admission_tick(struct admission *a, int64_t now_ms, int64_t oldest_ms, int64_t lag_ms)
@@ -100,14 +102,15 @@ void admission_tick(struct admission *a, int64_t now_ms, int64_t oldest_ms, int6
 	if (passed_ms <= 0)
 		return;
 	a->served += SMOOTH * (1000.0 * a->decided / (double)passed_ms - a->served);
-	if (late_ms)
+	if (late_ms && (a->was_late || a->rate > 0)) /* the first time may be a hiccup of the machine */
 		cut(a, late_ms, now_ms);
 	else if (a->refused)
-		raise(a, passed_ms);
+		raise(a, passed_ms, now_ms);
 	else if (a->rate > 0 && now_ms - a->refused_ms >= FORGET_MS)
 		a->rate = 0;
 	a->refused = a->decided = a->late = 0;
 	a->longest_ms = 0;
+	a->was_late = late_ms != 0;
 	a->ticked_ms = now_ms;
 }
 

@@ -35,6 +35,7 @@ struct admission {
 	/* since the last tick */
 	unsigned refused, decided, late;
 	int64_t longest_ms;
+	bool was_late; /* at the tick before */
 };
 
 void admission_init(struct admission *a, const struct admission_params *p, int64_t now_ms);

@@ -85,7 +85,7 @@ static void at_ten_times_the_load_nearly_all_that_can_be_served_is(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rates); i++) {
 		struct model *m = model_new();
 
-		run(m, 10 * rates[i], rates[i], 0, 5000); /* the beginning: the limit is found */
+		run(m, 10 * rates[i], rates[i], 0, 10000); /* the beginning: the limit is found */
 		m->served = m->longest = 0;
 		run(m, 10 * rates[i], rates[i], 0, 30000);
 		assert_true((double)m->served >= 0.95 * rates[i] * 30);
@@ -99,7 +99,7 @@ static void what_refusing_costs_is_taken_off_the_rate(void **state)
 	struct model *m = model_new();
 
 	(void)state;
-	run(m, 3000, 300, 0.02, 5000); /* refusing 2,750 calls takes the time of 55 */
+	run(m, 3000, 300, 0.02, 10000); /* refusing 2,750 calls takes the time of 55 */
 	m->served = m->longest = 0;
 	run(m, 3000, 300, 0.02, 20000);
 	assert_true((double)m->served >= 0.95 * 246 * 20);
@@ -175,8 +175,10 @@ static void a_loop_of_ours_that_lags_counts_as_late(void **state)
 	(void)state;
 	admission_init(&a, &PARAMS, 0);
 	admission_tick(&a, 100, 0, 101);
+	assert_false(admission_limits(&a)); /* once may be chance */
+	admission_tick(&a, 200, 0, 101);
 	assert_true(admission_limits(&a));
-	assert_false(take(&a, 100));
+	assert_false(take(&a, 200));
 }
 
 static void a_burst_is_bounded(void **state)
@@ -187,6 +189,7 @@ static void a_burst_is_bounded(void **state)
 	(void)state;
 	admission_init(&a, &PARAMS, 0);
 	admission_tick(&a, 100, 500, 0);
+	admission_tick(&a, 200, 600, 0);
 	while (take(&a, 600000))
 		n++;
 	assert_int_equal(n, 5);

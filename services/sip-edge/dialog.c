@@ -19,6 +19,7 @@ static void on_refresh(void *arg);
 static void on_expiry(void *arg);
 static void on_renego_timer(void *arg);
 static void on_save(void *arg);
+static void on_probe_timer(void *arg);
 
 /* ---- blobs ---- */
 
@@ -67,6 +68,7 @@ static void timers_init(struct dialog *d)
 	loop_timer_init(&d->expiry_timer, loop, on_expiry, d);
 	loop_timer_init(&d->renego_timer, loop, on_renego_timer, d);
 	loop_timer_init(&d->save_timer, loop, on_save, d);
+	loop_timer_init(&d->probe_timer, loop, on_probe_timer, d);
 }
 
 struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_id, const char *leg_id, bool outbound)
@@ -92,11 +94,20 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 		return NULL;
 	}
 	e->n_dialogs++;
+	d->heard_ms = d->born_mono_ms;
+	TAILQ_INSERT_TAIL(&e->heard, d, heard);
 	if (!outbound) {
 		e->n_offers++;
 		TAILQ_INSERT_TAIL(&e->offers, d, offers);
 	}
 	return d;
+}
+
+void dialog_heard_of(struct dialog *d)
+{
+	d->heard_ms = clock_mono_ms();
+	TAILQ_REMOVE(&d->edge->heard, d, heard);
+	TAILQ_INSERT_TAIL(&d->edge->heard, d, heard);
 }
 
 void dialog_claim(struct dialog *d)
@@ -125,12 +136,14 @@ void dialog_free(struct dialog *d)
 
 	dialog_claim(d);
 	HASH_DEL(e->dialogs, d);
+	TAILQ_REMOVE(&e->heard, d, heard);
 	e->n_dialogs--;
 	loop_timer_done(&d->timer);
 	loop_timer_done(&d->refresh_timer);
 	loop_timer_done(&d->expiry_timer);
 	loop_timer_done(&d->renego_timer);
 	loop_timer_done(&d->save_timer);
+	loop_timer_done(&d->probe_timer);
 	indialog_release(d);
 	trunk_use_give(e->trunks, &d->trunk_use);
 	blob_done(&d->local_sdp);
@@ -166,6 +179,17 @@ void dialog_tell_ended_again(struct dialog *d)
 					     .status = d->ended_status,
 					     .cause = d->ended_cause,
 					     .by_us = d->ended_by_us });
+}
+
+void dialog_tell_state(struct dialog *d)
+{
+	dialog_tell(d, &(struct edge_event){
+			   .kind = EDGE_EV_STATE,
+			   .outbound = d->outbound,
+			   .answered = d->state == LEG_UP,
+			   .ringing = d->state == LEG_RINGING || d->state == LEG_PROGRESS,
+			   .sdp = { d->remote_sdp.text, d->remote_sdp.size },
+		       });
 }
 
 static void remember_end(const struct dialog *d)
@@ -234,11 +258,15 @@ static void tell_offer(struct dialog *d, const struct dialog_input *in)
 		.sdp = blob_bytes(&d->remote_sdp),
 	};
 
+	int64_t wait_ms = d->reoffered ? d->edge->cfg.offer_timeout_ms - d->edge->cfg.reoffer_ms
+				       : d->edge->cfg.offer_timeout_ms;
+
+	if (!d->reoffered && d->edge->cfg.reoffer_ms < wait_ms)
+		wait_ms = d->edge->cfg.reoffer_ms;
 	metric_add(&edge_metric_offers, 1);
 	if (outbox_offer(d->edge->outbox, &ev))
-		loop_timer_start(&d->timer, 0); /* the bus takes nothing: as if nobody had taken it */
-	else
-		loop_timer_start(&d->timer, d->edge->cfg.offer_timeout_ms);
+		wait_ms = 0; /* the bus takes nothing: as if nobody had taken it */
+	loop_timer_start(&d->timer, wait_ms);
 }
 
 /* ---- the leg's life ---- */
@@ -271,6 +299,7 @@ static void set_state(struct dialog *d, enum leg_state to)
 		loop_timer_stop(&d->expiry_timer);
 		loop_timer_stop(&d->save_timer);
 		loop_timer_stop(&d->renego_timer);
+		loop_timer_stop(&d->probe_timer);
 	}
 	d->state = to;
 }
@@ -345,24 +374,34 @@ void dialog_event(struct dialog *d, enum leg_event ev, const struct dialog_input
 	settle(d);
 }
 
+/* Whoever got the offer may have died with it. If it lives and is slow, only one of the two wins the call's first checkpoint. */
+static void reoffer(struct dialog *d)
+{
+	d->reoffered = true;
+	metric_add(&edge_metric_reoffers, 1);
+	tell_offer(d, &(struct dialog_input){ .reason = d->sip_call_id });
+}
+
 static void on_timer(void *arg)
 {
 	struct dialog *d = arg;
 	struct dialog_input unclaimed = { .status = 503, .retry_after_s = RETRY_AFTER_S };
 
-	if (d->state == LEG_OFFERED)
+	if (d->state == LEG_OFFERED && !d->reoffered && d->edge->cfg.reoffer_ms < d->edge->cfg.offer_timeout_ms)
+		reoffer(d);
+	else if (d->state == LEG_OFFERED)
 		dialog_event(d, LEG_EV_UNCLAIMED, &unclaimed);
 	else
-		dialog_event(d, d->heard ? LEG_EV_NO_ANSWER : LEG_EV_NO_REPLY, NULL);
+		dialog_event(d, d->replied ? LEG_EV_NO_ANSWER : LEG_EV_NO_REPLY, NULL);
 }
 
-void dialog_heard(struct dialog *d)
+void dialog_replied(struct dialog *d)
 {
 	int64_t left_ms = d->ring_until_ms - clock_mono_ms();
 
-	if (d->heard)
+	if (d->replied)
 		return;
-	d->heard = true;
+	d->replied = true;
 	if (d->state == LEG_CALLING || d->state == LEG_RINGING)
 		loop_timer_start(&d->timer, left_ms > 0 ? left_ms : 0);
 }
@@ -407,6 +446,11 @@ static void on_expiry(void *arg)
 static void on_save(void *arg)
 {
 	dialog_save(arg);
+}
+
+static void on_probe_timer(void *arg)
+{
+	probe_over(arg);
 }
 
 /* ---- offers within the dialog ---- */

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "dialog.h"
 #include "edge_metrics.h"
+#include "ghosts.h"
 #include "guard.h"
 #include "nta_glue.h"
 #include "outbox.h"
@@ -57,6 +58,10 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_admitted, (int64_t)e->admission.rate);
 	registrar_sweep(e->registrar, clock_wall_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));
+	if (store_synced(e->store)) { /* not before: who asks us about a leg must be told the truth */
+		outbox_beat(e->outbox, (unsigned)e->n_dialogs, (unsigned)e->cfg.max_legs, e->draining, e->incarnation);
+		ghosts_look(e, clock_mono_ms());
+	}
 	loop_timer_start(&e->second, 1000);
 	if (e->draining && e->n_dialogs == 0)
 		service_drained(e->svc);
@@ -205,6 +210,8 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 	e->svc = svc;
 	e->cfg = *cfg;
 	TAILQ_INIT(&e->offers);
+	TAILQ_INIT(&e->heard);
+	e->incarnation = (uint64_t)clock_wall_ms();
 	admission_init(&e->admission,
 		       &(struct admission_params){ .target_ms = cfg->late_ms, .least_cps = cfg->least_cps },
 		       clock_mono_ms());

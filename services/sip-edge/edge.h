@@ -52,12 +52,14 @@ struct edge {
 	struct dialog *dialogs; /* hash by leg id */
 	size_t n_dialogs, n_offers;
 	TAILQ_HEAD(edge_offers, dialog) offers; /* that no call-control has taken yet, the oldest first */
+	TAILQ_HEAD(edge_heard, dialog) heard;	/* all legs, by the last word of a call-control about them */
 	struct admission admission;
 	int64_t congested_ms; /* monotonic: when new calls were limited last */
 	struct loop_idle turn_end;
 	struct loop_timer second;
 	struct loop_timer lag_probe;
 	int64_t lag_due_ms, lag_ms;
+	uint64_t incarnation; /* wall ms of the start */
 	bool draining;
 };
 

@@ -50,6 +50,8 @@ static const struct leg_row rows[] = {
 	{ LEG_UP, LEG_EV_BYE, LEG_ENDED, END, "bye", false },
 	{ LEG_UP, LEG_EV_DO_HANG_UP, LEG_CLOSING, LEG_DO_BYE | END, "hung-up", true },
 	{ LEG_UP, LEG_EV_LOST, LEG_CLOSING, LEG_DO_BYE | END, "session-timer", false },
+	{ LEG_UP, LEG_EV_GONE, LEG_ENDED, LEG_DO_BYE | END, "phone-gone", false },
+	{ LEG_UP, LEG_EV_DENIED, LEG_ENDED, END, "bye-lost", false },
 	{ LEG_CLOSING, LEG_EV_BYE_DONE, LEG_ENDED, 0, NULL, false },
 };
 
@@ -88,7 +90,7 @@ const char *leg_event_name(enum leg_event e)
 {
 	static const char *const names[LEG_EVENTS] = {
 		"invite",    "ringing",	  "answered",	"failed",    "cancel",	  "ack",
-		"no-ack",    "bye",	  "bye-done",	"lost",	     "dial",	  "do-progress",
+		"no-ack",    "bye",	  "bye-done",	"lost",	     "gone",	  "denied",	 "dial",	  "do-progress",
 		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "no-reply", "drain",
 	};
 

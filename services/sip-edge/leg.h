@@ -36,7 +36,9 @@ enum leg_event {
 	LEG_EV_NO_ACK, /* our 2xx was never acknowledged */
 	LEG_EV_BYE,
 	LEG_EV_BYE_DONE,
-	LEG_EV_LOST, /* no session refresh, or the peer denies the dialog */
+	LEG_EV_LOST,   /* no session refresh in its time */
+	LEG_EV_GONE,   /* the peer answers nothing within the dialog (408) */
+	LEG_EV_DENIED, /* the peer knows nothing of the dialog (481): its BYE was lost */
 	/* commands */
 	LEG_EV_DIAL,
 	LEG_EV_DO_PROGRESS,

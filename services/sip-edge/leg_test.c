@@ -59,6 +59,8 @@ static const struct {
 	{ LEG_UP, LEG_EV_BYE, LEG_ENDED, LEG_TELL_ENDED, "bye", false },
 	{ LEG_UP, LEG_EV_DO_HANG_UP, LEG_CLOSING, LEG_DO_BYE | LEG_TELL_ENDED, "hung-up", true },
 	{ LEG_UP, LEG_EV_LOST, LEG_CLOSING, LEG_DO_BYE | LEG_TELL_ENDED, "session-timer", false },
+	{ LEG_UP, LEG_EV_GONE, LEG_ENDED, LEG_DO_BYE | LEG_TELL_ENDED, "phone-gone", false },
+	{ LEG_UP, LEG_EV_DENIED, LEG_ENDED, LEG_TELL_ENDED, "bye-lost", false },
 	{ LEG_CLOSING, LEG_EV_BYE_DONE, LEG_ENDED, 0, NULL, false },
 };
 
