@@ -168,7 +168,7 @@ enum call_input_kind {
 struct call_input {
 	enum call_input_kind kind;
 	const char *leg_id;
-	const char *edge;  /* LEG_*: instance that says so; may be NULL */
+	const char *edge;  /* LEG_*, MEDIA_*: instance that says so; may be NULL */
 	uint32_t status;   /* LEG_ENDED, LEG_RINGING */
 	const char *cause; /* LEG_ENDED */
 	const void *sdp;

@@ -186,7 +186,7 @@ err_t cc_wire_media_events(const void *data, size_t size, const struct cc_in *fn
 		return ERR_INVALID;
 	for (size_t i = 0; i < m->n_events && !e; i++) {
 		const Trunkline__Media__V1__MediaEvent *ev = m->events[i];
-		struct call_input in = { .leg_id = ev->leg_id, .request = ev->request };
+		struct call_input in = { .leg_id = ev->leg_id, .edge = m->instance, .request = ev->request };
 
 		e = ids_ok(ev->tenant, ev->call_id, ev->leg_id, d);
 		if (!e && media_input(ev, &in))

@@ -277,6 +277,20 @@ void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb)
 	put(out, &m.base);
 }
 
+void cc_wire_put_call_free(struct str *out, const char *tenant, const char *call_id)
+{
+	Trunkline__Media__V1__MediaCommand m = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__INIT;
+	Trunkline__Media__V1__CallFree call_free_msg = TRUNKLINE__MEDIA__V1__CALL_FREE__INIT;
+
+	m.tenant = TEXT(tenant);
+	m.call_id = TEXT(call_id);
+	m.leg_id = TEXT("");
+	m.epoch = UINT64_MAX; /* of a call that is no more nobody has a higher one */
+	m.command_case = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CALL_FREE;
+	m.call_free = &call_free_msg;
+	put_media(out, &m);
+}
+
 /* ---- router ------------------------------------------------------------------------------------------------------- */
 
 static void put_router(struct str *out, Trunkline__Router__V1__RouterRequest *r)

@@ -109,6 +109,9 @@ void peers_free(struct control *cc);
 /* Least loaded media instance that is alive; NULL if there is none. */
 const char *peers_media(const struct control *cc);
 
+/* orphans.c: media holds something of a call that is not here */
+void orphans_look(struct control *cc, const char *tenant, const char *call_id, const char *media);
+
 /* inbox.c: subscriptions */
 err_t inbox_start(struct control *cc) MUST;
 /* Offers are taken from when the configuration is here: before that every tenant would be unknown. */

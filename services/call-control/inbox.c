@@ -135,6 +135,8 @@ static void on_input(const char *tenant, const char *call_id, const struct call_
 	if (!l || !str_eq(l->call->tenant, tenant)) {
 		if (in->kind == INPUT_ASSIGNED)
 			call_gone(cc, tenant, call_id, in);
+		else if (in->kind == INPUT_MEDIA_TIMEOUT)
+			orphans_look(cc, tenant, call_id, in->edge);
 		return;
 	}
 	if (stale_epoch) {

@@ -42,6 +42,8 @@ const struct config_item edge_config_items[] = {
 	CONFIG_INT(struct edge_config, probe_ms, "sip.probe_ms", 6000, 500, 32000,
 		   "a phone that is asked within a call (OPTIONS, because no audio comes from it) and answers nothing for so "
 		   "long is gone"),
+	CONFIG_INT(struct edge_config, orphan_ms, "sip.orphan_ms", 25000, 1000, 600000,
+		   "a leg about which no call-control has said anything for so long is hung up if its call exists no more"),
 	CONFIG_INT(struct edge_config, no_reply_ms, "sip.no_reply_ms", 5000, 500, 32000,
 		   "a phone that has answered our INVITE with nothing, not even 100, is not there"),
 	CONFIG_BOOL(struct edge_config, answer_strangers, "sip.answer_strangers", false,

@@ -22,6 +22,7 @@ struct edge_config {
 	int64_t ring_timeout_ms; /* when LegDial says none */
 	int64_t no_reply_ms;	 /* to an INVITE of ours */
 	int64_t probe_ms;	 /* to an OPTIONS of ours */
+	int64_t orphan_ms;	 /* without a word of a call-control */
 	bool answer_strangers;
 };
 

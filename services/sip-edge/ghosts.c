@@ -47,7 +47,7 @@ void ghosts_look(struct edge *e, int64_t now_ms)
 {
 	struct dialog *d;
 
-	for (int i = 0; i < AT_ONCE && (d = TAILQ_FIRST(&e->heard)) && now_ms - d->heard_ms >= GHOST_MS; i++) {
+	for (int i = 0; i < AT_ONCE && (d = TAILQ_FIRST(&e->heard)) && now_ms - d->heard_ms >= e->cfg.orphan_ms; i++) {
 		dialog_heard_of(d); /* to the end of the line; asked again in as long */
 		if (d->claimed && !d->told_ended)
 			ask(e, d);
