@@ -30,7 +30,7 @@ const struct config_item edge_config_items[] = {
 		   "an offer that nobody has taken for so long is made once more: who got it may be dead"),
 	CONFIG_INT(struct edge_config, max_legs, "sip.max_legs", 20000, 1, 1000000, "legs at once; more: 503"),
 	CONFIG_INT(struct edge_config, max_offers, "sip.max_offers", 500, 1, 100000, "offers not taken yet; more: 503"),
-	CONFIG_INT(struct edge_config, late_ms, "sip.late_ms", 250, 10, 30000,
+	CONFIG_INT(struct edge_config, late_ms, "sip.late_ms", 500, 10, 30000,
 		   "call-control's first word about an offer, or a turn of our own loop, that takes longer is late: fewer new "
 		   "calls are let in, the others get 503 (calls in progress never)"),
 	CONFIG_INT(struct edge_config, least_cps, "sip.least_cps", 5, 1, 10000,
