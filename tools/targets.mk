@@ -1,6 +1,6 @@
 # The targets a person calls. Included by the top Makefile. Everything longer than a line is a script in tools/.
 .PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos lint format fuzz requirements clean \
-	unit-build itest-build asan-build fuzz-build
+	unit-build itest-build asan-build fuzz-build scenario scenario-asan scenario-tsan valgrind alloc-failures upgrade-test fuzz-corpus
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 help: ## this list
@@ -34,6 +34,16 @@ simulate: unit-build ## the cores of router and call-control under random calls,
 
 test: ## everything: unit, sanitizers, components, simulator, scenarios on a real cluster
 	@tools/test
+
+scenario: build ## real phones on a real cluster (K='hang_up' chooses)
+	@tools/scenarios $(if $(K),-k '$(K)')
+
+scenario-asan scenario-tsan: scenario-%: ## the scenarios on a cluster built with AddressSanitizer and UBSan, or ThreadSanitizer
+	@tools/scenarios --variant $* $(if $(K),-k '$(K)')
+
+valgrind: build ## each service under valgrind: started, a call, SIGTERM; no error, no leak (ONLY='media router')
+	@tools/deps test
+	@tools/valgrind $(ONLY)
 
 demo: ## installs, builds, starts a cluster, places real calls, shows what happened
 	@tools/demo

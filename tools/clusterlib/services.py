@@ -1,5 +1,5 @@
 """The services of a cluster: one YAML file per instance (the keys of each service's own table) and its command line."""
-from . import backends
+from . import backends, programs
 from .plan import HOST, INSTANCES, write_private
 
 SITE = "centre"
@@ -128,4 +128,4 @@ def prepare(plan):
 
 def specs(plan):
     """Command lines of what is built."""
-    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))]} for s, i in INSTANCES if plan.built(s)}
+    return {i: programs.spec(plan, i, ["-c", str(conf_file(plan, i))]) for _, i in INSTANCES if programs.built(plan, i)}
