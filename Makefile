@@ -134,7 +134,7 @@ define testrules
 $(B)/test/$(subst /,_,$(1))_%_test: $(B)/obj/$(1)/%_test.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fixture.c)) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $$(LDFLAGS) $$(filter %.o,$$^) $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
+	@$$(CC) $$(LDFLAGS) -Wl,-u,testkit_alloc_env $$(filter %.o,$$^) $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
 $(B)/test/$(subst /,_,$(1))_%_itest: $(B)/obj/$(1)/%_itest.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fixture.c)) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"

@@ -26,6 +26,9 @@ unit: unit-build ## unit tests (ONLY=pattern chooses)
 unit-asan: asan-build ## unit tests under AddressSanitizer and UBSan
 	@tools/run-tests --suite unit-asan $(if $(ONLY),--only '$(ONLY)') $(TESTS:build/$(VARIANT)/%=build/asan/%)
 
+alloc-failures: asan-build ## every unit test with the allocator failing after N blocks, for every N (ALLOC_SECONDS: a sample of so long)
+	@tools/alloc-failures $(if $(ALLOC_SECONDS),--seconds $(ALLOC_SECONDS),--all) $(TESTS:build/$(VARIANT)/%=build/asan/%)
+
 itest: itest-build build ## tests that start real NATS, Kafka, PostgreSQL or services by themselves
 	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS) tools/cluster_itest
 
@@ -75,10 +78,14 @@ format: ## clang-format on every C file (tables aligned by hand stay)
 	@tools/format
 
 fuzz-build: $(FUZZERS)
-fuzz: ## run every fuzz target for FUZZ_SECONDS (60) each
+fuzz: ## run every fuzz target for FUZZ_SECONDS (60) each; FUZZ_STILL=600: until coverage stands still so long
 	@tools/deps build lint
 	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=fuzz fuzz-run
-.PHONY: fuzz-run
+fuzz-corpus: ## keep what fuzzing has learnt, minimised, in tests/fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=fuzz fuzz-corpus-run
+fuzz-corpus-run: fuzz-build
+	@tools/fuzz --corpus $(FUZZERS)
+.PHONY: fuzz-run fuzz-corpus-run
 fuzz-run: fuzz-build
 	@tools/fuzz $(FUZZERS)
 
