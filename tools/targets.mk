@@ -44,6 +44,9 @@ scenario: build ## real phones on a real cluster (K='hang_up' chooses)
 scenario-asan scenario-tsan: scenario-%: ## the scenarios on a cluster built with AddressSanitizer and UBSan, or ThreadSanitizer
 	@tools/scenarios --variant $* $(if $(K),-k '$(K)')
 
+upgrade-test: ## from another version to this one and back, under load (FROM=revision)
+	@tools/upgrade-test $(FROM)
+
 valgrind: build ## each service under valgrind: started, a call, SIGTERM; no error, no leak (ONLY='media router')
 	@tools/deps test
 	@tools/valgrind $(ONLY)

@@ -3,10 +3,14 @@
 The variant of the whole cluster is TRUNKLINE_VARIANT; `--program NAME=WHAT` (a service or an instance; release, asan, tsan,
 valgrind, or the bin directory of another tree) chooses for one, and is remembered in programs.json beside cluster.json.
 """
+import hashlib
+import importlib
+import importlib.util
 import json
 import os
 import pathlib
 import re
+import sys
 
 from .plan import ROOT, ClusterError, INSTANCES, service_of, write_private
 
@@ -79,6 +83,19 @@ def spec(plan, instance, arguments):
     w = what(plan, instance)
     argv = [str(binary(plan, instance)), *arguments]
     return {"argv": VALGRIND + argv if w == "valgrind" else argv, "env": ENVIRONMENT.get(w, {})}
+
+
+def services_of_its_tree(plan, instance):
+    """The module services of the tree that an instance's programs come from: another version has other settings. None: ours."""
+    package = directory(plan, instance).parent.parent.parent / "tools" / "clusterlib"
+    if what(plan, instance) in VARIANTS or not (package / "services.py").exists():
+        return None
+    name = "clusterlib_" + hashlib.sha256(str(package).encode()).hexdigest()[:12]
+    if name not in sys.modules:
+        spec_ = importlib.util.spec_from_file_location(name, package / "__init__.py", submodule_search_locations=[str(package)])
+        sys.modules[name] = importlib.util.module_from_spec(spec_)
+        spec_.loader.exec_module(sys.modules[name])
+    return importlib.import_module(name + ".services")
 
 
 def patience(variant=None):

@@ -122,7 +122,9 @@ def prepare(plan):
     for d in ("recordings", "prompts", "log"):
         plan.path(d).mkdir(parents=True, exist_ok=True)
     for service, instance in INSTANCES:
-        text = f"# {service} {instance}: written by tools/cluster\n" + yaml(config(plan, service, instance))
+        its = programs.services_of_its_tree(plan, instance)
+        conf = its.config(plan, service, instance) if its else config(plan, service, instance)
+        text = f"# {service} {instance}: written by tools/cluster\n" + yaml(conf)
         write_private(conf_file(plan, instance), text)
 
 
