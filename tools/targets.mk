@@ -32,8 +32,8 @@ alloc-failures: asan-build ## every unit test with the allocator failing after N
 itest: itest-build build ## tests that start real NATS, Kafka, PostgreSQL or services by themselves
 	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS) tools/cluster_itest
 
-simulate: unit-build ## the cores of router and call-control under random calls, crashes and lost messages (SIM_STEPS, SIM_SEED)
-	@SIM_STEPS=$${SIM_STEPS:-200000} tools/run-tests --suite simulator --timeout 900 $(filter %_sim_test,$(TESTS))
+simulate: unit-build ## the cores of router and call-control: 10 million random steps with crashes, lost messages, two leaders (SIM_STEPS, SIM_SEED)
+	@SIM_STEPS=$${SIM_STEPS:-10000000} tools/run-tests --suite simulator --timeout 7200 $(filter %_sim_test,$(TESTS))
 
 test: ## everything: unit, sanitizers, components, simulator, scenarios on a real cluster
 	@tools/test

@@ -52,6 +52,30 @@ class Clients(threading.Thread):
         return self.failed
 
 
+class Reader(threading.Thread):
+    """An agent's desk: reads its stream, and opens it again when it breaks, as every client does."""
+
+    def __init__(self, agent):
+        super().__init__(daemon=True)
+        self.desk, self.openings, self.failed, self.over, self.stream = agent.api.desk, 0, [], threading.Event(), None
+
+    def run(self):
+        while not self.over.wait(0.1):
+            try:
+                self.stream = self.desk.StreamEvents()
+                for n, _ in enumerate(self.stream):
+                    self.openings += n == 0  # its first message says what is true now
+            except ApiError as e:
+                if e.code != "UNAVAILABLE":
+                    self.failed.append(str(e))
+
+    def end(self):
+        self.over.set()
+        self.stream.cancel()
+        self.join(patient(10))
+        return self.failed
+
+
 def replace(scene, instance, to):
     """SIGTERM, drained, started again (from `to`); how it ended and how long that took."""
     t0 = time.monotonic()
@@ -70,7 +94,9 @@ def test_a_rolling_restart_of_all_drops_no_call_no_request_and_no_event_GT_15(sc
         c.wait_hears(AGENT, 0.2)
     waiting = [scene.call("sales", "+491709001%d" % i).wait_hears(MUSIC, 0.1) for i in range(WAITING)]
     clients = Clients(scene.acme)
+    reader = Reader(agents[0])
     clients.start()
+    reader.start()
     start, ends = time.monotonic(), {}
     for instance in ORDER:
         ends[instance] = replace(scene, instance, to)
@@ -81,6 +107,7 @@ def test_a_rolling_restart_of_all_drops_no_call_no_request_and_no_event_GT_15(sc
     failed = clients.end()
     assert not failed, "%d requests failed (%s answered): %s" % (len(failed), clients.asked, failed[:5])
     assert len(clients.asked) == 4, clients.asked
+    assert not reader.end() and reader.openings >= 2, (reader.failed, reader.openings)
     assert {end for end, _ in ends.values()} == {"exit 0"}, ends
     gaps = {str(c): round(c.rtp.loudest_gap(start, now), 2) for c in talking + waiting if c.rtp.loudest_gap(start, now) > GAP_S * FACTOR}
     assert not gaps, "silence in calls while services were replaced: %s" % gaps
