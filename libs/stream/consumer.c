@@ -31,8 +31,6 @@ struct stream_consumer {
 	pthread_cond_t changed;
 	enum turn turn;	      /* under lock */
 	bool stopping;	      /* under lock */
-	_Atomic bool in_post; /* deliver() is on its way */
-	bool freed;
 	_Atomic int64_t lag;
 	int64_t lag_at_ms; /* measured last */
 	int64_t came_ms;   /* the last record, or the last time that we asked again */
@@ -145,16 +143,12 @@ static void measure_lag(struct stream_consumer *c)
 	atomic_store(&c->lag, lag);
 }
 
-/* On the loop. The consumer may have been freed since this was posted: then the shell is left to us. */
+/* On the loop. on_batch may free the consumer. */
 static void deliver(void *arg)
 {
 	struct stream_consumer *c = arg;
 
-	c->in_post = false;
-	if (c->freed)
-		mem_free(c);
-	else
-		c->on_batch(c->records, c->n, c->arg);
+	c->on_batch(c->records, c->n, c->arg);
 }
 
 static void drop_messages(struct stream_consumer *c)
@@ -219,12 +213,9 @@ static void hand_over(struct stream_consumer *c)
 	pthread_mutex_lock(&c->lock);
 	c->turn = HANDED_OVER;
 	pthread_mutex_unlock(&c->lock);
-	c->in_post = true;
 	while (loop_post(c->loop, deliver, c)) {
-		if (stopping(c)) {
-			c->in_post = false;
+		if (stopping(c))
 			break;
-		}
 		sleep_ms(OFFSET_WAIT_MS);
 	}
 }
@@ -366,7 +357,6 @@ void stream_consumer_free(struct stream_consumer **ref)
 	offsets_done(&c->offsets);
 	mem_free(c->messages);
 	mem_free(c->records);
-	c->freed = true;
-	if (!c->in_post)
-		mem_free(c);
+	loop_unpost(c->loop, deliver, c, NULL);
+	mem_free(c);
 }

@@ -194,6 +194,7 @@ static void star_resets_hash_ends_and_too_few_digits_are_asked_again(void **stat
 	in_digit(&b, '4');
 	in_digit(&b, '2');
 	in_digit(&b, '#');
+	assert_non_null(call_var(b.call, "account"));
 	assert_string_equal(call_var(b.call, "account"), "42");
 	end(&b);
 
