@@ -204,7 +204,8 @@ static int wait_events(struct loop *loop, int timeout_ms)
 		loop->ticks_left--;
 		sleep_until((clock_mono_us() / loop->pace_us + 1) * loop->pace_us);
 		n = poll_events(loop, 0);
-		if (n || atomic_load(&loop->posts) || loop->due || atomic_load(&loop->stopping) || wait_ms(loop, 1) == 0)
+		if (n || atomic_load(&loop->posts) || loop->due || atomic_load(&loop->stopping) ||
+		    wait_ms(loop, 1) == 0)
 			return n;
 	}
 	return poll_events(loop, wait_ms(loop, timeout_ms));

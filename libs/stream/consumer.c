@@ -29,8 +29,8 @@ struct stream_consumer {
 	bool started;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	enum turn turn;	      /* under lock */
-	bool stopping;	      /* under lock */
+	enum turn turn; /* under lock */
+	bool stopping;	/* under lock */
 	_Atomic int64_t lag;
 	int64_t lag_at_ms; /* measured last */
 	int64_t came_ms;   /* the last record, or the last time that we asked again */
@@ -258,17 +258,12 @@ int64_t stream_consumer_lag(const struct stream_consumer *c)
 static err_t create(struct stream_consumer *c, const struct stream_consumer_params *p, struct err_detail *detail)
 {
 	char group[200], why[200];
-	const char *const defaults[] = { group,
-					 "enable.auto.commit=false",
-					 "auto.offset.reset=earliest",
-					 "max.poll.interval.ms=86400000",
-					 "session.timeout.ms=10000",
-					 "queued.max.messages.kbytes=16384",
-					 /* Ten fetches a second instead of one for each batch that comes: the broker's time. */
-					 "fetch.min.bytes=65536",
-					 "fetch.wait.max.ms=100",
-					 "reconnect.backoff.max.ms=2000",
-					 NULL };
+	const char *const defaults[] = {
+		group, "enable.auto.commit=false", "auto.offset.reset=earliest", "max.poll.interval.ms=86400000",
+		"session.timeout.ms=10000", "queued.max.messages.kbytes=16384",
+		/* Ten fetches a second instead of one for each batch that comes: the broker's time. */
+		"fetch.min.bytes=65536", "fetch.wait.max.ms=100", "reconnect.backoff.max.ms=2000", NULL
+	};
 	rd_kafka_conf_t *conf = NULL;
 	err_t e;
 

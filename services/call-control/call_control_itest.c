@@ -160,7 +160,8 @@ static void offer(void)
 	Trunkline__Edge__V1__EdgeEvents m = TRUNKLINE__EDGE__V1__EDGE_EVENTS__INIT;
 	Trunkline__Edge__V1__EdgeEvent e = TRUNKLINE__EDGE__V1__EDGE_EVENT__INIT, *events[] = { &e };
 	Trunkline__Edge__V1__LegOffer o = TRUNKLINE__EDGE__V1__LEG_OFFER__INIT;
-	static const char sdp[] = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+	static const char sdp[] =
+	    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
 	char leg[ID_TEXT];
 
 	assert_true(n_offered < CALLS);
@@ -210,8 +211,8 @@ static void configure(struct instance *in)
 	char name[32];
 
 	in->http_port = testkit_tcp_port();
-	str_printf(&s, "instance: %s\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n", in->name,
-		   in->http_port, nats.url);
+	str_printf(&s, "instance: %s\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n",
+		   in->name, in->http_port, nats.url);
 	snprintf(name, sizeof(name), "%s.yaml", in->name);
 	testkit_file(dir, name, str_text(&s), in->conf);
 	str_done(&s);
@@ -230,9 +231,11 @@ static int setup(void **state)
 	testkit_dir(dir);
 	testkit_nats_start(&nats, true);
 	assert_int_equal(loop_new(&loop), ERR_OK);
-	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d), ERR_OK);
+	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d),
+			 ERR_OK);
 	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &d), ERR_OK);
-	assert_int_equal(bus_kv_open(&calls, bus, &(struct bus_kv_params){ .bucket = "calls", .history = 1 }, &d), ERR_OK);
+	assert_int_equal(bus_kv_open(&calls, bus, &(struct bus_kv_params){ .bucket = "calls", .history = 1 }, &d),
+			 ERR_OK);
 	assert_int_equal(bus_kv_watch(&watch, calls, ">", on_call, NULL), ERR_OK);
 	assert_int_equal(bus_subscribe(&commands, bus, "tl.centre.edge.edge-1", NULL, on_command, NULL), ERR_OK);
 	put_tenant();
@@ -306,7 +309,8 @@ static void an_instance_told_to_end_loses_no_offer_and_hands_its_calls_over(void
 	offer_for(20);
 	t0 = clock_mono_ms();
 	assert_true(testkit_wait_loop(loop, all_are_of, (void *)"cc-2", PATIENT));
-	print_message("[   %d calls, all of the other one %lld ms after the last offer\n", n_offered, (long long)(clock_mono_ms() - t0));
+	print_message("[   %d calls, all of the other one %lld ms after the last offer\n", n_offered,
+		      (long long)(clock_mono_ms() - t0));
 	assert_int_equal(rejects, 0);
 	assert_true(testkit_wait_loop(loop, asked_again, NULL, PATIENT));
 	assert_int_equal(testkit_proc_stop(&instances[0].proc, SIGTERM, 10000), 0);

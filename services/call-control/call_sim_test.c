@@ -71,7 +71,7 @@ struct world {
 	int64_t skew_ms; /* of the owner's clock */
 	struct sleeper asleep[ASLEEP];
 	uint64_t edge_epoch, media_epoch, router_epoch; /* newest each has heard of the call's owners */
-	unsigned woken, refused; /* sleepers; commands of theirs */
+	unsigned woken, refused;			/* sleepers; commands of theirs */
 	struct mail mail[MAIL_MAX];
 	int n_mail;
 	enum end_state caller, agent;
@@ -652,7 +652,8 @@ static unsigned run(struct world *w, unsigned crash_per_mille, bool sabotage)
 static void simulate(unsigned crash_per_mille)
 {
 	long steps = getenv("SIM_STEPS") ? atol(getenv("SIM_STEPS")) : 200000;
-	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10) : (uint64_t)clock_mono_us() % 1000000000;
+	uint64_t seed =
+	    getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10) : (uint64_t)clock_mono_us() % 1000000000;
 	unsigned calls = 0, crashes = 0, woken = 0, refused = 0;
 	static struct world w;
 
@@ -669,8 +670,9 @@ static void simulate(unsigned crash_per_mille)
 				 call_phase_name(w.call->phase));
 		end(&w);
 	}
-	print_message("[   %u calls, %u crashes, %u owners woke up after they were replaced, %u of their commands refused\n", calls,
-		      crashes, woken, refused);
+	print_message(
+	    "[   %u calls, %u crashes, %u owners woke up after they were replaced, %u of their commands refused\n",
+	    calls, crashes, woken, refused);
 	if (crash_per_mille && calls > 1000) /* what is claimed did happen */
 		assert_true(crashes && woken && refused);
 }

@@ -87,7 +87,7 @@ struct control {
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
 	bool draining, bus_up;
-	bool deaf; /* draining, and all that was sent to us before has been taken */
+	bool deaf;		 /* draining, and all that was sent to us before has been taken */
 	int64_t settle_until_ms; /* monotonic */
 	int64_t max_calls;
 };

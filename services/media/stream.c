@@ -123,8 +123,7 @@ void streams_done(struct streams *all)
 {
 	struct stream *s, *next;
 
-	DL_FOREACH_SAFE(all->list, s, next)
-	{
+	DL_FOREACH_SAFE (all->list, s, next) {
 		drop_job(s);
 		mem_free(s);
 	}

@@ -635,8 +635,8 @@ static void simulate(uint64_t seed, unsigned long steps, const struct router_cor
 			check_rest(s);
 	}
 	if (loud)
-		print_message("[   %lu messages lost, %lu doubled, %lu late, %lu times two leaders at once\n", s->lost, s->doubled,
-			      s->late, s->overlaps);
+		print_message("[   %lu messages lost, %lu doubled, %lu late, %lu times two leaders at once\n", s->lost,
+			      s->doubled, s->late, s->overlaps);
 	if (loud && steps >= 200000 && !s->violation[0]) /* what is claimed did happen */
 		assert_true(s->lost && s->doubled && s->late && s->overlaps && s->deposed && s->crashes);
 	if (loud)
