@@ -22,6 +22,7 @@ else ifeq ($(VARIANT),asan)
 OPT      := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 else ifeq ($(VARIANT),tsan)
 OPT      := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+C11THREADS := $(B)/obj/tools/sanitizers/c11threads.o # what ThreadSanitizer does not intercept
 else ifeq ($(VARIANT),fuzz)
 CC       := clang-14
 AR       := ar
@@ -134,7 +135,7 @@ define testrules
 $(B)/test/$(subst /,_,$(1))_%_test: $(B)/obj/$(1)/%_test.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fixture.c)) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $$(LDFLAGS) $$(filter %.o,$$^) $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
+	@$$(CC) $$(LDFLAGS) -Wl,-u,testkit_alloc_env $$(filter %.o,$$^) $$(call linklibs,$(3)) $$(call pkglibs,$(3)) -lcmocka -o $$@
 $(B)/test/$(subst /,_,$(1))_%_itest: $(B)/obj/$(1)/%_itest.o $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*_fixture.c)) $(2)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
@@ -180,12 +181,16 @@ BINS += $(if $(wildcard $(1)/main.c),$(B)/bin/$(BIN_$(1)))
 $(B)/lib/lib$(BIN_$(1)).a: $(patsubst %.c,$(B)/obj/%.o,$(filter-out %/main.c,$(PSRC_$(1)))) $(1)
 	@mkdir -p $$(@D)
 	@$$(archive)
-$(B)/bin/$(BIN_$(1)): $(B)/obj/$(1)/main.o $(foreach d,$(call closure,$(BIN_$(1))),$(B)/lib/lib$(d).a)
+$(B)/bin/$(BIN_$(1)): $(B)/obj/$(1)/main.o $(C11THREADS) $(foreach d,$(call closure,$(BIN_$(1))),$(B)/lib/lib$(d).a)
 	@mkdir -p $$(@D)
 	@echo "  LD      $$@"
-	@$$(CC) $$(LDFLAGS) $$< $$(call linklibs,$(call closure,$(BIN_$(1)))) $$(call pkglibs,$(call closure,$(BIN_$(1)))) -o $$@
+	@$$(CC) $$(LDFLAGS) $$< $(C11THREADS) $$(call linklibs,$(call closure,$(BIN_$(1)))) $$(call pkglibs,$(call closure,$(BIN_$(1)))) -o $$@
 $(call testrules,$(1),$(foreach d,$(call closure,$(BIN_$(1)) testkit $(TESTDEPS_$(1))),$(B)/lib/lib$(d).a),$(call closure,$(BIN_$(1)) testkit $(TESTDEPS_$(1))))
 endef
+
+ifdef C11THREADS
+$(eval $(call objrules,tools/sanitizers,))
+endif
 
 include $(MODULES)
 $(foreach l,$(LATE),$(eval $(call library_late,$(l))))

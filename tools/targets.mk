@@ -1,6 +1,6 @@
 # The targets a person calls. Included by the top Makefile. Everything longer than a line is a script in tools/.
 .PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos lint format fuzz requirements clean \
-	unit-build itest-build asan-build fuzz-build
+	unit-build itest-build asan-build fuzz-build scenario scenario-asan scenario-tsan valgrind alloc-failures upgrade-test fuzz-corpus
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 help: ## this list
@@ -26,14 +26,30 @@ unit: unit-build ## unit tests (ONLY=pattern chooses)
 unit-asan: asan-build ## unit tests under AddressSanitizer and UBSan
 	@tools/run-tests --suite unit-asan $(if $(ONLY),--only '$(ONLY)') $(TESTS:build/$(VARIANT)/%=build/asan/%)
 
+alloc-failures: asan-build ## every unit test with the allocator failing after N blocks, for every N (ALLOC_SECONDS: a sample of so long)
+	@tools/alloc-failures $(if $(ALLOC_SECONDS),--seconds $(ALLOC_SECONDS),--all) $(TESTS:build/$(VARIANT)/%=build/asan/%)
+
 itest: itest-build build ## tests that start real NATS, Kafka, PostgreSQL or services by themselves
 	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS) tools/cluster_itest
 
-simulate: unit-build ## the cores of router and call-control under random calls, crashes and lost messages (SIM_STEPS, SIM_SEED)
-	@SIM_STEPS=$${SIM_STEPS:-200000} tools/run-tests --suite simulator --timeout 900 $(filter %_sim_test,$(TESTS))
+simulate: unit-build ## the cores of router and call-control: 10 million random steps with crashes, lost messages, two leaders (SIM_STEPS, SIM_SEED)
+	@SIM_STEPS=$${SIM_STEPS:-10000000} tools/run-tests --suite simulator --timeout 7200 $(filter %_sim_test,$(TESTS))
 
 test: ## everything: unit, sanitizers, components, simulator, scenarios on a real cluster
 	@tools/test
+
+scenario: build ## real phones on a real cluster (K='hang_up' chooses)
+	@tools/scenarios $(if $(K),-k '$(K)')
+
+scenario-asan scenario-tsan: scenario-%: ## the scenarios on a cluster built with AddressSanitizer and UBSan, or ThreadSanitizer
+	@tools/scenarios --variant $* $(if $(K),-k '$(K)')
+
+upgrade-test: ## from another version to this one and back, under load (FROM=revision)
+	@tools/upgrade-test $(FROM)
+
+valgrind: build ## each service under valgrind: started, a call, SIGTERM; no error, no leak (ONLY='media router')
+	@tools/deps test
+	@tools/valgrind $(ONLY)
 
 demo: ## installs, builds, starts a cluster, places real calls, shows what happened
 	@tools/demo
@@ -65,10 +81,14 @@ format: ## clang-format on every C file (tables aligned by hand stay)
 	@tools/format
 
 fuzz-build: $(FUZZERS)
-fuzz: ## run every fuzz target for FUZZ_SECONDS (60) each
+fuzz: ## run every fuzz target for FUZZ_SECONDS (60) each; FUZZ_STILL=600: until coverage stands still so long
 	@tools/deps build lint
 	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=fuzz fuzz-run
-.PHONY: fuzz-run
+fuzz-corpus: ## keep what fuzzing has learnt, minimised, in tests/fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=fuzz fuzz-corpus-run
+fuzz-corpus-run: fuzz-build
+	@tools/fuzz --corpus $(FUZZERS)
+.PHONY: fuzz-run fuzz-corpus-run
 fuzz-run: fuzz-build
 	@tools/fuzz $(FUZZERS)
 

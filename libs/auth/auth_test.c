@@ -213,6 +213,7 @@ static void garbage_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(auth_verify(verifier, bad[i], NOW, &u, &detail), ERR_UNAUTHENTICATED);
 	assert_int_equal(auth_verify(verifier, NULL, NOW, &u, &detail), ERR_UNAUTHENTICATED);
+	assert_non_null(huge);
 	memset(huge, 'a', 100000);
 	huge[100000] = '\0';
 	assert_int_equal(verify(huge, NOW, &u, NULL), ERR_UNAUTHENTICATED);

@@ -211,18 +211,25 @@ static void sub_free(struct bus_sub *s)
 	mem_free(s);
 }
 
-void bus_unsubscribe(struct bus_sub **ref)
+void bus_sub_drain(struct bus_sub *s)
 {
-	struct bus_sub *s = *ref;
 	char line[48];
 
-	if (!s)
-		return;
-	if (s->bus->conn.state == CONN_UP) {
+	if (s->bus->conn.state == CONN_UP && !s->drained) {
 		int n = snprintf(line, sizeof(line), "UNSUB %llu\r\n", (unsigned long long)s->sid);
 
 		conn_append(&s->bus->conn, line, (size_t)n);
 	}
+	s->drained = true;
+}
+
+void bus_unsubscribe(struct bus_sub **ref)
+{
+	struct bus_sub *s = *ref;
+
+	if (!s)
+		return;
+	bus_sub_drain(s);
 	s->bus->subs[s->sid & SUB_SLOT_MASK] = NULL;
 	s->bus->n_subs--;
 	sub_free(s);
@@ -297,7 +304,7 @@ static void on_up(void *arg)
 	(void)snprintf(all, sizeof(all), "%s*", bus->inbox.prefix);
 	write_sub(bus, all, NULL, 1u << SUB_SLOT_BITS);
 	for (size_t i = 1; i < bus->cap_subs; i++)
-		if (bus->subs[i])
+		if (bus->subs[i] && !bus->subs[i]->drained)
 			write_sub(bus, bus->subs[i]->subject, bus->subs[i]->queue, bus->subs[i]->sid);
 	pubs_on_up(bus);
 	send_offline(bus, true);

@@ -61,6 +61,9 @@ err_t bus_publish(struct bus *bus, const char *subject, const void *data, size_t
 err_t bus_subscribe(struct bus_sub **ret, struct bus *bus, const char *subject, const char *queue, bus_msg_fn *fn,
 		    void *arg) MUST;
 void bus_unsubscribe(struct bus_sub **sub);
+/* No more is sent to us, to this connection or the next; what is on its way still comes, until bus_unsubscribe(). A message
+ * of our own to ourselves, sent after this, comes behind the last of them. */
+void bus_sub_drain(struct bus_sub *sub);
 /* One reply or ERR_TIMEOUT / ERR_UNAVAILABLE (no responders). fn is called exactly once, unless bus_free() comes first. */
 typedef void bus_reply_fn(err_t e, const struct bus_msg *msg, void *arg);
 err_t bus_request(struct bus *bus, const char *subject, const void *data, size_t size, int64_t timeout_ms,

@@ -113,6 +113,7 @@ struct bus_sub {
 	bus_raw_fn *raw; /* instead of fn */
 	void *arg;
 	char *queue;
+	bool drained; /* bus_sub_drain() */
 	char subject[];
 };
 

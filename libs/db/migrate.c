@@ -68,6 +68,8 @@ static err_t prepare(struct migrator *m)
 		return e;
 	return run(m,
 		   "SET client_min_messages = warning; "
+		   /* Who waits for a table lets nobody else at it: the previous version is at work. Try again later. */
+		   "SET lock_timeout = '3s'; "
 		   "CREATE TABLE IF NOT EXISTS schema_migrations (service text NOT NULL, name text NOT NULL, sha256 "
 		   "text NOT NULL, "
 		   "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (service, name))",

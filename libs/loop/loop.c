@@ -73,6 +73,15 @@ static struct loop_post *take_posts(struct loop *loop)
 	return in_order;
 }
 
+static void gather_posts(struct loop *loop)
+{
+	struct loop_post **at = &loop->due;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = take_posts(loop);
+}
+
 static void close_fd(int fd)
 {
 	if (fd >= 0)
@@ -85,7 +94,8 @@ void loop_free(struct loop **ref)
 
 	if (!loop)
 		return;
-	for (struct loop_post *p = take_posts(loop), *next; p; p = next) {
+	gather_posts(loop);
+	for (struct loop_post *p = loop->due, *next; p; p = next) {
 		next = p->next;
 		mem_free(p);
 	}
@@ -109,12 +119,13 @@ static void wake(struct loop *loop)
 
 static bool run_posts(struct loop *loop)
 {
-	struct loop_post *p, *next;
+	struct loop_post *p;
 
-	if (!atomic_load_explicit(&loop->posts, memory_order_relaxed))
+	if (!atomic_load_explicit(&loop->posts, memory_order_relaxed) && !loop->due)
 		return false;
-	for (p = take_posts(loop); p; p = next) {
-		next = p->next;
+	gather_posts(loop);
+	while ((p = loop->due)) { /* one by one: the function may take back those behind it */
+		loop->due = p->next;
 		p->fn(p->arg);
 		mem_free(p);
 	}
@@ -159,7 +170,7 @@ static int wait_ms(struct loop *loop, int timeout_ms)
 static void go_idle(struct loop *loop)
 {
 	atomic_store(&loop->idle, true);
-	if (atomic_load(&loop->posts))
+	if (atomic_load(&loop->posts) || loop->due)
 		wake(loop);
 }
 
@@ -193,7 +204,8 @@ static int wait_events(struct loop *loop, int timeout_ms)
 		loop->ticks_left--;
 		sleep_until((clock_mono_us() / loop->pace_us + 1) * loop->pace_us);
 		n = poll_events(loop, 0);
-		if (n || atomic_load(&loop->posts) || atomic_load(&loop->stopping) || wait_ms(loop, 1) == 0)
+		if (n || atomic_load(&loop->posts) || loop->due || atomic_load(&loop->stopping) ||
+		    wait_ms(loop, 1) == 0)
 			return n;
 	}
 	return poll_events(loop, wait_ms(loop, timeout_ms));
@@ -319,6 +331,25 @@ err_t loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
 		;
 	wake(loop);
 	return ERR_OK;
+}
+
+void loop_unpost(struct loop *loop, void (*fn)(void *arg), const void *arg, void (*take)(void *arg))
+{
+	struct loop_post **at = &loop->due;
+
+	gather_posts(loop);
+	while (*at) {
+		struct loop_post *p = *at;
+
+		if (p->fn != fn || (arg && p->arg != arg)) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		if (take)
+			take(p->arg);
+		mem_free(p);
+	}
 }
 
 void loop_idle_start(struct loop_idle *i, struct loop *loop, void (*fn)(void *arg), void *arg)

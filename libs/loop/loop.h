@@ -74,6 +74,9 @@ void loop_io_stop(struct loop_io *io);
 
 /* Any thread: fn(arg) runs on the loop, in order per posting thread; one wake-up per batch. ERR_EXHAUSTED: no memory. */
 err_t loop_post(struct loop *loop, void (*fn)(void *arg), void *arg) MUST;
+/* Takes back what was posted as fn(arg) and has not run; arg NULL: whatever the argument. take (may be NULL) gets each argument.
+ * For who frees what posts refer to, when the threads that post have ended. */
+void loop_unpost(struct loop *loop, void (*fn)(void *arg), const void *arg, void (*take)(void *arg));
 
 /* At the end of every turn that did something, in order of registration. */
 struct loop_idle {

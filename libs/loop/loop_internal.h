@@ -42,6 +42,8 @@ struct loop {
 	void (*signal_fn)(int signo, void *arg);
 	void *signal_arg;
 
+	struct loop_post *due; /* taken from posts, not yet run; oldest first */
+
 	/* What other threads write, on cache lines of its own. */
 	char pad[64];
 	_Atomic(struct loop_post *) posts; /* newest first */

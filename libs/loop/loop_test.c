@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -263,6 +264,7 @@ static void a_post_from_a_post_runs_in_the_next_turn(void **state)
 #define POSTERS 4
 #define POSTS	20000
 static int next_of[POSTERS], received;
+static atomic_bool unposted;
 
 struct numbered {
 	int poster, number;
@@ -279,32 +281,94 @@ static void receive(void *arg)
 		loop_stop(loop);
 }
 
+/* What it could not post (no memory) it counts, so that nobody waits for it. */
 static void *post_many(void *arg)
 {
 	for (int i = 0; i < POSTS; i++) {
 		struct numbered *n = mem_alloc(sizeof(*n));
 
-		n->poster = (int)(intptr_t)arg;
-		n->number = i;
-		if (loop_post(loop, receive, n) != ERR_OK)
-			abort();
+		if (n) {
+			n->poster = (int)(intptr_t)arg;
+			n->number = i;
+		}
+		if (!n || loop_post(loop, receive, n) != ERR_OK) {
+			atomic_store(&unposted, true);
+			mem_free(n);
+			break;
+		}
 	}
 	return NULL;
+}
+
+static void give_up_if_unposted(void *arg)
+{
+	if (atomic_load(&unposted))
+		loop_stop(loop);
+	else
+		loop_timer_start(arg, 50);
 }
 
 static void posts_of_many_threads_arrive_once_and_in_the_order_of_each_thread(void **state)
 {
 	pthread_t threads[POSTERS];
+	struct loop_timer watch;
 
 	UNUSED(state);
 	received = 0;
+	atomic_store(&unposted, false);
+	loop_timer_init(&watch, loop, give_up_if_unposted, &watch);
+	loop_timer_start(&watch, 50);
 	memset(next_of, 0, sizeof(next_of));
 	for (int i = 0; i < POSTERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, post_many, (void *)(intptr_t)i), 0);
 	loop_run(loop);
 	for (int i = 0; i < POSTERS; i++)
 		pthread_join(threads[i], NULL);
+	loop_timer_done(&watch);
 	assert_int_equal(received, POSTERS * POSTS);
+}
+
+static char said[16];
+
+static void say(void *arg)
+{
+	said[strlen(said)] = *(char *)arg;
+}
+
+static void shout(void *arg)
+{
+	say(arg);
+}
+
+/* The first function of a turn takes back what would come behind it. */
+static void unpost_shouts(void *arg)
+{
+	loop_unpost(loop, shout, NULL, arg ? say : NULL);
+}
+
+static void what_is_taken_back_does_not_run_and_the_rest_keeps_its_order(void **state)
+{
+	static char letters[] = "abcdef";
+
+	UNUSED(state);
+	memset(said, 0, sizeof(said));
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(loop_post(loop, i % 2 ? shout : say, &letters[i]), ERR_OK);
+	loop_unpost(loop, shout, &letters[3], NULL);
+	assert_int_equal(loop_post(loop, unpost_shouts, NULL), ERR_OK);
+	assert_int_equal(loop_post(loop, shout, &letters[0]), ERR_OK);
+	loop_turn(loop, 1000);
+	assert_string_equal(said, "abcef");
+	loop_turn(loop, 0);
+	assert_string_equal(said, "abcef");
+
+	memset(said, 0, sizeof(said));
+	assert_int_equal(loop_post(loop, shout, &letters[0]), ERR_OK);
+	assert_int_equal(loop_post(loop, say, &letters[1]), ERR_OK);
+	unpost_shouts(&letters[0]); /* given to say() instead */
+	assert_string_equal(said, "a");
+	loop_turn(loop, 1000);
+	assert_string_equal(said, "ab");
 }
 
 static void *stop_it(void *arg)
@@ -515,6 +579,7 @@ int main(void)
 		T(posts_run_in_order_and_not_within_the_call),
 		T(a_post_from_a_post_runs_in_the_next_turn),
 		T(posts_of_many_threads_arrive_once_and_in_the_order_of_each_thread),
+		T(what_is_taken_back_does_not_run_and_the_rest_keeps_its_order),
 		T(another_thread_can_stop_a_sleeping_loop),
 		T(a_loop_with_a_pace_takes_what_came_meanwhile_in_one_turn),
 		T(idle_hooks_run_after_a_turn_that_did_something),

@@ -94,6 +94,7 @@ static void few_bytes_cannot_ask_for_much_memory(void **state)
 	struct err_detail detail = { 0 };
 
 	(void)state;
+	assert_non_null(buf);
 	for (size_t i = 0; i < n; i += 2)
 		buf[i] = 0x0a; /* an empty Value: two bytes here, a hundred in memory */
 	assert_int_equal(pbcheck(LIST, buf, n, &detail), ERR_INVALID);

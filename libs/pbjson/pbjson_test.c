@@ -528,6 +528,7 @@ static ProtobufCMessage *any_message(const ProtobufCMessageDescriptor *desc, int
 	ProtobufCMessage *msg = mem_zalloc(desc->sizeof_message);
 	bool outer = within_value;
 
+	assert_non_null(msg);
 	desc->message_init(msg);
 	within_value = pbjson_special_of(desc) == PBJSON_VALUE;
 	for (unsigned i = 0; i < desc->n_fields; i++)
@@ -548,6 +549,7 @@ static void assert_comes_back(const ProtobufCMessage *msg, unsigned flags)
 	uint8_t *a = mem_alloc(size), *b = mem_alloc(size);
 	err_t e = pbjson_print(&out, msg, flags, &detail);
 
+	assert_true(a && b);
 	if (e)
 		fail_msg("%s is not printed: %s: %s", msg->descriptor->name, detail.field, detail.message);
 	e = pbjson_parse(&back, msg->descriptor, str_text(&out), out.len, 0, &detail);

@@ -115,6 +115,7 @@ static void start(struct rpc_call *c, struct rpc_op *op, void (*fn)(void *arg, b
 	op->fn = fn;
 	op->arg = c;
 	c->pending++;
+	rpc_given(op);
 	if (grpc_call_start_batch(c->grpc, ops, n, op, NULL) == GRPC_CALL_OK)
 		return;
 	op->ok = false;
@@ -504,6 +505,7 @@ err_t rpc_call_listen(struct rpc_server *s)
 	c->op_new.fn = on_new;
 	c->op_new.arg = c;
 	c->pending = 1;
+	rpc_given(&c->op_new);
 	if (grpc_server_request_call(s->grpc, &c->grpc, &c->details, &c->metadata, s->poll.cq, s->poll.cq,
 				     &c->op_new) == GRPC_CALL_OK)
 		return ERR_OK;

@@ -44,6 +44,7 @@ static void await(struct rpc_client *c, struct wait *w)
 static void start(struct client_call *cc, struct wait *w, const grpc_op *ops, size_t n)
 {
 	*w = (struct wait){ false, false };
+	rpc_given(w);
 	if (grpc_call_start_batch(cc->grpc, ops, n, w, NULL) != GRPC_CALL_OK)
 		w->done = true;
 }

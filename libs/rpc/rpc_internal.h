@@ -56,6 +56,18 @@ void rpc_status_decode(const void *bytes, size_t size, struct err_detail *detail
 err_t rpc_status_code(grpc_status_code code);
 
 /* ---- rpc_poll.c: completion queue → loop ---- */
+/* An operation, and all that was written before, goes through a completion queue to another thread. gRPC's own locks are not known
+ * to ThreadSanitizer, so it is told here. */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *);
+void __tsan_release(void *);
+#define rpc_given(op) __tsan_release(op)
+#define rpc_taken(op) __tsan_acquire(op)
+#else
+#define rpc_given(op) ((void)0)
+#define rpc_taken(op) ((void)0)
+#endif
+
 struct rpc_op {
 	struct rpc_op *next;
 	void (*fn)(void *arg, bool ok);

@@ -77,6 +77,7 @@ static void *run(void *arg)
 		if (ev.type != GRPC_OP_COMPLETE)
 			continue;
 		op = ev.tag;
+		rpc_taken(op);
 		op->ok = ev.success != 0;
 		rpc_poll_push(p, op);
 	}

@@ -236,6 +236,7 @@ void rpc_server_stop(struct rpc_server *s, int64_t grace_ms, void (*fn)(void *ar
 	rpc_server_set_serving(s, false);
 	s->stopping = true;
 	s->op_shutdown = (struct rpc_op){ .fn = on_shutdown, .arg = s };
+	rpc_given(&s->op_shutdown);
 	grpc_server_shutdown_and_notify(s->grpc, s->poll.cq, &s->op_shutdown);
 	cancel_builtin(s);
 	loop_timer_start(&s->grace, grace_ms);

@@ -95,6 +95,7 @@ static void what_is_written_is_read_again(void **state)
 		for (size_t i = 0; i < sdp_suite_key_size(suite); i++)
 			in.key[i] = (uint8_t)(i * 37 + suite);
 		sdp_crypto_write(&in, &text);
+		assert_false(text.failed);
 		assert_string_equal(text.data + text.len - 2, "\r\n");
 		assert_true(
 		    sdp_crypto_parse(&out, text.data + strlen("a=crypto:"), text.len - strlen("a=crypto:\r\n")));

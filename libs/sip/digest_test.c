@@ -57,6 +57,7 @@ static void an_answer_to_our_challenge_verifies(void **state)
 		strcpy(challenge.opaque, "o");
 		digest_ha1(challenge.algorithm, "gate\"way", challenge.realm, "pw", ha1);
 		digest_answer(&s, &challenge, "gate\"way", ha1, "INVITE", "sip:1@example.com", "abcd", 7);
+		assert_false(s.failed);
 		assert_memory_equal(s.data, "Digest ", 7);
 		for (char *t = strtok_r(s.data + 7, ",", &save); t; t = strtok_r(NULL, ",", &save))
 			params[n++] = t + strspn(t, " ");

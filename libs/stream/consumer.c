@@ -29,10 +29,8 @@ struct stream_consumer {
 	bool started;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	enum turn turn;	      /* under lock */
-	bool stopping;	      /* under lock */
-	_Atomic bool in_post; /* deliver() is on its way */
-	bool freed;
+	enum turn turn; /* under lock */
+	bool stopping;	/* under lock */
 	_Atomic int64_t lag;
 	int64_t lag_at_ms; /* measured last */
 	int64_t came_ms;   /* the last record, or the last time that we asked again */
@@ -145,16 +143,12 @@ static void measure_lag(struct stream_consumer *c)
 	atomic_store(&c->lag, lag);
 }
 
-/* On the loop. The consumer may have been freed since this was posted: then the shell is left to us. */
+/* On the loop. on_batch may free the consumer. */
 static void deliver(void *arg)
 {
 	struct stream_consumer *c = arg;
 
-	c->in_post = false;
-	if (c->freed)
-		mem_free(c);
-	else
-		c->on_batch(c->records, c->n, c->arg);
+	c->on_batch(c->records, c->n, c->arg);
 }
 
 static void drop_messages(struct stream_consumer *c)
@@ -219,12 +213,9 @@ static void hand_over(struct stream_consumer *c)
 	pthread_mutex_lock(&c->lock);
 	c->turn = HANDED_OVER;
 	pthread_mutex_unlock(&c->lock);
-	c->in_post = true;
 	while (loop_post(c->loop, deliver, c)) {
-		if (stopping(c)) {
-			c->in_post = false;
+		if (stopping(c))
 			break;
-		}
 		sleep_ms(OFFSET_WAIT_MS);
 	}
 }
@@ -267,17 +258,12 @@ int64_t stream_consumer_lag(const struct stream_consumer *c)
 static err_t create(struct stream_consumer *c, const struct stream_consumer_params *p, struct err_detail *detail)
 {
 	char group[200], why[200];
-	const char *const defaults[] = { group,
-					 "enable.auto.commit=false",
-					 "auto.offset.reset=earliest",
-					 "max.poll.interval.ms=86400000",
-					 "session.timeout.ms=10000",
-					 "queued.max.messages.kbytes=16384",
-					 /* Ten fetches a second instead of one for each batch that comes: the broker's time. */
-					 "fetch.min.bytes=65536",
-					 "fetch.wait.max.ms=100",
-					 "reconnect.backoff.max.ms=2000",
-					 NULL };
+	const char *const defaults[] = {
+		group, "enable.auto.commit=false", "auto.offset.reset=earliest", "max.poll.interval.ms=86400000",
+		"session.timeout.ms=10000", "queued.max.messages.kbytes=16384",
+		/* Ten fetches a second instead of one for each batch that comes: the broker's time. */
+		"fetch.min.bytes=65536", "fetch.wait.max.ms=100", "reconnect.backoff.max.ms=2000", NULL
+	};
 	rd_kafka_conf_t *conf = NULL;
 	err_t e;
 
@@ -369,7 +355,6 @@ void stream_consumer_free(struct stream_consumer **ref)
 	offsets_done(&c->offsets);
 	mem_free(c->messages);
 	mem_free(c->records);
-	c->freed = true;
-	if (!c->in_post)
-		mem_free(c);
+	loop_unpost(c->loop, deliver, c, NULL);
+	mem_free(c);
 }

@@ -15,4 +15,6 @@ void testkit_pause(void);
 /* A connected blocking socket with a 1 s receive timeout, or -1. */
 int testkit_connect(int port);
 
+extern int testkit_alloc_env; /* alloc_env.c */
+
 #endif

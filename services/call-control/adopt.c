@@ -100,8 +100,11 @@ void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 	bool was_dead;
 
 	cc->heard_ms = clock_mono_ms();
-	if (str_eq(hb->service, "call-control") && str_eq(hb->instance, cc->self.instance))
+	if (str_eq(hb->service, "call-control") && str_eq(hb->instance, cc->self.instance)) {
+		if (hb->draining && hb->incarnation == cc->self.incarnation)
+			control_heard_all(cc);
 		return;
+	}
 	if (!p) {
 		p = mem_zalloc(sizeof(*p));
 		if (!p)
@@ -119,8 +122,10 @@ void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 	p->hb = *hb;
 	p->seen_ms = cc->heard_ms;
 	p->dead = hb->incarnation == 0; /* the last beat of an orderly end */
-	if (p->dead)
+	if (p->dead && !cc->draining) { /* its calls must not wait for our next tick */
 		scan_soon(cc, 0);
+		loop_timer_start(&cc->tick, 0);
+	}
 	if (str_eq(hb->service, "media"))
 		media_heard(cc, p, &before, was_dead);
 }
@@ -241,7 +246,7 @@ static void scan(struct control *cc, int64_t now)
 		cc->next_scan_ms = now + SCAN_EVERY_MS;
 }
 
-static void beat(struct control *cc)
+void peers_beat(struct control *cc)
 {
 	struct cc_heartbeat hb = { .load = HASH_COUNT(cc->calls),
 				   .capacity = (uint32_t)cc->max_calls,
@@ -277,7 +282,7 @@ void peers_tick(struct control *cc)
 	if (now - cc->ticked_ms > ASLEEP_MS)
 		peers_listen(cc);
 	cc->ticked_ms = now;
-	beat(cc);
+	peers_beat(cc);
 	inbox_take_offers(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {
 		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS && !str_eq(p->hb.service, "media")) {

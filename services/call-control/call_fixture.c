@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tenantconf/tenantconf.h"
+#include "testkit/testkit.h"
 #include "trunkline/config/v1/config.pb-c.h"
 
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -204,10 +205,8 @@ static void build(void)
 	size = trunkline__config__v1__tenant_config__get_packed_size(&t);
 	bytes = malloc(size);
 	trunkline__config__v1__tenant_config__pack(&t, bytes);
-	if (tenantconf_tenant_from_pb(&cached, bytes, size, &d)) {
-		fprintf(stderr, "fixture: %s: %s\n", d.field, d.message);
-		abort();
-	}
+	if (tenantconf_tenant_from_pb(&cached, bytes, size, &d))
+		testkit_die("fixture: %s: %s", d.field, d.message);
 	free(bytes);
 }
 

@@ -1,13 +1,16 @@
 /*
- * Simulator of the call core: random callers, agents, keys; messages lost, doubled, delayed; call-control killed at any moment
- * and its calls adopted from the last acknowledged checkpoint; the media engine killed at any moment, again while its calls move
- * to the next. Virtual time; one seed reproduces a run.
+ * Simulator of the call core: random callers, agents, keys; messages lost, doubled, delayed, out of order; call-control
+ * killed at any moment and its calls adopted from the last acknowledged checkpoint, by an instance whose clock is up to three
+ * seconds off; or only asleep, so that it wakes up as a second owner, goes on deciding, and is fenced; the media engine killed
+ * at any moment, again while its calls move to the next. Virtual time.
  *
- * SIM_STEPS (default 200,000) inputs in all; SIM_SEED. Invariants, judged when a call's world has come to rest:
+ * SIM_STEPS (default 200,000) inputs in all; SIM_SEED (random, printed) repeats a run. Invariants, judged when a call's world
+ * has come to rest:
  *  - exactly one CallEnded, the last fact; facts numbered 1 … n without a gap, no number with two meanings (every event exactly once);
  *  - no ghost: both legs are gone at the edge, nothing is left at media; no stuck agent: every reservation was released;
  *  - the place in the queue never changes: one arrival time per stay;
  *  - no phone talks for long to an engine that is gone, or to one that knows nothing of it.
+ *  - an owner that was fenced changes no agent and states no fact; no duration is negative, whatever the clocks say.
  * RELIABILITY: kill -9 of call-control; GT-6 first come.
  */
 #include "call_internal.h"
@@ -18,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "call_fixture.h"
@@ -27,6 +31,8 @@
 #define MAIL_MAX  512
 #define HELD_MAX  512
 #define SILENT_MS 20000 /* since the last death of anybody: lost messages are sent again, refusing phones asked again */
+#define SKEW_MS	  3000
+#define ASLEEP	  4 /* former owners that may wake up, at a time */
 
 static uint64_t rng_state;
 
@@ -57,10 +63,25 @@ struct audio {
 	int64_t silent_since_ms;
 };
 
+/* A former owner that sleeps: everything it held when it fell asleep, and what was on its way to it. */
+struct sleeper {
+	struct call *call; /* NULL: none */
+	int64_t skew_ms, wakes_ms;
+	struct mail mail[8];
+	int n_mail;
+	struct call_command held[HELD_MAX];
+	int n_held;
+	bool dirty;
+};
+
 struct world {
 	struct call *call;
 	struct call_todo todo;
 	int64_t now_ms;
+	int64_t skew_ms; /* of the owner's clock */
+	struct sleeper asleep[ASLEEP];
+	uint64_t edge_epoch, media_epoch, router_epoch; /* newest each has heard of the call's owners */
+	unsigned woken, refused;			/* sleepers; commands of theirs */
 	struct mail mail[MAIL_MAX];
 	int n_mail;
 	enum end_state caller, agent;
@@ -338,16 +359,16 @@ static void assign(struct world *w)
 	str_copy(w->assigned_queue, sizeof(w->assigned_queue), w->queue);
 }
 
-static void router_command(struct world *w, const struct call_command *c)
+static void router_command(struct world *w, const struct call *from, const struct call_command *c)
 {
 	switch (c->kind) {
 	case COMMAND_ENQUEUE:
-		if (w->call->arrival_ms > w->now_ms)
+		if (from->arrival_ms > w->now_ms + SKEW_MS)
 			complain(w, "arrival in the future");
-		if (w->queued && w->arrival_ms != w->call->arrival_ms)
+		if (w->queued && w->arrival_ms != from->arrival_ms)
 			complain(w, "the place in the queue changed");
-		w->arrival_ms = w->call->arrival_ms;
-		str_copy(w->queue, sizeof(w->queue), w->call->queue_id);
+		w->arrival_ms = from->arrival_ms;
+		str_copy(w->queue, sizeof(w->queue), from->queue_id);
 		if (!w->assigned)
 			w->queued = true;
 		post(w, (struct call_input){ .kind = INPUT_QUEUED, .agents_signed_in = 3 }, NULL, 1);
@@ -440,24 +461,40 @@ static void checkpoint(struct world *w)
 	release(w);
 }
 
+/* The fence of edge, media and router: what an older owner says is refused once a newer one has spoken. */
+static bool fence(struct world *w, uint64_t *newest, const struct call *from)
+{
+	w->refused += from->epoch < *newest;
+	if (from->epoch > *newest)
+		*newest = from->epoch;
+	return from->epoch == *newest;
+}
+
+static void carry_out(struct world *w, const struct call *from, const struct call_command *c)
+{
+	if (c->kind >= COMMAND_AGENT_ON_CALL) { /* the agent's record: compare-and-set, never lost */
+		if (from != w->call)
+			complain(w, "an owner that is none any more changed an agent");
+		agent_command(w, c);
+	} else if (chance(5)) {
+		return; /* lost */
+	} else if (call_command_is_edge(c->kind)) {
+		if (fence(w, &w->edge_epoch, from))
+			edge_command(w, c);
+	} else if (call_command_is_media(c->kind)) {
+		if (fence(w, &w->media_epoch, from))
+			media_command(w, c);
+	} else if (fence(w, &w->router_epoch, from)) {
+		router_command(w, from, c);
+	}
+}
+
 /* Commands of a step go out when its checkpoint is acknowledged (control.h), those of a step without one at once. */
 static void release(struct world *w)
 {
 	for (int i = 0; i < w->n_held; i++) {
-		struct call_command *c = &w->held[i];
-
-		if (!chance(5) ||
-		    c->kind >= COMMAND_AGENT_ON_CALL) { /* the agent's record: compare-and-set, never lost */
-			if (call_command_is_edge(c->kind))
-				edge_command(w, c);
-			else if (call_command_is_media(c->kind))
-				media_command(w, c);
-			else if (call_command_is_router(c->kind))
-				router_command(w, c);
-			else
-				agent_command(w, c);
-		}
-		mem_free((void *)(uintptr_t)c->sdp);
+		carry_out(w, w->call, &w->held[i]);
+		mem_free((void *)(uintptr_t)w->held[i].sdp);
 	}
 	w->n_held = 0;
 }
@@ -491,7 +528,7 @@ static void input(struct world *w, const struct call_input *in)
 		print_message("%lld %s: input %d leg %s cause %s (caller %d agent %d) held %d\n", (long long)w->now_ms,
 			      call_phase_name(w->call->phase), in->kind, in->leg_id ? in->leg_id + 26 : "",
 			      in->cause ? in->cause : "", w->caller, w->agent, w->n_held);
-	call_step(w->call, in, w->now_ms, &w->todo);
+	call_step(w->call, in, w->now_ms + w->skew_ms, &w->todo);
 	perform(w);
 	/* The acknowledgement of a checkpoint comes now or with a later step; facts wait for it. */
 	if (w->call->checkpoint && (chance(800) || call_ended(w->call)))
@@ -537,34 +574,117 @@ static void listen_to(struct world *w, struct audio *a, bool up, const char *wha
 		complain(w, what);
 }
 
-/* kill -9: what was not acknowledged is gone; another instance takes the checkpoint. */
-static void crash(struct world *w)
+static void drop_commands(struct call_command *held, int *n)
+{
+	for (int i = 0; i < *n; i++)
+		mem_free((void *)(uintptr_t)held[i].sdp);
+	*n = 0;
+}
+
+static void forget(struct sleeper *z)
+{
+	drop_commands(z->held, &z->n_held);
+	call_free(&z->call);
+}
+
+/* The owner is only asleep: it keeps what it holds, and some of what was sent to it. */
+static bool fall_asleep(struct world *w)
+{
+	for (int i = 0; i < ASLEEP; i++) {
+		struct sleeper *z = &w->asleep[i];
+
+		if (z->call)
+			continue;
+		*z = (struct sleeper){ .call = w->call, .skew_ms = w->skew_ms, .dirty = w->call->checkpoint };
+		z->wakes_ms = w->now_ms + 2000 + rng() % 30000;
+		z->n_held = w->n_held;
+		memcpy(z->held, w->held, sizeof(*z->held) * (size_t)w->n_held);
+		for (int k = 0; k < w->n_mail && z->n_mail < (int)ARRAY_SIZE(z->mail); k++)
+			z->mail[z->n_mail++] = w->mail[k];
+		w->call = NULL;
+		w->n_held = 0;
+		return true;
+	}
+	return false;
+}
+
+static struct call_input opened(const struct mail *m)
+{
+	struct call_input in = m->in;
+
+	in.leg_id = m->leg[0] ? m->leg : NULL;
+	in.agent_id = m->agent;
+	in.queue_id = m->queue;
+	in.sdp = m->sdp;
+	in.sdp_size = m->sdp[0] ? strlen(m->sdp) + 1 : 0;
+	return in;
+}
+
+/* One input of a former owner. Its next checkpoint is refused; until it wants one, what it decides goes out (control.h). */
+static void live_on(struct world *w, struct sleeper *z, const struct call_input *in)
+{
+	call_step(z->call, in, w->now_ms + z->skew_ms, &w->todo);
+	if (!z->call->checkpoint && !z->dirty && !z->n_held)
+		for (int i = 0; i < w->todo.n_commands; i++)
+			carry_out(w, z->call, &w->todo.commands[i]);
+	z->dirty = z->dirty || z->call->checkpoint || w->todo.n_facts; /* a fact is written before it is stated */
+	call_todo_reset(&w->todo);
+}
+
+static void wake_up(struct world *w)
+{
+	for (int i = 0; i < ASLEEP; i++) {
+		struct sleeper *z = &w->asleep[i];
+
+		if (!z->call || w->now_ms < z->wakes_ms)
+			continue;
+		w->woken++;
+		for (int k = 0; k < z->n_mail && !z->dirty; k++) {
+			struct call_input in = opened(&z->mail[k]);
+
+			live_on(w, z, &in);
+		}
+		if (!z->dirty)
+			live_on(w, z, &(struct call_input){ .kind = INPUT_TICK });
+		if (z->dirty || chance(100)) /* fenced at last; or the bucket's scan tells it */
+			forget(z);
+	}
+}
+
+static struct call *saved_call(struct world *w)
 {
 	struct cc_saved s = { 0 };
 	struct err_detail d;
 
+	assert_int_equal(cc_wire_checkpoint(w->saved.data, w->saved.len, &s, &d), ERR_OK);
+	s.call->conf = fixture_tenant();
+	s.call->queue = s.call->queue_id[0] ? tenant_find_queue(s.call->conf, s.call->queue_id) : NULL;
+	s.call->flow = s.flow_id[0] ? tenant_find_flow(s.call->conf, s.flow_id) : NULL;
+	s.call->step = s.call->flow ? flow_find_step(s.call->flow, s.step_id) : FLOW_END;
+	s.call->entered_step = s.call->step;
+	publish(w, s.events); /* again, under the same ids */
+	cc_event_free_list(s.events);
+	return s.call;
+}
+
+/* kill -9, or asleep: what was not acknowledged is gone; another instance takes the checkpoint. */
+static void crash(struct world *w)
+{
 	if (!w->saved.len)
 		return;
 	w->crashes++;
 	w->died_ms = w->now_ms + 2000;
 	cc_event_free_list(w->facts);
 	w->facts = NULL;
-	for (int i = 0; i < w->n_held; i++)
-		mem_free((void *)(uintptr_t)w->held[i].sdp);
-	w->n_held = 0;
-	call_free(&w->call);
-	assert_int_equal(cc_wire_checkpoint(w->saved.data, w->saved.len, &s, &d), ERR_OK);
-	w->call = s.call;
-	w->call->conf = fixture_tenant();
-	w->call->queue = w->call->queue_id[0] ? tenant_find_queue(w->call->conf, w->call->queue_id) : NULL;
-	w->call->flow = s.flow_id[0] ? tenant_find_flow(w->call->conf, s.flow_id) : NULL;
-	w->call->step = w->call->flow ? flow_find_step(w->call->flow, s.step_id) : FLOW_END;
-	w->call->entered_step = w->call->step;
+	if (!chance(400) || !fall_asleep(w)) {
+		drop_commands(w->held, &w->n_held);
+		call_free(&w->call);
+	}
+	w->call = saved_call(w);
 	w->call->epoch++;
-	publish(w, s.events); /* again, under the same ids */
-	cc_event_free_list(s.events);
 	checkpoint(w);
 	w->now_ms += 2000;
+	w->skew_ms = (int64_t)(rng() % (2 * SKEW_MS)) - SKEW_MS;
 	input(w, &(struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 }
 
@@ -572,17 +692,13 @@ static void deliver(struct world *w)
 {
 	for (int i = 0; i < w->n_mail; i++) {
 		struct mail m = w->mail[i];
+		struct call_input in = opened(&m);
 
 		if (m.at_ms > w->now_ms)
 			continue;
 		w->mail[i--] = w->mail[--w->n_mail];
-		m.in.leg_id = m.leg[0] ? m.leg : NULL;
-		m.in.agent_id = m.agent;
-		m.in.queue_id = m.queue;
-		m.in.sdp = m.sdp;
-		m.in.sdp_size = m.sdp[0] ? strlen(m.sdp) + 1 : 0;
 		if (!m.engine || m.engine == engine_of(w->call->media))
-			input(w, &m.in);
+			input(w, &in);
 	}
 }
 
@@ -617,6 +733,8 @@ static void end(struct world *w)
 	cc_event_free_list(w->facts);
 	call_todo_reset(&w->todo);
 	call_free(&w->call);
+	for (int i = 0; i < ASLEEP; i++)
+		forget(&w->asleep[i]);
 }
 
 static void judge(struct world *w)
@@ -632,6 +750,8 @@ static void judge(struct world *w)
 			complain(w, "a gap in the event numbers");
 	if (w->caller != END_GONE || w->agent == END_RINGING || w->agent == END_UP)
 		complain(w, w->caller != END_GONE ? "a ghost leg: caller" : "a ghost leg: agent");
+	if (w->call->wait_ms < 0 || w->call->hold_ms < 0)
+		complain(w, "a negative duration");
 	if (w->endpoints)
 		complain(w, "an endpoint was left behind");
 	if (w->reserved && !w->assigned)
@@ -662,8 +782,9 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 			  "the caller's phone was left with a dead engine");
 		listen_to(w, &w->agent_audio, w->agent == END_UP && w->call->agent_leg.state == LEG_UP,
 			  "the agent's phone was left with a dead engine");
+		wake_up(w);
 		deadline = call_deadline_ms(w->call);
-		if (!call_ended(w->call) && deadline && w->now_ms >= deadline)
+		if (!call_ended(w->call) && deadline && w->now_ms + w->skew_ms >= deadline)
 			input(w, &(struct call_input){ .kind = INPUT_TICK });
 		if (chance(crash_per_mille))
 			crash(w);
@@ -677,9 +798,11 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 	/* A late assignment finds no call: the router gives the agent back by itself. */
 	if (w->assigned)
 		w->assigned = w->reserved = false;
+	w->media_epoch = 0; /* forgotten with the call */
 	for (int i = 0; i < 100; i++) {
 		w->now_ms += 1000;
 		deadlines(w);
+		wake_up(w);
 	}
 	judge(w);
 	return turns;
@@ -690,22 +813,28 @@ static void simulate(unsigned crash_per_mille, unsigned death_per_mille)
 	long steps = getenv("SIM_STEPS") ? atol(getenv("SIM_STEPS")) : 200000;
 	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10)
 					   : 20261123 + crash_per_mille + 1000 * death_per_mille;
-	unsigned calls = 0, crashes = 0, deaths = 0;
+	unsigned calls = 0, crashes = 0, deaths = 0, woken = 0, refused = 0;
 	static struct world w;
 
-	print_message("seed %llu\n", (unsigned long long)seed);
+	print_message("[   SIM_SEED=%llu SIM_STEPS=%ld\n", (unsigned long long)seed, steps);
 	while (steps > 0) {
 		rng_state = seed + calls;
 		steps -= (long)run(&w, crash_per_mille, death_per_mille, NO_SABOTAGE);
 		calls++;
 		crashes += w.crashes;
 		deaths += w.deaths;
+		woken += w.woken;
+		refused += w.refused;
 		if (w.complaint)
 			fail_msg("%s (SIM_SEED=%llu, call %u, phase %s)", w.complaint, (unsigned long long)seed, calls,
 				 call_phase_name(w.call->phase));
 		end(&w);
 	}
-	print_message("%u calls, %u crashes, %u deaths of engines\n", calls, crashes, deaths);
+	print_message(
+	    "[   %u calls, %u crashes, %u deaths of engines, %u owners woke up after they were replaced, %u of their commands refused\n",
+	    calls, crashes, deaths, woken, refused);
+	if (crash_per_mille && calls > 1000) /* what is claimed did happen */
+		assert_true(crashes && woken && refused);
 }
 
 static void calls_end_cleanly_whatever_is_lost_doubled_or_late(void **state)

@@ -180,6 +180,12 @@ static void a_call_is_greeted_asked_for_a_key_and_queued(void **state)
 	end(&b);
 }
 
+static void assert_var(const struct bench *b, const char *name, const char *value)
+{
+	assert_non_null(call_var(b->call, name));
+	assert_string_equal(call_var(b->call, name), value);
+}
+
 static void star_resets_hash_ends_and_too_few_digits_are_asked_again(void **state)
 {
 	struct bench b;
@@ -194,7 +200,7 @@ static void star_resets_hash_ends_and_too_few_digits_are_asked_again(void **stat
 	in_digit(&b, '4');
 	in_digit(&b, '2');
 	in_digit(&b, '#');
-	assert_string_equal(call_var(b.call, "account"), "42");
+	assert_var(&b, "account", "42");
 	end(&b);
 
 	begin(&b, "200");
@@ -221,7 +227,7 @@ static void digits_end_by_their_number_and_by_the_pause_between_them(void **stat
 	in_answered(&b, "c");
 	for (const char *d = "123456"; *d; d++)
 		in_digit(&b, *d);
-	assert_string_equal(call_var(b.call, "account"), "123456");
+	assert_var(&b, "account", "123456");
 	assert_string_equal(fact(&b, FACT_DIGITS)->kind_text, "max-digits");
 	end(&b);
 
@@ -233,7 +239,7 @@ static void digits_end_by_their_number_and_by_the_pause_between_them(void **stat
 	in_digit(&b, '2');
 	tick(&b, 3000);
 	assert_string_equal(fact(&b, FACT_DIGITS)->kind_text, "timeout");
-	assert_string_equal(call_var(b.call, "account"), "12");
+	assert_var(&b, "account", "12");
 	end(&b);
 }
 

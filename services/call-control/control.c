@@ -9,6 +9,9 @@
 #include "events/events.h"
 #include "log/log.h"
 
+#define SETTLE_MS      400 /* of each of the two parts of an orderly end, at most */
+#define SETTLE_POLL_MS 10
+
 const struct config_item control_items[] = {
 	CONFIG_INT(struct control_config, max_calls, "calls.max", 20000, 1, 1000000,
 		   "calls this instance takes at a time; beyond: 503"),
@@ -29,11 +32,6 @@ static void on_idle(void *arg)
 		metric_add(&cc_metric_send_failed, failed);
 }
 
-static void on_tick(void *arg)
-{
-	peers_tick(arg);
-}
-
 static void on_state(bool connected, void *arg)
 {
 	struct control *cc = arg;
@@ -42,6 +40,18 @@ static void on_state(bool connected, void *arg)
 		peers_listen(cc);
 	cc->bus_up = connected;
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", cc->self.instance);
+}
+
+static void on_settle(void *arg);
+
+static void on_tick(void *arg)
+{
+	struct control *cc = arg;
+
+	if (cc->draining)
+		on_settle(cc);
+	else
+		peers_tick(cc);
 }
 
 static bool bus_ready(void *arg)
@@ -63,25 +73,59 @@ static bool media_ready(void *arg)
 	return peers_media(arg) != NULL;
 }
 
-/* An orderly end: no new calls; what is here is adopted by the others the moment we say that we are gone. */
-static void on_drain(void *arg)
+/* ---- an orderly end ------------------------------------------------------------------------------------------------
+ * No new calls, what was on its way to us is still taken, what was begun is written; then we say that we are gone, and the
+ * others take the calls at once. */
+
+static void goodbye(struct control *cc)
 {
-	struct control *cc = arg;
 	struct cc_heartbeat hb = { .draining = true };
 	char subject[BATCH_SUBJECT];
 	struct str out = STR_INIT;
 
-	cc->draining = true;
-	inbox_stop_offers(cc);
 	str_copy(hb.instance, sizeof(hb.instance), cc->self.instance);
 	str_copy(hb.service, sizeof(hb.service), "call-control");
 	snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.%s", cc->site, cc->self.instance);
 	cc_wire_put_heartbeat(&out, &hb);
-	loop_timer_stop(&cc->tick);
-	if (bus_publish(cc->bus, subject, out.data, out.len))
+	if (out.failed || bus_publish(cc->bus, subject, out.data, out.len))
 		metric_add(&cc_metric_send_failed, 1);
 	str_done(&out);
 	service_drained(cc->svc);
+}
+
+static void on_settle(void *arg)
+{
+	struct control *cc = arg;
+	int64_t now = clock_mono_ms();
+
+	if (!cc->deaf && now >= cc->settle_until_ms)
+		control_heard_all(cc); /* the bus is away: nothing comes any more */
+	if (cc->deaf)
+		inbox_stop(cc); /* what happens from now on the next owner asks for */
+	if (cc->deaf && (live_all_settled(cc) || now >= cc->settle_until_ms))
+		goodbye(cc);
+	else
+		loop_timer_start(&cc->tick, SETTLE_POLL_MS);
+}
+
+void control_heard_all(struct control *cc)
+{
+	if (!cc->draining || cc->deaf)
+		return;
+	cc->deaf = true;
+	cc->settle_until_ms = clock_mono_ms() + SETTLE_MS;
+	loop_timer_start(&cc->tick, SETTLE_POLL_MS); /* not now: we stand in a subscription that ends then */
+}
+
+static void on_drain(void *arg)
+{
+	struct control *cc = arg;
+
+	cc->draining = true;
+	inbox_drain_offers(cc);
+	peers_beat(cc); /* comes back to ourselves, behind the last offer: control_heard_all() */
+	cc->settle_until_ms = clock_mono_ms() + SETTLE_MS;
+	loop_timer_start(&cc->tick, SETTLE_POLL_MS);
 }
 
 static void on_conf_error(const char *key, const struct err_detail *d, void *arg)

@@ -44,13 +44,15 @@ struct live {
 	int under_way;		   /* callbacks that still hold this object */
 	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
 	struct cc_event *written;  /* in the checkpoint under way */
-	int publishing;		   /* facts on their way into the stream */
+	int publishing;		   /* facts on their way into the stream: */
+	struct cc_event *on_way;   /* these */
 	struct call_command *held; /* commands that wait for the checkpoint of their step */
 	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
 	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
 	bool stranded;		   /* in control's list of those whose media engine is gone */
 	struct live *stranded_prev, *stranded_next;
 	int64_t stranded_ms; /* monotonic */
+	struct live *lost_prev, *lost_next;
 	UT_hash_handle hh;
 };
 
@@ -73,6 +75,7 @@ struct control {
 	struct tenantconf *conf;
 	struct batches batches;
 	struct live *calls;
+	struct live *lost; /* not ours any more, a callback still holds them */
 	struct peer *peers;
 	struct cc_owner self;
 	char site[CALL_NAME];
@@ -95,6 +98,8 @@ struct control {
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
 	bool draining, bus_up;
+	bool deaf;		 /* draining, and all that was sent to us before has been taken */
+	int64_t settle_until_ms; /* monotonic */
 	int64_t max_calls;
 };
 
@@ -109,12 +114,17 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 void live_step(struct live *l, const struct call_input *in);
 /* Facts and commands in control->todo are performed; the checkpoint is written if the call asks for it. */
 void live_perform(struct live *l);
+/* After bus_free(): callbacks that were under way never come. */
 void live_free_all(struct control *cc);
+/* No write and no fact is under way. */
+bool live_all_settled(const struct control *cc);
 
 /* adopt.c: heartbeats, and calls of owners who are gone (requirement: RELIABILITY, kill -9 of call-control) */
 void peers_init(struct control *cc);
 void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb);
 void peers_tick(struct control *cc);
+/* One heartbeat, as the ticks send them. */
+void peers_beat(struct control *cc);
 /* The bus is back: who was not heard meanwhile is not dead for that. */
 void peers_listen(struct control *cc);
 void peers_free(struct control *cc);
@@ -142,10 +152,13 @@ void orphans_look(struct control *cc, const char *tenant, const char *call_id, c
 err_t inbox_start(struct control *cc) MUST;
 /* Offers are taken from when the configuration is here: before that every tenant would be unknown. */
 void inbox_take_offers(struct control *cc);
-void inbox_stop_offers(struct control *cc);
+/* No more of them are sent to us; those on their way are still taken. */
+void inbox_drain_offers(struct control *cc);
 void inbox_stop(struct control *cc);
 
 /* control.c */
+/* The heartbeat of our drain came back: what was sent to us before it has been taken. */
+void control_heard_all(struct control *cc);
 struct control_config {
 	int64_t max_calls;
 };

@@ -79,8 +79,8 @@ static void on_offer(const struct cc_offer *o, void *arg)
 		refuse(cc, o, 404, "unknown tenant");
 		return;
 	}
-	if (cc->draining || HASH_COUNT(cc->calls) >= (unsigned)cc->max_calls || !peers_media(cc)) {
-		refuse(cc, o, 503, cc->draining ? "draining" : "no capacity");
+	if (cc->deaf || HASH_COUNT(cc->calls) >= (unsigned)cc->max_calls || !peers_media(cc)) {
+		refuse(cc, o, 503, cc->deaf ? "draining" : "no capacity");
 		return;
 	}
 	if (call_of_offer(&call, cc, o, t)) {
@@ -269,15 +269,16 @@ void inbox_take_offers(struct control *cc)
 		cc->offers = NULL; /* the next tick tries again */
 }
 
-void inbox_stop_offers(struct control *cc)
+void inbox_drain_offers(struct control *cc)
 {
 	if (cc->offers)
-		bus_unsubscribe(&cc->offers);
+		bus_sub_drain(cc->offers);
 }
 
 void inbox_stop(struct control *cc)
 {
-	inbox_stop_offers(cc);
+	if (cc->offers)
+		bus_unsubscribe(&cc->offers);
 	for (int i = 0; i < cc->n_subs; i++)
 		bus_unsubscribe(&cc->subs[i]);
 	cc->n_subs = 0;

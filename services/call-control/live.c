@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -54,6 +55,7 @@ static void live_free(struct live *l)
 	loop_timer_done(&l->timer);
 	cc_event_free_list(l->pending);
 	cc_event_free_list(l->written);
+	cc_event_free_list(l->on_way); /* at the end of the process: no callback comes any more */
 	drop_held(l, l->n_held);
 	mem_free(l->held);
 	call_free(&l->call);
@@ -67,11 +69,14 @@ static void forget(struct live *l)
 		l->lost = true;
 		anchor_forget(l);
 		HASH_DELETE(hh, l->control->calls, l);
+		DL_APPEND2(l->control->lost, l, lost_prev, lost_next);
 		metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(l->control->calls));
 		loop_timer_stop(&l->timer);
 	}
-	if (!l->under_way)
+	if (!l->under_way) {
+		DL_DELETE2(l->control->lost, l, lost_prev, lost_next);
 		live_free(l);
+	}
 }
 
 static void append(struct cc_event **list, struct cc_event *more)
@@ -162,6 +167,8 @@ static void on_published(err_t e, uint64_t seq, void *arg)
 
 	(void)seq;
 	l->under_way--;
+	LL_DELETE(l->on_way, ev);
+	ev->next = NULL;
 	if (e && !l->lost) { /* into the next checkpoint, which carries and publishes it again; never in a tight loop */
 		struct log_ctx ctx = ctx_of(l);
 
@@ -188,11 +195,13 @@ static void publish(struct cc_event *ev)
 
 	l->publishing++;
 	l->under_way++;
+	LL_PREPEND(l->on_way, ev);
 	if (events_put(l->control->events, l->call->tenant, ev->recording ? "recording" : "call", l->call->id, ev->id,
 		       ev->bytes, ev->size, on_published, ev)) {
 		/* The bus is full: back into the next checkpoint, which carries and publishes it again. */
 		l->publishing--;
 		l->under_way--;
+		LL_DELETE(l->on_way, ev);
 		ev->next = l->pending;
 		l->pending = ev;
 		retry_later(l);
@@ -505,6 +514,14 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 	return l;
 }
 
+bool live_all_settled(const struct control *cc)
+{
+	for (const struct live *l = cc->calls; l; l = l->hh.next)
+		if (l->writing || l->publishing)
+			return false;
+	return true;
+}
+
 void live_free_all(struct control *cc)
 {
 	struct live *l, *tmp;
@@ -513,4 +530,7 @@ void live_free_all(struct control *cc)
 		HASH_DELETE(hh, cc->calls, l);
 		live_free(l);
 	}
+	DL_FOREACH_SAFE2(cc->lost, l, tmp, lost_next)
+	live_free(l);
+	cc->lost = NULL;
 }

@@ -43,6 +43,8 @@ void engine_free(struct engine **ref)
 		return;
 	for (unsigned i = 0; i < e->n_workers; i++)
 		worker_stop(&e->workers[i]);
+	if (e->params.control)
+		loop_unpost(e->params.control, worker_deliver, NULL, worker_drop_reports);
 	mem_free(e->workers);
 	mem_free(e);
 	*ref = NULL;

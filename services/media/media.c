@@ -313,6 +313,7 @@ void media_free(struct media **ref)
 	bus_unsubscribe(&m->sub);
 	engine_free(&m->streams.engine);
 	tapes_free(&m->streams.tapes);
+	streams_done(&m->streams); /* before the prompts: what waited for one is not called any more */
 	prompts_free(&m->streams.prompts);
 	promptstore_free(&m->store);
 	outbox_done(&m->outbox);

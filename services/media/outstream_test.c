@@ -86,11 +86,13 @@ static struct playlist *list_of(bool loop, unsigned n, const size_t *lengths)
 {
 	struct playlist *l = mem_zalloc(sizeof(*l));
 
+	assert_non_null(l);
 	l->loop = loop;
 	l->n = n;
 	for (unsigned i = 0; i < n; i++) {
 		int16_t *pcm = mem_array(lengths[i], 2);
 
+		assert_non_null(pcm);
 		for (size_t k = 0; k < lengths[i]; k++)
 			pcm[k] = (int16_t)(1000 * (i + 1));
 		assert_int_equal(prompt_new(&l->prompts[i], pcm, lengths[i]), ERR_OK);

@@ -166,6 +166,7 @@ static void entry_drop(struct entry *e)
 	prompt_unref(&e->prompt);
 	for (struct waiter *w = e->waiters, *next; w; w = next) {
 		next = w->next;
+		w->fn(NULL, w->arg); /* it owns memory: what it waited for does not come */
 		mem_free(w);
 	}
 	mem_free(e->pcm);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 
 /* Of one leg; lives from open to closed. */
 struct stream {
+	struct stream *prev, *next;
 	struct streams *all;
 	struct leg *leg;
 	struct endpoint *ep;
@@ -80,6 +82,7 @@ static err_t op_open(struct leg *leg, uint16_t *port, void *arg)
 		ports_release(&all->ports, s->port);
 		goto out;
 	}
+	DL_APPEND(all->list, s);
 	leg_set_user(leg, s);
 	*port = s->port;
 	count_ports(all);
@@ -111,8 +114,20 @@ static void finish(struct stream *s)
 	struct leg *leg = s->leg;
 	struct event_counts counts = s->counts;
 
+	DL_DELETE(s->all->list, s);
 	mem_free(s);
 	legs_on_closed(leg, &counts);
+}
+
+void streams_done(struct streams *all)
+{
+	struct stream *s, *next;
+
+	DL_FOREACH_SAFE (all->list, s, next) {
+		drop_job(s);
+		mem_free(s);
+	}
+	all->list = NULL;
 }
 
 static void on_closed(void *user, const struct event_counts *counts, void *arg)

@@ -16,11 +16,14 @@ struct streams {
 	struct engine *engine;
 	struct tapes *tapes;
 	struct prompts *prompts;
+	struct stream *list;
 	bool draining;
 	void (*on_problem)(const struct leg *leg, const char *what, err_t e, void *arg); /* to be logged */
 	void *arg;
 };
 
+/* After engine and tapes have been freed: what was open until the end. */
+void streams_done(struct streams *all);
 /* The engine's reports; arg unused. */
 void streams_reports(struct engine_params *p);
 void streams_tape_reports(struct tapes_params *p);

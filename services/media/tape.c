@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -36,7 +37,8 @@ struct tape_ring {
 };
 
 struct tape {
-	struct tape *next, *prev; /* of the writer's open ones */
+	struct tape *next, *prev;	  /* of the writer's open ones */
+	struct tape *all_next, *all_prev; /* of all there are: control thread */
 	struct tapes *all;
 	void *user;
 	struct segment_info info;
@@ -52,6 +54,7 @@ struct tapes {
 	char *dir;
 	struct tape_ring *rings;
 	struct tape *open;
+	struct tape *list;
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
@@ -138,7 +141,7 @@ static void tell_done(void *arg)
 	struct tapes *t = tape->all;
 
 	t->params.on_done(tape->user, &tape->done, t->params.arg);
-	mem_free(tape);
+	tape_drop(&tape);
 }
 
 static void check(struct tape *tape, err_t e)
@@ -271,12 +274,8 @@ static void *run(void *arg)
 		if (++turn % FLUSH_TURNS == 0)
 			flush(t);
 	} while (!stop);
-	while (t->open) { /* the process ends in good order: so do the files */
-		struct tape *tape = t->open;
-
-		finish(tape, clock_mono_us());
-		mem_free(tape);
-	}
+	while (t->open) /* the process ends in good order: so do the files */
+		finish(t->open, clock_mono_us());
 	return NULL;
 }
 
@@ -330,6 +329,13 @@ void tapes_free(struct tapes **ref)
 		pthread_cond_signal(&t->cond);
 		pthread_mutex_unlock(&t->mutex);
 		pthread_join(t->thread, NULL);
+		loop_unpost(t->params.control, tell_done, NULL, NULL);
+		loop_unpost(t->params.control, tell_failed, NULL, NULL);
+	}
+	while (t->list) {
+		struct tape *tape = t->list;
+
+		tape_drop(&tape);
 	}
 	for (unsigned i = 0; t->rings && i < t->params.rings; i++)
 		mem_free(t->rings[i].bytes);
@@ -356,12 +362,16 @@ err_t tape_new(struct tape **ret, struct tapes *t, const struct segment_info *in
 	tape->info = *info;
 	tape->start_us = start_us;
 	tape->user = user;
+	DL_APPEND2(t->list, tape, all_prev, all_next);
 	*ret = tape;
 	return ERR_OK;
 }
 
-void tape_drop(struct tape **tape)
+void tape_drop(struct tape **ref)
 {
-	mem_free(*tape);
-	*tape = NULL;
+	struct tape *tape = *ref;
+
+	DL_DELETE2(tape->all->list, tape, all_prev, all_next);
+	mem_free(tape);
+	*ref = NULL;
 }

@@ -58,8 +58,20 @@ static void deliver_one(const struct engine_params *p, struct report *r)
 	}
 }
 
+/* What nobody is told of any more. */
+void worker_drop_reports(void *arg)
+{
+	for (struct report *r = arg, *next; r; r = next) {
+		next = r->next;
+		if (r->kind == REPORT_CLOSED)
+			mem_free(r->ep); /* with its embedded report */
+		else if (!r->embedded)
+			mem_free(r);
+	}
+}
+
 /* On the control loop, with the whole chain of a tick. */
-static void deliver(void *arg)
+void worker_deliver(void *arg)
 {
 	struct report *r = arg, *next;
 
@@ -77,7 +89,7 @@ static void deliver(void *arg)
 static void send_reports(struct worker *w)
 {
 	/* Without memory they wait for the next tick. */
-	if (!w->reports || loop_post(w->engine->params.control, deliver, w->reports))
+	if (!w->reports || loop_post(w->engine->params.control, worker_deliver, w->reports))
 		return;
 	w->reports = NULL;
 	w->reports_tail = &w->reports;
@@ -425,12 +437,12 @@ void worker_stop(struct worker *w)
 		close_endpoint(w, ep);
 		mem_free(ep);
 	}
-	for (struct report *r = w->reports, *next; r; r = next) {
-		next = r->next;
-		if (r->kind == REPORT_CLOSED)
-			mem_free(r->ep);
-		if (!r->embedded)
-			mem_free(r);
+	worker_drop_reports(w->reports);
+	while (w->closing) { /* tapes_free() ends what did not fit */
+		struct closing *c = w->closing;
+
+		w->closing = c->next;
+		mem_free(c);
 	}
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);

@@ -165,6 +165,9 @@ struct engine {
 
 err_t worker_start(struct worker *w, struct engine *engine, unsigned index) MUST;
 void worker_stop(struct worker *w);
+/* Control loop: a chain of reports; and what becomes of those that nobody waits for any more (engine_free). */
+void worker_deliver(void *reports);
+void worker_drop_reports(void *reports);
 /* Control thread. */
 void worker_order(struct worker *w, struct order *o);
 /* Worker: NULL without memory (the report is lost). */

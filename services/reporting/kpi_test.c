@@ -58,12 +58,14 @@ static struct kpi_event ended(const char *call, uint64_t seq, int64_t at, int64_
 /* Of the only tenant and its only queue or agent. */
 static struct kpi_queue_interval *queue_rows(struct kpi_batch *b)
 {
+	assert_non_null(b->tenants); /* NULL: no memory, as in the rows */
 	assert_null(b->tenants->next);
 	return b->tenants->queues ? b->tenants->queues->intervals : NULL;
 }
 
 static struct kpi_agent_interval *agent_rows(struct kpi_batch *b)
 {
+	assert_non_null(b->tenants); /* NULL: no memory, as in the rows */
 	assert_null(b->tenants->next);
 	return b->tenants->agents ? b->tenants->agents->intervals : NULL;
 }
@@ -113,6 +115,7 @@ static void an_answer_counts_in_the_interval_of_the_arrival(void **state)
 	assert_int_equal(kpi_batch_new(&b), ERR_OK);
 	kpi_apply(b, &a, 1);
 	kpi_apply(b, &z, 1);
+	assert_non_null(queue_rows(b));
 	assert_null(queue_rows(b)->next);
 	assert_int_equal(queue_row(b, T0)->answered, 1);
 	kpi_batch_free(&b);
@@ -328,6 +331,7 @@ static void a_failure_of_ours_is_no_call_that_the_agent_missed(void **state)
 	assert_null(agent_rows(b));
 	theirs.cause = kpi_text("timeout");
 	kpi_apply(b, &theirs, 1);
+	assert_non_null(agent_rows(b));
 	assert_int_equal(agent_rows(b)->missed, 1);
 	kpi_batch_free(&b);
 }

@@ -41,6 +41,7 @@ struct sim_call {
 
 struct sim_holder {
 	bool up;
+	int64_t skew_ms;
 	uint64_t epoch; /* newest router epoch heard of */
 };
 
@@ -122,6 +123,7 @@ struct sim {
 	int lease_owner;
 	int64_t lease_until;
 	unsigned long steps, served, decisions, crashes, takeovers, deposed;
+	unsigned long overlaps, lost, doubled, late; /* leaders beside another one; messages */
 	char violation[512];
 };
 
@@ -257,12 +259,18 @@ static void send(struct sim *s, struct msg m)
 		push(s, m, s->now + delay);
 		return;
 	}
-	if (chance(s, 10))
+	if (chance(s, 10)) {
 		delay += (int64_t)rnd(s, 3000);
+		s->late++;
+	}
 	if (!chance(s, 50))
 		push(s, m, s->now + delay);
-	if (chance(s, 30))
+	else
+		s->lost++;
+	if (chance(s, 30)) {
 		push(s, m, s->now + delay + (int64_t)rnd(s, 200));
+		s->doubled++;
+	}
 }
 
 static void to_kv(struct sim *s, struct msg m)
@@ -562,6 +570,8 @@ static void lead(struct sim *s, int r)
 	struct router_core_params p = s->faults;
 
 	s->takeovers++;
+	for (int i = 0; i < ROUTERS; i++)
+		s->overlaps += i != r && s->routers[i].core;
 	ro->epoch = ++s->revisions;
 	ro->incarnation++;
 	p.epoch = ro->epoch;

@@ -34,6 +34,7 @@ static void timers_fire_when_due_also_beyond_one_revolution_and_from_inside_each
 	unsigned running = 0;
 
 	UNUSED(arg);
+	assert_non_null(w);
 	srand(3);
 	w->now = 1700000000000ll;
 	wheel_init(&w->wheel, w->now);
@@ -60,6 +61,7 @@ static void after_a_long_sleep_everything_due_fires(void **arg)
 	struct world *w = mem_zalloc(sizeof(*w));
 
 	UNUSED(arg);
+	assert_non_null(w);
 	wheel_init(&w->wheel, 1000);
 	for (int i = 0; i < NODES; i++)
 		wheel_start(&w->wheel, &w->nodes[i], 1000 + i * 1000);
@@ -77,6 +79,7 @@ static void more_than_a_turn_may_fire_wait_for_the_next_turns(void **arg)
 	struct world *w = mem_zalloc(sizeof(*w));
 
 	UNUSED(arg);
+	assert_non_null(w);
 	wheel_init(&w->wheel, 1000);
 	for (int i = 0; i < NODES; i++)
 		wheel_start(&w->wheel, &w->nodes[i], 2000 + i % 3);

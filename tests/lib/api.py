@@ -12,6 +12,8 @@ import pathlib
 import time
 
 import grpc
+
+from patience import FACTOR, patient
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -174,9 +176,10 @@ class Service:
 
 class Api:
     """All services, as whoever the token says (default: the operator's; token="" is nobody)."""
+    options = ()  # more options of its channels
 
     def __init__(self, env, token=None, timeout=15):
-        self.env, self.timeout, self.channels = env, timeout, {}
+        self.env, self.timeout, self.channels = env, patient(timeout), {}
         self.token = pathlib.Path(env["TRUNKLINE_TOKEN_FILE"]).read_text().strip() if token is None else token
         self.credentials = grpc.ssl_channel_credentials(pathlib.Path(env["TRUNKLINE_CA_FILE"]).read_bytes())
 
@@ -186,15 +189,16 @@ class Api:
         service, variable = SERVICES[name]
         address = self.env[variable]
         if address not in self.channels:
-            self.channels[address] = grpc.secure_channel(address, self.credentials, options=(
+            self.channels[address] = grpc.secure_channel(address, self.credentials, options=self.options + (
                 ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500),
-                ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_receive_message_length", 16 << 20)))
+                ("grpc.min_reconnect_backoff_ms", int(patient(1000))),  # also how long a connection may take
+                ("grpc.max_receive_message_length", 16 << 20)))
         out = Service(self.channels[address], service, self.token, self.timeout)
         setattr(self, name, out)
         return out
 
     def with_token(self, token):
-        return Api(self.env, token, self.timeout)
+        return Api(self.env, token, self.timeout / FACTOR)
 
     def token_for(self, tenant, scope, agent_id="", subject=""):
         """A token made by this one's bearer: scope "SCOPE_AGENT" …"""

@@ -12,6 +12,8 @@ import subprocess
 import time
 import urllib.request
 
+from patience import patient
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOL = str(ROOT / "tools" / "cluster")
 LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
@@ -35,7 +37,7 @@ class Cluster:
 
     def tool(self, *args, check=True, timeout=180):
         p = subprocess.run([TOOL, args[0], "--name", self.name, *args[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           timeout=timeout)
+                           timeout=patient(timeout))
         if check and p.returncode:
             raise ClusterError("tools/cluster %s: exit %d\n%s" % (" ".join(args), p.returncode, p.stdout))
         return p.stdout
@@ -75,7 +77,7 @@ class Cluster:
 
     def wait_ready(self, timeout=30):
         """Until every process is ready; says which are not."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while True:
             bad = {n: r["health"] for n, r in self.status().items() if r["health"] != "ready"}
             if not bad:
@@ -91,7 +93,7 @@ class Cluster:
 
     def metrics(self, instance):
         """[(name, labels text, value)] of one process."""
-        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.http_port(instance), timeout=3) as r:
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % self.http_port(instance), timeout=patient(3)) as r:
             text = r.read().decode()
         out = []
         for line in text.splitlines():

@@ -14,6 +14,8 @@ import socket
 import threading
 import time
 
+from patience import patient
+
 INVITE = """INVITE sip:{number}@{server} SIP/2.0\r
 Via: SIP/2.0/UDP {local};branch=z9hG4bK{i}i{salt}\r
 From: <sip:+49555{i}@{host}>;tag={salt}{i}\r
@@ -93,7 +95,7 @@ class Crowd:
 
     # ---- what both do ----
     def _each(self, callers, start, at_once, timeout):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         for c in callers:
             with self.changed:
                 if not self.changed.wait_for(lambda: len(self.under_way) < at_once, deadline - time.monotonic()):

@@ -7,6 +7,8 @@ import threading
 import time
 import traceback
 
+from patience import patient
+
 
 class Engine:
     _one, _lock = None, threading.Lock()
@@ -49,7 +51,7 @@ class Engine:
                 box.append((None, e))
             done.set()
         self.post(run)
-        if not done.wait(timeout):
+        if not done.wait(patient(timeout)):
             raise TimeoutError("the telephones' thread does not answer")
         value, error = box[0]
         if error:
@@ -77,7 +79,7 @@ class Engine:
 
     def wait(self, condition, timeout):
         """True as soon as condition() holds; called from tests."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         with self.changed:
             while not condition():
                 left = deadline - time.monotonic()

@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 
+from patience import patient
 from api import message
 
 TOPICS = {"call": "trunkline.call.v1", "agent": "trunkline.agent.v1", "recording": "trunkline.recording.v1"}
@@ -142,7 +143,7 @@ class Facts:
 
 def settled(brokers, done, timeout=30, every=0.5):
     """Facts as soon as done(facts) holds; the last ones read when it does not within the time."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patient(timeout)
     while True:
         facts = Facts.read(brokers)
         if done(facts) or time.monotonic() > deadline:

@@ -22,6 +22,8 @@ import threading
 import time
 import wave
 
+from patience import patient
+
 
 class PhoneError(Exception):
     pass
@@ -139,7 +141,7 @@ class Phone:
         return path
 
     def _connect(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patient(10)
         while time.monotonic() < deadline:
             if self.proc.poll() is not None:
                 raise PhoneError("phone %s ended at once:\n%s" % (self.user, self.text()))
@@ -180,7 +182,7 @@ class Phone:
 
     def wait(self, *types, timeout=15):
         """The next event of one of these types (older ones not yet waited for count); raises PhoneError after timeout."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         for i, e in enumerate(self.seen):
             if e["type"] in types:
                 return self.seen.pop(i)
@@ -199,7 +201,7 @@ class Phone:
 
     def wait_registered(self, timeout=10):
         """The registration may be answered before we listen to events: the phone's own words count."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while " 200 OK" not in self.text():
             if time.monotonic() > deadline or self.proc.poll() is not None:
                 raise PhoneError("phone %s did not register within %s s:\n%s" % (self.user, timeout, self.text()[-1500:]))
@@ -208,7 +210,7 @@ class Phone:
 
     def registered(self, timeout=10):
         """The registrar has answered 200 (it may have before anybody could listen to events)."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while time.monotonic() < deadline:
             if " 200 OK " in self.text():
                 return True

@@ -13,6 +13,7 @@ import socket
 import string
 import time
 
+from patience import patient
 from engine import Engine
 from rtpleg import RtpLeg
 from sipmsg import Message, digest, display_of, sdp, sdp_of, tag_of, uri_of, user_of
@@ -74,7 +75,7 @@ class Call:
     def wait_hears(self, hz, seconds=0.5, timeout=10, since=None):
         """Until this much of a tone was heard from now on (or since)."""
         since = time.monotonic() if since is None else since
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while self.rtp.hears(hz, since) < seconds:
             if time.monotonic() > deadline:
                 raise CallError("%s: hears %.1f s of %s Hz in %.1f s (%d packets), wanted %s" % (

@@ -15,9 +15,11 @@ import world  # noqa: E402
 from api import Api, ApiError  # noqa: E402
 from cluster import Cluster, ClusterError  # noqa: E402
 from facts import Facts, settled  # noqa: E402
+from patience import patient  # noqa: E402
 from sipua import Ua  # noqa: E402
 
-ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_tenants", "test_load", "test_backends", "test_kills", "test_media", "test_soak"]
+ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_tenants", "test_load", "test_backends", "test_shutdown", "test_upgrade",
+         "test_kills", "test_media", "test_soak"]
 CALLS = {"edge-1": "trunkline_edge_legs", "media-1": "trunkline_media_endpoints", "media-2": "trunkline_media_endpoints", "cc-1": "trunkline_calls", "cc-2": "trunkline_calls",
          "router-1": "trunkline_router_calls_waiting", "router-2": "trunkline_router_calls_waiting"}
 
@@ -65,7 +67,7 @@ class Scene:
         return self.caller(user, company, **options).call(company.number_of(what))
 
     def wait_state(self, agent, state, timeout=8):
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while agent.state_name() != state:
             assert time.monotonic() < deadline, "agent %s is %s, not %s within %s s" % (agent.id, agent.state_name(), state, timeout)
             time.sleep(0.05)
@@ -84,7 +86,7 @@ class Scene:
 
     def nothing_left(self, timeout=10):
         """No leg, no endpoint, no call anywhere, and everybody who works is ready or busy."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patient(timeout)
         while True:
             left = {}
             for instance, metric in self.counted.items():
@@ -105,7 +107,7 @@ class Scene:
             for c in ua.calls:
                 if c.state != "ended" and not ua.gone:
                     c.hang_up()
-        deadline = time.monotonic() + 8
+        deadline = time.monotonic() + patient(8)
         for a in self.working:
             while True:
                 try:
@@ -134,7 +136,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def companies(cluster):
     both = world.both(Api(cluster.env))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + patient(20)
     while not all(c.published() for c in both):
         assert time.monotonic() < deadline, "tenant-manager does not publish the companies"
         time.sleep(0.05)

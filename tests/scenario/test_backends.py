@@ -4,6 +4,7 @@ import time
 import audio
 from recount import differences, recount
 from test_talk import fetch
+from patience import patient
 from world import AGENT, CALLER, MENU
 
 
@@ -21,7 +22,7 @@ def whole_call(scene, agent, user):
 
 def wait_counted(scene, company, timeout=30):
     """Until the reports say what Kafka says."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patient(timeout)
     while True:
         from facts import Facts
         wrong = differences(recount(Facts.read(scene.brokers), company.tenant), company.lead.reports.GetSummary().queues)

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+from patience import patient
 from api import POOL, Api, ApiError, message  # noqa: E402
 
 ENV = {k: v for k, v in os.environ.items() if k.startswith("TRUNKLINE_")}
@@ -140,7 +141,7 @@ def test_many_streams_that_vanish_leave_nothing_behind():
         lead.close()  # without a word to the streams
     from cluster import Cluster
     c = Cluster.here()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while c.metric("desk-1", "trunkline_desk_streams") > 0:
         assert time.monotonic() < deadline, "streams are still held"
         time.sleep(0.2)

@@ -2,6 +2,7 @@
 import time
 
 import pytest
+from patience import patient
 from world import AGAIN, MENU, SORRY, WELCOME
 
 
@@ -81,7 +82,7 @@ def test_a_number_of_nobody_is_not_found(scene):
 
 
 def published(scene):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while not scene.acme.published():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -1,6 +1,7 @@
 """kill -9 of one process after the other with twenty calls up: ten talk, ten wait."""
 import time
 
+from patience import patient
 from facts import settled
 from world import AGENT, CALLER, MUSIC
 
@@ -11,7 +12,7 @@ GAP_S = 0.5  # no packet for so long would be heard
 
 def back(scene, victim, old_pid, timeout=30):
     """Until the process runs again as another one, and is ready."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patient(timeout)
     while True:
         row = scene.cluster.status()[victim]
         if row["pid"] not in (None, old_pid) and row["health"] == "ready":
@@ -64,7 +65,7 @@ def test_kill_9_of_each_service_costs_no_call_no_place_and_no_event(scene):
     assert len(calls) == len(users) and not [p for c in calls for p in c.problems()]
     assert {c.ended.disposition for c in calls} == {"answered"}
     recordings = {c.ended.recording_id: c for c in calls if c.queue_id == "soak"}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patient(30)
     while True:
         stored = {r.recording_id: r for r in scene.acme.lead.recordings.ListRecordings(queue_id="soak", page_size=100).recordings}
         if set(recordings) <= set(stored) or time.monotonic() > deadline:

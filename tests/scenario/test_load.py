@@ -6,6 +6,7 @@ import time
 import pytest
 
 from crowd import Crowd
+from patience import patient
 from facts import settled
 from storm import Storm
 from world import AGENT
@@ -62,7 +63,7 @@ def hold(scene, crowd, n):
     """n calls up and waiting, in the callers' eyes and in ours."""
     c = crowd("held")
     assert c.call(n) == n and not c.failed and not c.left, "%d of %d up, failed: %s, ended by us: %d" % (len(c.up), n, c.failed, c.left)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     while min(calls_up(scene.cluster), waiting(scene.cluster)) < n:
         assert time.monotonic() < deadline, "%d calls at the controllers, %d at the router" % (calls_up(scene.cluster), waiting(scene.cluster))
         time.sleep(0.1)
@@ -71,7 +72,7 @@ def hold(scene, crowd, n):
 
 def transactions_over(cluster):
     """SIP keeps what it needs of a call for 32 s after its last message (RFC 3261, timer J): memory is compared without it."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + patient(90)
     while sum(cluster.metric("edge-1", m) for m in ('trunkline_edge_server_transactions', 'trunkline_edge_client_transactions')):
         assert time.monotonic() < deadline, "transactions stay"
         time.sleep(0.5)

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 
+from patience import patient
 from facts import settled
 from phone import free_port
 from recount import differences, differing_totals, recount, totals
@@ -64,7 +65,7 @@ def test_two_calls_a_second_leave_nothing_behind_and_every_one_is_in_kafka_GT_10
 def test_the_books_of_the_whole_run_are_right_KP_5_KP_8_KP_9_KP_10_KP_14_KP_20_KP_21_KP_22(scene):
     """Every call of every scenario: no gap, no second end; what the reports say is what the raw events say."""
     companies = (scene.acme, scene.huaxia)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + patient(30)
     while True:
         facts = settled(scene.brokers, lambda f: all(c.ended for c in f.calls.values()), timeout=10)
         wrong = facts.problems()

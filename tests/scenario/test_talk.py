@@ -2,13 +2,14 @@
 import time
 
 import audio
+from patience import patient
 from world import AGENT, CALLER, CONNECTED, MENU, MUSIC, WELCOME
 
 
 def fetch(company, recording_id, path, format_="RECORDING_FORMAT_MP3_STEREO", timeout=15):
     """Downloads a recording as soon as it is stored."""
     from api import ApiError
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patient(timeout)
     while True:
         try:
             with open(path, "wb") as f:

@@ -2,6 +2,7 @@
 import time
 
 import pytest
+from patience import patient
 from api import ApiError
 from world import AGENT, MUSIC, OTHER_AGENT
 
@@ -79,7 +80,7 @@ def test_a_recording_of_the_other_company_is_not_there_GT_3_1_2(scene):
     call.hang_up()
     c = scene.facts_of("+8613905001")
     id_, invented = c.ended.recording_id, c.ended.recording_id[:-6] + "zzzz-1"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while True:
         try:
             scene.huaxia.lead.recordings.GetRecording(recording_id=id_)
@@ -118,7 +119,7 @@ def test_a_lead_watches_the_facts_of_its_own_company_only(scene):
     a = scene.call("sales", "+4917050003").wait_hears(MUSIC, 0.2)
     a.hang_up()
     b.hang_up()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + patient(5)
     while not any(e.WhichOneof("body") == "call_ended" for e in seen):
         assert time.monotonic() < deadline, [e.WhichOneof("body") for e in seen]
         time.sleep(0.05)
@@ -131,7 +132,7 @@ def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene)
 
     def suspend(on):
         operator.UpdateTenant(tenant={"name": "tenants/huaxia", "suspended": on}, update_mask="suspended")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patient(10)
         while not scene.huaxia.published():
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -11,7 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import backends, health, pki, services, supervisor
+from . import backends, health, pki, programs, services, supervisor
 from .plan import BACKENDS, ENGINES, HOST, INSTANCES, ROOT, ClusterError, Plan, clusters_dir, components, service_of, write_private
 
 HOPELESS_RESTARTS = 5
@@ -86,7 +86,7 @@ def wanted(plan, only):
     for o in only:
         if not any(o in pair for pair in INSTANCES):
             raise ClusterError(f"--only {o!r}: no such service or instance")
-    return BACKENDS + [i for i in names if plan.built(service_of(i))], [i for i in names if not plan.built(service_of(i))]
+    return BACKENDS + [i for i in names if programs.built(plan, i)], [i for i in names if not programs.built(plan, i)]
 
 
 def check_ports(plan):
@@ -110,7 +110,8 @@ def start_supervisor(plan, watch_pid):
     check_ports(plan)
     with open(plan.log_file("supervisor"), "ab") as log:
         cmd = [sys.executable, str(ROOT / "tools" / "cluster"), "_supervise", str(plan.dir), str(watch_pid or 0)]
-        subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/")
+        env = {**os.environ, "TRUNKLINE_PATIENCE": str(programs.patience(plan.variant))}
+        subprocess.Popen(cmd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/", env=env)
     deadline = time.time() + 10
     while time.time() < deadline:
         with contextlib.suppress(OSError, ValueError):
@@ -131,7 +132,7 @@ def prepare(plan):
 
 def outdated(plan, instance, started):
     """The program or its configuration is newer than the process."""
-    files = [plan.binary(service_of(instance)), services.conf_file(plan, instance)]
+    files = [programs.binary(plan, instance), services.conf_file(plan, instance)]
     return any(f.stat().st_mtime > started for f in files)
 
 
@@ -200,9 +201,10 @@ def up(args):
 
 def bring_up(plan, args):
     t0 = time.time()
-    names, unbuilt = (BACKENDS, []) if args.backends_only else wanted(plan, args.only)
     say(f"cluster {plan.name}: base port {plan.base}, data in {shown(plan.dir)}")
     plan.save()
+    programs.choose(plan, args.program)
+    names, unbuilt = (BACKENDS, []) if args.backends_only else wanted(plan, args.only)
     prepare(plan)
     if not supervisor.alive(plan.dir):
         start_supervisor(plan, args.watch_pid)
@@ -213,7 +215,7 @@ def bring_up(plan, args):
         now = [n for n in stage if n in names]
         for n in now:
             ask(plan, do="start", name=n)
-        late.update(wait_ready(plan, now, time.time() + args.wait, t0))
+        late.update(wait_ready(plan, now, time.time() + args.wait * programs.patience(plan.variant), t0))
         if stage is BACKENDS:
             if late:
                 complain(plan, late)
@@ -276,13 +278,33 @@ def run(args):
     try:
         up(args)
         rc = subprocess.run(command, env={**os.environ, **environment(found(args.name))}).returncode
-        return rc
     finally:
         plan = Plan.load(args.name)
         if plan and not args.keep:
-            down_plan(plan, wipe=args.fresh and rc == 0)
+            down_plan(plan)
+            rc = report(plan) or rc
+            if args.fresh and rc == 0:
+                backends.wipe(plan)
             if rc:
                 say(f"cluster {plan.name}: down; its logs and data stay in {shown(plan.dir)} until it comes up --fresh again")
+    return rc
+
+
+def report(plan):
+    """Says what the logs hold that they should not; 1 if anything."""
+    found_ = programs.findings(plan)
+    for component, text in found_:
+        say(f"cluster {plan.name}: {component}:")
+        for line in text.splitlines():
+            say(f"    {line[:220]}")
+    if found_:
+        say(f"cluster {plan.name}: {len(found_)} findings in the logs of {', '.join(sorted({c for c, _ in found_}))}")
+    return 1 if found_ else 0
+
+
+def check(args):
+    """Crashes and reports of sanitizers in the logs of a cluster that runs or ran."""
+    return report(found(args.name))
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------
@@ -376,7 +398,8 @@ def environment(plan):
         "TRUNKLINE_NATS_CERT_FILE": p("pki", "observer.pem"),
         "TRUNKLINE_NATS_KEY_FILE": p("pki", "observer.key"),
         "TRUNKLINE_DB": backends.conninfo(plan, "postgres"),
-        "TRUNKLINE_BIN": ROOT / "build" / plan.variant / "bin",
+        "TRUNKLINE_BIN": ROOT / "build" / ("release" if plan.variant == "valgrind" else plan.variant) / "bin",
+        "TRUNKLINE_PATIENCE": programs.patience(plan.variant),
     }
     return {k: str(v) for k, v in env.items()}
 
@@ -411,7 +434,7 @@ def kill(args):
 
 def stop_and_wait(plan, name):
     ask(plan, do="stop", name=name)
-    deadline = time.time() + 2 * supervisor.STOP_GRACE_S
+    deadline = time.time() + 2 * supervisor.STOP_GRACE_S * programs.patience(plan.variant)
     while ask(plan, do="status")["children"][name]["state"] != "stopped":
         if time.time() > deadline:
             raise ClusterError(f"{name} does not stop; see tools/cluster logs {name}")
@@ -430,18 +453,37 @@ def start(args):
     plan = found(args.name)
     check_instance(args.component)
     t0 = time.time()
-    if service_of(args.component) and not plan.built(service_of(args.component)):
-        raise ClusterError(f"{shown(plan.binary(service_of(args.component)))} is not built: run make")
+    if service_of(args.component):
+        programs.choose(plan, [f"{args.component}={args.program}"] if args.program is not None else [])
+        if not programs.built(plan, args.component):
+            raise ClusterError(f"{shown(programs.binary(plan, args.component))} is not built: run make")
     prepare(plan)
     ask(plan, do="start", name=args.component)
-    late = wait_ready(plan, [args.component], t0 + args.wait, t0)
+    late = wait_ready(plan, [args.component], t0 + args.wait * programs.patience(plan.variant), t0)
     if late:
         complain(plan, late)
     return 0
 
 
+# Who is replaced when, one after the other: what takes no calls first, the holder of the audio last.
+ROLLING = ["tm-1", "rep-1", "rec-1", "bridge-1", "desk-1", "router-1", "router-2", "cc-1", "cc-2", "edge-1", "media-1"]
+
+
 def restart(args):
     plan = found(args.name)
-    check_instance(args.component)
-    stop_and_wait(plan, args.component)
-    return start(args)
+    if not args.component and not args.rolling:
+        raise ClusterError("restart: which component? or --rolling for every service, one after the other")
+    for name in [args.component] if args.component else rolling(plan):
+        args.component = name
+        check_instance(name)
+        stop_and_wait(plan, name)
+        start(args)
+    return 0
+
+
+def rolling(plan):
+    """The instances that run, in the order of their replacement; what the list does not know comes before media."""
+    runs = [n for n in ask(plan, do="status")["children"] if service_of(n)]
+    known = [n for n in ROLLING if n in runs]
+    new = [n for n in runs if n not in ROLLING]
+    return known[:-1] + new + known[-1:]

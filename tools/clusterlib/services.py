@@ -1,5 +1,5 @@
 """The services of a cluster: one YAML file per instance (the keys of each service's own table) and its command line."""
-from . import backends
+from . import backends, programs
 from .plan import HOST, write_private
 
 SITE = "centre"
@@ -125,10 +125,12 @@ def prepare(plan):
     for d in ("recordings", "prompts", "log"):
         plan.path(d).mkdir(parents=True, exist_ok=True)
     for service, instance in plan.instances():
-        text = f"# {service} {instance}: written by tools/cluster\n" + yaml(config(plan, service, instance))
+        its = programs.services_of_its_tree(plan, instance)
+        conf = its.config(plan, service, instance) if its else config(plan, service, instance)
+        text = f"# {service} {instance}: written by tools/cluster\n" + yaml(conf)
         write_private(conf_file(plan, instance), text)
 
 
 def specs(plan):
     """Command lines of what is built."""
-    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))]} for s, i in plan.instances() if plan.built(s)}
+    return {i: programs.spec(plan, i, ["-c", str(conf_file(plan, i))]) for _, i in plan.instances() if programs.built(plan, i)}

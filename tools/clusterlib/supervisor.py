@@ -17,6 +17,7 @@ import time
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S, STABLE_S = 0.1, 5.0, 10.0
 STOP_GRACE_S = 8.0
+PATIENCE = float(os.environ.get("TRUNKLINE_PATIENCE") or 1)  # of programs that sanitizers or valgrind slow down
 LOG_ROTATE_BYTES = 50 * 1024 * 1024
 LOCK, SOCKET, SPECS = "supervisor.lock", "control.sock", "plan.json"
 PR_SET_PDEATHSIG = 1
@@ -77,13 +78,13 @@ class Child:
         if self.proc and not self.killing:
             self.proc.send_signal(getattr(signal, self.spec.get("stop_signal", "SIGTERM")))
             self.proc.send_signal(signal.SIGCONT)
-            self.killing = time.time() + STOP_GRACE_S
+            self.killing = time.time() + STOP_GRACE_S * PATIENCE
 
     def enforce(self):
         if self.proc and self.killing and time.time() > self.killing:
             log(f"{self.name}: did not stop in {STOP_GRACE_S:.0f} s, killed")
             self.proc.kill()
-            self.killing = time.time() + STOP_GRACE_S
+            self.killing = time.time() + STOP_GRACE_S * PATIENCE
 
     def state(self):
         if self.proc:

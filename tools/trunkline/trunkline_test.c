@@ -112,6 +112,7 @@ static void bytes_survive_base64(void **state)
 	for (size_t len = 0; len <= sizeof(bytes); len++) {
 		json_t *text = fields_base64(bytes, len);
 
+		assert_non_null(text);
 		if (len) {
 			assert_int_equal(fields_base64_decode(json_string_value(text), &back, &n), ERR_OK);
 			assert_int_equal(n, len);

@@ -1,0 +1,337 @@
+/*
+ * The real program, twice, against a real NATS server: what becomes of calls when one instance is told to end (GT-15). The test is
+ * the edge that offers calls and the media that is alive and never answers.
+ */
+#include "testkit/cmocka_all.h"
+
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/mem.h"
+#include "bus/bus.h"
+#include "testkit/testkit.h"
+#include "trunkline/call/v1/checkpoint.pb-c.h"
+#include "trunkline/config/v1/config.pb-c.h"
+#include "trunkline/edge/v1/edge.pb-c.h"
+#include "trunkline/media/v1/media.pb-c.h"
+
+#define OFFERS	2
+#define PATIENT 20000
+#define CALLS	200
+
+struct instance {
+	const char *name;
+	struct testkit_proc proc;
+	char conf[TESTKIT_PATH + 64];
+	int http_port;
+};
+
+/* What the bucket says of an offered call. */
+struct offered {
+	char id[ID_TEXT], owner[16];
+	uint64_t epoch;
+};
+
+static struct testkit_nats nats;
+static struct instance instances[2] = { { .name = "cc-1" }, { .name = "cc-2" } };
+static struct loop *loop;
+static struct bus *bus;
+static struct bus_kv *config, *calls;
+static struct bus_kv_watch *watch;
+static struct bus_sub *commands;
+static struct loop_timer beat;
+static char dir[TESTKIT_PATH], binary[512];
+static struct offered offered[CALLS];
+static int n_offered, rejects, attaches;
+
+/* ---- the world around it ---- */
+
+static void *packed(const ProtobufCMessage *msg, size_t *size)
+{
+	uint8_t *bytes;
+
+	*size = protobuf_c_message_get_packed_size(msg);
+	bytes = mem_alloc(*size + 1);
+	assert_non_null(bytes);
+	protobuf_c_message_pack(msg, bytes);
+	return bytes;
+}
+
+static void say(const char *subject, const ProtobufCMessage *msg)
+{
+	size_t size;
+	void *bytes = packed(msg, &size);
+
+	assert_int_equal(bus_publish(bus, subject, bytes, size), ERR_OK);
+	mem_free(bytes);
+}
+
+static void on_beat(void *arg)
+{
+	Trunkline__Media__V1__Heartbeat hb = TRUNKLINE__MEDIA__V1__HEARTBEAT__INIT;
+
+	UNUSED(arg);
+	hb.instance = (char *)"media-1";
+	hb.service = (char *)"media";
+	hb.capacity = 1000;
+	hb.incarnation = 1;
+	say("tl.centre.hb.media.media-1", &hb.base);
+	loop_timer_start(&beat, 300);
+}
+
+static void on_ack(err_t e, uint64_t seq, void *arg)
+{
+	UNUSED(seq);
+	assert_int_equal(e, ERR_OK);
+	*(bool *)arg = true;
+}
+
+static void put_tenant(void)
+{
+	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	Trunkline__Config__V1__Queue q = TRUNKLINE__CONFIG__V1__QUEUE__INIT, *queues[] = { &q };
+	Trunkline__Config__V1__Number n = TRUNKLINE__CONFIG__V1__NUMBER__INIT, *numbers[] = { &n };
+	Trunkline__Config__V1__Target to = TRUNKLINE__CONFIG__V1__TARGET__INIT;
+	bool done = false;
+	size_t size;
+	void *bytes;
+
+	t.tenant = t.display_name = (char *)"acme";
+	t.version = 1;
+	t.time_zone = (char *)"UTC";
+	t.sip_domain = (char *)"acme.example";
+	q.id = q.display_name = (char *)"sales";
+	t.queues = queues;
+	t.n_queues = 1;
+	to.to_case = TRUNKLINE__CONFIG__V1__TARGET__TO_QUEUE_ID;
+	to.queue_id = (char *)"sales";
+	n.number = (char *)"100";
+	n.working = &to;
+	t.numbers = numbers;
+	t.n_numbers = 1;
+	bytes = packed(&t.base, &size);
+	assert_int_equal(bus_kv_put(config, "acme.main", bytes, size, BUS_KV_ANY, on_ack, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, PATIENT));
+	mem_free(bytes);
+}
+
+static struct offered *find(const char *id)
+{
+	for (int i = 0; i < n_offered; i++)
+		if (strcmp(offered[i].id, id) == 0)
+			return &offered[i];
+	return NULL;
+}
+
+static void on_call(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	Trunkline__Call__V1__CallCheckpoint *m;
+	struct offered *o = key && strchr(key, '.') ? find(strchr(key, '.') + 1) : NULL;
+
+	UNUSED(arg);
+	if (op != BUS_KV_PUT || !o)
+		return;
+	m = trunkline__call__v1__call_checkpoint__unpack(NULL, msg->size, msg->data);
+	assert_non_null(m);
+	snprintf(o->owner, sizeof(o->owner), "%s", m->owner);
+	o->epoch = m->epoch;
+	trunkline__call__v1__call_checkpoint__free_unpacked(m, NULL);
+}
+
+static void on_command(const struct bus_msg *msg, void *arg)
+{
+	Trunkline__Edge__V1__EdgeCommands *m = trunkline__edge__v1__edge_commands__unpack(NULL, msg->size, msg->data);
+
+	UNUSED(arg);
+	assert_non_null(m);
+	for (size_t i = 0; i < m->n_commands; i++) {
+		rejects += m->commands[i]->command_case == TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_REJECT;
+		attaches += m->commands[i]->command_case == TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH;
+	}
+	trunkline__edge__v1__edge_commands__free_unpacked(m, NULL);
+}
+
+static void offer(void)
+{
+	Trunkline__Edge__V1__EdgeEvents m = TRUNKLINE__EDGE__V1__EDGE_EVENTS__INIT;
+	Trunkline__Edge__V1__EdgeEvent e = TRUNKLINE__EDGE__V1__EDGE_EVENT__INIT, *events[] = { &e };
+	Trunkline__Edge__V1__LegOffer o = TRUNKLINE__EDGE__V1__LEG_OFFER__INIT;
+	static const char sdp[] =
+	    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+	char leg[ID_TEXT];
+
+	assert_true(n_offered < CALLS);
+	id_new(clock_wall_ms(), offered[n_offered].id);
+	id_new(clock_wall_ms(), leg);
+	m.instance = (char *)"edge-1";
+	m.events = events;
+	m.n_events = 1;
+	e.tenant = (char *)"acme";
+	e.call_id = offered[n_offered++].id;
+	e.leg_id = leg;
+	e.time_ms = clock_wall_ms();
+	e.event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_OFFER;
+	e.offer = &o;
+	o.caller = (char *)"+491701";
+	o.called = (char *)"100";
+	o.trunk_id = (char *)"gateway";
+	o.sdp.data = (uint8_t *)sdp;
+	o.sdp.len = sizeof(sdp) - 1;
+	say("tl.centre.offer", &m.base);
+}
+
+/* ---- the programs ---- */
+
+static bool ready(void *arg)
+{
+	const struct instance *in = arg;
+	char url[64];
+	const char *argv[] = { "curl", "-sf", "-o", "/dev/null", url, NULL };
+
+	loop_turn(loop, 0); /* media goes on living */
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/readyz", in->http_port);
+	return testkit_run(argv, NULL, 2000) == 0;
+}
+
+static void begin(struct instance *in)
+{
+	const char *argv[] = { binary, "-c", in->conf, NULL };
+
+	testkit_spawn(&in->proc, &(struct testkit_spawn){ .argv = argv });
+	assert_true(testkit_wait_loop(loop, ready, in, PATIENT));
+}
+
+static void configure(struct instance *in)
+{
+	struct str s = STR_INIT;
+	char name[32];
+
+	in->http_port = testkit_tcp_port();
+	str_printf(&s, "instance: %s\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n",
+		   in->name, in->http_port, nats.url);
+	snprintf(name, sizeof(name), "%s.yaml", in->name);
+	testkit_file(dir, name, str_text(&s), in->conf);
+	str_done(&s);
+}
+
+static int setup(void **state)
+{
+	struct err_detail d = { 0 };
+	char self[400];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	UNUSED(state);
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-call-control", dirname(self));
+	testkit_dir(dir);
+	testkit_nats_start(&nats, true);
+	assert_int_equal(loop_new(&loop), ERR_OK);
+	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d),
+			 ERR_OK);
+	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &d), ERR_OK);
+	assert_int_equal(bus_kv_open(&calls, bus, &(struct bus_kv_params){ .bucket = "calls", .history = 1 }, &d),
+			 ERR_OK);
+	assert_int_equal(bus_kv_watch(&watch, calls, ">", on_call, NULL), ERR_OK);
+	assert_int_equal(bus_subscribe(&commands, bus, "tl.centre.edge.edge-1", NULL, on_command, NULL), ERR_OK);
+	put_tenant();
+	loop_timer_init(&beat, loop, on_beat, NULL);
+	on_beat(NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(instances); i++) {
+		configure(&instances[i]);
+		begin(&instances[i]);
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	UNUSED(state);
+	loop_timer_done(&beat);
+	for (size_t i = 0; i < ARRAY_SIZE(instances); i++)
+		assert_int_equal(testkit_proc_stop(&instances[i].proc, SIGTERM, 10000), 0);
+	bus_kv_unwatch(&watch);
+	bus_unsubscribe(&commands);
+	bus_kv_close(&config);
+	bus_kv_close(&calls);
+	bus_free(&bus);
+	loop_free(&loop);
+	testkit_nats_stop(&nats);
+	return 0;
+}
+
+/* ---- stories ---- */
+
+static bool all_are_of(void *arg)
+{
+	for (int i = 0; i < n_offered; i++)
+		if (!offered[i].epoch || (arg && strcmp(offered[i].owner, arg) != 0))
+			return false;
+	return true;
+}
+
+static bool one_has_some(void *arg)
+{
+	for (int i = 0; i < n_offered; i++)
+		if (offered[i].epoch && strcmp(offered[i].owner, arg) == 0)
+			return true;
+	return false;
+}
+
+static bool asked_again(void *arg)
+{
+	UNUSED(arg);
+	return attaches > 0;
+}
+
+static void offer_for(int turns)
+{
+	for (int i = 0; i < turns; i++) {
+		for (int k = 0; k < OFFERS; k++)
+			offer();
+		loop_turn(loop, 2);
+	}
+}
+
+/* Ended right among offers: each is taken by one of the two, none refused, and the calls of the one that ends are the other's. */
+static void an_instance_told_to_end_loses_no_offer_and_hands_its_calls_over(void **state)
+{
+	int64_t t0;
+
+	UNUSED(state);
+	offer_for(10);
+	assert_true(testkit_wait_loop(loop, one_has_some, (void *)"cc-1", PATIENT));
+	assert_int_equal(kill(instances[0].proc.pid, SIGTERM), 0);
+	offer_for(20);
+	t0 = clock_mono_ms();
+	assert_true(testkit_wait_loop(loop, all_are_of, (void *)"cc-2", PATIENT));
+	print_message("[   %d calls, all of the other one %lld ms after the last offer\n", n_offered,
+		      (long long)(clock_mono_ms() - t0));
+	assert_int_equal(rejects, 0);
+	assert_true(testkit_wait_loop(loop, asked_again, NULL, PATIENT));
+	assert_int_equal(testkit_proc_stop(&instances[0].proc, SIGTERM, 10000), 0);
+}
+
+/* The same the other way round: what one left behind, the other one, started anew, takes. */
+static void the_new_one_takes_the_calls_of_the_next_that_ends(void **state)
+{
+	UNUSED(state);
+	begin(&instances[0]);
+	assert_int_equal(testkit_proc_stop(&instances[1].proc, SIGTERM, 10000), 0);
+	assert_true(testkit_wait_loop(loop, all_are_of, (void *)"cc-1", PATIENT));
+	assert_int_equal(rejects, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_instance_told_to_end_loses_no_offer_and_hands_its_calls_over),
+		cmocka_unit_test(the_new_one_takes_the_calls_of_the_next_that_ends),
+	};
+
+	return cmocka_run_group_tests_name("call-control", tests, setup, teardown);
+}
