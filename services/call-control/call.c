@@ -455,7 +455,8 @@ static void leg_answered(struct call *call, struct call_leg *leg, const struct c
 			 struct call_todo *todo)
 {
 	keep_sdp(leg, in);
-	if (in->reinvite) {
+	/* An edge of a former version does not say that it is about our re-INVITE. */
+	if (in->reinvite || (leg->anchor == ANCHOR_OFFERED && in->sdp_size)) {
 		call_anchor_answered(call, leg, in, now_ms, todo);
 	} else if (leg->state == LEG_UP) {
 		call_reoffer_answered(call, leg, in, now_ms, todo);

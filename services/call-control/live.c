@@ -412,7 +412,7 @@ static void perform_command(struct live *l, const struct call_command *c)
  * media works while the checkpoint is written, and the phone rings a round trip sooner. */
 static bool may_go_ahead(const struct live *l, const struct call_command *c)
 {
-	return c->kind == COMMAND_ENDPOINT && c->leg == &l->call->agent_leg && l->revision;
+	return c->kind == COMMAND_ENDPOINT && c->request == REQUEST_AGENT && l->revision;
 }
 
 /* Moves the commands to those that wait for the checkpoint; without memory they go at once, which is the lesser evil. */
