@@ -57,7 +57,7 @@ struct call_leg {
 	int64_t since_ms; /* of state */
 	void *sdp;	  /* last SDP of the phone; owned */
 	size_t sdp_size;
-	uint32_t reoffer; /* number of a re-INVITE waiting for media's answer; 0: none */
+	uint32_t reoffer;  /* number of a re-INVITE waiting for media's answer; 0: none */
 	int64_t probed_ms; /* no audio, the edge was told to ask the phone and has said nothing since; 0: not so */
 };
 
