@@ -34,7 +34,7 @@ const struct config_item edge_config_items[] = {
 	    struct edge_config, late_ms, "sip.late_ms", 500, 10, 30000,
 	    "call-control's first word about an offer, or a turn of our own loop, that takes longer is late: fewer new "
 	    "calls are let in, the others get 503 (calls in progress never)"),
-	CONFIG_INT(struct edge_config, least_cps, "sip.least_cps", 5, 1, 10000,
+	CONFIG_INT(struct edge_config, least_cps, "sip.least_cps", 10, 1, 10000,
 		   "new calls a second that are let in however late everything is"),
 	CONFIG_INT(struct edge_config, max_contacts, "sip.max_contacts", 4, 1, 8,
 		   "phones of one agent; they ring together"),
