@@ -9,16 +9,10 @@
 
 #define PEM_MAX (1u << 20)
 
-static void no_log(gpr_log_func_args *args)
-{
-	(void)args;
-}
-
 /* gRPC writes to standard error by itself, also what a stranger's failed handshake makes it write: only on request. */
 void rpc_core_init(void)
 {
-	if (!getenv("GRPC_VERBOSITY") && !getenv("GRPC_TRACE"))
-		gpr_set_log_function(no_log);
+	gpr_set_log_function(rpc_deaf_log);
 	grpc_init();
 }
 

@@ -110,7 +110,7 @@ struct rpc_server {
 	size_t n_calls, n_slots;
 	bool started, stopping, stopped, serving, freeing;
 	struct rpc_op op_shutdown;
-	struct loop_timer grace;
+	struct loop_timer grace, deaf;
 	void (*stop_fn)(void *arg);
 	void *stop_arg;
 	struct rpc_call *watchers; /* of health */
@@ -124,6 +124,11 @@ bool rpc_server_knows(const struct rpc_server *s, const char *service);
 void rpc_server_accept(struct rpc_server *s);
 /* When the last call is gone a stop is complete. */
 void rpc_server_call_gone(struct rpc_server *s);
+
+/* ---- rpc_deaf.c: the listener was lost for want of files ---- */
+void rpc_deaf_log(gpr_log_func_args *a);
+void rpc_deaf_start(struct rpc_server *s);
+void rpc_deaf_stop(struct rpc_server *s);
 
 /* ---- rpc_call.c ---- */
 struct rpc_out;

@@ -124,6 +124,7 @@ err_t rpc_server_new(struct rpc_server **ret, const struct rpc_server_params *p,
 	s->params = *p;
 	s->serving = true;
 	loop_timer_init(&s->grace, p->loop, on_grace_over, s);
+	rpc_deaf_start(s);
 	s->grpc = create(p);
 	e = rpc_poll_start(&s->poll, p->loop);
 	if (e)
@@ -276,6 +277,7 @@ void rpc_server_free(struct rpc_server **server)
 	*server = NULL;
 	drain(s);
 	loop_timer_done(&s->grace);
+	rpc_deaf_stop(s);
 	if (s->grpc)
 		grpc_server_destroy(s->grpc);
 	rpc_poll_stop(&s->poll);

@@ -87,6 +87,8 @@ static void run(struct service_http *http)
 	MHD_UNSIGNED_LONG_LONG timeout_ms;
 
 	MHD_run(http->daemon);
+	MHD_run(
+	    http->daemon); /* a listener that was set aside for want of files comes back at the turn after the one that closed some */
 	if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES)
 		loop_timer_start(&http->timer, timeout_ms < 3600000 ? (int64_t)timeout_ms : 3600000);
 	else

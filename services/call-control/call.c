@@ -556,7 +556,8 @@ static void dial_deadline(struct call *call, int64_t now_ms, struct call_todo *t
 	}
 	call->repeat_ms = 0;
 	call_leg_set(&call->agent_leg, LEG_ENDED, now_ms);
-	call_agent_failed(call, call->dialled ? "timeout" : "unconfirmed", 0, now_ms, todo);
+	/* The edge says nothing at all: it may be gone, and the agent's answer with it. */
+	call_agent_failed(call, call->dialled ? "edge-error" : "unconfirmed", 0, now_ms, todo);
 }
 
 /* A leg that was not established died with its edge's process; the edge confirms it. A phone that rings is told to stop. */

@@ -103,8 +103,8 @@ void call_finish(struct call *call, const char *cause, uint32_t status, int64_t 
 		return;
 	}
 	if (call->phase == CALL_PHASE_QUEUED || call->phase == CALL_PHASE_DIALLING)
-		call_queue_leave(call, caller_left(cause) ? "abandoned" : cause,
-				 call->phase == CALL_PHASE_QUEUED, now_ms, todo);
+		call_queue_leave(call, caller_left(cause) ? "abandoned" : cause, call->phase == CALL_PHASE_QUEUED,
+				 now_ms, todo);
 	call_hold_end(call, now_ms);
 	call_release_agent(call, todo);
 	if (call->recording)

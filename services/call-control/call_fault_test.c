@@ -517,9 +517,12 @@ static void an_agent_whose_phone_never_rang_because_of_us_stays_ready(void **sta
 		bool rang, stays;
 		const char *reason;
 	} rows[] = {
-		{ "overload", false, true, NULL },	 { "overload", true, true, NULL },
-		{ "hung-up", false, true, NULL },	 { "hung-up", true, false, "no-answer" },
-		{ "no-reply", false, false, "unreachable" }, { "no-answer", true, false, "no-answer" },
+		{ "overload", false, true, NULL },
+		{ "overload", true, true, NULL },
+		{ "hung-up", false, true, NULL },
+		{ "hung-up", true, false, "no-answer" },
+		{ "no-reply", false, false, "unreachable" },
+		{ "no-answer", true, false, "no-answer" },
 	};
 
 	(void)state;
@@ -583,8 +586,10 @@ static void a_phone_that_is_gone_ends_the_call_as_what_it_was(void **state)
 	static const struct {
 		const char *leg, *cause, *says;
 	} rows[] = {
-		{ "c", "phone-gone", "caller-gone" }, { "c", "bye-lost", "caller-gone" },
-		{ "a", "phone-gone", "agent-gone" },  { "a", "bye-lost", "agent-gone" },
+		{ "c", "phone-gone", "caller-gone" },
+		{ "c", "bye-lost", "caller-gone" },
+		{ "a", "phone-gone", "agent-gone" },
+		{ "a", "bye-lost", "agent-gone" },
 	};
 
 	(void)state;

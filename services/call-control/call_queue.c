@@ -224,8 +224,9 @@ static const char *failure(const char *cause, uint32_t status)
 /* Nobody rang at the agent's, or the edge gave up in the middle: the agent has done nothing and stays ready. */
 static bool our_fault(const char *cause)
 {
-	static const char *const causes[] = { "media",	     "edge-error",  "drain",
-					      "unknown-leg", "unconfirmed", "overload" };
+	static const char *const causes[] = {
+		"media", "edge-error", "drain", "unknown-leg", "unconfirmed", "overload"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
 		if (str_eq(cause, causes[i]))

@@ -357,7 +357,7 @@ static void an_agent_who_does_not_answer_goes_busy_and_the_call_keeps_its_place(
 	end(&b);
 }
 
-static void an_edge_that_says_nothing_after_the_phone_rang_counts_as_no_answer(void **state)
+static void an_edge_that_says_nothing_even_when_told_to_hang_up_is_not_the_agents_fault(void **state)
 {
 	struct bench b;
 
@@ -373,7 +373,7 @@ static void an_edge_that_says_nothing_after_the_phone_rang_counts_as_no_answer(v
 	tick(&b, ENDING_REPEAT_MS);
 	assert_non_null(command(&b, COMMAND_HANG_UP));
 	tick(&b, DIAL_GRACE_MS);
-	assert_non_null(command(&b, COMMAND_AGENT_NO_ANSWER));
+	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
 	end(&b);
 }
@@ -586,7 +586,7 @@ int main(void)
 		cmocka_unit_test(a_caller_who_hangs_up_while_waiting_is_abandoned),
 		cmocka_unit_test(a_caller_who_hangs_up_while_it_rings_frees_the_agent),
 		cmocka_unit_test(an_agent_who_does_not_answer_goes_busy_and_the_call_keeps_its_place),
-		cmocka_unit_test(an_edge_that_says_nothing_after_the_phone_rang_counts_as_no_answer),
+		cmocka_unit_test(an_edge_that_says_nothing_even_when_told_to_hang_up_is_not_the_agents_fault),
 		cmocka_unit_test(the_longest_wait_leads_to_the_step_for_it),
 		cmocka_unit_test(an_unacknowledged_place_is_asserted_again_and_after_a_new_epoch),
 		cmocka_unit_test(an_assignment_of_a_call_that_has_one_is_given_back),

@@ -233,9 +233,9 @@ err_t inbox_start(struct control *cc)
 		bool own; /* has the instance in it */
 		bus_msg_fn *fn;
 	} list[] = {
-		{ "tl.%s.cc.%s.edge", true, on_edge },	     { "tl.%s.cc.%s.media", true, on_media },
-		{ "tl.%s.cc.%s.router", true, on_router },   { "tl.%s.router-epoch", false, on_epoch },
-		{ "tl.%s.hb.media.*", false, on_heartbeat }, { "tl.%s.hb.call-control.*", false, on_heartbeat },
+		{ "tl.%s.cc.%s.edge", true, on_edge },		{ "tl.%s.cc.%s.media", true, on_media },
+		{ "tl.%s.cc.%s.router", true, on_router },	{ "tl.%s.router-epoch", false, on_epoch },
+		{ "tl.%s.hb.media.*", false, on_heartbeat },	{ "tl.%s.hb.call-control.*", false, on_heartbeat },
 		{ "tl.%s.hb.sip-edge.*", false, on_heartbeat },
 	};
 

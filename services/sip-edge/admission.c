@@ -1,16 +1,17 @@
 #include "admission.h"
 
-#define CUT_REST_MS  400  /* what a cut does shows only after what was let in before has been served */
-#define CUT	     0.9  /* of what is served while calls wait, which is all that can be: room to work off what waits */
-#define CUT_DEEP     0.5  /* answers are four times as late as they may be */
-#define RAISE	     0.02 /* a tick, of what could be served last, while the rate is below NEAR of that … */
-#define RAISE_SLOWLY 0.003 /* … and from there on, times the seconds since the last cut: what has become faster is found */
-#define NEAR	     0.95
-#define BURST_S	     0.05 /* calls that may come at once, in seconds of the rate … */
-#define BURST_LEAST  5	  /* … and at least */
-#define SMOOTH	     0.25 /* weight of one tick in what is served */
-#define FORGET_MS    5000 /* nobody was refused for so long: no limit any more */
-#define LATE_SHARE   4	  /* one of so many answers late: it is not chance */
+#define CUT_REST_MS 400	 /* what a cut does shows only after what was let in before has been served */
+#define CUT	    0.9	 /* of what is served while calls wait, which is all that can be: room to work off what waits */
+#define CUT_DEEP    0.5	 /* answers are four times as late as they may be */
+#define RAISE	    0.02 /* a tick, of what could be served last, while the rate is below NEAR of that … */
+#define RAISE_SLOWLY \
+	0.003 /* … and from there on, times the seconds since the last cut: what has become faster is found */
+#define NEAR	    0.95
+#define BURST_S	    0.05 /* calls that may come at once, in seconds of the rate … */
+#define BURST_LEAST  10	 /* … and at least: a slow machine without load refuses nobody */
+#define SMOOTH	    0.25 /* weight of one tick in what is served */
+#define FORGET_MS   5000 /* nobody was refused for so long: no limit any more */
+#define LATE_SHARE  4	 /* one of so many answers late: it is not chance */
 
 void admission_init(struct admission *a, const struct admission_params *p, int64_t now_ms)
 {
@@ -74,8 +75,8 @@ static void cut(struct admission *a, int64_t late_ms, int64_t now_ms)
 {
 	if (now_ms - a->cut_ms < CUT_REST_MS)
 		return;
-	if (a->rate <= 0) { /* it begins now: the bucket is empty */
-		a->tokens = 0;
+	if (a->rate <= 0) { /* it begins now */
+		a->tokens = BURST_LEAST;
 		a->filled_ms = now_ms;
 		a->refused_ms = now_ms;
 	}

@@ -27,10 +27,10 @@ struct admission_params {
 
 struct admission {
 	struct admission_params p;
-	double rate;	/* calls a second; 0: no limit */
-	double tokens;	/* calls that may come in at once */
-	double served;	/* calls a second that were decided, smoothed */
-	double full;	/* served when the rate was cut last */
+	double rate;   /* calls a second; 0: no limit */
+	double tokens; /* calls that may come in at once */
+	double served; /* calls a second that were decided, smoothed */
+	double full;   /* served when the rate was cut last */
 	int64_t filled_ms, ticked_ms, cut_ms, refused_ms;
 	/* since the last tick */
 	unsigned refused, decided, late;

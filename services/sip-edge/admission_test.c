@@ -178,6 +178,8 @@ static void a_loop_of_ours_that_lags_counts_as_late(void **state)
 	assert_false(admission_limits(&a)); /* once may be chance */
 	admission_tick(&a, 200, 0, 101);
 	assert_true(admission_limits(&a));
+	for (int i = 0; i < 10; i++) /* a handful is always taken: a slow machine without load refuses nobody */
+		assert_true(take(&a, 200));
 	assert_false(take(&a, 200));
 }
 
@@ -192,7 +194,7 @@ static void a_burst_is_bounded(void **state)
 	admission_tick(&a, 200, 600, 0);
 	while (take(&a, 600000))
 		n++;
-	assert_int_equal(n, 5);
+	assert_int_equal(n, 10);
 }
 
 int main(void)

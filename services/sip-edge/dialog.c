@@ -258,8 +258,8 @@ static void tell_offer(struct dialog *d, const struct dialog_input *in)
 		.sdp = blob_bytes(&d->remote_sdp),
 	};
 
-	int64_t wait_ms = d->reoffered ? d->edge->cfg.offer_timeout_ms - d->edge->cfg.reoffer_ms
-				       : d->edge->cfg.offer_timeout_ms;
+	int64_t wait_ms =
+	    d->reoffered ? d->edge->cfg.offer_timeout_ms - d->edge->cfg.reoffer_ms : d->edge->cfg.offer_timeout_ms;
 
 	if (!d->reoffered && d->edge->cfg.reoffer_ms < wait_ms)
 		wait_ms = d->edge->cfg.reoffer_ms;

@@ -30,20 +30,23 @@ const struct config_item edge_config_items[] = {
 		   "an offer that nobody has taken for so long is made once more: who got it may be dead"),
 	CONFIG_INT(struct edge_config, max_legs, "sip.max_legs", 20000, 1, 1000000, "legs at once; more: 503"),
 	CONFIG_INT(struct edge_config, max_offers, "sip.max_offers", 500, 1, 100000, "offers not taken yet; more: 503"),
-	CONFIG_INT(struct edge_config, late_ms, "sip.late_ms", 500, 10, 30000,
-		   "call-control's first word about an offer, or a turn of our own loop, that takes longer is late: fewer new "
-		   "calls are let in, the others get 503 (calls in progress never)"),
-	CONFIG_INT(struct edge_config, least_cps, "sip.least_cps", 5, 1, 10000,
+	CONFIG_INT(
+	    struct edge_config, late_ms, "sip.late_ms", 500, 10, 30000,
+	    "call-control's first word about an offer, or a turn of our own loop, that takes longer is late: fewer new "
+	    "calls are let in, the others get 503 (calls in progress never)"),
+	CONFIG_INT(struct edge_config, least_cps, "sip.least_cps", 10, 1, 10000,
 		   "new calls a second that are let in however late everything is"),
 	CONFIG_INT(struct edge_config, max_contacts, "sip.max_contacts", 4, 1, 8,
 		   "phones of one agent; they ring together"),
 	CONFIG_INT(struct edge_config, ring_timeout_ms, "sip.ring_timeout_ms", 60000, 1000, 300000,
 		   "ring time of an outbound leg when the command gives none"),
-	CONFIG_INT(struct edge_config, probe_ms, "sip.probe_ms", 6000, 500, 32000,
-		   "a phone that is asked within a call (OPTIONS, because no audio comes from it) and answers nothing for so "
-		   "long is gone"),
-	CONFIG_INT(struct edge_config, orphan_ms, "sip.orphan_ms", 25000, 1000, 600000,
-		   "a leg about which no call-control has said anything for so long is hung up if its call exists no more"),
+	CONFIG_INT(
+	    struct edge_config, probe_ms, "sip.probe_ms", 6000, 500, 32000,
+	    "a phone that is asked within a call (OPTIONS, because no audio comes from it) and answers nothing for so "
+	    "long is gone"),
+	CONFIG_INT(
+	    struct edge_config, orphan_ms, "sip.orphan_ms", 25000, 1000, 600000,
+	    "a leg about which no call-control has said anything for so long is hung up if its call exists no more"),
 	CONFIG_INT(struct edge_config, no_reply_ms, "sip.no_reply_ms", 5000, 500, 32000,
 		   "a phone that has answered our INVITE with nothing, not even 100, is not there"),
 	CONFIG_BOOL(struct edge_config, answer_strangers, "sip.answer_strangers", false,

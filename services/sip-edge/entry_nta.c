@@ -33,7 +33,8 @@ static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 	nta_leg_t *leg;
 	nta_outgoing_t *ack;
 
-	if (sip->sip_cseq->cs_method != sip_method_invite || sip->sip_status->st_status / 100 != 2 || !sip->sip_to->a_tag) {
+	if (sip->sip_cseq->cs_method != sip_method_invite || sip->sip_status->st_status / 100 != 2 ||
+	    !sip->sip_to->a_tag) {
 		nta_msg_discard(e->agent, msg);
 		return;
 	}
@@ -104,8 +105,8 @@ static void request(struct edge *e, msg_t *msg, sip_t *sip)
 /* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
 static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
 {
-	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to || sip->sip_to->a_tag ||
-	    !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
+	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to ||
+	    sip->sip_to->a_tag || !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
 		return false;
 	if (!e->draining && !edge_overloaded(e))
 		return false;

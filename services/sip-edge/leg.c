@@ -89,8 +89,8 @@ const char *leg_state_name(enum leg_state s)
 const char *leg_event_name(enum leg_event e)
 {
 	static const char *const names[LEG_EVENTS] = {
-		"invite",    "ringing",	  "answered",	"failed",    "cancel",	  "ack",
-		"no-ack",    "bye",	  "bye-done",	"lost",	     "gone",	  "denied",	 "dial",	  "do-progress",
+		"invite",    "ringing",	  "answered",	"failed",    "cancel",	  "ack",      "no-ack",
+		"bye",	     "bye-done",  "lost",	"gone",	     "denied",	  "dial",     "do-progress",
 		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "no-reply", "drain",
 	};
 

@@ -95,8 +95,8 @@ static bool make_leg(struct branch *b, const struct tenant *t)
 	snprintf(to, sizeof(to), "<%s>", d->to_uri);
 	snprintf(call_id, sizeof(call_id), INVITE_CALL_ID, d->leg_id, (unsigned)(b - d->branches), d->edge->host);
 	snprintf(tag, sizeof(tag), INVITE_TAG, d->leg_id);
-	b->leg = nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_CALL_ID_STR(call_id), SIPTAG_FROM_STR(from),
-				 SIPTAG_TO_STR(to), SIPTAG_CSEQ_STR(INVITE_BEFORE), TAG_END());
+	b->leg = nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_CALL_ID_STR(call_id),
+				 SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to), SIPTAG_CSEQ_STR(INVITE_BEFORE), TAG_END());
 	return b->leg && nta_leg_tag(b->leg, tag);
 }
 
@@ -125,8 +125,8 @@ static bool send_invite(struct branch *b, const char *credentials)
 				 SIPTAG_USER_AGENT_STR(EDGE_SERVER), SIPTAG_SESSION_EXPIRES_STR(expires),
 				 SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT), TAG_IF(b->path[0], SIPTAG_ROUTE_STR(b->path)),
 				 TAG_IF(d->headers, SIPTAG_HEADER_STR(d->headers)),
-				 TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)),
-				 NTATAG_BRANCH_KEY(key), SIPTAG_CONTENT_TYPE_STR("application/sdp"),
+				 TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)), NTATAG_BRANCH_KEY(key),
+				 SIPTAG_CONTENT_TYPE_STR("application/sdp"),
 				 TAG_IF(d->local_sdp.text, SIPTAG_PAYLOAD_STR(d->local_sdp.text)), TAG_END());
 	sip_root_kick(d->edge->root);
 	return b->invite != NULL;
@@ -408,28 +408,29 @@ void outbound_cancel(struct dialog *d, const char *reason)
 
 /* ---- a leg that died with an earlier life of ours while it rang ---- */
 
-static void cancel_contact(struct edge *e, const struct edge_command *c, const struct tenant *t, const struct binding *at,
-			   unsigned i)
+static void cancel_contact(struct edge *e, const struct edge_command *c, const struct tenant *t,
+			   const struct binding *at, unsigned i)
 {
 	char from[160], to[160], call_id[160], tag[80], branch[96];
 	nta_outgoing_t *cancel;
 	nta_leg_t *leg;
 
-	snprintf(from, sizeof(from), "<sip:%s>", t->sip_domain); /* a CANCEL is matched by its branch, the rest is for the eye */
+	snprintf(from, sizeof(from), "<sip:%s>",
+		 t->sip_domain); /* a CANCEL is matched by its branch, the rest is for the eye */
 	snprintf(to, sizeof(to), "<sip:%s@%s>", c->agent_id, t->sip_domain);
 	snprintf(call_id, sizeof(call_id), INVITE_CALL_ID, c->leg_id, i, e->host);
 	snprintf(tag, sizeof(tag), INVITE_TAG, c->leg_id);
 	snprintf(branch, sizeof(branch), INVITE_BRANCH, c->leg_id, i, 0u);
-	leg = nta_leg_tcreate(e->agent, NULL, NULL, SIPTAG_CALL_ID_STR(call_id), SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to),
-			      TAG_END());
+	leg = nta_leg_tcreate(e->agent, NULL, NULL, SIPTAG_CALL_ID_STR(call_id), SIPTAG_FROM_STR(from),
+			      SIPTAG_TO_STR(to), TAG_END());
 	if (!leg)
 		return;
 	if (nta_leg_tag(leg, tag)) {
 		cancel = nta_outgoing_tcreate(leg, NULL, NULL,
 					      !at->path[0] && at->route[0] ? URL_STRING_MAKE(at->route) : NULL,
 					      SIP_METHOD_CANCEL, URL_STRING_MAKE(at->contact),
-					      TAG_IF(at->path[0], SIPTAG_ROUTE_STR(at->path)), NTATAG_BRANCH_KEY(branch),
-					      SIPTAG_CSEQ_STR(INVITE_CANCEL), TAG_END());
+					      TAG_IF(at->path[0], SIPTAG_ROUTE_STR(at->path)),
+					      NTATAG_BRANCH_KEY(branch), SIPTAG_CSEQ_STR(INVITE_CANCEL), TAG_END());
 		(void)cancel; /* destroys itself with its final answer */
 	}
 	nta_leg_destroy(leg);

@@ -12,7 +12,8 @@ static void cc_probe(const struct leg_ref *l)
 
 static void whatever_a_phone_answers_within_its_call_shows_that_it_lives(void **state)
 {
-	static const char *const answers[] = { "200 OK", "405 Method Not Allowed", "501 Not Implemented", "500 Server Error" };
+	static const char *const answers[] = { "200 OK", "405 Method Not Allowed", "501 Not Implemented",
+					       "500 Server Error" };
 	struct peer p;
 	struct call c;
 	struct leg_ref l;
