@@ -4,7 +4,7 @@
  *
  * Command line: NAME -c FILE [--print-sample-config|--print-config-reference|--version|--help].
  * HTTP (libmicrohttpd on the loop): GET /healthz 200 while the loop turns, /readyz 200 only when every readiness check
- * says ready (else 503 and the names of those that do not), /metrics.
+ * says ready (else 503 and the names of those that do not; "ready, degraded: …" names what it goes on without), /metrics.
  * SIGTERM: not ready → on_drain → when service_drained() is called or drain.timeout_ms has passed → loop ends → exit 0.
  *
  *	int main(int argc, char **argv)
@@ -53,6 +53,8 @@ const struct service_common *service_common(const struct service *svc);
 
 /* Readiness check, called on the loop for each GET /readyz and once a second for the gauge trunkline_ready. */
 void service_add_ready(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg);
+/* Of what the service goes on without: it stays ready, says so on /readyz and in the gauge trunkline_degraded. */
+void service_add_wanted(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg);
 /* On SIGTERM: stop accepting; call service_drained() when nothing is left. Without a callback the loop just ends. */
 void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg);
 void service_drained(struct service *svc);

@@ -11,6 +11,7 @@ struct service_ready {
 	const char *what;
 	bool (*fn)(void *arg);
 	void *arg;
+	bool wanted; /* not needed: without it the service is degraded */
 };
 
 struct service_http;
@@ -42,8 +43,10 @@ struct service_args {
 /* ERR_INVALID with a message in detail: what was wrong with which argument. */
 err_t service_args_parse(struct service_args *ret, int argc, char **argv, struct err_detail *detail) MUST;
 err_t service_common_check(const struct service_common *c, struct err_detail *detail) MUST;
-/* True when every check says ready and nothing drains; else appends the names of what is not. */
+/* True when every check of what is needed says ready and nothing drains; else appends the names of what is not. */
 bool service_is_ready(const struct service *svc, struct str *missing);
+/* True when something wanted is missing; appends the names. */
+bool service_is_degraded(const struct service *svc, struct str *missing);
 
 err_t service_http_new(struct service_http **ret, struct service *svc, struct err_detail *detail) MUST;
 void service_http_free(struct service_http **http);

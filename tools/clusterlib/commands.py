@@ -161,7 +161,7 @@ def wait_ready(plan, names, deadline, t0):
 def hopeless(plan, names):
     """All that is waited for ends again and again (a configuration it refuses?): no use in waiting longer."""
     children = ask(plan, do="status")["children"]
-    return all(children.get(n, {}).get("restarts", 0) >= HOPELESS_RESTARTS for n in names)
+    return all(children.get(n, {}).get("deaths_in_a_row", 0) > HOPELESS_RESTARTS for n in names)
 
 
 def tail(path, lines):
@@ -294,9 +294,10 @@ def gather(plan):
 
 def row(plan, name, c):
     r = {"name": name, "service": service_of(name) or name, "ports": dict(plan.ports_of(name)), **c}
-    r["health"], r["rss_mib"], r["cpu_s"], r["lag"] = "", None, None, None
+    r["health"], r["degraded"], r["rss_mib"], r["cpu_s"], r["lag"] = "", "", None, None, None
     if c["pid"]:
-        r["health"] = health.not_ready(plan, name) or "ready"
+        missing, r["degraded"] = health.look(plan, name)
+        r["health"] = missing or "ready"
         rss, cpu = health.usage(c["pid"])
         r["rss_mib"], r["cpu_s"] = round(rss, 1), round(cpu, 2)
         r["uptime_s"] = round(time.time() - c["started"], 1)
@@ -320,11 +321,22 @@ def status(args):
     for r in rows:
         ports = " ".join(f"{k}:{v}" for k, v in r["ports"].items())
         say(f"{r['name']:<12}{r['state']:<10}{r['pid'] or '-':>8} {r['restarts']:>8} {r.get('uptime_s', '-'):>8} "
-            f"{show(r['rss_mib']):>8} {show(r['cpu_s']):>8} {show(r['lag']):>6}  {r['health'] or r['last_exit'] or '-':<10} {ports}")
+            f"{show(r['rss_mib']):>8} {show(r['cpu_s']):>8} {show(r['lag']):>6}  {well(r):<10} {ports}{last_end(r)}")
     bad = violations(plan)
     if bad:
         say(f"NATS refused something {len(bad)} times, last: {bad[-1][:160]}")
     return 0 if all(r["health"] == "ready" for r in rows) else 1
+
+
+def well(r):
+    return f"ready, degraded: {r['degraded']}" if r["degraded"] else r["health"] or "-"
+
+
+def last_end(c):
+    """Why, when and after how long a component died last; nothing of one that never did."""
+    if not c["last_exit"]:
+        return ""
+    return f"  (last end: {c['last_exit']} {max(0, time.time() - c['last_exit_at']):.0f} s ago, after {c['last_lived_s']} s)"
 
 
 def show(value):
