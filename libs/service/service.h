@@ -18,7 +18,7 @@
  *	}
  *
  * Every service has these settings besides its own: instance, site, http.address, http.port, log.level,
- * nats.url, nats.ca_file, nats.cert_file, nats.key_file, drain.timeout_ms, loop.pace_us.
+ * nats.url, nats.replicas, nats.ca_file, nats.cert_file, nats.key_file, drain.timeout_ms, loop.pace_us.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -40,6 +40,7 @@ struct service_common {
 	char *nats_ca_file; /* "" : no TLS */
 	char *nats_cert_file;
 	char *nats_key_file;
+	int64_t nats_replicas;
 	int64_t drain_timeout_ms;
 	int64_t pace_us; /* loop_set_pace() */
 };

@@ -236,6 +236,7 @@ static err_t open_all(struct desk *d, const struct desk_config *cfg, struct err_
 				 .ca_file = common->nats_ca_file,
 				 .name = d->source,
 				 .cert_file = common->nats_cert_file,
+				 .replicas = (int)common->nats_replicas,
 				 .key_file = common->nats_key_file,
 				 .on_state = on_state };
 	err_t e = auth_verifier_new(&d->verifier, cfg->public_key_file, detail);

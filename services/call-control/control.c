@@ -118,6 +118,7 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 				 .url = common->nats_url,
 				 .ca_file = common->nats_ca_file,
 				 .cert_file = common->nats_cert_file,
+				 .replicas = (int)common->nats_replicas,
 				 .key_file = common->nats_key_file,
 				 .on_state = on_state };
 	err_t e;

@@ -165,6 +165,7 @@ static err_t connect_bus(struct bridge *b, struct err_detail *detail)
 				.name = name,
 				.ca_file = c->nats_ca_file,
 				.cert_file = c->nats_cert_file,
+				.replicas = (int)c->nats_replicas,
 				.key_file = c->nats_key_file };
 	struct bus_kv_params kp = { .bucket = "positions" };
 	err_t e;

@@ -204,6 +204,7 @@ static err_t connect_bus(struct media *m, struct err_detail *d)
 		.url = m->common->nats_url,
 		.ca_file = m->common->nats_ca_file,
 		.cert_file = m->common->nats_cert_file,
+		.replicas = (int)m->common->nats_replicas,
 		.key_file = m->common->nats_key_file,
 	};
 	char name[128];

@@ -100,6 +100,7 @@ static err_t open_bus(struct recorder *r, struct err_detail *detail)
 				.name = r->source,
 				.ca_file = c->nats_ca_file,
 				.cert_file = c->nats_cert_file,
+				.replicas = (int)c->nats_replicas,
 				.key_file = c->nats_key_file,
 				.on_state = on_state };
 	err_t e = bus_new(&r->bus, &p, detail);

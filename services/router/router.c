@@ -244,6 +244,7 @@ static err_t connect_bus(struct router *r, struct err_detail *d)
 				 .name = r->source,
 				 .ca_file = c->nats_ca_file,
 				 .cert_file = c->nats_cert_file,
+				 .replicas = (int)c->nats_replicas,
 				 .key_file = c->nats_key_file,
 				 .on_state = on_state,
 				 .arg = r };

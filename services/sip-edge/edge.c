@@ -140,6 +140,7 @@ static err_t make_bus(struct edge *e, struct err_detail *detail)
 		.name = name,
 		.ca_file = c->nats_ca_file,
 		.cert_file = c->nats_cert_file,
+		.replicas = (int)c->nats_replicas,
 		.key_file = c->nats_key_file,
 	};
 	err_t err;

@@ -76,6 +76,7 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 				.name = str_text(&name),
 				.ca_file = sc->nats_ca_file,
 				.cert_file = sc->nats_cert_file,
+				.replicas = (int)sc->nats_replicas,
 				.key_file = sc->nats_key_file,
 				.on_state = on_bus_state,
 				.arg = tm };

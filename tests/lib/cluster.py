@@ -22,8 +22,9 @@ class ClusterError(Exception):
 
 
 class Cluster:
-    def __init__(self, name, base=None, fresh=True, sets=()):
-        self.name, self.base, self.fresh, self.sets = name, base, fresh, sets
+    def __init__(self, name, base=None, fresh=True, sets=(), options=()):
+        """options: further ones of `tools/cluster up`, such as ("--nats", "3")."""
+        self.name, self.base, self.fresh, self.sets, self.options = name, base, fresh, sets, options
         self.env = {}
 
     @classmethod
@@ -33,7 +34,7 @@ class Cluster:
         c.env = {k: v for k, v in os.environ.items() if k.startswith("TRUNKLINE_")}
         return c
 
-    def tool(self, *args, check=True, timeout=180):
+    def tool(self, *args, check=True, timeout=300):
         p = subprocess.run([TOOL, args[0], "--name", self.name, *args[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            timeout=timeout)
         if check and p.returncode:
@@ -44,6 +45,7 @@ class Cluster:
         args = ["up"] + (["--base", str(self.base)] if self.base else []) + (["--fresh"] if self.fresh else [])
         for s in self.sets:
             args += ["--set", s]
+        args += self.options
         out = self.tool(*args)
         self.env = self.read_env()
         return out

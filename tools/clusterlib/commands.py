@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import backends, health, pki, services, supervisor
-from .plan import BACKENDS, HOST, INSTANCES, ROOT, ClusterError, Plan, clusters_dir, components, service_of, write_private
+from .plan import BACKENDS, HOST, INSTANCES, NATS, ROOT, ClusterError, Plan, clusters_dir, service_of, write_private
 
 HOPELESS_RESTARTS = 5
 
@@ -41,9 +41,9 @@ def ask(plan, **request):
     return answer
 
 
-def check_instance(name):
-    if name not in components():
-        raise ClusterError(f"{name!r} is no component; there are: {' '.join(components())}")
+def check_instance(plan, name):
+    if name not in plan.components():
+        raise ClusterError(f"{name!r} is no component; there are: {' '.join(plan.components())}")
 
 
 # ---- up --------------------------------------------------------------------------------------------------------------
@@ -65,7 +65,11 @@ def make_plan(args):
     old = Plan.load(args.name)
     base = args.base or (old.base if old else None) or int(os.environ.get("TRUNKLINE_BASE", 0)) or default_base(args.name)
     variant = os.environ.get("TRUNKLINE_VARIANT") or "release"
-    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}))
+    nats = args.nats or (old.nats if old else 1)
+    durability = args.durability or (old.durability if old else "process")
+    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), nats, durability)
+    if old and old.nats != nats and not args.fresh:
+        raise ClusterError(f"cluster {plan.name!r} has {old.nats} NATS, and its streams do not move: up --fresh forgets them")
     if old and old.base != base and supervisor.alive(plan.dir):
         raise ClusterError(f"cluster {plan.name!r} is running with base {old.base}; take it down first")
     return plan
@@ -83,13 +87,13 @@ def wanted(plan, only):
     for o in only:
         if not any(o in pair for pair in INSTANCES):
             raise ClusterError(f"--only {o!r}: no such service or instance")
-    return BACKENDS + [i for i in names if plan.built(service_of(i))], [i for i in names if not plan.built(service_of(i))]
+    return plan.backends() + [i for i in names if plan.built(service_of(i))], [i for i in names if not plan.built(service_of(i))]
 
 
 def check_ports(plan):
     """Nobody else may sit on the cluster's ports; said before anything starts."""
     import socket
-    for c in components():
+    for c in plan.components():
         for label, port in plan.ports_of(c):
             kinds = [socket.SOCK_DGRAM, socket.SOCK_STREAM] if label == "sip" else [socket.SOCK_STREAM]
             for kind in kinds if label != "rtp" else [socket.SOCK_DGRAM]:
@@ -128,6 +132,8 @@ def prepare(plan):
 
 def outdated(plan, instance, started):
     """The program or its configuration is newer than the process."""
+    if instance in BACKENDS:
+        return instance in NATS and backends.nats_conf_file(plan, instance).stat().st_mtime > started
     files = [plan.binary(service_of(instance)), services.conf_file(plan, instance)]
     return any(f.stat().st_mtime > started for f in files)
 
@@ -135,7 +141,7 @@ def outdated(plan, instance, started):
 def restart_outdated(plan):
     children = ask(plan, do="status")["children"]
     for name, c in children.items():
-        if name not in BACKENDS and c["state"] == "running" and outdated(plan, name, c["started"]):
+        if name in plan.components() and c["state"] == "running" and outdated(plan, name, c["started"]):
             say(f"  {name}: its program or configuration is newer, restarting")
             stop_and_wait(plan, name)
 
@@ -197,7 +203,7 @@ def up(args):
 
 def bring_up(plan, args):
     t0 = time.time()
-    names, unbuilt = (BACKENDS, []) if args.backends_only else wanted(plan, args.only)
+    names, unbuilt = (plan.backends(), []) if args.backends_only else wanted(plan, args.only)
     say(f"cluster {plan.name}: base port {plan.base}, data in {shown(plan.dir)}")
     plan.save()
     prepare(plan)
@@ -287,7 +293,7 @@ def run(args):
 
 def gather(plan):
     children = ask(plan, do="status")["children"]
-    names = [n for n in components() if n in children]
+    names = [n for n in plan.components() if n in children]
     with ThreadPoolExecutor(max(1, len(names))) as pool:
         return list(pool.map(lambda n: row(plan, n, children[n]), names))
 
@@ -307,7 +313,8 @@ def row(plan, name, c):
 
 def violations(plan):
     """What NATS refused to a service: always a mistake worth seeing."""
-    return [line for line in tail(plan.log_file("nats"), 2000) if "Permissions Violation" in line or "Authorization" in line]
+    return [line for n in plan.nats_nodes() for line in tail(plan.log_file(n), 2000)
+            if "Permissions Violation" in line or "Authorization" in line]
 
 
 def status(args):
@@ -352,9 +359,9 @@ def list_clusters(_args):
 
 def logs(args):
     plan = found(args.name)
-    names = [args.component] if args.component else [n for n in ["supervisor", *components()] if plan.log_file(n).exists()]
+    names = [args.component] if args.component else [n for n in ["supervisor", *plan.components()] if plan.log_file(n).exists()]
     if args.component and args.component != "supervisor":
-        check_instance(args.component)
+        check_instance(plan, args.component)
     if args.follow:
         os.execvp("tail", ["tail", "-n", str(args.lines), "-F", *[str(plan.log_file(n)) for n in names]])
     for n in names:
@@ -379,7 +386,7 @@ def environment(plan):
         "TRUNKLINE_SIP": plan.addr("sip"),
         "TRUNKLINE_SIPS": plan.addr("sip-tls"),
         "TRUNKLINE_KAFKA_BROKERS": plan.addr("kafka"),
-        "TRUNKLINE_NATS_URL": f"tls://{plan.addr('nats')}",
+        "TRUNKLINE_NATS_URL": services.nats_url(plan),
         "TRUNKLINE_NATS_MONITOR": f"http://{plan.addr('nats-monitor')}",
         "TRUNKLINE_NATS_CA_FILE": p("pki", "ca.pem"),
         "TRUNKLINE_NATS_CERT_FILE": p("pki", "observer.pem"),
@@ -411,7 +418,7 @@ def signal_number(text):
 
 def kill(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     number = signal_number(args.signal)
     pid = ask(plan, do="signal", name=args.component, signal=number)["pid"]
     say(f"{args.component}: {signal.Signals(number).name} sent to pid {pid}")
@@ -429,7 +436,7 @@ def stop_and_wait(plan, name):
 
 def stop(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     stop_and_wait(plan, args.component)
     say(f"{args.component}: stopped, and stays so until 'start'")
     return 0
@@ -437,7 +444,7 @@ def stop(args):
 
 def start(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     t0 = time.time()
     if service_of(args.component) and not plan.built(service_of(args.component)):
         raise ClusterError(f"{shown(plan.binary(service_of(args.component)))} is not built: run make")
@@ -451,6 +458,6 @@ def start(args):
 
 def restart(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     stop_and_wait(plan, args.component)
     return start(args)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 from . import backends
-from .plan import HOST
+from .plan import HOST, NATS
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -42,8 +42,8 @@ def look(plan, component):
         return postgres_ready(plan), ""
     if component == "kafka":
         return "" if tcp_open(plan.port("kafka")) else "does not answer", ""
-    if component == "nats":
-        status, body = http_get(plan.port("nats-monitor"), "/healthz")
+    if component in NATS:
+        status, body = http_get(plan.port(f"{component}-monitor"), "/healthz")
     else:
         status, body = http_get(plan.http_port(component), "/readyz")
     text = " ".join(body.split())[:100]

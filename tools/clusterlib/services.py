@@ -74,6 +74,13 @@ OWN = {
 }
 
 
+def nats_url(plan, instance=None):
+    """All of its NATS servers; the instances begin with different ones."""
+    nodes = plan.nats_nodes()
+    first = [i for _, i in INSTANCES].index(instance) % len(nodes) if instance else 0
+    return ",".join(f"tls://{plan.addr(n)}" for n in nodes[first:] + nodes[:first])
+
+
 def config(plan, service, instance):
     pki = plan.path("pki")
     conf = {
@@ -81,7 +88,7 @@ def config(plan, service, instance):
         "site": SITE,
         "http": {"address": HOST, "port": plan.http_port(instance)},
         "log": {"level": "info"},
-        "nats": {"url": f"tls://{plan.addr('nats')}", "ca_file": pki / "ca.pem", "cert_file": pki / f"{service}.pem",
+        "nats": {"url": nats_url(plan, instance), "ca_file": pki / "ca.pem", "cert_file": pki / f"{service}.pem",
                  "key_file": pki / f"{service}.key"},
         "drain": {"timeout_ms": 3000},
     }

@@ -239,7 +239,7 @@ class Supervisor:
         """Services first, so that they can still say goodbye to NATS and PostgreSQL; then those."""
         self.sel.unregister(self.server)
         self.server.close()
-        backends = ("postgres", "nats", "kafka")
+        backends = ("postgres", "nats", "nats-2", "nats-3", "kafka")
         for group in (False, True):
             children = [c for n, c in self.children.items() if (n in backends) == group]
             for c in children:
