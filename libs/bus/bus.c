@@ -310,6 +310,7 @@ static void on_down(void *arg)
 {
 	struct bus *bus = arg;
 
+	bus->losses++;
 	pubs_on_down(bus);
 	call_hooks(bus, false);
 	if (bus->on_state)
@@ -344,6 +345,11 @@ static void on_error(const char *text, void *arg)
 bool bus_connected(const struct bus *bus)
 {
 	return bus->conn.state == CONN_UP;
+}
+
+uint64_t bus_losses(const struct bus *bus)
+{
+	return bus->losses;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------------ */

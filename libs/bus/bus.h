@@ -44,6 +44,8 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 /* Flushes (bounded by 1 s), then closes. No callback after it. */
 void bus_free(struct bus **bus);
 bool bus_connected(const struct bus *bus);
+/* Times that the connection was lost. */
+uint64_t bus_losses(const struct bus *bus);
 /* How long the JetStream write that waits longest has waited for its acknowledgement; 0: none waits. */
 int64_t bus_write_wait_ms(const struct bus *bus);
 struct loop *bus_loop(const struct bus *bus);

@@ -156,6 +156,7 @@ struct bus {
 	int64_t ack_timeout_ms;
 	size_t max_pending;
 	int replicas;
+	uint64_t losses;
 	void (*on_state)(bool connected, void *arg);
 	void *arg;
 

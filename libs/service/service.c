@@ -1,4 +1,5 @@
 #include "service_internal.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define JUMP_MS	      1000
 #define KEEP_BYTES    (16 << 20)
 #define TOP_PAD_BYTES (256 << 10)
 
@@ -20,6 +22,9 @@
 static struct metric ready_gauge = METRIC_GAUGE("trunkline_ready", "1 when every readiness check says ready");
 static struct metric degraded_gauge =
     METRIC_GAUGE("trunkline_degraded", "1 when something is missing that the service goes on without");
+
+static struct metric clock_jumps =
+    METRIC_COUNTER("trunkline_clock_jumps_total", "times that the wall clock was set by more than a second");
 
 static void print_help(const struct service *svc)
 {
@@ -85,10 +90,25 @@ static void on_signal(int signo, void *arg)
 	svc->drain_fn(svc->drain_arg);
 }
 
+/* A wall clock that was set: time-outs and durations do not notice (base/clock.h), people should. */
+static void watch_clock(void)
+{
+	static int64_t last_ms;
+	int64_t now_ms = clock_wall_ms() - clock_mono_ms();
+
+	if (last_ms && llabs(now_ms - last_ms) > JUMP_MS) {
+		metric_add(&clock_jumps, 1);
+		LOG_WARN(NULL, "clock.jumped", "by_ms=%lld", (long long)(now_ms - last_ms));
+	}
+	last_ms = now_ms;
+}
+
 static void on_second(void *arg)
 {
 	struct service *svc = arg;
 
+	watch_clock();
+	service_bus_second(svc);
 	metric_set(&ready_gauge, service_is_ready(svc, NULL));
 	metric_set(&degraded_gauge, service_is_degraded(svc, NULL));
 	loop_timer_start(&svc->second_timer, 1000);
@@ -130,6 +150,7 @@ static err_t start(struct service *svc, struct err_detail *detail)
 	loop_timer_init(&svc->second_timer, svc->loop, on_second, svc);
 	metrics_register(&ready_gauge);
 	metrics_register(&degraded_gauge);
+	metrics_register(&clock_jumps);
 	e = loop_signals(svc->loop, on_signal, svc);
 	if (e)
 		return err_set(detail, e, "signals", "cannot be watched");

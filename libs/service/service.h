@@ -29,6 +29,7 @@
 #include "loop/loop.h"
 
 struct service;
+struct bus;
 
 struct service_common {
 	char *instance; /* unique in the site: "cc-1"; a token of NATS subjects */
@@ -56,6 +57,9 @@ const struct service_common *service_common(const struct service *svc);
 void service_add_ready(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg);
 /* Of what the service goes on without: it stays ready, says so on /readyz and in the gauge trunkline_degraded. */
 void service_add_wanted(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg);
+/* Checks "nats" (connected) and "nats writes" (none waits 5 s for its acknowledgement), and trunkline_bus_…; needed false: degraded
+ * without. The bus lives as long as the loop runs. */
+void service_add_bus(struct service *svc, struct bus *bus, bool needed);
 /* On SIGTERM: stop accepting; call service_drained() when nothing is left. Without a callback the loop just ends. */
 void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg);
 void service_drained(struct service *svc);

@@ -1,4 +1,4 @@
-/* The inside of a service: service.c (life), args.c (command line and configuration), http.c (health and metrics). */
+/* The inside of a service: service.c (life), bus.c (NATS), args.c (command line and configuration), http.c (health and metrics). */
 #ifndef SERVICE_INTERNAL_H
 #define SERVICE_INTERNAL_H
 
@@ -30,6 +30,7 @@ struct service {
 	void *drain_arg;
 	struct loop_timer drain_timer;
 	struct loop_timer second_timer;
+	const struct bus *bus; /* NULL: none */
 	bool draining;
 	bool drained;
 };
@@ -47,6 +48,8 @@ err_t service_common_check(const struct service_common *c, struct err_detail *de
 bool service_is_ready(const struct service *svc, struct str *missing);
 /* True when something wanted is missing; appends the names. */
 bool service_is_degraded(const struct service *svc, struct str *missing);
+
+void service_bus_second(const struct service *svc);
 
 err_t service_http_new(struct service_http **ret, struct service *svc, struct err_detail *detail) MUST;
 void service_http_free(struct service_http **http);

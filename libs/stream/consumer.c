@@ -36,7 +36,7 @@ struct stream_consumer {
 	bool freed;
 	_Atomic int64_t lag;
 	_Atomic int partitions;
-	_Atomic bool joined, cut_off, fenced;
+	_Atomic bool joined, was_joined, cut_off, fenced;
 	int64_t lag_at_ms; /* measured last */
 	int64_t came_ms;   /* the last record, or the last time that we asked again */
 	struct offsets offsets;
@@ -91,7 +91,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_p
 		position(c, &list->elems[i]);
 	(void)rd_kafka_assign(rk, stopping(c) ? NULL : list);
 	c->partitions = list->cnt;
-	c->joined = true;
+	c->joined = c->was_joined = true;
 	c->lag_at_ms = clock_mono_ms() - LAG_MS; /* measure it soon */
 }
 
@@ -239,7 +239,7 @@ static enum turn wait_turn(struct stream_consumer *c)
 	struct timespec until;
 	enum turn turn;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	pthread_mutex_lock(&c->lock);
 	if (c->turn == HANDED_OVER && !c->stopping)
@@ -301,9 +301,9 @@ enum stream_consumer_state stream_consumer_state(const struct stream_consumer *c
 {
 	if (c->fenced)
 		return STREAM_FENCED;
-	if (!c->joined)
-		return STREAM_JOINING;
-	return c->cut_off ? STREAM_CUT_OFF : STREAM_READING;
+	if (c->cut_off && c->was_joined)
+		return STREAM_CUT_OFF;
+	return c->joined ? STREAM_READING : STREAM_JOINING;
 }
 
 int stream_consumer_partitions(const struct stream_consumer *c)
@@ -376,7 +376,7 @@ err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_cons
 	c->lag_at_ms = -LAG_MS;
 	atomic_store(&c->lag, -1);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->changed, NULL);
+	clock_cond_init(&c->changed);
 	c->messages = mem_array(c->batch, sizeof(*c->messages));
 	c->records = mem_array(c->batch, sizeof(*c->records));
 	e = c->messages && c->records ? ERR_OK : ERR_EXHAUSTED;

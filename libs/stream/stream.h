@@ -38,6 +38,8 @@ void stream_producer_drop(struct stream_producer **p);
 err_t stream_produce(struct stream_producer *p, const char *topic, const void *key, size_t key_size, const void *value,
 		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms,
 		     stream_delivered_fn *fn, void *arg) MUST;
+/* All brokers were lost since the last question. They may be back: the producer goes on by itself. */
+bool stream_producer_lost(struct stream_producer *p);
 /* Creates topics that do not exist; blocking. */
 err_t stream_ensure_topics(const char *brokers, const char *const *topics, int partitions, int replication,
 			   struct err_detail *detail) MUST;
@@ -84,7 +86,7 @@ int64_t stream_consumer_lag(const struct stream_consumer *c); /* records; -1 unk
 enum stream_consumer_state {
 	STREAM_JOINING, /* the group has given no partitions yet, or took them back */
 	STREAM_READING, /* partitions are assigned and positioned */
-	STREAM_CUT_OFF, /* as READING, but no broker answers */
+	STREAM_CUT_OFF, /* it was in the group, but no broker answers now */
 	STREAM_FENCED,	/* another process runs under our instance; nothing comes any more: only a restart helps */
 };
 enum stream_consumer_state stream_consumer_state(const struct stream_consumer *c);

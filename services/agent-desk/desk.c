@@ -158,11 +158,6 @@ static void on_state(bool connected, void *arg)
 }
 
 /* ---- readiness and drain ---- */
-static bool bus_ready(void *arg)
-{
-	return bus_connected(((struct desk *)arg)->bus);
-}
-
 static bool stores_ready(void *arg)
 {
 	return synced(arg);
@@ -273,8 +268,8 @@ err_t desk_new(struct desk **ret, struct service *svc, const struct desk_config 
 		desk_free(&d);
 		return e;
 	}
-	service_add_ready(svc, "nats", bus_ready, d);
-	service_add_ready(svc, "stores", stores_ready, d);
+	service_add_bus(svc, d->bus, true);
+	service_add_ready(svc, "configuration and agents", stores_ready, d);
 	service_on_drain(svc, on_drain, d);
 	*ret = d;
 	return ERR_OK;

@@ -77,7 +77,6 @@ struct control {
 	struct loop_timer tick;
 	struct loop_idle idle;
 	struct call_todo todo;
-	int64_t clock_base_ms; /* wall - monotonic at start */
 	int64_t started_ms;    /* monotonic */
 	int64_t listening_ms;  /* monotonic: since when heartbeats have been heard without a break */
 	int64_t ticked_ms;     /* monotonic: last peers_tick() */

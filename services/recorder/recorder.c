@@ -12,11 +12,6 @@
 #define GRACE_MS   2000
 #define MIGRATE_MS 5000
 
-static bool bus_ready(void *arg)
-{
-	return bus_connected(((struct recorder *)arg)->bus);
-}
-
 static bool index_ready(void *arg)
 {
 	const struct recorder *r = arg;
@@ -154,8 +149,8 @@ err_t recorder_new(struct recorder **ret, struct service *svc, const struct reco
 		recorder_free(&r);
 		return e;
 	}
-	service_add_ready(svc, "nats", bus_ready, r);
-	service_add_ready(svc, "postgresql", index_ready, r);
+	service_add_bus(svc, r->bus, true);
+	service_add_wanted(svc, "postgresql", index_ready, r); /* files are made, the index waits */
 	service_on_drain(svc, on_drain, r);
 	*ret = r;
 	return ERR_OK;

@@ -88,7 +88,7 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 		reporting_free(&r);
 		return e;
 	}
-	service_add_ready(svc, "database", db_is_ready, r);
+	service_add_ready(svc, "postgresql", db_is_ready, r);
 	service_add_ready(svc, "kafka group", in_group, r);
 	service_add_wanted(svc, "kafka", kafka_answers, r);
 	service_on_drain(svc, on_drain, r);

@@ -42,7 +42,7 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_legs, (int64_t)e->n_dialogs);
 	metric_set(&edge_metric_offers_open, (int64_t)e->n_offers);
 	metric_set(&edge_metric_lag_ms, e->lag_ms);
-	registrar_sweep(e->registrar, clock_wall_ms());
+	registrar_sweep(e->registrar, clock_steady_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));
 	loop_timer_start(&e->second, 1000);
 	if (e->draining && e->n_dialogs == 0)
@@ -61,13 +61,6 @@ const char *edge_overloaded(const struct edge *e)
 }
 
 /* ---- readiness and drain ---- */
-
-static bool bus_ready(void *arg)
-{
-	struct edge *e = arg;
-
-	return bus_connected(e->bus);
-}
 
 static bool config_ready(void *arg)
 {
@@ -198,9 +191,9 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 		edge_free(&e);
 		return err;
 	}
-	service_add_ready(svc, "bus", bus_ready, e);
-	service_add_ready(svc, "config", config_ready, e);
-	service_add_ready(svc, "store", store_ready, e);
+	service_add_bus(svc, e->bus, true);
+	service_add_ready(svc, "configuration", config_ready, e);
+	service_add_ready(svc, "legs of before", store_ready, e);
 	service_on_drain(svc, on_drain, e);
 	e->lag_due_ms = clock_mono_ms();
 	loop_timer_start(&e->lag_probe, 0);

@@ -72,14 +72,14 @@ def clusters_dir():
 class Plan:
     """One cluster's names, ports and directories."""
 
-    def __init__(self, name, base, variant="release", overrides=None, nats=1, durability="process"):
+    def __init__(self, name, base, variant="release", overrides=None, nats=1, durability="process", clocks=False):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
             raise ClusterError(f"--name {name!r}: 1 to 32 of a-z, 0-9 and '-'")
         if not 1024 <= base <= 61000 or base % 2:
             raise ClusterError(f"--base {base}: an even port from 1024 to 61000 (the cluster uses it and the 3,999 after it)")
         self.name, self.base, self.variant = name, base, variant
         self.overrides = overrides or {}
-        self.nats, self.durability = nats, durability
+        self.nats, self.durability, self.clocks = nats, durability, clocks
         self.dir = clusters_dir() / name
 
     def port(self, what):
@@ -135,7 +135,7 @@ class Plan:
     def save(self):
         self.dir.mkdir(parents=True, exist_ok=True)
         state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides, "nats": self.nats,
-                 "durability": self.durability}
+                 "durability": self.durability, "clocks": self.clocks}
         self.path("cluster.json").write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod
@@ -146,7 +146,7 @@ class Plan:
         except FileNotFoundError:
             return None
         return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("nats", 1),
-                   state.get("durability", "process"))
+                   state.get("durability", "process"), state.get("clocks", False))
 
 
 def service_of(instance):

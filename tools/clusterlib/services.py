@@ -1,6 +1,8 @@
 """The services of a cluster: one YAML file per instance (the keys of each service's own table) and its command line."""
+import os
+
 from . import backends
-from .plan import HOST, INSTANCES, write_private
+from .plan import HOST, INSTANCES, ClusterError, write_private
 
 SITE = "centre"
 
@@ -133,6 +135,26 @@ def prepare(plan):
         write_private(conf_file(plan, instance), text)
 
 
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+def clock_file(plan, instance):
+    return plan.path("clocks", instance)
+
+
+def shifted_clock(plan, instance):
+    """Environment under which an instance's wall clock, and only that, is what `tools/cluster clock` says."""
+    if not plan.clocks:
+        return {}
+    if not os.path.exists(FAKETIME):
+        raise ClusterError("--clocks needs Debian's package faketime: run tools/deps test")
+    if not clock_file(plan, instance).exists():
+        write_private(clock_file(plan, instance), "+0\n")
+    return {"env": {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(clock_file(plan, instance)), "FAKETIME_CACHE_DURATION": "1",
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}}
+
+
 def specs(plan):
     """Command lines of what is built."""
-    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))]} for s, i in INSTANCES if plan.built(s)}
+    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))], **shifted_clock(plan, i)}
+            for s, i in INSTANCES if plan.built(s)}
