@@ -19,7 +19,7 @@ static void *unpack(const ProtobufCMessageDescriptor *desc, const void *data, si
 {
 	ProtobufCMessage *m;
 
-	return pbcheck_unpack(&m, desc, data, size, d) ? NULL : m;
+	return pbcheck_view(&m, desc, data, size, d) ? NULL : m;
 }
 
 static err_t bad(struct err_detail *d, const char *field, const char *right)
@@ -82,6 +82,7 @@ static bool edge_input(const Trunkline__Edge__V1__EdgeEvent *e, struct call_inpu
 		return true;
 	case TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_ANSWERED:
 		in->kind = INPUT_LEG_ANSWERED;
+		in->reinvite = e->answered->reinvite;
 		in->sdp = e->answered->sdp.data;
 		in->sdp_size = e->answered->sdp.len;
 		return true;
@@ -133,7 +134,7 @@ err_t cc_wire_edge_events(const void *data, size_t size, const struct cc_in *fn,
 		else if (edge_input(ev, &in, &stale) && fn->input)
 			fn->input(ev->tenant, ev->call_id, &in, stale, fn->arg);
 	}
-	trunkline__edge__v1__edge_events__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -164,6 +165,7 @@ static bool media_input(const Trunkline__Media__V1__MediaEvent *e, struct call_i
 		return true;
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FAILED:
 		in->kind = INPUT_MEDIA_FAILED;
+		in->what = e->failed->what;
 		in->error = e->failed->error <= ERR_UNAUTHENTICATED ? (err_t)e->failed->error : ERR_UNKNOWN;
 		return true;
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FREED:
@@ -184,15 +186,17 @@ err_t cc_wire_media_events(const void *data, size_t size, const struct cc_in *fn
 
 	if (!m)
 		return ERR_INVALID;
+	if (!text_ok(m->instance, CALL_NAME))
+		e = bad(d, "instance", "an id is wanted");
 	for (size_t i = 0; i < m->n_events && !e; i++) {
 		const Trunkline__Media__V1__MediaEvent *ev = m->events[i];
-		struct call_input in = { .leg_id = ev->leg_id, .request = ev->request };
+		struct call_input in = { .leg_id = ev->leg_id, .request = ev->request, .media = m->instance };
 
 		e = ids_ok(ev->tenant, ev->call_id, ev->leg_id, d);
 		if (!e && media_input(ev, &in))
 			fn->input(ev->tenant, ev->call_id, &in, 0, fn->arg);
 	}
-	trunkline__media__v1__media_events__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -214,7 +218,7 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 		ret->draining = m->draining;
 		ret->incarnation = m->incarnation;
 	}
-	trunkline__media__v1__heartbeat__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -274,7 +278,7 @@ err_t cc_wire_router_events(const void *data, size_t size, const struct cc_in *f
 		else if (e == ERR_UNIMPLEMENTED)
 			e = ERR_OK; /* an event of a newer router */
 	}
-	trunkline__router__v1__router_events__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -285,6 +289,6 @@ err_t cc_wire_router_epoch(const void *data, size_t size, const struct cc_in *fn
 	if (!m)
 		return ERR_INVALID;
 	fn->router_epoch(m->shard, m->epoch, fn->arg);
-	trunkline__router__v1__router_epoch__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return ERR_OK;
 }

@@ -73,6 +73,7 @@ static err_t take_body(struct command *c, const pb_command *pb, struct err_detai
 	case TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CREATE:
 		c->kind = COMMAND_CREATE;
 		c->srtp = pb->create->srtp;
+		c->reanchor = pb->create->reanchor;
 		return take_sdp(c, &pb->create->remote_sdp, d);
 	case TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_REMOTE:
 		c->kind = COMMAND_REMOTE;
@@ -135,7 +136,7 @@ err_t commands_from_pb(const void *bytes, size_t size, void (*on_command)(const 
 	struct command *c;
 	err_t e;
 
-	e = pbcheck_unpack(&msg, &trunkline__media__v1__media_commands__descriptor, bytes, size, detail);
+	e = pbcheck_view(&msg, &trunkline__media__v1__media_commands__descriptor, bytes, size, detail);
 	if (e)
 		return e;
 	pb = (Trunkline__Media__V1__MediaCommands *)msg;
@@ -154,7 +155,7 @@ err_t commands_from_pb(const void *bytes, size_t size, void (*on_command)(const 
 			on_command(c, arg);
 	}
 	mem_free(c);
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 

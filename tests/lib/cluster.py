@@ -22,9 +22,9 @@ class ClusterError(Exception):
 
 
 class Cluster:
-    def __init__(self, name, base=None, fresh=True, sets=(), options=()):
+    def __init__(self, name, base=None, fresh=True, sets=(), engines=None, options=()):
         """options: further ones of `tools/cluster up`, such as ("--nats", "3")."""
-        self.name, self.base, self.fresh, self.sets, self.options = name, base, fresh, sets, options
+        self.name, self.base, self.fresh, self.sets, self.engines, self.options = name, base, fresh, sets, engines, options
         self.env = {}
 
     @classmethod
@@ -43,6 +43,8 @@ class Cluster:
 
     def up(self):
         args = ["up"] + (["--base", str(self.base)] if self.base else []) + (["--fresh"] if self.fresh else [])
+        if self.engines:
+            args += ["--engines", str(self.engines)]
         for s in self.sets:
             args += ["--set", s]
         args += self.options

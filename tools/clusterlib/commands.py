@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import backends, health, pki, services, supervisor
-from .plan import BACKENDS, HOST, INSTANCES, NATS, ROOT, ClusterError, Plan, clusters_dir, service_of, write_private
+from .plan import BACKENDS, ENGINES, HOST, INSTANCES, NATS, ROOT, ClusterError, Plan, clusters_dir, service_of, write_private
 
 HOPELESS_RESTARTS = 5
 
@@ -67,8 +67,11 @@ def make_plan(args):
     variant = os.environ.get("TRUNKLINE_VARIANT") or "release"
     nats = args.nats or (old.nats if old else 1)
     durability = args.durability or (old.durability if old else "process")
-    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), nats, durability,
+    engines = args.engines or (old.engines if old else len(ENGINES))
+    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), engines, nats, durability,
                 args.clocks or bool(old and old.clocks))
+    if old and old.engines != engines and supervisor.alive(plan.dir):
+        raise ClusterError(f"cluster {plan.name!r} is running with --engines {old.engines}; take it down first")
     if old and old.nats != nats and not args.fresh:
         raise ClusterError(f"cluster {plan.name!r} has {old.nats} NATS, and its streams do not move: up --fresh forgets them")
     if old and old.base != base and supervisor.alive(plan.dir):
@@ -84,7 +87,7 @@ def default_base(name):
 
 
 def wanted(plan, only):
-    names = [i for s, i in INSTANCES if not only or s in only or i in only]
+    names = [i for s, i in plan.instances() if not only or s in only or i in only]
     for o in only:
         if not any(o in pair for pair in INSTANCES):
             raise ClusterError(f"--only {o!r}: no such service or instance")

@@ -49,7 +49,9 @@ INSTANCES = [
     ("recorder", "rec-1"),
     ("event-bridge", "bridge-1"),
     ("reporting", "rep-1"),
+    ("media", "media-2"),
 ]
+ENGINES = ["media-1", "media-2"]
 SERVICES = list(dict.fromkeys(s for s, _ in INSTANCES))
 NATS = ["nats", "nats-2", "nats-3"]  # one, or all three as a JetStream cluster (--nats 3)
 BACKENDS = ["postgres", *NATS, "kafka"]
@@ -72,13 +74,13 @@ def clusters_dir():
 class Plan:
     """One cluster's names, ports and directories."""
 
-    def __init__(self, name, base, variant="release", overrides=None, nats=1, durability="process", clocks=False):
+    def __init__(self, name, base, variant="release", overrides=None, engines=len(ENGINES), nats=1, durability="process", clocks=False):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
             raise ClusterError(f"--name {name!r}: 1 to 32 of a-z, 0-9 and '-'")
         if not 1024 <= base <= 61000 or base % 2:
             raise ClusterError(f"--base {base}: an even port from 1024 to 61000 (the cluster uses it and the 3,999 after it)")
         self.name, self.base, self.variant = name, base, variant
-        self.overrides = overrides or {}
+        self.overrides, self.engines = overrides or {}, engines
         self.nats, self.durability, self.clocks = nats, durability, clocks
         self.dir = clusters_dir() / name
 
@@ -88,8 +90,17 @@ class Plan:
     def http_port(self, instance):
         return self.base + HTTP_OFFSET + [i for _, i in INSTANCES].index(instance)
 
+    def instances(self):
+        """(service, instance) of what belongs to this cluster."""
+        return [(s, i) for s, i in INSTANCES if i not in ENGINES[self.engines:]]
+
     def rtp_ports(self):
         return self.base + RTP_FIRST, self.base + RTP_LAST
+
+    def rtp_share(self, instance, first, last):
+        """A media engine's part of a range of ports: no two engines share one."""
+        n, i = (last - first + 1) // self.engines, ENGINES.index(instance)
+        return first + i * n, last if i == self.engines - 1 else first + (i + 1) * n - 1
 
     def addr(self, what):
         return f"{HOST}:{self.port(what)}"
@@ -102,7 +113,7 @@ class Plan:
 
     def components(self):
         """All component names, in the order of start."""
-        return self.backends() + [i for _, i in INSTANCES]
+        return self.backends() + [i for _, i in self.instances()]
 
     def path(self, *parts):
         return self.dir.joinpath(*parts)
@@ -129,13 +140,13 @@ class Plan:
         if service == "sip-edge":
             out = [("sip", self.port("sip")), ("sips", self.port("sip-tls"))] + out
         if service == "media":
-            out.insert(0, ("rtp", self.base + RTP_FIRST))
+            out.insert(0, ("rtp", self.rtp_share(component, *self.rtp_ports())[0]))
         return out
 
     def save(self):
         self.dir.mkdir(parents=True, exist_ok=True)
-        state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides, "nats": self.nats,
-                 "durability": self.durability, "clocks": self.clocks}
+        state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides,
+                 "engines": self.engines, "nats": self.nats, "durability": self.durability, "clocks": self.clocks}
         self.path("cluster.json").write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod
@@ -145,7 +156,7 @@ class Plan:
             state = json.loads((clusters_dir() / name / "cluster.json").read_text())
         except FileNotFoundError:
             return None
-        return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("nats", 1),
+        return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("engines", 1), state.get("nats", 1),
                    state.get("durability", "process"), state.get("clocks", False))
 
 

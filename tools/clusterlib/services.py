@@ -97,6 +97,9 @@ def config(plan, service, instance):
     conf.update(OWN.get(service, lambda _: {})(plan))
     for path, value in plan.overrides.get(service, {}).items():
         put(conf, path.split("."), value)
+    if service == "media":
+        rtp = conf["rtp"]
+        rtp["port_min"], rtp["port_max"] = plan.rtp_share(instance, rtp["port_min"], rtp["port_max"])
     return conf
 
 
@@ -130,7 +133,7 @@ def conf_file(plan, instance):
 def prepare(plan):
     for d in ("recordings", "prompts", "log"):
         plan.path(d).mkdir(parents=True, exist_ok=True)
-    for service, instance in INSTANCES:
+    for service, instance in plan.instances():
         text = f"# {service} {instance}: written by tools/cluster\n" + yaml(config(plan, service, instance))
         write_private(conf_file(plan, instance), text)
 
@@ -157,4 +160,4 @@ def shifted_clock(plan, instance):
 def specs(plan):
     """Command lines of what is built."""
     return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))], **shifted_clock(plan, i)}
-            for s, i in INSTANCES if plan.built(s)}
+            for s, i in plan.instances() if plan.built(s)}
