@@ -188,7 +188,7 @@ class Api:
         if address not in self.channels:
             self.channels[address] = grpc.secure_channel(address, self.credentials, options=(
                 ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500),
-                ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_receive_message_length", 16 << 20)))
+                ("grpc.min_reconnect_backoff_ms", 5000), ("grpc.max_receive_message_length", 16 << 20)))
         out = Service(self.channels[address], service, self.token, self.timeout)
         setattr(self, name, out)
         return out

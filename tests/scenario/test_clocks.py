@@ -21,6 +21,9 @@ INSTANCES = ["router-1", "router-2", "cc-1", "cc-2", "edge-1", "media-1", "desk-
 
 @pytest.fixture(scope="module")
 def clocks():
+    if os.environ.get("SCENARIO_HERE"):  # in a running cluster that was made with --clocks
+        yield Cluster.here()
+        return
     name = os.environ.get("TRUNKLINE_CLUSTER", "scenario") + "-clocks"
     with Cluster(name, int(os.environ.get("SCENARIO_CLOCKS_BASE", "12000")), options=("--clocks", "--wait", "180")) as c:
         yield c

@@ -22,6 +22,9 @@ ELECTED_S = 60  # the stock server waits 4 to 9 s; the rest is for a busy machin
 
 @pytest.fixture(scope="module")
 def three():
+    if os.environ.get("SCENARIO_HERE"):  # in a running cluster that was made with --nats 3
+        yield Cluster.here()
+        return
     name = os.environ.get("TRUNKLINE_CLUSTER", "scenario") + "-nats"
     with Cluster(name, int(os.environ.get("SCENARIO_NATS_BASE", "12000")), options=("--nats", "3", "--wait", "180")) as c:
         yield c
