@@ -310,7 +310,7 @@ static void start_op(struct op *op)
 		finish_soon(op, ERR_OK); /* an adopter asserts what the owner had done */
 		return;
 	}
-	e = agent_step(&en->rec, &op->ev, clock_wall_ms(), &op->next_rec, &op->detail);
+	e = agent_step(&en->rec, &op->ev, clock_steady_ms(), &op->next_rec, &op->detail);
 	/* What led to the event may be known sooner than the record that shows it. */
 	if (e == ERR_PRECONDITION && !op->at && !op->read && read_again(op))
 		return;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static void every_error_has_its_grpc_name(void **state)
@@ -201,6 +202,38 @@ static void ids_of_a_wrong_form_are_refused(void **state)
 	assert_false(id_valid(NULL));
 }
 
+/* mono 0 is "never used": tests begin at 1 s. */
+static void the_steady_clock_follows_a_wall_clock_that_was_set_without_a_step(void **state) /* GT-15 */
+{
+	const int64_t jumps[] = { 3600000, -3600000, 500, -500 };
+
+	UNUSED(state);
+	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
+		struct clock_steady s = { 0 };
+		int64_t wall = 1700000000000, last = clock_steady_step(&s, 1000, wall), off;
+
+		assert_int_equal(last, wall);
+		for (int64_t mono = 1007; mono < 60000; mono += 7) {
+			int64_t now = clock_steady_step(&s, mono, wall + mono - 1000 + jumps[i]);
+
+			assert_in_range(now - last, 6, 8);
+			last = now;
+		}
+		off = wall + 60000 - 1000 + jumps[i] - last; /* 59 s may bring them 1.2 s together */
+		assert_true(llabs(jumps[i]) > 1180 ? llabs(llabs(jumps[i]) - llabs(off) - 1180) < 30 : llabs(off) < 30);
+	}
+}
+
+static void the_steady_clock_is_the_wall_clock_when_that_is_not_set(void **state)
+{
+	struct clock_steady s = { 0 };
+
+	UNUSED(state);
+	for (int64_t mono = 5000; mono < 9000000; mono += 4999)
+		assert_int_equal(clock_steady_step(&s, mono, 1700000000000 + mono), 1700000000000 + mono);
+	assert_in_range(clock_steady_ms(), clock_wall_ms() - 50, clock_wall_ms() + 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +245,8 @@ int main(void)
 		cmocka_unit_test(an_array_too_large_to_count_is_refused),
 		cmocka_unit_test(times_are_written_in_utc_with_milliseconds),
 		cmocka_unit_test(the_monotonic_clock_does_not_step_back),
+		cmocka_unit_test(the_steady_clock_follows_a_wall_clock_that_was_set_without_a_step),
+		cmocka_unit_test(the_steady_clock_is_the_wall_clock_when_that_is_not_set),
 		cmocka_unit_test(ids_are_uuid_7_and_ordered_by_time),
 		cmocka_unit_test(ids_do_not_repeat_within_a_millisecond),
 		cmocka_unit_test(a_forked_child_gives_out_other_ids),

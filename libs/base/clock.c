@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#define CLOCK_SLEW 50
 #define SECOND_TEXT 19 /* YYYY-MM-DDThh:mm:ss */
 
 int64_t clock_mono_us(void)
@@ -25,6 +26,41 @@ int64_t clock_wall_ms(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t clock_steady_step(struct clock_steady *s, int64_t mono_ms, int64_t wall_ms)
+{
+	int64_t may = (mono_ms - s->mono_ms) / CLOCK_SLEW, off = wall_ms - mono_ms - s->offset_ms;
+
+	if (s->mono_ms == 0) {
+		*s = (struct clock_steady){ .offset_ms = wall_ms - mono_ms, .mono_ms = mono_ms };
+	} else if (may > 0) {
+		s->offset_ms += off > may ? may : off < -may ? -may : off;
+		s->mono_ms += may * CLOCK_SLEW;
+	}
+	return s->offset_ms + mono_ms;
+}
+
+int64_t clock_steady_ms(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct clock_steady steady;
+	int64_t now;
+
+	pthread_mutex_lock(&lock);
+	now = clock_steady_step(&steady, clock_mono_ms(), clock_wall_ms());
+	pthread_mutex_unlock(&lock);
+	return now;
+}
+
+void clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 /* "YYYY-MM-DDThh:mm:ss" of a second; most texts asked for one after the other are of the same one. */

@@ -10,6 +10,9 @@
 
 #define NS_PER_MS	     1000000LL
 #define ERR_STREAM_NOT_FOUND 10059
+#define ERR_TEMPORARILY_AWAY 10008 /* no leader at the moment */
+#define ERR_NO_PEERS	     10005 /* for so many replicas: the other servers are not there yet */
+#define CLUSTER_START_MS     15000
 
 static err_t api_subject(char *buf, size_t size, const char *path)
 {
@@ -29,8 +32,8 @@ err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *
 		e = text ? ERR_OK : ERR_EXHAUSTED;
 	}
 	if (!e)
-		e = bus_request_raw(ret, bus, subject, text, text ? strlen(text) : 0, BUS_API_TIMEOUT_MS, fn, arg,
-				    own_arg);
+		e = bus_request_raw(ret, bus, subject, text, text ? strlen(text) : 0,
+				    bus->replicas > 1 ? BUS_API_ELECT_MS : BUS_API_TIMEOUT_MS, fn, arg, own_arg);
 	free(text);
 	return e;
 }
@@ -69,15 +72,30 @@ static err_t call_once(struct bus *bus, const char *path, json_t *body, struct w
 	e = api_send(&r, bus, path, body, on_answer, w, false);
 	if (e)
 		return e;
-	e = conn_wait(&bus->conn, &w->done, clock_mono_ms() + BUS_API_TIMEOUT_MS);
-	if (!w->done)
+	e = conn_wait(&bus->conn, &w->done,
+		      clock_mono_ms() + (bus->replicas > 1 ? BUS_API_ELECT_MS : BUS_API_TIMEOUT_MS));
+	if (!w->done) {
 		bus_request_cancel(&r);
+		e = e == ERR_TIMEOUT && bus->replicas > 1 ? ERR_OK : e;
+	}
 	return e;
+}
+
+/* What is worth asking again: nobody answered, or there is no leader, or not all servers are there yet. */
+static bool not_yet(struct waiting *w)
+{
+	int error = w->answer ? api_error(w->answer) : 0;
+
+	if (error == ERR_TEMPORARILY_AWAY || error == ERR_NO_PEERS) {
+		json_decref(w->answer);
+		w->answer = NULL;
+	}
+	return !w->answer;
 }
 
 err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, int *err_code, struct err_detail *detail)
 {
-	int64_t until = clock_mono_ms() + BUS_API_TIMEOUT_MS;
+	int64_t until = clock_mono_ms() + (bus->replicas > 1 ? CLUSTER_START_MS : BUS_API_TIMEOUT_MS);
 	struct waiting w;
 	err_t e;
 
@@ -85,7 +103,7 @@ err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, in
 		const bool never = false;
 
 		e = call_once(bus, path, body, &w);
-		if (!e && !w.answer) {
+		if (!e && not_yet(&w)) {
 			e = conn_wait(&bus->conn, &never, clock_mono_ms() + 100);
 			e = e == ERR_TIMEOUT ? ERR_OK : e;
 		}
@@ -187,7 +205,7 @@ err_t bus_stream_ensure(struct bus *bus, const struct bus_stream_params *p, stru
 					   (json_int_t)(p->max_age_ms * NS_PER_MS), "max_bytes",
 					   (json_int_t)(p->max_bytes ? p->max_bytes : -1), "duplicate_window",
 					   (json_int_t)(duplicates * NS_PER_MS), "num_replicas",
-					   p->replicas ? p->replicas : 1, "allow_direct", 1),
+					   p->replicas ? p->replicas : bus->replicas, "allow_direct", 1),
 				 detail);
 }
 

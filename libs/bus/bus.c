@@ -317,10 +317,19 @@ static void on_down(void *arg)
 {
 	struct bus *bus = arg;
 
+	bus->losses++;
 	pubs_on_down(bus);
 	call_hooks(bus, false);
 	if (bus->on_state)
 		bus->on_state(false, bus->arg);
+}
+
+/* Consumers live in the memory of one server, and what waits for an acknowledgement may have been on its way to that one.
+ * When it has gone, they would learn it from the silence, seconds later. */
+static void on_cluster(void *arg)
+{
+	pubs_again(arg);
+	call_hooks(arg, true);
 }
 
 struct loop *bus_loop(const struct bus *bus)
@@ -343,6 +352,11 @@ static void on_error(const char *text, void *arg)
 bool bus_connected(const struct bus *bus)
 {
 	return bus->conn.state == CONN_UP;
+}
+
+uint64_t bus_losses(const struct bus *bus)
+{
+	return bus->losses;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------------ */
@@ -372,10 +386,17 @@ static void request_finish(struct request *r, const struct bus_raw *raw)
 	bus_raw_fn *fn = r->fn;
 	void *arg = r->arg;
 	bool own = r->own_arg;
+	struct bus_raw decoded;
+	char *block = NULL;
 
+	if (r->stored && raw) {
+		stored_decode(raw, &decoded, &block);
+		raw = &decoded;
+	}
 	r->own_arg = false;
 	bus_request_cancel(&r);
 	fn(raw, arg);
+	mem_free(block);
 	if (own)
 		mem_free(arg);
 }
@@ -498,8 +519,10 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 				   .on_up = on_up,
 				   .on_down = on_down,
 				   .on_error = on_error,
+				   .on_cluster = on_cluster,
 				   .arg = bus };
 	e = e ? e : conn_init(&bus->conn, &cp, detail);
+	bus->replicas = p->replicas > 0 ? p->replicas : bus->conn.n_urls >= 3 ? 3 : 1;
 	e = e ? e
 	      : conn_connect(&bus->conn, clock_mono_ms() + (p->connect_timeout_ms ? p->connect_timeout_ms : 30000),
 			     detail);

@@ -34,6 +34,8 @@ struct bus_params {
 	int64_t connect_timeout_ms;		     /* keeps trying until then (0: 30,000) */
 	int64_t ack_timeout_ms;			     /* of a JetStream publish before it is repeated (0: 2,000) */
 	size_t max_pending;			     /* unacknowledged publishes (0: 65,536) */
+	/* Of streams and buckets that do not say (0: 3 when url lists three servers or more, else 1). */
+	int replicas;
 	void (*on_state)(bool connected, void *arg); /* changes after bus_new; may be NULL */
 	void *arg;
 };
@@ -42,6 +44,10 @@ err_t bus_new(struct bus **ret, const struct bus_params *p, struct err_detail *d
 /* Flushes (bounded by 1 s), then closes. No callback after it. */
 void bus_free(struct bus **bus);
 bool bus_connected(const struct bus *bus);
+/* Times that the connection was lost. */
+uint64_t bus_losses(const struct bus *bus);
+/* How long the JetStream write that waits longest has waited for its acknowledgement; 0: none waits. */
+int64_t bus_write_wait_ms(const struct bus *bus);
 struct loop *bus_loop(const struct bus *bus);
 
 /* ---- core NATS ---- */
@@ -76,7 +82,7 @@ struct bus_stream_params {
 	int64_t max_age_ms;	     /* 0: none */
 	int64_t max_bytes;	     /* 0: none */
 	int64_t duplicates_ms;	     /* deduplication window (0: 120,000) */
-	int replicas;		     /* 0: 1 */
+	int replicas;		     /* 0: those of bus_params */
 	bool discard_new;	     /* full: refuse new (true) or drop old (false) */
 };
 /* Creates or checks; blocking, for start-up only. An existing stream with other limits is updated. */
@@ -149,7 +155,7 @@ struct bus_kv_params {
 	int64_t
 	    marker_ttl_ms; /* of what our deletes leave behind (0: stays). Only where no watcher must learn of each delete */
 	int64_t max_bytes;
-	int replicas;
+	int replicas; /* 0: those of bus_params */
 };
 err_t bus_kv_open(struct bus_kv **ret, struct bus *bus, const struct bus_kv_params *p, struct err_detail *detail) MUST;
 void bus_kv_close(struct bus_kv **kv);
@@ -164,7 +170,7 @@ err_t bus_kv_put_lazy(struct bus_kv *kv, const char *key, const void *data, size
 		      bus_ack_fn *fn, void *arg) MUST;
 /* Deletes with a marker, same expectation rule; lazy as well. */
 err_t bus_kv_delete(struct bus_kv *kv, const char *key, uint64_t expected, bus_ack_fn *fn, void *arg) MUST;
-/* Last value of the key: ERR_OK and msg (seq = revision), ERR_NOT_FOUND. */
+/* Last value of the key: ERR_OK and msg (seq = revision), ERR_NOT_FOUND. With replicas the leader is asked: a follower may be behind. */
 err_t bus_kv_get(struct bus_kv *kv, const char *key, bus_reply_fn *fn, void *arg) MUST;
 
 enum bus_kv_op { BUS_KV_PUT, BUS_KV_DELETE, BUS_KV_SYNCED /* initial values are all delivered; key NULL */ };

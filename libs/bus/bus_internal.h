@@ -5,6 +5,7 @@
  *	inbox.c		replies: one wildcard subscription, the last token says whose
  *	publish.c	JetStream publishing: pending until acknowledged
  *	api.c		$JS.API: streams, buckets, consumers
+ *	stored.c	the last message of a subject, from the leader when there are replicas
  *	kv.c watch.c consumer.c lease.c
  */
 #ifndef BUS_INTERNAL_H
@@ -17,6 +18,7 @@
 
 #define BUS_SUBJECT_MAX	   512
 #define BUS_API_TIMEOUT_MS 5000
+#define BUS_API_ELECT_MS   1000 /* in a cluster the one who should answer may have gone: ask again */
 
 /* A message as it came, with its headers. */
 struct bus_raw {
@@ -56,11 +58,13 @@ void inbox_dispatch(struct inbox *in, const struct bus_raw *raw);
 struct pub {
 	struct pub *next, *prev;
 	int64_t deadline_ms;
+	int64_t since_ms; /* submitted */
 	uint32_t slot;
 	unsigned attempts;
 	bool own_arg;	/* arg is freed if fn is never called */
 	bool repeated;	/* sent more than once */
-	bool verifying; /* whether the first arrival was stored */
+	struct request *verifying; /* was the first arrival stored? The question under way */
+	unsigned verified;	   /* times that it was not (yet) */
 	bool refused;	/* no responders, or not yet sent: waits for the next round */
 	bus_ack_fn *fn;
 	void *arg;
@@ -103,6 +107,8 @@ void pubs_own_arg(struct bus *bus, const void *arg);
 /* The server does not allow us this subject (not terminated): what waits for it ends with ERR_DENIED. */
 void pubs_deny(struct bus *bus, const char *subject, size_t len);
 void pubs_on_up(struct bus *bus);
+/* Sends once more what is not acknowledged yet. */
+void pubs_again(struct bus *bus);
 void pubs_on_down(struct bus *bus);
 
 /* ---- core ---- */
@@ -140,6 +146,7 @@ struct request {
 	bus_raw_fn *fn; /* raw NULL: timed out */
 	void *arg;
 	bool own_arg;
+	bool stored; /* the answer is that of STREAM.MSG.GET: fn gets it as DIRECT.GET would give it */
 };
 
 struct bus {
@@ -149,6 +156,8 @@ struct bus {
 	struct pub_list pubs;
 	int64_t ack_timeout_ms;
 	size_t max_pending;
+	int replicas;
+	uint64_t losses;
 	void (*on_state)(bool connected, void *arg);
 	void *arg;
 
@@ -186,6 +195,12 @@ err_t api_call(struct bus *bus, const char *path, json_t *body, json_t **ret, in
 err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *body, bus_raw_fn *fn, void *arg,
 	       bool own_arg) MUST;
 int api_error(const json_t *answer);
+/* fn gets the last message of the subject with the headers Nats-Sequence, Nats-Subject and Nats-Time-Stamp (status 404: there
+ * is none; any other: not known). */
+err_t api_last(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t subject_len, bus_raw_fn *fn, void *arg,
+	       bool own_arg) MUST; /* as api_send */
+/* The answer to STREAM.MSG.GET in that form; block owns the bytes (mem_free). */
+void stored_decode(const struct bus_raw *answer, struct bus_raw *ret, char **block);
 err_t api_stream_ensure(struct bus *bus, const char *name, json_t *config, struct err_detail *detail) MUST;
 
 /* What a JetStream delivery says in its reply subject. */

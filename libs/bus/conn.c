@@ -1,6 +1,7 @@
 #include "conn.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "resolve.h"
 #include "tls.h"
@@ -227,12 +228,31 @@ static void secure(struct conn *c)
 	on_io(EPOLLOUT, c);
 }
 
+/* Of the servers that an INFO lists, whatever their order. */
+static uint64_t cluster_of(const json_t *info)
+{
+	uint64_t all = 0;
+	size_t i;
+	json_t *name;
+
+	json_array_foreach(json_object_get(info, "connect_urls"), i, name)
+	{
+		const char *text = json_string_value(name);
+
+		all += text ? hash_fnv1a32(text) : 0;
+	}
+	return all;
+}
+
 static void on_info(struct conn *c, const char *text)
 {
 	json_t *info = json_loads(text, 0, NULL);
 	json_int_t max = json_integer_value(json_object_get(info, "max_payload"));
 	bool tls = json_is_true(json_object_get(info, "tls_required"));
+	uint64_t cluster = cluster_of(info);
+	bool changed = cluster != c->cluster;
 
+	c->cluster = cluster;
 	json_decref(info);
 	if (!info) {
 		drop(c, "the server's INFO is not JSON");
@@ -240,6 +260,8 @@ static void on_info(struct conn *c, const char *text)
 	}
 	if (max > 0)
 		c->max_payload = max < MAX_PAYLOAD_CAP ? (size_t)max : MAX_PAYLOAD_CAP;
+	if (c->state == CONN_UP && changed)
+		c->p.on_cluster(c->p.arg);
 	if (c->state != CONN_GREETING)
 		return; /* a later INFO tells of changes in the cluster */
 	if (tls && !c->tls)

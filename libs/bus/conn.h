@@ -41,6 +41,7 @@ struct conn_params {
 	void (*on_up)(void *arg);
 	void (*on_down)(void *arg);
 	void (*on_error)(const char *text, void *arg); /* -ERR while up */
+	void (*on_cluster)(void *arg);		       /* a server joined or left the cluster of ours */
 	void *arg;
 };
 
@@ -77,6 +78,7 @@ struct conn {
 	struct conn_address *address; /* what it found */
 	char error[200];	      /* why the connection is down */
 	bool told;		      /* by the server itself: -ERR */
+	uint64_t cluster;	      /* which servers the last INFO told of */
 };
 
 err_t conn_init(struct conn *c, const struct conn_params *p, struct err_detail *detail) MUST;

@@ -26,7 +26,7 @@ static json_t *bucket_config(const struct bus_kv *kv, const struct bus_kv_params
 		      "max_msgs_per_subject", p->history ? p->history : 1, "max_age",
 		      (json_int_t)(p->ttl_ms * NS_PER_MS), "max_bytes", (json_int_t)(p->max_bytes ? p->max_bytes : -1),
 		      "duplicate_window", (json_int_t)(duplicates * NS_PER_MS), "num_replicas",
-		      p->replicas ? p->replicas : 1, "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
+		      p->replicas ? p->replicas : kv->bus->replicas, "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
 	if (c)
 		json_object_set_new(c, "allow_msg_ttl", json_true());
 	if (c && p->ttl_ms) /* watchers are told of what expires */
@@ -87,14 +87,9 @@ static err_t key_subject(const struct bus_kv *kv, const char *key, char subject[
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
-static err_t direct_get(struct bus_kv *kv, const char *subject, bus_raw_fn *fn, void *arg)
+static err_t last(struct bus_kv *kv, const char *subject, bus_raw_fn *fn, void *arg)
 {
-	char path[BUS_SUBJECT_MAX];
-	int n = snprintf(path, sizeof(path), "DIRECT.GET.%s.%s", kv->stream, subject);
-
-	if (n < 0 || (size_t)n >= sizeof(path) - 16)
-		return ERR_INVALID;
-	return api_send(NULL, kv->bus, path, NULL, fn, arg, true);
+	return api_last(NULL, kv->bus, kv->stream, subject, strlen(subject), fn, arg, true);
 }
 
 struct kv_get {
@@ -161,7 +156,7 @@ err_t bus_kv_get(struct bus_kv *kv, const char *key, bus_reply_fn *fn, void *arg
 	if (!g)
 		return ERR_EXHAUSTED;
 	*g = (struct kv_get){ .fn = fn, .arg = arg, .prefix_len = strlen(kv->prefix) };
-	e = direct_get(kv, subject, on_get, g);
+	e = last(kv, subject, on_get, g);
 	if (e)
 		mem_free(g);
 	return e;
@@ -204,7 +199,7 @@ static void on_created(err_t e, uint64_t seq, void *arg)
 {
 	struct kv_create *c = arg;
 
-	if (e == ERR_ABORTED && !direct_get(c->kv, c->subject, on_last, c))
+	if (e == ERR_ABORTED && !last(c->kv, c->subject, on_last, c))
 		return; /* the request owns c now */
 	c->fn(e, seq, c->arg);
 	mem_free(c);

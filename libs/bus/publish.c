@@ -14,6 +14,7 @@
 #define TIMEOUT_MAX_MS 16000
 #define PUB_AGAIN_MS   100 /* after "no responders": JetStream is not up yet */
 #define PUB_BYTES_MAX  (256u << 20)
+#define VERIFY_ROUNDS  5
 
 static void on_ack(const struct bus_raw *raw, void *arg);
 static const char *id_header(uint64_t expected);
@@ -49,6 +50,7 @@ static void pub_free(struct pub *p)
 	l->n--;
 	l->bytes -= p->size;
 	inbox_close(&p->bus->inbox, &p->slot);
+	bus_request_cancel(&p->verifying);
 	if (p->own_arg)
 		mem_free(p->arg);
 	mem_free(p);
@@ -83,30 +85,43 @@ static void send_now(struct pub *p, bool lazy)
 		loop_timer_start(&bus->pubs.timer, bus->pubs.timeout_ms);
 }
 
-/* The list is in the order of sending, so the head is due first. */
+static bool awaited(const struct pub *p)
+{
+	return !p->refused && !p->verifying;
+}
+
+static int64_t next_due(const struct pub_list *l)
+{
+	int64_t due = INT64_MAX;
+
+	for (const struct pub *p = l->head; p; p = p->next)
+		if (awaited(p) && p->deadline_ms < due)
+			due = p->deadline_ms;
+	return due;
+}
+
+/* The list keeps the order of submission, so all of it is looked at; that is seldom, and it is short when all is well. */
 static void on_due(void *arg)
 {
 	struct bus *bus = arg;
 	struct pub_list *l = &bus->pubs;
-	int64_t now = loop_now_ms(bus->loop);
+	int64_t now = loop_now_ms(bus->loop), due = next_due(l);
 	struct pub *p, *last = l->tail, *next;
 
-	if (l->head && l->head->deadline_ms <= now) /* a server that is slow is not helped by repeats */
+	if (due <= now) /* a server that is slow is not helped by repeats */
 		l->timeout_ms = l->timeout_ms * 2 < TIMEOUT_MAX_MS ? l->timeout_ms * 2 : TIMEOUT_MAX_MS;
-	for (p = l->head; p && p->deadline_ms <= now && bus->conn.state == CONN_UP; p = next) {
+	for (p = l->head; p && due <= now && bus->conn.state == CONN_UP; p = next) {
 		next = p == last ? NULL : p->next;
-		if (p->refused || p->verifying)
+		if (!awaited(p) || p->deadline_ms > now)
 			continue;
-		if (p->attempts >= PUB_ATTEMPTS) {
+		if (p->attempts >= PUB_ATTEMPTS)
 			finish(p, ERR_UNAVAILABLE, 0);
-			continue;
-		}
-		unlink_pub(l, p);
-		append_pub(l, p);
-		send_now(p, false);
+		else
+			send_now(p, false);
 	}
-	if (l->head && bus->conn.state == CONN_UP)
-		loop_timer_start(&l->timer, l->head->deadline_ms > now ? l->head->deadline_ms - now : PUB_AGAIN_MS);
+	due = next_due(l);
+	if (due != INT64_MAX && bus->conn.state == CONN_UP)
+		loop_timer_start(&l->timer, due > now ? due - now : PUB_AGAIN_MS);
 }
 
 static void send_refused(struct bus *bus)
@@ -125,14 +140,17 @@ static void on_again(void *arg)
 		send_refused(bus);
 }
 
-/* Nobody answers for JetStream: hold everything, so that the order stays, and try again shortly. */
+/* Nobody answers for JetStream, or a stream has no leader: hold everything, what is on its way as well (a repeat is told by
+ * its id), and send it all again shortly, so that the order stays. */
 static void stall(struct pub *p)
 {
 	struct pub_list *l = &p->bus->pubs;
 
-	p->refused = true;
 	if (p->attempts > 0)
 		p->attempts--;
+	p->refused = true;
+	for (struct pub *q = l->head; q && !l->stalled; q = q->next)
+		q->refused = !q->verifying;
 	l->stalled = true;
 	if (!loop_timer_running(&l->again))
 		loop_timer_start(&l->again, PUB_AGAIN_MS);
@@ -146,6 +164,13 @@ void pubs_on_up(struct bus *bus)
 	}
 	loop_timer_stop(&bus->pubs.again);
 	send_refused(bus);
+}
+
+void pubs_again(struct bus *bus)
+{
+	for (struct pub *p = bus->pubs.head; p; p = p->next)
+		p->attempts = 0;
+	pubs_on_up(bus);
 }
 
 void pubs_on_down(struct bus *bus)
@@ -196,7 +221,8 @@ static bool is_passing(uint64_t code, uint64_t err_code)
 /*
  * The server checks the expected revision before it looks for a repeated message id (measured with 2.15.1), so the repeat
  * of a compare-and-set that was stored, but whose acknowledgement was lost, is refused by its own first arrival. What is
- * there now tells: our id means that we won. Another's entry may have come instead of ours or after it: unknown.
+ * there now tells: our id means that we won. Another's entry may have come instead of ours or after it: unknown. In a cluster
+ * the first arrival may still be on its way to the other servers: then it is not there yet, and is asked for again.
  */
 static void on_present(const struct bus_raw *raw, void *arg)
 {
@@ -204,28 +230,28 @@ static void on_present(const struct bus_raw *raw, void *arg)
 	const char *id;
 	size_t len;
 
-	p->verifying = false;
-	if (!raw || raw->status == 503) {
+	p->verifying = NULL;
+	if (!raw || (raw->status && raw->status != 404)) {
 		stall(p); /* the repeat will bring us here again */
 		return;
 	}
 	id = nats_headers_find(raw->headers, raw->headers_size, id_header(p->expected), &len);
 	if (raw->status == 0 && id && len == p->msg_id_len && memcmp(id, p->msg_id, len) == 0)
 		finish(p, ERR_OK, nats_headers_u64(raw->headers, raw->headers_size, "Nats-Sequence"));
+	else if (p->bus->replicas > 1 && ++p->verified < VERIFY_ROUNDS)
+		stall(p);
 	else
 		finish(p, ERR_UNAVAILABLE, 0);
 }
 
 static void verify(struct pub *p)
 {
-	char path[BUS_SUBJECT_MAX * 2];
+	char stream[BUS_SUBJECT_MAX];
 	int bucket = (int)strcspn(p->subject + 4, ".");
 
-	(void)snprintf(path, sizeof(path), "DIRECT.GET.KV_%.*s.%.*s", bucket, p->subject + 4, (int)p->subject_len,
-		       p->subject);
-	p->verifying = true;
-	if (api_send(NULL, p->bus, path, NULL, on_present, p, false)) {
-		p->verifying = false;
+	(void)snprintf(stream, sizeof(stream), "KV_%.*s", bucket, p->subject + 4);
+	if (api_last(&p->verifying, p->bus, stream, p->subject, p->subject_len, on_present, p, false)) {
+		p->verifying = NULL;
 		finish(p, ERR_UNAVAILABLE, 0);
 	}
 }
@@ -244,13 +270,15 @@ static void on_ack(const struct bus_raw *raw, void *arg)
 	struct pub *p = arg;
 	uint64_t err_code;
 
+	if (raw->status != 503 && (raw->msg.size == 0 || text[0] != '{'))
+		return;
+	err_code = raw->status == 503 ? 0 : number_after(text, "\"err_code\":");
+	if (p->verifying && (err_code || raw->status == 503))
+		return; /* of another copy; the acknowledgement of the first may still come */
 	if (raw->status == 503) {
 		stall(p);
 		return;
 	}
-	if (raw->msg.size == 0 || text[0] != '{')
-		return;
-	err_code = number_after(text, "\"err_code\":");
 	if (err_code && is_passing(number_after(text, "\"code\":"), err_code))
 		stall(p);
 	else if (map_error(err_code) == ERR_ABORTED && p->repeated)
@@ -314,6 +342,7 @@ static err_t frame_new(struct pub **ret, struct bus *bus, uint32_t slot, const s
 	if (!pub)
 		return ERR_EXHAUSTED;
 	*pub = (struct pub){ .bus = bus,
+			     .since_ms = loop_now_ms(bus->loop),
 			     .slot = slot,
 			     .fn = p->fn,
 			     .arg = p->arg,
@@ -377,6 +406,15 @@ void pubs_deny(struct bus *bus, const char *subject, size_t len)
 		if (!p->refused && p->subject_len == len && memcmp(p->subject, subject, len) == 0)
 			finish(p, ERR_DENIED, 0);
 	}
+}
+
+int64_t bus_write_wait_ms(const struct bus *bus)
+{
+	int64_t since = INT64_MAX, now = loop_now_ms(bus->loop);
+
+	for (const struct pub *p = bus->pubs.head; p; p = p->next)
+		since = p->since_ms < since ? p->since_ms : since;
+	return since < now ? now - since : 0;
 }
 
 void bus_own_arg(struct bus *bus, const void *arg)

@@ -252,7 +252,7 @@ err_t events_emit(struct events *ev, const char *domain, const char *key, const 
 	if (str_empty(e.source))
 		e.source = ev->source;
 	if (!e.time_ms)
-		e.time_ms = clock_wall_ms();
+		e.time_ms = clock_steady_ms();
 	size = trunkline__event__v1__event__get_packed_size(&e);
 	if (size > sizeof(small)) {
 		bytes = mem_alloc(size);

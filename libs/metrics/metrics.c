@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct metric *first;
@@ -118,6 +119,44 @@ static long resident_pages(void)
 	return resident;
 }
 
+/* Wall-clock time at which the process started (Prometheus' own libraries say the same). */
+static double start_time_s(void)
+{
+	struct timespec boot, wall;
+	unsigned long long ticks = 0;
+	char line[1024];
+	FILE *f = fopen("/proc/self/stat", "re");
+	size_t n;
+	char *at;
+
+	if (!f)
+		return 0;
+	n = fread(line, 1, sizeof(line) - 1, f);
+	fclose(f);
+	line[n] = '\0';
+	at = strrchr(line, ')'); /* the program's name may have anything in it */
+	if (!at || sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", &ticks) != 1)
+		return 0;
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	return (double)wall.tv_sec - (double)boot.tv_sec + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void print_limits(struct str *out)
+{
+	static double started_s; /* asked once: a clock that jumps is no restart */
+	struct rlimit rl;
+
+	if (started_s == 0)
+		started_s = start_time_s();
+	print_head(out, "process_start_time_seconds", "gauge", "start of the process, Unix time");
+	str_printf(out, "process_start_time_seconds %.2f\n", started_s);
+	if (getrlimit(RLIMIT_NOFILE, &rl))
+		return;
+	print_head(out, "process_max_fds", "gauge", "most file descriptors it may have open");
+	str_printf(out, "process_max_fds %llu\n", (unsigned long long)rl.rlim_cur);
+}
+
 static void print_process(struct str *out)
 {
 	struct rusage ru;
@@ -131,6 +170,7 @@ static void print_process(struct str *out)
 	str_printf(out, "process_resident_memory_bytes %lld\n", (long long)resident_pages() * sysconf(_SC_PAGESIZE));
 	print_head(out, "process_open_fds", "gauge", "open file descriptors");
 	str_printf(out, "process_open_fds %ld\n", open_fds());
+	print_limits(out);
 }
 
 void metrics_print(struct str *out)

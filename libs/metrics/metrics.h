@@ -59,7 +59,8 @@ static inline int64_t metric_get(const struct metric *m)
 }
 /* One observation of a duration in microseconds (histogram). */
 void metric_observe_us(struct metric *m, int64_t us);
-/* All registered metrics plus process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds. */
+/* All registered metrics plus process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds, process_max_fds,
+ * process_start_time_seconds. */
 void metrics_print(struct str *out);
 
 #endif

@@ -78,6 +78,8 @@ static void the_process_itself_is_measured(void **state)
 	assert_true(value_of("process_cpu_seconds_total ") > 0);
 	assert_true(value_of("process_resident_memory_bytes ") > 100000);
 	assert_true(value_of("process_open_fds ") >= 3);
+	assert_true(value_of("process_max_fds ") >= value_of("process_open_fds "));
+	assert_in_range((long)value_of("process_start_time_seconds "), time(NULL) - 600, time(NULL) + 1);
 }
 
 static void *add_many(void *arg)

@@ -14,6 +14,8 @@ const struct config_item service_common_items[] = {
 	CONFIG_STR(struct service_common, log_level, "log.level", "info", "debug, info, warn or error"),
 	CONFIG_STR(struct service_common, nats_url, "nats.url", "nats://127.0.0.1:4222",
 		   "NATS servers, separated by commas"),
+	CONFIG_INT(struct service_common, nats_replicas, "nats.replicas", 0, 0, 5,
+		   "copies of each stream and bucket; 0: 3 where nats.url lists three servers or more, else 1"),
 	CONFIG_STR(struct service_common, nats_ca_file, "nats.ca_file", "",
 		   "CA certificates (PEM) for NATS; empty: no TLS"),
 	CONFIG_STR(struct service_common, nats_cert_file, "nats.cert_file", "", "own certificate (PEM) for NATS"),

@@ -31,11 +31,23 @@ static enum MHD_Result reply(struct MHD_Connection *c, unsigned status, const ch
 	return result;
 }
 
-static unsigned answer(struct service *svc, const char *url, struct str *body, const char **type)
+static unsigned readiness(const struct service *svc, struct str *body)
 {
 	struct str missing = STR_INIT;
-	bool ready;
+	bool ready = service_is_ready(svc, &missing);
 
+	if (!ready)
+		str_printf(body, "not ready:%s\n", str_text(&missing));
+	else if (service_is_degraded(svc, &missing))
+		str_printf(body, "ready, degraded:%s\n", str_text(&missing));
+	else
+		str_append(body, "ready\n");
+	str_done(&missing);
+	return ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+}
+
+static unsigned answer(const struct service *svc, const char *url, struct str *body, const char **type)
+{
 	*type = "text/plain; charset=utf-8";
 	if (str_eq(url, "/healthz")) {
 		str_append(body, "ok\n");
@@ -46,17 +58,10 @@ static unsigned answer(struct service *svc, const char *url, struct str *body, c
 		metrics_print(body);
 		return body->failed ? MHD_HTTP_INTERNAL_SERVER_ERROR : MHD_HTTP_OK;
 	}
-	if (!str_eq(url, "/readyz")) {
-		str_append(body, "not found: there are /healthz, /readyz and /metrics\n");
-		return MHD_HTTP_NOT_FOUND;
-	}
-	ready = service_is_ready(svc, &missing);
-	if (ready)
-		str_append(body, "ready\n");
-	else
-		str_printf(body, "not ready:%s\n", str_text(&missing));
-	str_done(&missing);
-	return ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (str_eq(url, "/readyz"))
+		return readiness(svc, body);
+	str_append(body, "not found: there are /healthz, /readyz and /metrics\n");
+	return MHD_HTTP_NOT_FOUND;
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const char *url, const char *method,

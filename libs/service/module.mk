@@ -1,1 +1,1 @@
-$(eval $(call library,service,base loop log config metrics,microhttpd,))
+$(eval $(call library,service,base loop log config metrics bus,microhttpd,))

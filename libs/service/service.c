@@ -1,4 +1,5 @@
 #include "service_internal.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define JUMP_MS	      1000
 #define KEEP_BYTES    (16 << 20)
 #define TOP_PAD_BYTES (256 << 10)
 
@@ -18,6 +20,11 @@
 #endif
 
 static struct metric ready_gauge = METRIC_GAUGE("trunkline_ready", "1 when every readiness check says ready");
+static struct metric degraded_gauge =
+    METRIC_GAUGE("trunkline_degraded", "1 when something is missing that the service goes on without");
+
+static struct metric clock_jumps =
+    METRIC_COUNTER("trunkline_clock_jumps_total", "times that the wall clock was set by more than a second");
 
 static void print_help(const struct service *svc)
 {
@@ -83,11 +90,27 @@ static void on_signal(int signo, void *arg)
 	svc->drain_fn(svc->drain_arg);
 }
 
+/* A wall clock that was set: time-outs and durations do not notice (base/clock.h), people should. */
+static void watch_clock(void)
+{
+	static int64_t last_ms;
+	int64_t now_ms = clock_wall_ms() - clock_mono_ms();
+
+	if (last_ms && llabs(now_ms - last_ms) > JUMP_MS) {
+		metric_add(&clock_jumps, 1);
+		LOG_WARN(NULL, "clock.jumped", "by_ms=%lld", (long long)(now_ms - last_ms));
+	}
+	last_ms = now_ms;
+}
+
 static void on_second(void *arg)
 {
 	struct service *svc = arg;
 
+	watch_clock();
+	service_bus_second(svc);
 	metric_set(&ready_gauge, service_is_ready(svc, NULL));
+	metric_set(&degraded_gauge, service_is_degraded(svc, NULL));
 	loop_timer_start(&svc->second_timer, 1000);
 }
 
@@ -126,6 +149,8 @@ static err_t start(struct service *svc, struct err_detail *detail)
 	loop_timer_init(&svc->drain_timer, svc->loop, on_drain_timeout, svc);
 	loop_timer_init(&svc->second_timer, svc->loop, on_second, svc);
 	metrics_register(&ready_gauge);
+	metrics_register(&degraded_gauge);
+	metrics_register(&clock_jumps);
 	e = loop_signals(svc->loop, on_signal, svc);
 	if (e)
 		return err_set(detail, e, "signals", "cannot be watched");
@@ -185,26 +210,47 @@ const struct service_common *service_common(const struct service *svc)
 	return &svc->common;
 }
 
-void service_add_ready(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg)
+static void add_check(struct service *svc, const struct service_ready *check)
 {
 	assert(svc->n_ready < SERVICE_MAX_READY);
-	svc->ready[svc->n_ready++] = (struct service_ready){ what, fn, arg };
+	svc->ready[svc->n_ready++] = *check;
+}
+
+void service_add_ready(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg)
+{
+	add_check(svc, &(struct service_ready){ what, fn, arg, .wanted = false });
+}
+
+void service_add_wanted(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg)
+{
+	add_check(svc, &(struct service_ready){ what, fn, arg, .wanted = true });
+}
+
+/* Checks of one kind that fail; their names, with commas, go behind what missing has. */
+static size_t count_missing(const struct service *svc, bool wanted, const char *before, struct str *missing)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < svc->n_ready; i++) {
+		if (svc->ready[i].wanted != wanted || svc->ready[i].fn(svc->ready[i].arg))
+			continue;
+		if (missing)
+			str_printf(missing, "%s %s", n ? "," : before, svc->ready[i].what);
+		n++;
+	}
+	return n;
 }
 
 bool service_is_ready(const struct service *svc, struct str *missing)
 {
-	bool ready = !svc->draining;
-
 	if (svc->draining && missing)
 		str_append(missing, " draining");
-	for (size_t i = 0; i < svc->n_ready; i++) {
-		if (svc->ready[i].fn(svc->ready[i].arg))
-			continue;
-		ready = false;
-		if (missing)
-			str_printf(missing, " %s", svc->ready[i].what);
-	}
-	return ready;
+	return count_missing(svc, false, svc->draining ? "," : "", missing) == 0 && !svc->draining;
+}
+
+bool service_is_degraded(const struct service *svc, struct str *missing)
+{
+	return count_missing(svc, true, "", missing) > 0;
 }
 
 void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg)

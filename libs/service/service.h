@@ -4,7 +4,7 @@
  *
  * Command line: NAME -c FILE [--print-sample-config|--print-config-reference|--version|--help].
  * HTTP (libmicrohttpd on the loop): GET /healthz 200 while the loop turns, /readyz 200 only when every readiness check
- * says ready (else 503 and the names of those that do not), /metrics.
+ * says ready (else 503 and the names of those that do not; "ready, degraded: …" names what it goes on without), /metrics.
  * SIGTERM: not ready → on_drain → when service_drained() is called or drain.timeout_ms has passed → loop ends → exit 0.
  *
  *	int main(int argc, char **argv)
@@ -18,7 +18,7 @@
  *	}
  *
  * Every service has these settings besides its own: instance, site, http.address, http.port, log.level,
- * nats.url, nats.ca_file, nats.cert_file, nats.key_file, drain.timeout_ms, loop.pace_us.
+ * nats.url, nats.replicas, nats.ca_file, nats.cert_file, nats.key_file, drain.timeout_ms, loop.pace_us.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -29,6 +29,7 @@
 #include "loop/loop.h"
 
 struct service;
+struct bus;
 
 struct service_common {
 	char *instance; /* unique in the site: "cc-1"; a token of NATS subjects */
@@ -40,6 +41,7 @@ struct service_common {
 	char *nats_ca_file; /* "" : no TLS */
 	char *nats_cert_file;
 	char *nats_key_file;
+	int64_t nats_replicas;
 	int64_t drain_timeout_ms;
 	int64_t pace_us; /* loop_set_pace() */
 };
@@ -53,6 +55,11 @@ const struct service_common *service_common(const struct service *svc);
 
 /* Readiness check, called on the loop for each GET /readyz and once a second for the gauge trunkline_ready. */
 void service_add_ready(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg);
+/* Of what the service goes on without: it stays ready, says so on /readyz and in the gauge trunkline_degraded. */
+void service_add_wanted(struct service *svc, const char *what, bool (*fn)(void *arg), void *arg);
+/* Checks "nats" (connected) and "nats writes" (none waits 5 s for its acknowledgement), and trunkline_bus_…; needed false: degraded
+ * without. The bus lives as long as the loop runs. */
+void service_add_bus(struct service *svc, struct bus *bus, bool needed);
 /* On SIGTERM: stop accepting; call service_drained() when nothing is left. Without a callback the loop just ends. */
 void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg);
 void service_drained(struct service *svc);

@@ -1,4 +1,4 @@
-/* The inside of a service: service.c (life), args.c (command line and configuration), http.c (health and metrics). */
+/* The inside of a service: service.c (life), bus.c (NATS), args.c (command line and configuration), http.c (health and metrics). */
 #ifndef SERVICE_INTERNAL_H
 #define SERVICE_INTERNAL_H
 
@@ -11,6 +11,7 @@ struct service_ready {
 	const char *what;
 	bool (*fn)(void *arg);
 	void *arg;
+	bool wanted; /* not needed: without it the service is degraded */
 };
 
 struct service_http;
@@ -29,6 +30,7 @@ struct service {
 	void *drain_arg;
 	struct loop_timer drain_timer;
 	struct loop_timer second_timer;
+	const struct bus *bus; /* NULL: none */
 	bool draining;
 	bool drained;
 };
@@ -42,8 +44,12 @@ struct service_args {
 /* ERR_INVALID with a message in detail: what was wrong with which argument. */
 err_t service_args_parse(struct service_args *ret, int argc, char **argv, struct err_detail *detail) MUST;
 err_t service_common_check(const struct service_common *c, struct err_detail *detail) MUST;
-/* True when every check says ready and nothing drains; else appends the names of what is not. */
+/* True when every check of what is needed says ready and nothing drains; else appends the names of what is not. */
 bool service_is_ready(const struct service *svc, struct str *missing);
+/* True when something wanted is missing; appends the names. */
+bool service_is_degraded(const struct service *svc, struct str *missing);
+
+void service_bus_second(const struct service *svc);
 
 err_t service_http_new(struct service_http **ret, struct service *svc, struct err_detail *detail) MUST;
 void service_http_free(struct service_http **http);

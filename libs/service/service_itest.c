@@ -17,11 +17,13 @@
 
 struct toy_config {
 	bool bus_ready;
+	bool books_there;
 	int64_t drain_ms; /* -1: never drained */
 };
 
 static const struct config_item toy_items[] = {
 	CONFIG_BOOL(struct toy_config, bus_ready, "toy.bus_ready", true, "what the readiness check says"),
+	CONFIG_BOOL(struct toy_config, books_there, "toy.books_there", true, "what the check of what it can miss says"),
 	CONFIG_INT(struct toy_config, drain_ms, "toy.drain_ms", 0, -1, 60000, "how long work under way takes"),
 	CONFIG_END
 };
@@ -33,6 +35,12 @@ static bool bus_ready(void *arg)
 {
 	UNUSED(arg);
 	return cfg.bus_ready;
+}
+
+static bool books_there(void *arg)
+{
+	UNUSED(arg);
+	return cfg.books_there;
 }
 
 static void on_work_done(void *arg)
@@ -56,6 +64,8 @@ static int serve(int argc, char **argv)
 		return service_exit_code(e);
 	loop_timer_init(&work, service_loop(svc), on_work_done, svc);
 	service_add_ready(svc, "bus", bus_ready, NULL);
+	service_add_ready(svc, "nothing", bus_ready, NULL);
+	service_add_wanted(svc, "books", books_there, NULL);
 	service_on_drain(svc, on_drain, NULL);
 	service_run(svc);
 	service_free(&svc);
@@ -150,9 +160,21 @@ static void a_service_that_is_not_ready_says_what_is_missing(void **state)
 	UNUSED(state);
 	start("toy: { bus_ready: false }\n");
 	assert_true(has_status(get("/readyz"), 503));
-	assert_non_null(strstr(str_text(&answer), "not ready: bus\n"));
+	assert_non_null(strstr(str_text(&answer), "not ready: bus, nothing\n"));
 	assert_true(has_status(get("/healthz"), 200));
 	assert_int_equal(testkit_proc_stop(&proc, SIGINT, 5000), 0);
+}
+
+static void a_service_that_goes_on_without_something_is_ready_and_says_that_it_is_degraded(void **state) /* GT-15 */
+{
+	UNUSED(state);
+	start("toy: { books_there: false }\n");
+	assert_true(has_status(get("/readyz"), 200));
+	assert_non_null(strstr(str_text(&answer), "ready, degraded: books\n"));
+	get("/metrics");
+	assert_non_null(strstr(str_text(&answer), "\ntrunkline_ready 1\n"));
+	assert_non_null(strstr(str_text(&answer), "\ntrunkline_degraded 1\n"));
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
 }
 
 static void rubbish_on_the_port_hurts_nobody(void **state)
@@ -268,6 +290,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ready_service_answers_health_readiness_and_metrics),
 		cmocka_unit_test(a_service_that_is_not_ready_says_what_is_missing),
+		cmocka_unit_test(a_service_that_goes_on_without_something_is_ready_and_says_that_it_is_degraded),
 		cmocka_unit_test(rubbish_on_the_port_hurts_nobody),
 		cmocka_unit_test(while_it_drains_it_is_not_ready_but_healthy),
 		cmocka_unit_test(draining_ends_at_its_deadline),

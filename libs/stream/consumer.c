@@ -18,6 +18,7 @@
 #define LAG_MS	       1000
 #define STALL_MS       10000 /* there is something to read, and for so long nothing came: ask again */
 #define SEEK_MS	       5000
+#define PROBE_MS       500
 
 enum turn { FETCH, HANDED_OVER, STOP };
 
@@ -32,6 +33,8 @@ struct stream_consumer {
 	enum turn turn; /* under lock */
 	bool stopping;	/* under lock */
 	_Atomic int64_t lag;
+	_Atomic int partitions;
+	_Atomic bool joined, was_joined, cut_off, fenced;
 	int64_t lag_at_ms; /* measured last */
 	int64_t came_ms;   /* the last record, or the last time that we asked again */
 	struct offsets offsets;
@@ -76,6 +79,8 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_p
 
 	offsets_reset(&c->offsets);
 	c->came_ms = clock_mono_ms();
+	c->joined = false;
+	c->partitions = 0;
 	if (e != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
 		(void)rd_kafka_assign(rk, NULL);
 		return;
@@ -83,6 +88,31 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t e, rd_kafka_topic_p
 	for (int i = 0; i < list->cnt; i++)
 		position(c, &list->elems[i]);
 	(void)rd_kafka_assign(rk, stopping(c) ? NULL : list);
+	c->partitions = list->cnt;
+	c->joined = c->was_joined = true;
+	c->lag_at_ms = clock_mono_ms() - LAG_MS; /* measure it soon */
+}
+
+/* On our thread. librdkafka mends everything else by itself. */
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+	struct stream_consumer *c = opaque;
+
+	(void)rk;
+	(void)reason;
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		c->cut_off = true;
+}
+
+/* While no broker answered: does one again? */
+static void probe(struct stream_consumer *c)
+{
+	const struct rd_kafka_metadata *md;
+
+	if (rd_kafka_metadata(c->rk, 0, NULL, &md, PROBE_MS))
+		return;
+	rd_kafka_metadata_destroy(md);
+	c->cut_off = false;
 }
 
 /* ---- the fetching thread ------------------------------------------------------------------------------------------ */
@@ -119,10 +149,15 @@ static void measure_lag(struct stream_consumer *c)
 {
 	rd_kafka_topic_partition_list_t *list = NULL;
 	int64_t lag = 0, low, high, now = clock_mono_ms();
+	char text[8];
 
 	if (now < c->lag_at_ms + LAG_MS)
 		return;
 	c->lag_at_ms = now;
+	if (c->cut_off)
+		probe(c);
+	if (rd_kafka_fatal_error(c->rk, text, sizeof(text)) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+		c->fenced = true;
 	if (rd_kafka_assignment(c->rk, &list) || !list)
 		return;
 	if (list->cnt == 0 || rd_kafka_position(c->rk, list))
@@ -198,7 +233,7 @@ static enum turn wait_turn(struct stream_consumer *c)
 	struct timespec until;
 	enum turn turn;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec++;
 	pthread_mutex_lock(&c->lock);
 	if (c->turn == HANDED_OVER && !c->stopping)
@@ -253,25 +288,48 @@ int64_t stream_consumer_lag(const struct stream_consumer *c)
 	return atomic_load(&((struct stream_consumer *)c)->lag);
 }
 
+enum stream_consumer_state stream_consumer_state(const struct stream_consumer *c)
+{
+	if (c->fenced)
+		return STREAM_FENCED;
+	if (c->cut_off && c->was_joined)
+		return STREAM_CUT_OFF;
+	return c->joined ? STREAM_READING : STREAM_JOINING;
+}
+
+int stream_consumer_partitions(const struct stream_consumer *c)
+{
+	return c->partitions;
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
 static err_t create(struct stream_consumer *c, const struct stream_consumer_params *p, struct err_detail *detail)
 {
-	char group[200], why[200];
-	const char *const defaults[] = {
-		group, "enable.auto.commit=false", "auto.offset.reset=earliest", "max.poll.interval.ms=86400000",
-		"session.timeout.ms=10000", "queued.max.messages.kbytes=16384",
-		/* Ten fetches a second instead of one for each batch that comes: the broker's time. */
-		"fetch.min.bytes=65536", "fetch.wait.max.ms=100", "reconnect.backoff.max.ms=2000", NULL
-	};
+	char group[200], instance[200], why[200];
+	const char *const defaults[] = { group,
+					 "enable.auto.commit=false",
+					 "auto.offset.reset=earliest",
+					 "max.poll.interval.ms=86400000",
+					 "session.timeout.ms=10000",
+					 "topic.metadata.refresh.interval.ms=3000", /* topics that are made later */
+					 "queued.max.messages.kbytes=16384",
+					 /* Ten fetches a second instead of one for each batch that comes: the broker's time. */
+					 "fetch.min.bytes=65536",
+					 "fetch.wait.max.ms=100",
+					 "reconnect.backoff.max.ms=2000",
+					 p->instance ? instance : NULL,
+					 NULL };
 	rd_kafka_conf_t *conf = NULL;
 	err_t e;
 
 	(void)snprintf(group, sizeof(group), "group.id=%s", p->group);
+	(void)snprintf(instance, sizeof(instance), "group.instance.id=%s", p->instance ? p->instance : "");
 	e = stream_conf_new(&conf, p->brokers, p->group, defaults, p->options, detail);
 	if (e)
 		return e;
 	rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+	rd_kafka_conf_set_error_cb(conf, on_error);
 	rd_kafka_conf_set_opaque(conf, c);
 	c->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
 	if (!c->rk) {
@@ -312,7 +370,7 @@ err_t stream_consumer_new(struct stream_consumer **ret, const struct stream_cons
 	c->lag_at_ms = -LAG_MS;
 	atomic_store(&c->lag, -1);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->changed, NULL);
+	clock_cond_init(&c->changed);
 	c->messages = mem_array(c->batch, sizeof(*c->messages));
 	c->records = mem_array(c->batch, sizeof(*c->records));
 	e = c->messages && c->records ? ERR_OK : ERR_EXHAUSTED;

@@ -21,6 +21,7 @@ struct stream_producer {
 	rd_kafka_queue_t *queue;
 	struct loop_io io;
 	int wake_fd;
+	bool lost;
 };
 
 struct delivery {
@@ -39,6 +40,24 @@ static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *msg, void *op
 	if (d->fn)
 		d->fn(stream_map_error(msg->err), d->arg);
 	mem_free(d);
+}
+
+/* librdkafka mends it by itself; who asks may want to say so. */
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+	struct stream_producer *p = opaque;
+
+	(void)rk;
+	(void)reason;
+	p->lost = p->lost || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+}
+
+bool stream_producer_lost(struct stream_producer *p)
+{
+	bool lost = p->lost;
+
+	p->lost = false;
+	return lost;
 }
 
 static void on_wake(uint32_t events, void *arg)
@@ -83,6 +102,8 @@ static err_t create(struct stream_producer *p, const struct stream_producer_para
 	if (e)
 		return e;
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivered);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_opaque(conf, p);
 	p->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!p->rk) {
 		rd_kafka_conf_destroy(conf);

@@ -38,6 +38,8 @@ void stream_producer_drop(struct stream_producer **p);
 err_t stream_produce(struct stream_producer *p, const char *topic, const void *key, size_t key_size, const void *value,
 		     size_t size, const struct stream_header *headers, size_t n_headers, int64_t time_ms,
 		     stream_delivered_fn *fn, void *arg) MUST;
+/* All brokers were lost since the last question. They may be back: the producer goes on by itself. */
+bool stream_producer_lost(struct stream_producer *p);
 /* Creates topics that do not exist; blocking. */
 err_t stream_ensure_topics(const char *brokers, const char *const *topics, int partitions, int replication,
 			   struct err_detail *detail) MUST;
@@ -59,6 +61,9 @@ struct stream_consumer_params {
 	struct loop *loop;
 	const char *brokers;
 	const char *group;
+	/* Unique in the group and kept through restarts (Kafka's static membership, KIP-345): who comes back under it within the
+	 * session time-out (10 s) has its partitions again at once; one that runs still under it is fenced. NULL: none. */
+	const char *instance;
 	const char *const *topics; /* NULL-terminated */
 	const char *const *options;
 	size_t batch;	   /* records per callback (0: 1,000) */
@@ -77,5 +82,14 @@ void stream_consumer_next(struct stream_consumer *c);
 /* Not from within start_offset; a batch on its way is dropped. */
 void stream_consumer_free(struct stream_consumer **c);
 int64_t stream_consumer_lag(const struct stream_consumer *c); /* records; -1 unknown */
+
+enum stream_consumer_state {
+	STREAM_JOINING, /* the group has given no partitions yet, or took them back */
+	STREAM_READING, /* partitions are assigned and positioned */
+	STREAM_CUT_OFF, /* it was in the group, but no broker answers now */
+	STREAM_FENCED,	/* another process runs under our instance; nothing comes any more: only a restart helps */
+};
+enum stream_consumer_state stream_consumer_state(const struct stream_consumer *c);
+int stream_consumer_partitions(const struct stream_consumer *c); /* assigned now */
 
 #endif

@@ -4,6 +4,7 @@
 #include "testkit/testkit.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,12 +123,15 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 		stream_consumer_next(r->c);
 }
 
-static void consume(struct reading *r, const char *topic_name, const char *group, size_t batch)
+static void consume_as(struct reading *r, const char *topic_name, const char *group, const char *instance, size_t batch)
 {
 	const char *const topics[] = { topic_name, NULL };
+	const char *const options[] = { "topic.metadata.refresh.interval.ms=1000", NULL };
 	struct stream_consumer_params p = { .loop = loop,
 					    .brokers = kafka.brokers,
 					    .group = group,
+					    .instance = instance,
+					    .options = options,
 					    .topics = topics,
 					    .batch = batch,
 					    .start_offset = start_offset,
@@ -135,6 +139,11 @@ static void consume(struct reading *r, const char *topic_name, const char *group
 					    .arg = r };
 
 	assert_int_equal(stream_consumer_new(&r->c, &p, NULL), ERR_OK);
+}
+
+static void consume(struct reading *r, const char *topic_name, const char *group, size_t batch)
+{
+	consume_as(r, topic_name, group, NULL, batch);
 }
 
 static void what_is_produced_is_read_in_the_order_of_each_key_from_the_offsets_the_owner_keeps(void **state)
@@ -220,6 +229,161 @@ static void nothing_is_lost_or_reordered_through_kill_9_of_the_broker(void **sta
 	stream_producer_free(&p);
 }
 
+/* ---- members of a group that come back under their name --------------------------------------------------------- */
+
+struct expectation {
+	struct reading *r;
+	enum stream_consumer_state state;
+	int partitions;
+};
+
+static bool is_so(void *arg)
+{
+	const struct expectation *x = arg;
+
+	return stream_consumer_state(x->r->c) == x->state && stream_consumer_partitions(x->r->c) == x->partitions;
+}
+
+static bool becomes(struct reading *r, enum stream_consumer_state state, int partitions, int64_t timeout_ms)
+{
+	struct expectation x = { r, state, partitions };
+
+	return testkit_wait_loop(loop, is_so, &x, timeout_ms);
+}
+
+static bool is_fenced(void *arg)
+{
+	const struct reading *r = arg;
+
+	return stream_consumer_state(r->c) == STREAM_FENCED;
+}
+
+/* This program again, as a member that will be killed: "member BROKERS TOPIC GROUP INSTANCE". Says "reading" once it does. */
+static int be_a_member(char **argv)
+{
+	struct reading r = { .start = { -1, -1 }, .hold = true };
+
+	snprintf(kafka.brokers, sizeof(kafka.brokers), "%s", argv[0]);
+	assert_int_equal(loop_new(&loop), ERR_OK);
+	consume_as(&r, argv[1], argv[2], argv[3], 100);
+	while (stream_consumer_state(r.c) != STREAM_READING)
+		(void)testkit_wait_flag(loop, &(bool){ false }, 20);
+	printf("reading\n");
+	fflush(stdout);
+	(void)testkit_wait_flag(loop, &(bool){ false }, 60000);
+	return 0;
+}
+
+static const char *self;
+
+static bool says_reading(void *log)
+{
+	struct str text = STR_INIT;
+	bool is;
+
+	testkit_read(log, &text);
+	is = strstr(str_text(&text), "reading") != NULL;
+	str_done(&text);
+	return is;
+}
+
+static void a_member_that_was_killed_has_its_partitions_again_long_before_its_session_ends(void **state) /* GT-15 */
+{
+	struct reading r = { .start = { -1, -1 }, .want = 10, .in_order = true };
+	const char *argv[] = { self, "member", kafka.brokers, "back", "g-back", "rep-1", NULL };
+	char dir[TESTKIT_PATH], log[TESTKIT_PATH + 64];
+	struct delivered d = { .want = 10 };
+	struct stream_producer *p = producer();
+	struct testkit_proc member;
+
+	(void)state;
+	topic("back");
+	testkit_file(testkit_dir(dir), "log", "", log);
+	testkit_spawn(&member, &(struct testkit_spawn){ .argv = argv, .log = log });
+	assert_true(testkit_wait(says_reading, log, 20000));
+	assert_int_equal(testkit_proc_stop(&member, SIGKILL, 5000), 128 + SIGKILL);
+	consume_as(&r, "back", "g-back", "rep-1", 100);
+	assert_true(becomes(&r, STREAM_READING, 2, 6000)); /* the session: 10 s */
+	produce(p, "back", 0, 10, &d);
+	assert_true(testkit_wait_flag(loop, &r.done, 20000));
+	stream_consumer_free(&r.c);
+	stream_producer_free(&p);
+}
+
+static void instances_of_different_names_share_the_partitions(void **state)
+{
+	struct reading a = { .start = { -1, -1 } }, b = { .start = { -1, -1 } };
+
+	(void)state;
+	topic("shared");
+	consume_as(&a, "shared", "g-shared", "rep-1", 100);
+	assert_true(becomes(&a, STREAM_READING, 2, 20000));
+	consume_as(&b, "shared", "g-shared", "rep-2", 100);
+	assert_true(becomes(&b, STREAM_READING, 1, 20000));
+	assert_true(becomes(&a, STREAM_READING, 1, 20000));
+	stream_consumer_free(&a.c);
+	stream_consumer_free(&b.c);
+}
+
+static void the_earlier_of_two_under_one_name_is_fenced_and_reads_nothing_more(void **state)
+{
+	struct reading a = { .start = { -1, -1 } }, b = { .start = { -1, -1 }, .want = 10 };
+	struct delivered d = { .want = 10 };
+	struct stream_producer *p = producer();
+
+	(void)state;
+	topic("fence");
+	consume_as(&a, "fence", "g-fence", "rep-1", 100);
+	assert_true(becomes(&a, STREAM_READING, 2, 20000));
+	consume_as(&b, "fence", "g-fence", "rep-1", 100);
+	assert_true(becomes(&b, STREAM_READING, 2, 20000));
+	assert_true(testkit_wait_loop(loop, is_fenced, &a, 20000));
+	produce(p, "fence", 0, 10, &d);
+	assert_true(testkit_wait_flag(loop, &b.done, 20000));
+	assert_int_equal(a.n, 0);
+	stream_consumer_free(&a.c);
+	stream_consumer_free(&b.c);
+	stream_producer_free(&p);
+}
+
+/* librdkafka does not join for topics that nobody has made yet. */
+static void a_topic_made_after_its_reader_is_joined_and_read(void **state)
+{
+	struct reading r = { .start = { -1, -1 }, .want = 10 };
+	struct delivered d = { .want = 10 };
+	struct stream_producer *p = producer();
+
+	(void)state;
+	consume_as(&r, "later", "g-later", "rep-1", 100);
+	(void)testkit_wait_flag(loop, &(bool){ false }, 1500);
+	assert_int_equal(stream_consumer_state(r.c), STREAM_JOINING);
+	topic("later");
+	produce(p, "later", 0, 10, &d);
+	assert_true(testkit_wait_flag(loop, &r.done, 30000));
+	stream_consumer_free(&r.c);
+	stream_producer_free(&p);
+}
+
+static void without_a_broker_the_consumer_is_cut_off_until_there_is_one_again(void **state) /* GT-15 */
+{
+	struct reading r = { .start = { -1, -1 }, .want = 10 };
+	struct delivered d = { .want = 10 };
+	struct stream_producer *p = producer();
+
+	(void)state;
+	topic("away");
+	consume_as(&r, "away", "g-away", "rep-1", 100);
+	assert_true(becomes(&r, STREAM_READING, 2, 20000));
+	testkit_kafka_kill(&kafka);
+	assert_true(becomes(&r, STREAM_CUT_OFF, 2, 20000));
+	testkit_kafka_restart(&kafka);
+	produce(p, "away", 0, 10, &d);
+	assert_true(becomes(&r, STREAM_READING, 2, 30000));
+	assert_true(testkit_wait_flag(loop, &r.done, 30000));
+	stream_consumer_free(&r.c);
+	stream_producer_free(&p);
+}
+
 static void a_wrong_option_is_named(void **state)
 {
 	const char *const options[] = { "no.such.thing=1", NULL };
@@ -232,17 +396,25 @@ static void a_wrong_option_is_named(void **state)
 	assert_string_equal(d.field, "no.such.thing");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_is_produced_is_read_in_the_order_of_each_key_from_the_offsets_the_owner_keeps),
 		T(the_next_batch_waits_until_it_is_wanted_and_the_lag_tells),
+		T(a_member_that_was_killed_has_its_partitions_again_long_before_its_session_ends),
+		T(instances_of_different_names_share_the_partitions),
+		T(the_earlier_of_two_under_one_name_is_fenced_and_reads_nothing_more),
+		T(a_topic_made_after_its_reader_is_joined_and_read),
+		T(without_a_broker_the_consumer_is_cut_off_until_there_is_one_again),
 		T(nothing_is_lost_or_reordered_through_kill_9_of_the_broker),
 		T(a_wrong_option_is_named),
 	};
 	int failed;
 
+	if (argc == 6 && strcmp(argv[1], "member") == 0)
+		return be_a_member(argv + 2);
+	self = argv[0];
 	testkit_kafka_start(&kafka);
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	testkit_kafka_stop(&kafka);

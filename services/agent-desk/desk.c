@@ -158,11 +158,6 @@ static void on_state(bool connected, void *arg)
 }
 
 /* ---- readiness and drain ---- */
-static bool bus_ready(void *arg)
-{
-	return bus_connected(((struct desk *)arg)->bus);
-}
-
 static bool stores_ready(void *arg)
 {
 	return synced(arg);
@@ -236,6 +231,7 @@ static err_t open_all(struct desk *d, const struct desk_config *cfg, struct err_
 				 .ca_file = common->nats_ca_file,
 				 .name = d->source,
 				 .cert_file = common->nats_cert_file,
+				 .replicas = (int)common->nats_replicas,
 				 .key_file = common->nats_key_file,
 				 .on_state = on_state };
 	err_t e = auth_verifier_new(&d->verifier, cfg->public_key_file, detail);
@@ -272,8 +268,8 @@ err_t desk_new(struct desk **ret, struct service *svc, const struct desk_config 
 		desk_free(&d);
 		return e;
 	}
-	service_add_ready(svc, "nats", bus_ready, d);
-	service_add_ready(svc, "stores", stores_ready, d);
+	service_add_bus(svc, d->bus, true);
+	service_add_ready(svc, "configuration and agents", stores_ready, d);
 	service_on_drain(svc, on_drain, d);
 	*ret = d;
 	return ERR_OK;

@@ -170,7 +170,7 @@ static event_t event(Trunkline__Desk__V1__StreamEventsResponse__EventCase kind)
 {
 	event_t ev = TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__INIT;
 
-	ev.time_ms = clock_wall_ms();
+	ev.time_ms = clock_steady_ms();
 	ev.event_case = kind;
 	return ev;
 }

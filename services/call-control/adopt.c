@@ -172,7 +172,8 @@ static bool forgotten(const struct control *cc, const struct cc_owner *owner, co
 	if (!call_id || !str_eq(owner->instance, cc->self.instance) || owner->incarnation != cc->self.incarnation)
 		return false;
 	HASH_FIND_STR(cc->calls, call_id + 1, l);
-	return !l && clock_wall_ms() - msg->time_ms >= SETTLED_MS;
+	/* By the server's clock; one that is behind or ahead of ours by more than that makes nothing young. */
+	return !l && llabs(clock_steady_ms() - msg->time_ms) >= SETTLED_MS;
 }
 
 /* The flow and the queue by name in today's configuration. A step that is no more: the flow is over for this call. */

@@ -20,7 +20,8 @@ const struct config_item control_items[] = {
 
 int64_t control_now_ms(const struct control *cc)
 {
-	return cc->clock_base_ms + clock_mono_ms();
+	(void)cc;
+	return clock_steady_ms();
 }
 
 static void on_idle(void *arg)
@@ -52,13 +53,6 @@ static void on_tick(void *arg)
 		on_settle(cc);
 	else
 		peers_tick(cc);
-}
-
-static bool bus_ready(void *arg)
-{
-	const struct control *cc = arg;
-
-	return cc->bus && bus_connected(cc->bus);
 }
 
 static bool conf_ready(void *arg)
@@ -162,6 +156,7 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 				 .url = common->nats_url,
 				 .ca_file = common->nats_ca_file,
 				 .cert_file = common->nats_cert_file,
+				 .replicas = (int)common->nats_replicas,
 				 .key_file = common->nats_key_file,
 				 .on_state = on_state };
 	err_t e;
@@ -173,7 +168,6 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	cc->max_calls = cfg->max_calls;
 	cc->started_ms = clock_mono_ms();
 	cc->listening_ms = cc->ticked_ms = cc->started_ms;
-	cc->clock_base_ms = clock_wall_ms() - cc->started_ms;
 	cc->self.incarnation = (uint64_t)clock_wall_ms();
 	str_copy(cc->self.instance, sizeof(cc->self.instance), common->instance);
 	str_copy(cc->site, sizeof(cc->site), common->site);
@@ -196,9 +190,9 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 		return e;
 	}
 	cc->bus_up = true;
-	service_add_ready(svc, "bus", bus_ready, cc);
-	service_add_ready(svc, "config", conf_ready, cc);
-	service_add_ready(svc, "media", media_ready, cc);
+	service_add_bus(svc, cc->bus, true);
+	service_add_ready(svc, "configuration", conf_ready, cc);
+	service_add_ready(svc, "media engine", media_ready, cc);
 	service_on_drain(svc, on_drain, cc);
 	peers_tick(cc);
 	*ret = cc;

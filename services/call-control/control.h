@@ -86,11 +86,10 @@ struct control {
 	struct loop_timer tick;
 	struct loop_idle idle;
 	struct call_todo todo;
-	int64_t clock_base_ms; /* wall - monotonic at start */
-	int64_t started_ms;    /* monotonic */
-	int64_t listening_ms;  /* monotonic: since when heartbeats have been heard without a break */
-	int64_t ticked_ms;     /* monotonic: last peers_tick() */
-	int64_t heard_ms;      /* monotonic: last heartbeat of anybody, our own included */
+	int64_t started_ms;   /* monotonic */
+	int64_t listening_ms; /* monotonic: since when heartbeats have been heard without a break */
+	int64_t ticked_ms;    /* monotonic: last peers_tick() */
+	int64_t heard_ms;     /* monotonic: last heartbeat of anybody, our own included */
 	struct loop_timer media_timer, anchor_timer;
 	struct live *stranded; /* calls whose media engine is gone */
 	struct left *left;     /* what such an engine may still hold */

@@ -22,13 +22,15 @@ struct metric bridge_metric_sessions =
     METRIC_COUNTER("trunkline_event_bridge_sessions_total", "times forwarding began");
 struct metric bridge_metric_oldest =
     METRIC_GAUGE("trunkline_event_bridge_oldest_seconds", "age of the oldest event on its way to Kafka");
+static struct metric stream_bytes = METRIC_GAUGE("trunkline_event_bridge_stream_bytes", "size of the stream EVENTS");
 struct metric bridge_metric_active =
     METRIC_GAUGE("trunkline_event_bridge_active", "1: this instance forwards, 0: stands by");
 
 void bridge_metrics_register(void)
 {
 	struct metric *const all[] = { &bridge_metric_lag,	&bridge_metric_forwarded, &bridge_metric_dead,
-				       &bridge_metric_sessions, &bridge_metric_oldest,	  &bridge_metric_active };
+				       &bridge_metric_sessions, &bridge_metric_oldest,	  &bridge_metric_active,
+				       &stream_bytes };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);
@@ -99,18 +101,11 @@ static void on_drain(void *arg)
 
 /* ---- health --------------------------------------------------------------------------------------------------------- */
 
-static bool ready_nats(void *arg)
-{
-	const struct bridge *b = arg;
-
-	return bus_connected(b->bus);
-}
-
 static int64_t oldest_ms(const struct bridge *b)
 {
 	int64_t at = b->producer ? window_oldest_ms(&b->window) : 0;
 
-	return at ? clock_wall_ms() - at : 0;
+	return at ? clock_mono_ms() - at : 0;
 }
 
 static bool ready_kafka(void *arg)
@@ -124,11 +119,24 @@ static void on_state(err_t e, const struct bus_stream_state *s, void *arg)
 {
 	const struct bridge *b = arg;
 
+	if (!e)
+		metric_set(&stream_bytes, (int64_t)s->bytes);
 	if (!e && b->producer)
 		metric_set(&bridge_metric_lag,
 			   s->last_seq > b->window.position ? (int64_t)(s->last_seq - b->window.position) : 0);
 	else if (!b->active)
 		metric_set(&bridge_metric_lag, 0);
+}
+
+/* Nothing may be on its way that would tell: making sure of the topics, in its thread, is over when Kafka answers again. */
+static void ask_kafka(struct bridge *b)
+{
+	if (!b->producer || !stream_producer_lost(b->producer) || !b->topics_ready)
+		return;
+	b->topics_ready = false;
+	topics_stop(&b->topics);
+	if (topics_start(&b->topics, b->loop, b->cfg, on_topics, b))
+		b->topics_ready = true; /* no thread now; the next loss asks again */
 }
 
 static void on_housekeeping(void *arg)
@@ -137,6 +145,7 @@ static void on_housekeeping(void *arg)
 	struct bridge *b = arg;
 
 	loop_timer_start(&b->housekeeping, HOUSEKEEPING_MS);
+	ask_kafka(b);
 	metric_set(&bridge_metric_active, b->active);
 	metric_set(&bridge_metric_oldest, oldest_ms(b) / 1000);
 	if (bus_connected(b->bus) && bus_stream_state(b->bus, EVENTS_STREAM, on_state, b))
@@ -165,6 +174,7 @@ static err_t connect_bus(struct bridge *b, struct err_detail *detail)
 				.name = name,
 				.ca_file = c->nats_ca_file,
 				.cert_file = c->nats_cert_file,
+				.replicas = (int)c->nats_replicas,
 				.key_file = c->nats_key_file };
 	struct bus_kv_params kp = { .bucket = "positions" };
 	err_t e;
@@ -210,7 +220,7 @@ err_t bridge_new(struct bridge **ret, struct service *svc, const struct bridge_c
 		return e;
 	}
 	service_on_drain(svc, on_drain, b);
-	service_add_ready(svc, "nats", ready_nats, b);
+	service_add_bus(svc, b->bus, true);
 	service_add_ready(svc, "kafka", ready_kafka, b);
 	loop_timer_start(&b->housekeeping, HOUSEKEEPING_MS);
 	*ret = b;

@@ -83,7 +83,7 @@ static void on_event(const struct bus_msg *msg, void *arg)
 	if (batch && events_batch_count(msg->data, msg->size, &n))
 		batch = false;	    /* a dead letter as a whole */
 	if (msg->seq > b->last_seq) /* else the stream was made anew: position_load() sees it */
-		slot = window_add(&b->window, msg->seq, msg->time_ms, n);
+		slot = window_add(&b->window, msg->seq, clock_mono_ms(), n);
 	b->last_seq = msg->seq;
 	if (!slot) {
 		session_fail(b, "window", ERR_DATA_LOSS);

@@ -16,7 +16,7 @@ struct window;
 struct window_slot {
 	struct window *window;
 	uint64_t seq;
-	int64_t time_ms; /* when the event was stored: its age */
+	int64_t time_ms; /* when the event was taken (monotonic): its age */
 	size_t left;	 /* events of the message that are not in Kafka yet */
 };
 struct window {

@@ -40,7 +40,7 @@ static void take(struct endpoint *ep, uint8_t *bytes, size_t size, const struct 
 		ep->last_sr_us = now_us;
 	}
 	if (info.has_block) {
-		uint32_t rtt = rtcp_round_trip_us(&info.block, rtcp_ntp(clock_wall_ms() * 1000));
+		uint32_t rtt = rtcp_round_trip_us(&info.block, rtcp_ntp(clock_steady_ms() * 1000));
 
 		if (rtt)
 			ep->round_trip_us = rtt;
@@ -115,7 +115,7 @@ void endpoint_rtcp_send(struct endpoint *ep, bool bye)
 	r.cname = cname;
 	r.sender = ep->out.packets != ep->reported_packets;
 	ep->reported_packets = ep->out.packets;
-	r.ntp = rtcp_ntp(clock_wall_ms() * 1000);
+	r.ntp = rtcp_ntp(clock_steady_ms() * 1000);
 	r.rtp_ts = ep->out.ts + (uint32_t)((now_us - ep->out.last_us) * 8 / 1000);
 	r.packets = (uint32_t)ep->out.packets;
 	r.octets = (uint32_t)ep->out.octets;

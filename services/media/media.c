@@ -44,7 +44,7 @@ static void emit(const char *owner, struct event *ev, void *arg)
 	struct log_ctx ctx = { .tenant = ev->tenant, .call = ev->call_id, .leg = ev->leg_id };
 	err_t e;
 
-	ev->time_ms = clock_wall_ms();
+	ev->time_ms = clock_steady_ms();
 	metric_add(&media_metrics.events, 1);
 	if (ev->kind == EVENT_FAILED) {
 		metric_add(&media_metrics.fenced, ev->failed.error == ERR_ABORTED);
@@ -99,7 +99,7 @@ static void on_command(const struct command *c, void *arg)
 	struct media *m = arg;
 
 	metric_add(&media_metrics.commands, 1);
-	legs_command(m->legs, c, clock_wall_ms());
+	legs_command(m->legs, c, clock_steady_ms());
 }
 
 static void on_bad(const struct command *c, const struct err_detail *d, void *arg)
@@ -128,13 +128,6 @@ static void on_message(const struct bus_msg *msg, void *arg)
 		return;
 	metric_add(&media_metrics.commands_bad, 1);
 	LOG_WARN(NULL, "media.bad_message", "field=%s message=%s", d.field, LOG_Q(d.message));
-}
-
-static bool bus_is_up(void *arg)
-{
-	struct media *m = arg;
-
-	return bus_connected(m->bus);
 }
 
 static void on_drain(void *arg)
@@ -207,6 +200,7 @@ static err_t connect_bus(struct media *m, struct err_detail *d)
 		.url = m->common->nats_url,
 		.ca_file = m->common->nats_ca_file,
 		.cert_file = m->common->nats_cert_file,
+		.replicas = (int)m->common->nats_replicas,
 		.key_file = m->common->nats_key_file,
 	};
 	char name[128];
@@ -295,7 +289,7 @@ err_t media_new(struct media **ret, struct service *svc, const struct media_conf
 		media_free(&m);
 		return e;
 	}
-	service_add_ready(svc, "nats", bus_is_up, m);
+	service_add_bus(svc, m->bus, true);
 	service_on_drain(svc, on_drain, m);
 	on_heartbeat(m);
 	*ret = m;

@@ -271,7 +271,7 @@ static err_t op_record(struct leg *leg, const char *recording_id, void *arg)
 {
 	struct streams *all = arg;
 	struct stream *s = leg_user(leg);
-	struct segment_info info = { .start_ms = clock_wall_ms() };
+	struct segment_info info = { .start_ms = clock_steady_ms() };
 	struct tape *tape;
 	err_t e;
 

@@ -246,7 +246,7 @@ static bool pause_or_stop(struct tapes *t)
 	struct timespec until;
 	bool stop;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += DRAIN_MS * 1000000l;
 	if (until.tv_nsec >= 1000000000l) {
 		until.tv_nsec -= 1000000000l;
@@ -302,7 +302,7 @@ err_t tapes_new(struct tapes **ret, const struct tapes_params *p)
 		return e;
 	t->params = *p;
 	pthread_mutex_init(&t->mutex, NULL);
-	pthread_cond_init(&t->cond, NULL);
+	clock_cond_init(&t->cond);
 	t->dir = mem_strdup(p->dir);
 	if (t->dir)
 		e = rings_new(t);

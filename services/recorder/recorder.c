@@ -12,11 +12,6 @@
 #define GRACE_MS   2000
 #define MIGRATE_MS 5000
 
-static bool bus_ready(void *arg)
-{
-	return bus_connected(((struct recorder *)arg)->bus);
-}
-
 static bool index_ready(void *arg)
 {
 	const struct recorder *r = arg;
@@ -100,6 +95,7 @@ static err_t open_bus(struct recorder *r, struct err_detail *detail)
 				.name = r->source,
 				.ca_file = c->nats_ca_file,
 				.cert_file = c->nats_cert_file,
+				.replicas = (int)c->nats_replicas,
 				.key_file = c->nats_key_file,
 				.on_state = on_state };
 	err_t e = bus_new(&r->bus, &p, detail);
@@ -153,8 +149,8 @@ err_t recorder_new(struct recorder **ret, struct service *svc, const struct reco
 		recorder_free(&r);
 		return e;
 	}
-	service_add_ready(svc, "nats", bus_ready, r);
-	service_add_ready(svc, "postgresql", index_ready, r);
+	service_add_bus(svc, r->bus, true);
+	service_add_wanted(svc, "postgresql", index_ready, r); /* files are made, the index waits */
 	service_on_drain(svc, on_drain, r);
 	*ret = r;
 	return ERR_OK;

@@ -83,11 +83,33 @@ int64_t ingest_lag(const struct reporting *r)
 	return r->consumer ? stream_consumer_lag(r->consumer) : -1;
 }
 
+enum stream_consumer_state ingest_state(const struct reporting *r)
+{
+	return r->consumer ? stream_consumer_state(r->consumer) : STREAM_JOINING;
+}
+
+static void tell_state(struct reporting *r)
+{
+	static const char *const names[] = { "joining", "reading", "cut-off", "fenced" };
+	enum stream_consumer_state now = ingest_state(r);
+
+	if (now == r->told)
+		return;
+	r->told = now;
+	if (now == STREAM_FENCED)
+		LOG_ERROR(NULL, "kafka.fenced", "instance=%s why=%s", service_common(r->svc)->instance,
+			  "another process runs under this instance's name: nothing is counted here until a restart");
+	else
+		LOG_INFO(NULL, "kafka.state", "state=%s partitions=%d", names[now],
+			 stream_consumer_partitions(r->consumer));
+}
+
 static void on_lag(void *arg)
 {
 	struct reporting *r = arg;
 
 	metric_set(&lag, ingest_lag(r));
+	tell_state(r);
 	loop_timer_start(&r->lag_tick, LAG_MS);
 }
 
@@ -99,6 +121,7 @@ err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, stru
 	struct stream_consumer_params p = { .loop = r->loop,
 					    .brokers = cfg->brokers,
 					    .group = cfg->group,
+					    .instance = service_common(r->svc)->instance,
 					    .topics = topics,
 					    .options = options,
 					    .batch = (size_t)cfg->batch,

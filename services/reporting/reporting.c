@@ -37,9 +37,16 @@ static bool db_is_ready(void *arg)
 	return db_ready(((struct reporting *)arg)->db);
 }
 
-static bool kafka_is_ready(void *arg)
+static bool in_group(void *arg)
 {
-	return ingest_lag(arg) >= 0;
+	enum stream_consumer_state s = ingest_state(arg);
+
+	return s == STREAM_READING || s == STREAM_CUT_OFF;
+}
+
+static bool kafka_answers(void *arg)
+{
+	return ingest_state(arg) != STREAM_CUT_OFF;
 }
 
 static void on_server_stopped(void *arg)
@@ -81,8 +88,9 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 		reporting_free(&r);
 		return e;
 	}
-	service_add_ready(svc, "database", db_is_ready, r);
-	service_add_ready(svc, "kafka", kafka_is_ready, r);
+	service_add_ready(svc, "postgresql", db_is_ready, r);
+	service_add_ready(svc, "kafka group", in_group, r);
+	service_add_wanted(svc, "kafka", kafka_answers, r);
 	service_on_drain(svc, on_drain, r);
 	*ret = r;
 	return ERR_OK;

@@ -33,6 +33,7 @@ struct reporting {
 	struct books *books;
 	struct books_job job; /* the batch being written */
 	bool writing, stopping;
+	enum stream_consumer_state told; /* logged last */
 	struct loop_timer retry;
 	struct loop_timer lag_tick;
 };
@@ -45,6 +46,7 @@ void reporting_free(struct reporting **r);
 err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d) MUST;
 void ingest_stop(struct reporting *r);
 int64_t ingest_lag(const struct reporting *r);
+enum stream_consumer_state ingest_state(const struct reporting *r);
 
 /* query.c */
 err_t query_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d) MUST;

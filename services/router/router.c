@@ -29,7 +29,8 @@ const struct config_item router_items[] = {
 
 int64_t router_now_ms(const struct router *r)
 {
-	return r->clock_base_ms + clock_mono_ms();
+	(void)r;
+	return clock_steady_ms();
 }
 
 struct shard *router_shard_of(const struct router *r, const char *tenant)
@@ -186,13 +187,6 @@ static void on_state(bool connected, void *arg)
 
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
-static bool bus_ready(void *arg)
-{
-	const struct router *r = arg;
-
-	return r->bus && bus_connected(r->bus);
-}
-
 static bool data_ready(void *arg)
 {
 	return ((const struct router *)arg)->leasing;
@@ -244,6 +238,7 @@ static err_t connect_bus(struct router *r, struct err_detail *d)
 				 .name = r->source,
 				 .ca_file = c->nats_ca_file,
 				 .cert_file = c->nats_cert_file,
+				 .replicas = (int)c->nats_replicas,
 				 .key_file = c->nats_key_file,
 				 .on_state = on_state,
 				 .arg = r };
@@ -271,7 +266,6 @@ err_t router_new(struct router **ret, struct service *svc, const struct router_c
 	r->svc = svc;
 	r->loop = service_loop(svc);
 	r->cfg = cfg;
-	r->clock_base_ms = clock_wall_ms() - clock_mono_ms();
 	(void)str_copy(r->instance, sizeof(r->instance), c->instance);
 	(void)str_copy(r->site, sizeof(r->site), c->site);
 	(void)snprintf(r->source, sizeof(r->source), "router/%s", c->instance);
@@ -285,7 +279,7 @@ err_t router_new(struct router **ret, struct service *svc, const struct router_c
 		router_free(&r);
 		return e;
 	}
-	service_add_ready(svc, "bus", bus_ready, r);
+	service_add_bus(svc, r->bus, true);
 	service_add_ready(svc, "configuration and agents", data_ready, r);
 	service_on_drain(svc, on_drain, r);
 	loop_timer_start(&r->tick, TICK_MS);

@@ -45,7 +45,6 @@ struct router {
 	struct loop_idle idle;
 	struct loop_timer tick;
 	struct shard *shards[ROUTER_SHARDS];
-	int64_t clock_base_ms; /* wall minus monotonic, read once: a stepped clock fires no timers */
 	unsigned ticks;
 	bool leasing, failed;
 	char instance[AGENT_ID_TEXT], site[AGENT_ID_TEXT], source[AGENT_ID_TEXT + 16];

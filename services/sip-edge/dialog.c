@@ -74,7 +74,7 @@ static void timers_init(struct dialog *d)
 struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_id, const char *leg_id, bool outbound)
 {
 	struct dialog *d = mem_zalloc(sizeof(*d));
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = clock_steady_ms();
 	char id[ID_TEXT];
 
 	if (!d)
@@ -169,7 +169,7 @@ void dialog_tell(struct dialog *d, struct edge_event *ev)
 	ev->tenant = d->tenant;
 	ev->call_id = d->call_id;
 	ev->leg_id = d->leg_id;
-	ev->time_ms = clock_wall_ms();
+	ev->time_ms = clock_steady_ms();
 	outbox_to_owner(d->edge->outbox, d->owner, ev);
 }
 
@@ -238,7 +238,7 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 	LOG_INFO(&log, "leg.ended",
 		 "cause=%s status=%u by_us=%d outbound=%d caller=%s called=%s trunk=%s agent=%s life_ms=%lld owner=%s",
 		 d->ended_cause, d->ended_status, d->ended_by_us, d->outbound, LOG_Q(d->caller), LOG_Q(d->called),
-		 d->trunk_id, d->agent_id, (long long)(clock_wall_ms() - d->born_ms), d->owner);
+		 d->trunk_id, d->agent_id, (long long)(clock_steady_ms() - d->born_ms), d->owner);
 }
 
 static void tell_offer(struct dialog *d, const struct dialog_input *in)
@@ -248,7 +248,7 @@ static void tell_offer(struct dialog *d, const struct dialog_input *in)
 		.tenant = d->tenant,
 		.call_id = d->call_id,
 		.leg_id = d->leg_id,
-		.time_ms = clock_wall_ms(),
+		.time_ms = clock_steady_ms(),
 		.caller = d->caller,
 		.caller_name = d->caller_name,
 		.called = d->called,
@@ -322,7 +322,7 @@ static void established(struct dialog *d)
 
 	metric_add(&edge_metric_answered, 1);
 	LOG_DEBUG(&log, "leg.answered", "outbound=%d after_ms=%lld", d->outbound,
-		  (long long)(clock_wall_ms() - d->born_ms));
+		  (long long)(clock_steady_ms() - d->born_ms));
 	dialog_refreshed(d);
 	dialog_save(d);
 	offer_kept(d);
@@ -432,7 +432,7 @@ void dialog_drain_all(struct edge *e)
 
 void dialog_refreshed(struct dialog *d)
 {
-	d->refreshed_wall_ms = clock_wall_ms();
+	d->refreshed_wall_ms = clock_steady_ms();
 	loop_timer_stop(&d->refresh_timer);
 	loop_timer_stop(&d->expiry_timer);
 	if (d->session.interval_s && d->session.we_refresh)
@@ -553,7 +553,7 @@ static void on_renego_timer(void *arg)
 
 static void adopted_timers(struct dialog *d)
 {
-	int64_t gone_ms = clock_wall_ms() - d->refreshed_wall_ms, left_ms;
+	int64_t gone_ms = clock_steady_ms() - d->refreshed_wall_ms, left_ms;
 
 	if (!d->session.interval_s)
 		return;

@@ -56,7 +56,7 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_offers_open, (int64_t)e->n_offers);
 	metric_set(&edge_metric_lag_ms, e->lag_ms);
 	metric_set(&edge_metric_admitted, (int64_t)e->admission.rate);
-	registrar_sweep(e->registrar, clock_wall_ms());
+	registrar_sweep(e->registrar, clock_steady_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));
 	if (store_synced(e->store)) { /* not before: who asks us about a leg must be told the truth */
 		outbox_beat(e->outbox, (unsigned)e->n_dialogs, (unsigned)e->cfg.max_legs, e->draining, e->incarnation);
@@ -84,13 +84,6 @@ bool edge_congested_since(const struct edge *e, int64_t mono_ms)
 }
 
 /* ---- readiness and drain ---- */
-
-static bool bus_ready(void *arg)
-{
-	struct edge *e = arg;
-
-	return bus_connected(e->bus);
-}
 
 static bool config_ready(void *arg)
 {
@@ -163,6 +156,7 @@ static err_t make_bus(struct edge *e, struct err_detail *detail)
 		.name = name,
 		.ca_file = c->nats_ca_file,
 		.cert_file = c->nats_cert_file,
+		.replicas = (int)c->nats_replicas,
 		.key_file = c->nats_key_file,
 	};
 	err_t err;
@@ -226,9 +220,9 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 		edge_free(&e);
 		return err;
 	}
-	service_add_ready(svc, "bus", bus_ready, e);
-	service_add_ready(svc, "config", config_ready, e);
-	service_add_ready(svc, "store", store_ready, e);
+	service_add_bus(svc, e->bus, true);
+	service_add_ready(svc, "configuration", config_ready, e);
+	service_add_ready(svc, "legs of before", store_ready, e);
 	service_on_drain(svc, on_drain, e);
 	e->lag_due_ms = clock_mono_ms();
 	loop_timer_start(&e->lag_probe, 0);

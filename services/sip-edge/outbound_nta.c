@@ -150,7 +150,7 @@ static struct branch *add_branch(struct dialog *d, const char *ruri, const char 
 
 static unsigned to_agent(struct dialog *d, const struct edge_command *c, const struct tenant *t)
 {
-	const struct aor *a = registrar_find(d->edge->registrar, t->id, c->dial.agent_id, clock_wall_ms());
+	const struct aor *a = registrar_find(d->edge->registrar, t->id, c->dial.agent_id, clock_steady_ms());
 
 	snprintf(d->to_uri, sizeof(d->to_uri), "sip:%s@%s", c->dial.agent_id, t->sip_domain);
 	for (size_t i = 0; a && i < a->n; i++)

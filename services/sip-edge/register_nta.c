@@ -118,7 +118,7 @@ static void bind_contacts(struct edge *e, msg_t *msg, sip_t *sip, const struct t
 {
 	struct request *r = mem_zalloc(sizeof(*r));
 	const struct aor *a = NULL;
-	int64_t now_ms = clock_wall_ms();
+	int64_t now_ms = clock_steady_ms();
 	unsigned status = r && read_request(r, e, msg, sip) ? 200 : 400;
 	struct log_ctx log = { .tenant = t->id, .agent = agent };
 	nta_incoming_t *irq;

@@ -17,11 +17,6 @@ static bool db_is_ready(void *arg)
 	return db_ready(((struct manager *)arg)->db);
 }
 
-static bool nats_is_ready(void *arg)
-{
-	return bus_connected(((struct manager *)arg)->bus);
-}
-
 static void on_bus_state(bool connected, void *arg)
 {
 	struct manager *tm = arg;
@@ -76,6 +71,7 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 				.name = str_text(&name),
 				.ca_file = sc->nats_ca_file,
 				.cert_file = sc->nats_cert_file,
+				.replicas = (int)sc->nats_replicas,
 				.key_file = sc->nats_key_file,
 				.on_state = on_bus_state,
 				.arg = tm };
@@ -157,7 +153,7 @@ err_t manager_new(struct manager **ret, struct service *svc, const struct manage
 		return e;
 	}
 	service_add_ready(svc, "postgresql", db_is_ready, tm);
-	service_add_ready(svc, "nats", nats_is_ready, tm);
+	service_add_bus(svc, tm->bus, false); /* changes are taken, and published later */
 	service_on_drain(svc, on_drain, tm);
 	*ret = tm;
 	return ERR_OK;

@@ -191,7 +191,7 @@ class Api:
         if address not in self.channels:
             self.channels[address] = grpc.secure_channel(address, self.credentials, options=self.options + (
                 ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500),
-                ("grpc.min_reconnect_backoff_ms", int(patient(1000))),  # also how long a connection may take
+                ("grpc.min_reconnect_backoff_ms", int(patient(5000))),  # also how long a connection may take
                 ("grpc.max_receive_message_length", 16 << 20)))
         out = Service(self.channels[address], service, self.token, self.timeout)
         setattr(self, name, out)

@@ -24,8 +24,9 @@ class ClusterError(Exception):
 
 
 class Cluster:
-    def __init__(self, name, base=None, fresh=True, sets=(), engines=None):
-        self.name, self.base, self.fresh, self.sets, self.engines = name, base, fresh, sets, engines
+    def __init__(self, name, base=None, fresh=True, sets=(), engines=None, options=()):
+        """options: further ones of `tools/cluster up`, such as ("--nats", "3")."""
+        self.name, self.base, self.fresh, self.sets, self.engines, self.options = name, base, fresh, sets, engines, options
         self.env = {}
 
     @classmethod
@@ -35,7 +36,7 @@ class Cluster:
         c.env = {k: v for k, v in os.environ.items() if k.startswith("TRUNKLINE_")}
         return c
 
-    def tool(self, *args, check=True, timeout=180):
+    def tool(self, *args, check=True, timeout=300):
         p = subprocess.run([TOOL, args[0], "--name", self.name, *args[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                            timeout=patient(timeout))
         if check and p.returncode:
@@ -48,6 +49,7 @@ class Cluster:
             args += ["--engines", str(self.engines)]
         for s in self.sets:
             args += ["--set", s]
+        args += self.options
         out = self.tool(*args)
         self.env = self.read_env()
         return out

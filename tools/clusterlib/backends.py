@@ -185,8 +185,29 @@ def nats_user(name, writes):
                                           "subscribe": {"allow": COMMON_READS}}}
 
 
-def nats_conf(plan):
+def nats_conf_file(plan, node):
+    return plan.path("conf", f"{node}.conf")
+
+
+def nats_store(plan, node):
+    return plan.path(node)
+
+
+def nats_cluster(plan, node, tls):
+    """The routes of a JetStream cluster; nothing for a single server."""
+    if plan.nats == 1:
+        return {}
+    return {"cluster": {"name": f"trunkline-{plan.name}", "listen": plan.addr(f"{node}-route"), "tls": {**tls, "timeout": 5},
+                        "routes": [f"nats-route://{plan.addr(f'{n}-route')}" for n in plan.nats_nodes()]}}
+
+
+def nats_conf(plan, node="nats"):
     pki = plan.path("pki")
+    tls = {"cert_file": str(pki / "nats.pem"), "key_file": str(pki / "nats.key"), "ca_file": str(pki / "ca.pem")}
+    jetstream = {"store_dir": str(nats_store(plan, node)), "max_memory_store": 256 * 1024 * 1024,
+                 "max_file_store": 20 * 1024 * 1024 * 1024}
+    if plan.durability == "power":
+        jetstream["sync_interval"] = "always"
     users = [nats_user(s, COMMON_WRITES + w) for s, w in WRITES.items()]
     # The observer reads; of JetStream's interface it gets what reading needs.
     users.append({"user": "observer", "permissions": {
@@ -194,27 +215,32 @@ def nats_conf(plan):
                               "$JS.API.DIRECT.GET.>", "$JS.API.CONSUMER.>", "$JS.API.INFO", "$JS.ACK.>", "_INBOX.>"]},
         "subscribe": {"allow": [">"]}}})
     return json.dumps({
-        "server_name": f"trunkline-{plan.name}",
-        "listen": plan.addr("nats"),
-        "http": plan.addr("nats-monitor"),
+        "server_name": f"trunkline-{plan.name}" if plan.nats == 1 else f"trunkline-{plan.name}-{node}",
+        "listen": plan.addr(node),
+        "http": plan.addr(f"{node}-monitor"),
         "max_payload": 8 * 1024 * 1024,
         "max_pending": 256 * 1024 * 1024,
         "ping_interval": "3s",
         "ping_max": 2,
         "write_deadline": "10s",
-        "jetstream": {"store_dir": str(plan.path("nats")), "max_memory_store": 256 * 1024 * 1024,
-                      "max_file_store": 20 * 1024 * 1024 * 1024},
-        "tls": {"cert_file": str(pki / "nats.pem"), "key_file": str(pki / "nats.key"), "ca_file": str(pki / "ca.pem"),
-                "verify_and_map": True, "timeout": 5},
+        "jetstream": jetstream,
+        "tls": {**tls, "verify_and_map": True, "timeout": 5},
         "authorization": {"users": users},
+        **nats_cluster(plan, node, tls),
     }, indent=1) + "\n"
 
 
-def nats_argv(plan):
-    server = os.environ.get("TRUNKLINE_NATS_SERVER") or str(cache_dir() / "bin" / "nats-server")
+def nats_server(plan):
+    """Of a cluster the one with the short election (deploy/nats/fast-election), where somebody has built it."""
+    fast = cache_dir() / "bin" / "nats-server-fast-election"
+    return fast if plan.nats > 1 and os.access(fast, os.X_OK) else cache_dir() / "bin" / "nats-server"
+
+
+def nats_argv(plan, node):
+    server = os.environ.get("TRUNKLINE_NATS_SERVER") or str(nats_server(plan))
     if not os.access(server, os.X_OK):
         raise ClusterError(f"no nats-server at {server}: run tools/deps")
-    return [server, "-c", str(plan.path("conf", "nats.conf"))]
+    return [server, "-c", str(nats_conf_file(plan, node))]
 
 
 def nats_env():
@@ -303,8 +329,9 @@ def kafka_argv(plan):
 def prepare(plan):
     """Everything the three need before their first start; quick when it is all there."""
     pg_prepare(plan)
-    plan.path("nats").mkdir(parents=True, exist_ok=True)
-    write_private(plan.path("conf", "nats.conf"), nats_conf(plan))
+    for node in plan.nats_nodes():
+        nats_store(plan, node).mkdir(parents=True, exist_ok=True)
+        write_private(nats_conf_file(plan, node), nats_conf(plan, node))
     kafka_prepare(plan)
 
 
@@ -314,7 +341,8 @@ def specs(plan):
     pg = {"argv": pg_argv(plan), "stop_signal": "SIGINT", "death_signal": "SIGQUIT"}
     if user:
         pg["uid"], pg["gid"] = user.pw_uid, user.pw_gid
-    return {"postgres": pg, "nats": {"argv": nats_argv(plan), "env": nats_env()}, "kafka": {"argv": kafka_argv(plan)}}
+    nats = {n: {"argv": nats_argv(plan, n), "env": nats_env()} for n in plan.nats_nodes()}
+    return {"postgres": pg, **nats, "kafka": {"argv": kafka_argv(plan)}}
 
 
 def wipe(plan):

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import backends, health, pki, programs, services, supervisor
-from .plan import BACKENDS, ENGINES, HOST, INSTANCES, ROOT, ClusterError, Plan, clusters_dir, components, service_of, write_private
+from .plan import BACKENDS, ENGINES, HOST, INSTANCES, NATS, ROOT, ClusterError, Plan, clusters_dir, service_of, write_private
 
 HOPELESS_RESTARTS = 5
 
@@ -41,9 +41,9 @@ def ask(plan, **request):
     return answer
 
 
-def check_instance(name):
-    if name not in components():
-        raise ClusterError(f"{name!r} is no component; there are: {' '.join(components())}")
+def check_instance(plan, name):
+    if name not in plan.components():
+        raise ClusterError(f"{name!r} is no component; there are: {' '.join(plan.components())}")
 
 
 # ---- up --------------------------------------------------------------------------------------------------------------
@@ -65,10 +65,15 @@ def make_plan(args):
     old = Plan.load(args.name)
     base = args.base or (old.base if old else None) or int(os.environ.get("TRUNKLINE_BASE", 0)) or default_base(args.name)
     variant = os.environ.get("TRUNKLINE_VARIANT") or "release"
+    nats = args.nats or (old.nats if old else 1)
+    durability = args.durability or (old.durability if old else "process")
     engines = args.engines or (old.engines if old else len(ENGINES))
-    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), engines)
+    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), engines, nats, durability,
+                args.clocks or bool(old and old.clocks))
     if old and old.engines != engines and supervisor.alive(plan.dir):
         raise ClusterError(f"cluster {plan.name!r} is running with --engines {old.engines}; take it down first")
+    if old and old.nats != nats and not args.fresh:
+        raise ClusterError(f"cluster {plan.name!r} has {old.nats} NATS, and its streams do not move: up --fresh forgets them")
     if old and old.base != base and supervisor.alive(plan.dir):
         raise ClusterError(f"cluster {plan.name!r} is running with base {old.base}; take it down first")
     return plan
@@ -86,13 +91,13 @@ def wanted(plan, only):
     for o in only:
         if not any(o in pair for pair in INSTANCES):
             raise ClusterError(f"--only {o!r}: no such service or instance")
-    return BACKENDS + [i for i in names if programs.built(plan, i)], [i for i in names if not programs.built(plan, i)]
+    return plan.backends() + [i for i in names if programs.built(plan, i)], [i for i in names if not programs.built(plan, i)]
 
 
 def check_ports(plan):
     """Nobody else may sit on the cluster's ports; said before anything starts."""
     import socket
-    for c in BACKENDS + [i for _, i in plan.instances()]:
+    for c in plan.components():
         for label, port in plan.ports_of(c):
             kinds = [socket.SOCK_DGRAM, socket.SOCK_STREAM] if label == "sip" else [socket.SOCK_STREAM]
             for kind in kinds if label != "rtp" else [socket.SOCK_DGRAM]:
@@ -132,6 +137,8 @@ def prepare(plan):
 
 def outdated(plan, instance, started):
     """The program or its configuration is newer than the process."""
+    if instance in BACKENDS:
+        return instance in NATS and backends.nats_conf_file(plan, instance).stat().st_mtime > started
     files = [programs.binary(plan, instance), services.conf_file(plan, instance)]
     return any(f.stat().st_mtime > started for f in files)
 
@@ -139,7 +146,7 @@ def outdated(plan, instance, started):
 def restart_outdated(plan):
     children = ask(plan, do="status")["children"]
     for name, c in children.items():
-        if name not in BACKENDS and c["state"] == "running" and outdated(plan, name, c["started"]):
+        if name in plan.components() and c["state"] == "running" and outdated(plan, name, c["started"]):
             say(f"  {name}: its program or configuration is newer, restarting")
             stop_and_wait(plan, name)
 
@@ -165,7 +172,7 @@ def wait_ready(plan, names, deadline, t0):
 def hopeless(plan, names):
     """All that is waited for ends again and again (a configuration it refuses?): no use in waiting longer."""
     children = ask(plan, do="status")["children"]
-    return all(children.get(n, {}).get("restarts", 0) >= HOPELESS_RESTARTS for n in names)
+    return all(children.get(n, {}).get("deaths_in_a_row", 0) > HOPELESS_RESTARTS for n in names)
 
 
 def tail(path, lines):
@@ -204,7 +211,7 @@ def bring_up(plan, args):
     say(f"cluster {plan.name}: base port {plan.base}, data in {shown(plan.dir)}")
     plan.save()
     programs.choose(plan, args.program)
-    names, unbuilt = (BACKENDS, []) if args.backends_only else wanted(plan, args.only)
+    names, unbuilt = (plan.backends(), []) if args.backends_only else wanted(plan, args.only)
     prepare(plan)
     if not supervisor.alive(plan.dir):
         start_supervisor(plan, args.watch_pid)
@@ -312,16 +319,17 @@ def check(args):
 
 def gather(plan):
     children = ask(plan, do="status")["children"]
-    names = [n for n in components() if n in children]
+    names = [n for n in plan.components() if n in children]
     with ThreadPoolExecutor(max(1, len(names))) as pool:
         return list(pool.map(lambda n: row(plan, n, children[n]), names))
 
 
 def row(plan, name, c):
     r = {"name": name, "service": service_of(name) or name, "ports": dict(plan.ports_of(name)), **c}
-    r["health"], r["rss_mib"], r["cpu_s"], r["lag"] = "", None, None, None
+    r["health"], r["degraded"], r["rss_mib"], r["cpu_s"], r["lag"] = "", "", None, None, None
     if c["pid"]:
-        r["health"] = health.not_ready(plan, name) or "ready"
+        missing, r["degraded"] = health.look(plan, name)
+        r["health"] = missing or "ready"
         rss, cpu = health.usage(c["pid"])
         r["rss_mib"], r["cpu_s"] = round(rss, 1), round(cpu, 2)
         r["uptime_s"] = round(time.time() - c["started"], 1)
@@ -331,7 +339,8 @@ def row(plan, name, c):
 
 def violations(plan):
     """What NATS refused to a service: always a mistake worth seeing."""
-    return [line for line in tail(plan.log_file("nats"), 2000) if "Permissions Violation" in line or "Authorization" in line]
+    return [line for n in plan.nats_nodes() for line in tail(plan.log_file(n), 2000)
+            if "Permissions Violation" in line or "Authorization" in line]
 
 
 def status(args):
@@ -345,11 +354,22 @@ def status(args):
     for r in rows:
         ports = " ".join(f"{k}:{v}" for k, v in r["ports"].items())
         say(f"{r['name']:<12}{r['state']:<10}{r['pid'] or '-':>8} {r['restarts']:>8} {r.get('uptime_s', '-'):>8} "
-            f"{show(r['rss_mib']):>8} {show(r['cpu_s']):>8} {show(r['lag']):>6}  {r['health'] or r['last_exit'] or '-':<10} {ports}")
+            f"{show(r['rss_mib']):>8} {show(r['cpu_s']):>8} {show(r['lag']):>6}  {well(r):<10} {ports}{last_end(r)}")
     bad = violations(plan)
     if bad:
         say(f"NATS refused something {len(bad)} times, last: {bad[-1][:160]}")
     return 0 if all(r["health"] == "ready" for r in rows) else 1
+
+
+def well(r):
+    return f"ready, degraded: {r['degraded']}" if r["degraded"] else r["health"] or "-"
+
+
+def last_end(c):
+    """Why, when and after how long a component died last; nothing of one that never did."""
+    if not c["last_exit"]:
+        return ""
+    return f"  (last end: {c['last_exit']} {max(0, time.time() - c['last_exit_at']):.0f} s ago, after {c['last_lived_s']} s)"
 
 
 def show(value):
@@ -365,9 +385,9 @@ def list_clusters(_args):
 
 def logs(args):
     plan = found(args.name)
-    names = [args.component] if args.component else [n for n in ["supervisor", *components()] if plan.log_file(n).exists()]
+    names = [args.component] if args.component else [n for n in ["supervisor", *plan.components()] if plan.log_file(n).exists()]
     if args.component and args.component != "supervisor":
-        check_instance(args.component)
+        check_instance(plan, args.component)
     if args.follow:
         os.execvp("tail", ["tail", "-n", str(args.lines), "-F", *[str(plan.log_file(n)) for n in names]])
     for n in names:
@@ -392,7 +412,7 @@ def environment(plan):
         "TRUNKLINE_SIP": plan.addr("sip"),
         "TRUNKLINE_SIPS": plan.addr("sip-tls"),
         "TRUNKLINE_KAFKA_BROKERS": plan.addr("kafka"),
-        "TRUNKLINE_NATS_URL": f"tls://{plan.addr('nats')}",
+        "TRUNKLINE_NATS_URL": services.nats_url(plan),
         "TRUNKLINE_NATS_MONITOR": f"http://{plan.addr('nats-monitor')}",
         "TRUNKLINE_NATS_CA_FILE": p("pki", "ca.pem"),
         "TRUNKLINE_NATS_CERT_FILE": p("pki", "observer.pem"),
@@ -425,10 +445,25 @@ def signal_number(text):
 
 def kill(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     number = signal_number(args.signal)
     pid = ask(plan, do="signal", name=args.component, signal=number)["pid"]
     say(f"{args.component}: {signal.Signals(number).name} sent to pid {pid}")
+    return 0
+
+
+def clock(args):
+    """Sets the wall clock of one service off by so many seconds, or of all."""
+    plan = found(args.name)
+    if not plan.clocks:
+        raise ClusterError(f"cluster {plan.name!r} has no clocks of its own: up --clocks")
+    names = [i for _, i in INSTANCES] if args.component == "all" else [args.component]
+    for n in names:
+        if service_of(n) is None:
+            raise ClusterError(f"{n!r} is no instance of a service; there are: {' '.join(i for _, i in INSTANCES)}, or all")
+        with open(services.clock_file(plan, n), "w") as f:  # in place: the library has it open by name
+            f.write(f"{args.seconds:+d}\n")
+    say(f"{args.component}: wall clock off by {args.seconds} s within a second")
     return 0
 
 
@@ -443,7 +478,7 @@ def stop_and_wait(plan, name):
 
 def stop(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     stop_and_wait(plan, args.component)
     say(f"{args.component}: stopped, and stays so until 'start'")
     return 0
@@ -451,7 +486,7 @@ def stop(args):
 
 def start(args):
     plan = found(args.name)
-    check_instance(args.component)
+    check_instance(plan, args.component)
     t0 = time.time()
     if service_of(args.component):
         programs.choose(plan, [f"{args.component}={args.program}"] if args.program is not None else [])
@@ -475,7 +510,7 @@ def restart(args):
         raise ClusterError("restart: which component? or --rolling for every service, one after the other")
     for name in [args.component] if args.component else rolling(plan):
         args.component = name
-        check_instance(name)
+        check_instance(plan, name)
         stop_and_wait(plan, name)
         start(args)
     return 0

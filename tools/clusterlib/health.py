@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 from . import backends
-from .plan import HOST
+from .plan import HOST, NATS
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -36,17 +36,25 @@ def postgres_ready(plan):
     return "" if r.returncode == 0 else "does not answer"
 
 
-def not_ready(plan, component):
-    """Empty when the component is ready to work, else what is missing."""
+def look(plan, component):
+    """(what is missing, what it goes on without): two texts, empty when all is well."""
     if component == "postgres":
-        return postgres_ready(plan)
+        return postgres_ready(plan), ""
     if component == "kafka":
-        return "" if tcp_open(plan.port("kafka")) else "does not answer"
-    if component == "nats":
-        status, body = http_get(plan.port("nats-monitor"), "/healthz")
+        return "" if tcp_open(plan.port("kafka")) else "does not answer", ""
+    if component in NATS:
+        status, body = http_get(plan.port(f"{component}-monitor"), "/healthz")
     else:
         status, body = http_get(plan.http_port(component), "/readyz")
-    return "" if status == 200 else " ".join(body.split())[:100] or f"HTTP {status}"
+    text = " ".join(body.split())[:100]
+    if status != 200:
+        return text or f"HTTP {status}", ""
+    return "", text.removeprefix("ready, degraded: ") if text.startswith("ready, degraded: ") else ""
+
+
+def not_ready(plan, component):
+    """Empty when the component is ready to work, else what is missing."""
+    return look(plan, component)[0]
 
 
 def lag(plan, instance):

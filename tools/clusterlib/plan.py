@@ -19,6 +19,13 @@ PORTS = {
     "nats-monitor": 2,
     "kafka": 3,
     "kafka-controller": 4,
+    "nats-route": 20,
+    "nats-2": 21,
+    "nats-2-monitor": 22,
+    "nats-2-route": 23,
+    "nats-3": 24,
+    "nats-3-monitor": 25,
+    "nats-3-route": 26,
     "tenant-manager": 10,
     "agent-desk": 11,
     "recorder": 12,
@@ -46,7 +53,9 @@ INSTANCES = [
 ]
 ENGINES = ["media-1", "media-2"]
 SERVICES = list(dict.fromkeys(s for s, _ in INSTANCES))
-BACKENDS = ["postgres", "nats", "kafka"]
+NATS = ["nats", "nats-2", "nats-3"]  # one, or all three as a JetStream cluster (--nats 3)
+BACKENDS = ["postgres", *NATS, "kafka"]
+DURABILITY = ["process", "power"]
 
 
 class ClusterError(Exception):
@@ -65,13 +74,14 @@ def clusters_dir():
 class Plan:
     """One cluster's names, ports and directories."""
 
-    def __init__(self, name, base, variant="release", overrides=None, engines=len(ENGINES)):
+    def __init__(self, name, base, variant="release", overrides=None, engines=len(ENGINES), nats=1, durability="process", clocks=False):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
             raise ClusterError(f"--name {name!r}: 1 to 32 of a-z, 0-9 and '-'")
         if not 1024 <= base <= 61000 or base % 2:
             raise ClusterError(f"--base {base}: an even port from 1024 to 61000 (the cluster uses it and the 3,999 after it)")
         self.name, self.base, self.variant = name, base, variant
         self.overrides, self.engines = overrides or {}, engines
+        self.nats, self.durability, self.clocks = nats, durability, clocks
         self.dir = clusters_dir() / name
 
     def port(self, what):
@@ -95,6 +105,16 @@ class Plan:
     def addr(self, what):
         return f"{HOST}:{self.port(what)}"
 
+    def nats_nodes(self):
+        return NATS[:self.nats]
+
+    def backends(self):
+        return [b for b in BACKENDS if b not in NATS or b in self.nats_nodes()]
+
+    def components(self):
+        """All component names, in the order of start."""
+        return self.backends() + [i for _, i in self.instances()]
+
     def path(self, *parts):
         return self.dir.joinpath(*parts)
 
@@ -109,8 +129,8 @@ class Plan:
 
     def ports_of(self, component):
         """The ports a component listens on, for people: [(label, port)]."""
-        if component == "nats":
-            return [("tls", self.port("nats")), ("http", self.port("nats-monitor"))]
+        if component in NATS:
+            return [("tls", self.port(component)), ("http", self.port(f"{component}-monitor"))]
         if component in BACKENDS:
             return [("tcp", self.port(component))]
         service = dict((i, s) for s, i in INSTANCES)[component]
@@ -126,7 +146,7 @@ class Plan:
     def save(self):
         self.dir.mkdir(parents=True, exist_ok=True)
         state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides,
-                 "engines": self.engines}
+                 "engines": self.engines, "nats": self.nats, "durability": self.durability, "clocks": self.clocks}
         self.path("cluster.json").write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod
@@ -136,12 +156,8 @@ class Plan:
             state = json.loads((clusters_dir() / name / "cluster.json").read_text())
         except FileNotFoundError:
             return None
-        return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("engines", 1))
-
-
-def components():
-    """All component names, in the order of start."""
-    return BACKENDS + [i for _, i in INSTANCES]
+        return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("engines", 1), state.get("nats", 1),
+                   state.get("durability", "process"), state.get("clocks", False))
 
 
 def service_of(instance):

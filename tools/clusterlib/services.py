@@ -1,6 +1,8 @@
 """The services of a cluster: one YAML file per instance (the keys of each service's own table) and its command line."""
+import os
+
 from . import backends, programs
-from .plan import HOST, write_private
+from .plan import HOST, ClusterError, write_private
 
 SITE = "centre"
 
@@ -74,6 +76,13 @@ OWN = {
 }
 
 
+def nats_url(plan, instance=None):
+    """All of its NATS servers; the instances begin with different ones."""
+    nodes = plan.nats_nodes()
+    first = [i for _, i in INSTANCES].index(instance) % len(nodes) if instance else 0
+    return ",".join(f"tls://{plan.addr(n)}" for n in nodes[first:] + nodes[:first])
+
+
 def config(plan, service, instance):
     pki = plan.path("pki")
     conf = {
@@ -81,7 +90,7 @@ def config(plan, service, instance):
         "site": SITE,
         "http": {"address": HOST, "port": plan.http_port(instance)},
         "log": {"level": "info"},
-        "nats": {"url": f"tls://{plan.addr('nats')}", "ca_file": pki / "ca.pem", "cert_file": pki / f"{service}.pem",
+        "nats": {"url": nats_url(plan, instance), "ca_file": pki / "ca.pem", "cert_file": pki / f"{service}.pem",
                  "key_file": pki / f"{service}.key"},
         "drain": {"timeout_ms": 3000},
     }
@@ -131,6 +140,30 @@ def prepare(plan):
         write_private(conf_file(plan, instance), text)
 
 
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+def clock_file(plan, instance):
+    return plan.path("clocks", instance)
+
+
+def shifted_clock(plan, instance):
+    """Environment under which an instance's wall clock, and only that, is what `tools/cluster clock` says."""
+    if not plan.clocks:
+        return {}
+    if not os.path.exists(FAKETIME):
+        raise ClusterError("--clocks needs Debian's package faketime: run tools/deps test")
+    if not clock_file(plan, instance).exists():
+        write_private(clock_file(plan, instance), "+0\n")
+    return {"env": {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(clock_file(plan, instance)), "FAKETIME_CACHE_DURATION": "1",
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}}
+
+
 def specs(plan):
     """Command lines of what is built."""
-    return {i: programs.spec(plan, i, ["-c", str(conf_file(plan, i))]) for _, i in plan.instances() if programs.built(plan, i)}
+    out = {}
+    for _, i in plan.instances():
+        if programs.built(plan, i):
+            spec, clock = programs.spec(plan, i, ["-c", str(conf_file(plan, i))]), shifted_clock(plan, i)
+            out[i] = {**spec, "env": {**spec.get("env", {}), **clock["env"]}} if clock else spec
+    return out

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-BACKOFF_FIRST_S, BACKOFF_MAX_S, STABLE_S = 0.1, 5.0, 10.0
+BACKOFF_FIRST_S, BACKOFF_MAX_S, STABLE_S = 0.1, 5.0, 10.0  # PostgreSQL's orphans need the first tenth of a second to go
 STOP_GRACE_S = 8.0
 PATIENCE = float(os.environ.get("TRUNKLINE_PATIENCE") or 1)  # of programs that sanitizers or valgrind slow down
 LOG_ROTATE_BYTES = 50 * 1024 * 1024
@@ -28,14 +28,39 @@ def log(text):
     print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
+class Backoff:
+    """How long to wait before the next start: little the first time, twice as long each time that it dies again soon."""
+
+    def __init__(self):
+        self.deaths = 0  # in a row, none of them after it had stayed up
+
+    def after(self, lived_s):
+        """Seconds to wait after a life of lived_s."""
+        if lived_s > STABLE_S:
+            self.deaths = 0
+        self.deaths += 1
+        return min(BACKOFF_FIRST_S * 2 ** min(self.deaths - 1, 16), BACKOFF_MAX_S)
+
+
+def ended(code):
+    """What became of a process, for people: 'exit 2', 'signal SIGKILL'."""
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"
+
+
 class Child:
-    """One supervised process."""
+    """One supervised process. Times are of the monotonic clock, but for those that status shows to people."""
 
     def __init__(self, name):
         self.name, self.spec = name, None
         self.proc, self.wanted = None, False
-        self.restarts, self.delay, self.due = 0, BACKOFF_FIRST_S, None
-        self.started, self.killing, self.last_exit = None, None, None
+        self.restarts, self.backoff, self.due = 0, Backoff(), None
+        self.born, self.killing = None, None
+        self.started, self.last_exit, self.last_exit_at, self.last_lived_s = None, None, None, None
 
     def start(self, spec, directory):
         self.spec, self.wanted, self.due = spec, True, None
@@ -57,34 +82,32 @@ class Child:
         with open(path, "ab") as out:
             self.proc = subprocess.Popen(spec["argv"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/", env=env,
                                          start_new_session=True, preexec_fn=tied, **user)
-        self.started, self.killing = time.time(), None
+        self.started, self.born, self.killing = time.time(), time.monotonic(), None
         log(f"{self.name}: started, pid {self.proc.pid}")
 
     def reap(self):
         """Notices an exit; arranges the restart unless it was asked for."""
         if self.proc is None or self.proc.poll() is None:
             return
-        code = self.proc.returncode
-        self.last_exit = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-        lived = time.time() - self.started
+        lived = time.monotonic() - self.born
+        self.last_exit, self.last_exit_at, self.last_lived_s = ended(self.proc.returncode), time.time(), round(lived, 1)
         log(f"{self.name}: pid {self.proc.pid} ended after {lived:.1f} s: {self.last_exit}")
         self.proc = self.killing = None
         if self.wanted:
-            self.delay = BACKOFF_FIRST_S if lived > STABLE_S else min(self.delay * 2, BACKOFF_MAX_S)
-            self.due = time.time() + self.delay
+            self.due = time.monotonic() + self.backoff.after(lived)
 
     def stop(self):
         self.wanted, self.due = False, None
         if self.proc and not self.killing:
             self.proc.send_signal(getattr(signal, self.spec.get("stop_signal", "SIGTERM")))
             self.proc.send_signal(signal.SIGCONT)
-            self.killing = time.time() + STOP_GRACE_S * PATIENCE
+            self.killing = time.monotonic() + STOP_GRACE_S * PATIENCE
 
     def enforce(self):
-        if self.proc and self.killing and time.time() > self.killing:
+        if self.proc and self.killing and time.monotonic() > self.killing:
             log(f"{self.name}: did not stop in {STOP_GRACE_S:.0f} s, killed")
             self.proc.kill()
-            self.killing = time.time() + STOP_GRACE_S * PATIENCE
+            self.killing = time.monotonic() + STOP_GRACE_S * PATIENCE
 
     def state(self):
         if self.proc:
@@ -93,7 +116,8 @@ class Child:
 
     def describe(self):
         return {"state": self.state(), "pid": self.proc.pid if self.proc else None, "restarts": self.restarts,
-                "started": self.started, "last_exit": self.last_exit}
+                "deaths_in_a_row": self.backoff.deaths, "started": self.started, "last_exit": self.last_exit,
+                "last_exit_at": self.last_exit_at, "last_lived_s": self.last_lived_s}
 
 
 class Supervisor:
@@ -181,7 +205,7 @@ class Supervisor:
         child = self.children.setdefault(name, Child(name))
         if child.proc:
             return {"error": f"{name} is still stopping"} if child.killing else {"pid": child.proc.pid}
-        child.delay, child.restarts = BACKOFF_FIRST_S, 0
+        child.backoff, child.restarts = Backoff(), 0
         child.start(spec, self.dir)
         return {"pid": child.proc.pid}
 
@@ -189,7 +213,7 @@ class Supervisor:
         for c in self.children.values():
             c.reap()
             c.enforce()
-            if c.due and time.time() >= c.due:
+            if c.due and time.monotonic() >= c.due:
                 c.restarts += 1
                 self.restart(c)
 
@@ -199,12 +223,11 @@ class Supervisor:
                 c.start(json.load(f)[c.name], self.dir)
         except (OSError, KeyError, ValueError, subprocess.SubprocessError) as e:
             log(f"{c.name}: cannot be started: {e}")
-            c.delay = min(c.delay * 2, BACKOFF_MAX_S)
-            c.due = time.time() + c.delay
+            c.due = time.monotonic() + c.backoff.after(0)
 
     def wait_s(self):
         times = [t for c in self.children.values() for t in (c.due, c.killing) if t]
-        return max(0.0, min(times) - time.time()) if times else None
+        return max(0.0, min(times) - time.monotonic()) if times else None
 
     def run(self):
         while not self.going:
@@ -217,7 +240,7 @@ class Supervisor:
         """Services first, so that they can still say goodbye to NATS and PostgreSQL; then those."""
         self.sel.unregister(self.server)
         self.server.close()
-        backends = ("postgres", "nats", "kafka")
+        backends = ("postgres", "nats", "nats-2", "nats-3", "kafka")
         for group in (False, True):
             children = [c for n, c in self.children.items() if (n in backends) == group]
             for c in children:
