@@ -44,8 +44,8 @@ struct live {
 	int under_way;		   /* callbacks that still hold this object */
 	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
 	struct cc_event *written;  /* in the checkpoint under way */
-	int publishing;		   /* facts on their way into the stream: */
-	struct cc_event *on_way;   /* these */
+	struct cc_event *on_way;   /* handed to the bus, not acknowledged; in order */
+	int publishing;		   /* how many of these */
 	struct call_command *held; /* commands that wait for the checkpoint of their step */
 	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
 	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
