@@ -31,7 +31,7 @@
 #define MAIL_MAX  512
 #define HELD_MAX  512
 #define SKEW_MS	  3000
-#define ASLEEP	  4 /* former owners that may wake up, at a time */
+#define ASLEEP	  4	/* former owners that may wake up, at a time */
 #define SILENT_MS 20000 /* since the last death of anybody: lost messages are sent again, refusing phones asked again */
 
 static uint64_t rng_state;
@@ -802,9 +802,14 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 		w->assigned = w->reserved = false;
 	w->media_epoch = 0; /* forgotten with the call */
 	for (int i = 0; i < 100; i++) {
+		bool left = w->endpoints;
+
 		w->now_ms += 1000;
 		deadlines(w);
 		wake_up(w);
+		/* What a former owner makes of a call that is over: media hears nothing there and says so, call-control looks
+		 * for the call and has it freed (inbox.c, orphans_look). */
+		w->endpoints = left;
 	}
 	judge(w);
 	return turns;
@@ -832,7 +837,8 @@ static void simulate(unsigned crash_per_mille, unsigned death_per_mille)
 				 call_phase_name(w.call->phase));
 		end(&w);
 	}
-	print_message("[   %u calls, %u crashes, %u owners woke up after they were replaced, %u of their commands refused, %u deaths of "
+	print_message("[   %u calls, %u crashes, %u owners woke up after they were replaced, %u of their commands "
+		      "refused, %u deaths of "
 		      "engines\n",
 		      calls, crashes, woken, refused, deaths);
 	if (crash_per_mille && calls > 1000) /* what is claimed did happen */

@@ -50,7 +50,7 @@ struct live {
 	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
 	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
 	struct live *lost_prev, *lost_next;
-	bool stranded;		   /* in control's list of those whose media engine is gone */
+	bool stranded; /* in control's list of those whose media engine is gone */
 	struct live *stranded_prev, *stranded_next;
 	int64_t stranded_ms; /* monotonic */
 	UT_hash_handle hh;
