@@ -416,15 +416,16 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 	bool agent = leg == &call->agent_leg;
 	bool was_ending = leg->state == LEG_ENDING;
 
+	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending &&
+	    str_eq(in->cause, "unknown-leg"))
+		return; /* answers what we asked before we dialled; if the dial was lost, its deadline tells */
 	if (agent && leg->state == LEG_UP && now_ms - leg->since_ms < REPEAT_MS && str_eq(in->cause, "unknown-leg")) {
-		call->repeat_ms = now_ms + REPEAT_MS; /* answers what we asked before; the agent was quick: asked again */
+		call->repeat_ms = now_ms + REPEAT_MS; /* the same, and the agent was quick: asked again */
 		return;
 	}
 	if (agent && call->dialled && !was_ending && str_eq(in->cause, "unknown-leg")) {
-		/* Answers what we asked before we dialled; if the dial was lost, its deadline tells. Once we have heard of
-		 * the leg the call is over, and a hang-up makes sure that no phone stays up with nobody. */
-		if (call->phase != CALL_PHASE_DIALLING)
-			call_finish(call, "agent-hung-up", 0, now_ms, todo);
+		/* The edge told us of this leg, and denies it now: a hang-up makes sure that no phone stays up with nobody. */
+		call_finish(call, "agent-hung-up", 0, now_ms, todo);
 		return;
 	}
 	call_leg_finished(call, leg, in->cause, in->status, now_ms, todo);

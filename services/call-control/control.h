@@ -44,15 +44,15 @@ struct live {
 	int under_way;		   /* callbacks that still hold this object */
 	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
 	struct cc_event *written;  /* in the checkpoint under way */
-	int publishing;		   /* facts on their way into the stream: */
-	struct cc_event *on_way;   /* these */
+	struct cc_event *on_way;   /* handed to the bus, not acknowledged; in order */
+	int publishing;		   /* how many of these */
 	struct call_command *held; /* commands that wait for the checkpoint of their step */
 	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
 	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
-	bool stranded;		   /* in control's list of those whose media engine is gone */
+	struct live *lost_prev, *lost_next;
+	bool stranded; /* in control's list of those whose media engine is gone */
 	struct live *stranded_prev, *stranded_next;
 	int64_t stranded_ms; /* monotonic */
-	struct live *lost_prev, *lost_next;
 	UT_hash_handle hh;
 };
 

@@ -195,7 +195,7 @@ static void publish(struct cc_event *ev)
 
 	l->publishing++;
 	l->under_way++;
-	LL_PREPEND(l->on_way, ev);
+	LL_APPEND(l->on_way, ev);
 	if (events_put(l->control->events, l->call->tenant, ev->recording ? "recording" : "call", l->call->id, ev->id,
 		       ev->bytes, ev->size, on_published, ev)) {
 		/* The bus is full: back into the next checkpoint, which carries and publishes it again. */

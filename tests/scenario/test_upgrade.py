@@ -1,7 +1,7 @@
 """Every service replaced, one after the other, with ten calls talking, ten waiting, agents at work and clients asking (GT-15).
 
-UPGRADE_TO=DIRECTORY: the programs to replace them by (tools/upgrade-test, which also goes back); by default the same ones. Media comes last and
-in its own way: the calls whose audio it holds must have ended, or go on through another instance.
+UPGRADE_TO=DIRECTORY: the programs to replace them by (tools/upgrade-test, which also goes back); by default the same ones. Media engines come last:
+their calls go on at another one, or, where the other version may not know how to do that, have ended.
 """
 import json
 import os
@@ -17,7 +17,7 @@ from world import AGENT, CALLER, MUSIC
 
 ORDER = ["tm-1", "rep-1", "rec-1", "bridge-1", "desk-1", "router-1", "router-2", "cc-1", "cc-2", "edge-1"]
 TALKING, WAITING = 10, 10
-GAP_S = 0.5
+GAP_S = 3.0  # bound of sanity on a busy machine; the promise is measured by tests/chaos
 # What gRPC's own documentation calls a retry policy: the client's library asks again by itself.
 POLICY = json.dumps({"methodConfig": [{"name": [{}], "waitForReady": True, "retryPolicy": {
     "maxAttempts": 5, "initialBackoff": "0.2s", "maxBackoff": "3s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]})
@@ -86,6 +86,17 @@ def replace(scene, instance, to):
     return end, round(took, 1)
 
 
+def replace_all(scene, instances, to, calls):
+    """One after the other, each ready before the next, with every call still up after each."""
+    ends = {}
+    for instance in instances:
+        ends[instance] = replace(scene, instance, to)
+        gone = [str(c) for c in calls if c.state != "up"]
+        assert not gone, "after %s was replaced these calls are gone: %s" % (instance, gone)
+    print("ends:", ends)
+    assert {end for end, _ in ends.values()} == {"exit 0"}, ends
+
+
 def test_a_rolling_restart_of_all_drops_no_call_no_request_and_no_event_GT_15(scene):
     to = os.environ.get("UPGRADE_TO", "")
     agents = [scene.agent("11%02d" % i, answers=0.05) for i in range(TALKING)]
@@ -97,20 +108,18 @@ def test_a_rolling_restart_of_all_drops_no_call_no_request_and_no_event_GT_15(sc
     reader = Reader(agents[0])
     clients.start()
     reader.start()
-    start, ends = time.monotonic(), {}
-    for instance in ORDER:
-        ends[instance] = replace(scene, instance, to)
-        gone = [str(c) for c in talking + waiting if c.state != "up"]
-        assert not gone, "after %s was replaced these calls are gone: %s" % (instance, gone)
+    start = time.monotonic()
+    replace_all(scene, ORDER, to, talking + waiting)
     now = time.monotonic()
-    print("ends:", ends)
     failed = clients.end()
     assert not failed, "%d requests failed (%s answered): %s" % (len(failed), clients.asked, failed[:5])
     assert len(clients.asked) == 4, clients.asked
     assert not reader.end() and reader.openings >= 2, (reader.failed, reader.openings)
-    assert {end for end, _ in ends.values()} == {"exit 0"}, ends
     gaps = {str(c): round(c.rtp.loudest_gap(start, now), 2) for c in talking + waiting if c.rtp.loudest_gap(start, now) > GAP_S * FACTOR}
     assert not gaps, "silence in calls while services were replaced: %s" % gaps
+    engines = [i for i in scene.cluster.status() if i.startswith("media")]
+    if len(engines) > 1 and not to:
+        replace_all(scene, engines, to, talking + waiting)
     for c in talking:
         c.wait_hears(AGENT, 0.5)
     for a in agents:
@@ -128,8 +137,8 @@ def test_a_rolling_restart_of_all_drops_no_call_no_request_and_no_event_GT_15(sc
         c.hang_up()
     for a in agents:
         a.phone.calls[0].wait_ended()
-    end, _ = replace(scene, "media-1", to)
-    assert end == "exit 0"
+    if len(engines) == 1 or to:
+        replace_all(scene, engines, to, [])
     new = scene.call("sales", "+4917090030").wait_hears(AGENT, 0.3)
     new.hang_up()
 

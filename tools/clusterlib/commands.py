@@ -501,7 +501,7 @@ def start(args):
 
 
 # Who is replaced when, one after the other: what takes no calls first, the holder of the audio last.
-ROLLING = ["tm-1", "rep-1", "rec-1", "bridge-1", "desk-1", "router-1", "router-2", "cc-1", "cc-2", "edge-1", "media-1"]
+ROLLING = ["tm-1", "rep-1", "rec-1", "bridge-1", "desk-1", "router-1", "router-2", "cc-1", "cc-2", "edge-1", "media-1", "media-2"]
 
 
 def restart(args):
