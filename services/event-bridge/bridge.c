@@ -219,6 +219,7 @@ err_t bridge_new(struct bridge **ret, struct service *svc, const struct bridge_c
 		bridge_free(&b);
 		return e;
 	}
+	service_end_on_step_back(svc);
 	service_on_drain(svc, on_drain, b);
 	service_add_bus(svc, b->bus, true);
 	service_add_ready(svc, "kafka", ready_kafka, b);
