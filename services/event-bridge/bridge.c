@@ -28,8 +28,9 @@ struct metric bridge_metric_active =
 
 void bridge_metrics_register(void)
 {
-	struct metric *const all[] = { &bridge_metric_lag,	&bridge_metric_forwarded, &bridge_metric_dead,
-				       &bridge_metric_sessions, &bridge_metric_oldest,	  &bridge_metric_active,
+	struct metric *const all[] = { &bridge_metric_lag,    &bridge_metric_forwarded,
+				       &bridge_metric_dead,   &bridge_metric_sessions,
+				       &bridge_metric_oldest, &bridge_metric_active,
 				       &stream_bytes };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
