@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#define CLOCK_SLEW 50
+#define CLOCK_SLEW  50
 #define SECOND_TEXT 19 /* YYYY-MM-DDThh:mm:ss */
 
 int64_t clock_mono_us(void)

@@ -13,7 +13,7 @@
 
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
-int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01T00:00:00Z */
+int64_t clock_wall_ms(void);   /* milliseconds since 1970-01-01T00:00:00Z */
 int64_t clock_steady_ms(void); /* the same, without steps; any thread */
 
 /* The inside of clock_steady_ms(): never goes back, and never faster or slower than mono by more than a fiftieth. */

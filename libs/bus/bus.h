@@ -28,12 +28,12 @@ struct bus_lease;
 
 struct bus_params {
 	struct loop *loop;
-	const char *url;			     /* "tls://127.0.0.1:4222" */
-	const char *name;			     /* shown by the server: "call-control/cc-1" */
-	const char *ca_file, *cert_file, *key_file;  /* NULL or "": no TLS */
-	int64_t connect_timeout_ms;		     /* keeps trying until then (0: 30,000) */
-	int64_t ack_timeout_ms;			     /* of a JetStream publish before it is repeated (0: 2,000) */
-	size_t max_pending;			     /* unacknowledged publishes (0: 65,536) */
+	const char *url;			    /* "tls://127.0.0.1:4222" */
+	const char *name;			    /* shown by the server: "call-control/cc-1" */
+	const char *ca_file, *cert_file, *key_file; /* NULL or "": no TLS */
+	int64_t connect_timeout_ms;		    /* keeps trying until then (0: 30,000) */
+	int64_t ack_timeout_ms;			    /* of a JetStream publish before it is repeated (0: 2,000) */
+	size_t max_pending;			    /* unacknowledged publishes (0: 65,536) */
 	/* Of streams and buckets that do not say (0: 3 when url lists three servers or more, else 1). */
 	int replicas;
 	void (*on_state)(bool connected, void *arg); /* changes after bus_new; may be NULL */

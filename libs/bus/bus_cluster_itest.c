@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NODES	  3
-#define EACH_MS	  10
-#define WRITES	  65536
-#define ELECTS_MS 60000 /* a follower waits 4 to 9 s before it campaigns (nats-server 2.15); the rest is for a busy machine */
+#define NODES	3
+#define EACH_MS 10
+#define WRITES	65536
+#define ELECTS_MS \
+	60000 /* a follower waits 4 to 9 s before it campaigns (nats-server 2.15); the rest is for a busy machine */
 
 static struct testkit_nats nodes[NODES];
 static int route_ports[NODES];

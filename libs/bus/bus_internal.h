@@ -61,11 +61,11 @@ struct pub {
 	int64_t since_ms; /* submitted */
 	uint32_t slot;
 	unsigned attempts;
-	bool own_arg;	/* arg is freed if fn is never called */
-	bool repeated;	/* sent more than once */
+	bool own_arg;		   /* arg is freed if fn is never called */
+	bool repeated;		   /* sent more than once */
 	struct request *verifying; /* was the first arrival stored? The question under way */
 	unsigned verified;	   /* times that it was not (yet) */
-	bool refused;	/* no responders, or not yet sent: waits for the next round */
+	bool refused;		   /* no responders, or not yet sent: waits for the next round */
 	bus_ack_fn *fn;
 	void *arg;
 	struct bus *bus;
@@ -197,8 +197,8 @@ err_t api_send(struct request **ret, struct bus *bus, const char *path, json_t *
 int api_error(const json_t *answer);
 /* fn gets the last message of the subject with the headers Nats-Sequence, Nats-Subject and Nats-Time-Stamp (status 404: there
  * is none; any other: not known). */
-err_t api_last(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t subject_len, bus_raw_fn *fn, void *arg,
-	       bool own_arg) MUST; /* as api_send */
+err_t api_last(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t subject_len,
+	       bus_raw_fn *fn, void *arg, bool own_arg) MUST; /* as api_send */
 /* The answer to STREAM.MSG.GET in that form; block owns the bytes (mem_free). */
 void stored_decode(const struct bus_raw *answer, struct bus_raw *ret, char **block);
 err_t api_stream_ensure(struct bus *bus, const char *name, json_t *config, struct err_detail *detail) MUST;

@@ -26,7 +26,8 @@ static json_t *bucket_config(const struct bus_kv *kv, const struct bus_kv_params
 		      "max_msgs_per_subject", p->history ? p->history : 1, "max_age",
 		      (json_int_t)(p->ttl_ms * NS_PER_MS), "max_bytes", (json_int_t)(p->max_bytes ? p->max_bytes : -1),
 		      "duplicate_window", (json_int_t)(duplicates * NS_PER_MS), "num_replicas",
-		      p->replicas ? p->replicas : kv->bus->replicas, "allow_direct", 1, "allow_rollup_hdrs", 1, "deny_delete", 1);
+		      p->replicas ? p->replicas : kv->bus->replicas, "allow_direct", 1, "allow_rollup_hdrs", 1,
+		      "deny_delete", 1);
 	if (c)
 		json_object_set_new(c, "allow_msg_ttl", json_true());
 	if (c && p->ttl_ms) /* watchers are told of what expires */

@@ -429,8 +429,8 @@ void pubs_own_arg(struct bus *bus, const void *arg)
 			p->own_arg = true;
 }
 
-static err_t js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id, bool lazy,
-			bus_ack_fn *fn, void *arg)
+static err_t js_publish(struct bus *bus, const char *subject, const void *data, size_t size, const char *msg_id,
+			bool lazy, bus_ack_fn *fn, void *arg)
 {
 	struct pub_params p = { .subject = subject,
 				.data = data,

@@ -12,8 +12,8 @@
 
 #define ERR_NO_MESSAGE 10037
 
-static err_t direct(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t len, bus_raw_fn *fn, void *arg,
-		    bool own_arg)
+static err_t direct(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t len,
+		    bus_raw_fn *fn, void *arg, bool own_arg)
 {
 	char path[BUS_SUBJECT_MAX * 2];
 	int n = snprintf(path, sizeof(path), "DIRECT.GET.%s.%.*s", stream, (int)len, subject);
@@ -23,8 +23,8 @@ static err_t direct(struct request **ret, struct bus *bus, const char *stream, c
 	return api_send(ret, bus, path, NULL, fn, arg, own_arg);
 }
 
-err_t api_last(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t subject_len, bus_raw_fn *fn, void *arg,
-	       bool own_arg)
+err_t api_last(struct request **ret, struct bus *bus, const char *stream, const char *subject, size_t subject_len,
+	       bus_raw_fn *fn, void *arg, bool own_arg)
 {
 	char path[BUS_SUBJECT_MAX];
 	struct request *r = NULL;

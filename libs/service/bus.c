@@ -6,9 +6,11 @@
 #define LATE_MS 5000 /* a write that waits so long: no leader, no quorum, or a server that is overloaded */
 
 static struct metric connected = METRIC_GAUGE("trunkline_bus_connected", "1 while NATS is connected");
-static struct metric losses = METRIC_GAUGE("trunkline_bus_losses", "times that the connection to NATS was lost since the start");
+static struct metric losses =
+    METRIC_GAUGE("trunkline_bus_losses", "times that the connection to NATS was lost since the start");
 static struct metric write_wait =
-    METRIC_GAUGE("trunkline_bus_write_wait_seconds", "how long the oldest JetStream write has waited for its acknowledgement");
+    METRIC_GAUGE("trunkline_bus_write_wait_seconds",
+		 "how long the oldest JetStream write has waited for its acknowledgement");
 
 static bool is_connected(void *arg)
 {

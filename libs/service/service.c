@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define JUMP_MS	      1000
 #define KEEP_BYTES    (16 << 20)
@@ -91,7 +92,7 @@ static void on_signal(int signo, void *arg)
 }
 
 /* A wall clock that was set: time-outs and durations do not notice (base/clock.h), people should. */
-static void watch_clock(void)
+static void watch_clock(const struct service *svc)
 {
 	static int64_t last_ms;
 	int64_t now_ms = clock_wall_ms() - clock_mono_ms();
@@ -99,6 +100,10 @@ static void watch_clock(void)
 	if (last_ms && llabs(now_ms - last_ms) > JUMP_MS) {
 		metric_add(&clock_jumps, 1);
 		LOG_WARN(NULL, "clock.jumped", "by_ms=%lld", (long long)(now_ms - last_ms));
+		if (svc->ends_on_step_back && now_ms < last_ms) {
+			LOG_ERROR(NULL, "service.ends", "why=%s", "the wall clock was set back: to be started anew");
+			_exit(1); /* an orderly end would wait for those threads */
+		}
 	}
 	last_ms = now_ms;
 }
@@ -107,7 +112,7 @@ static void on_second(void *arg)
 {
 	struct service *svc = arg;
 
-	watch_clock();
+	watch_clock(svc);
 	service_bus_second(svc);
 	metric_set(&ready_gauge, service_is_ready(svc, NULL));
 	metric_set(&degraded_gauge, service_is_degraded(svc, NULL));
@@ -251,6 +256,11 @@ bool service_is_ready(const struct service *svc, struct str *missing)
 bool service_is_degraded(const struct service *svc, struct str *missing)
 {
 	return count_missing(svc, true, "", missing) > 0;
+}
+
+void service_end_on_step_back(struct service *svc)
+{
+	svc->ends_on_step_back = true;
 }
 
 void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg)

@@ -60,6 +60,9 @@ void service_add_wanted(struct service *svc, const char *what, bool (*fn)(void *
 /* Checks "nats" (connected) and "nats writes" (none waits 5 s for its acknowledgement), and trunkline_bus_…; needed false: degraded
  * without. The bus lives as long as the loop runs. */
 void service_add_bus(struct service *svc, struct bus *bus, bool needed);
+/* For a service whose library waits by the wall clock (librdkafka 2.0.2: its threads would sleep for the hour that a clock was set
+ * back): it ends at once, as if killed, and is started anew. */
+void service_end_on_step_back(struct service *svc);
 /* On SIGTERM: stop accepting; call service_drained() when nothing is left. Without a callback the loop just ends. */
 void service_on_drain(struct service *svc, void (*fn)(void *arg), void *arg);
 void service_drained(struct service *svc);

@@ -31,6 +31,7 @@ struct service {
 	struct loop_timer drain_timer;
 	struct loop_timer second_timer;
 	const struct bus *bus; /* NULL: none */
+	bool ends_on_step_back;
 	bool draining;
 	bool drained;
 };

@@ -307,19 +307,14 @@ int stream_consumer_partitions(const struct stream_consumer *c)
 static err_t create(struct stream_consumer *c, const struct stream_consumer_params *p, struct err_detail *detail)
 {
 	char group[200], instance[200], why[200];
-	const char *const defaults[] = { group,
-					 "enable.auto.commit=false",
-					 "auto.offset.reset=earliest",
-					 "max.poll.interval.ms=86400000",
-					 "session.timeout.ms=10000",
-					 "topic.metadata.refresh.interval.ms=3000", /* topics that are made later */
-					 "queued.max.messages.kbytes=16384",
-					 /* Ten fetches a second instead of one for each batch that comes: the broker's time. */
-					 "fetch.min.bytes=65536",
-					 "fetch.wait.max.ms=100",
-					 "reconnect.backoff.max.ms=2000",
-					 p->instance ? instance : NULL,
-					 NULL };
+	const char *const defaults[] = {
+		group, "enable.auto.commit=false", "auto.offset.reset=earliest", "max.poll.interval.ms=86400000",
+		"session.timeout.ms=10000", "topic.metadata.refresh.interval.ms=3000", /* topics that are made later */
+		"queued.max.messages.kbytes=16384",
+		/* Ten fetches a second instead of one for each batch that comes: the broker's time. */
+		"fetch.min.bytes=65536", "fetch.wait.max.ms=100", "reconnect.backoff.max.ms=2000",
+		p->instance ? instance : NULL, NULL
+	};
 	rd_kafka_conf_t *conf = NULL;
 	err_t e;
 

@@ -28,8 +28,9 @@ struct metric bridge_metric_active =
 
 void bridge_metrics_register(void)
 {
-	struct metric *const all[] = { &bridge_metric_lag,	&bridge_metric_forwarded, &bridge_metric_dead,
-				       &bridge_metric_sessions, &bridge_metric_oldest,	  &bridge_metric_active,
+	struct metric *const all[] = { &bridge_metric_lag,    &bridge_metric_forwarded,
+				       &bridge_metric_dead,   &bridge_metric_sessions,
+				       &bridge_metric_oldest, &bridge_metric_active,
 				       &stream_bytes };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -219,6 +220,7 @@ err_t bridge_new(struct bridge **ret, struct service *svc, const struct bridge_c
 		bridge_free(&b);
 		return e;
 	}
+	service_end_on_step_back(svc);
 	service_on_drain(svc, on_drain, b);
 	service_add_bus(svc, b->bus, true);
 	service_add_ready(svc, "kafka", ready_kafka, b);

@@ -91,6 +91,7 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 	service_add_ready(svc, "postgresql", db_is_ready, r);
 	service_add_ready(svc, "kafka group", in_group, r);
 	service_add_wanted(svc, "kafka", kafka_answers, r);
+	service_end_on_step_back(svc);
 	service_on_drain(svc, on_drain, r);
 	*ret = r;
 	return ERR_OK;

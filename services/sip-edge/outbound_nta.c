@@ -439,7 +439,7 @@ static void cancel_contact(struct edge *e, const struct edge_command *c, const s
 void outbound_cancel_unknown(struct edge *e, const struct edge_command *c)
 {
 	const struct tenant *t = tenantconf_find_tenant(e->conf, c->tenant);
-	const struct aor *a = t ? registrar_find(e->registrar, t->id, c->agent_id, clock_wall_ms()) : NULL;
+	const struct aor *a = t ? registrar_find(e->registrar, t->id, c->agent_id, clock_steady_ms()) : NULL;
 
 	for (unsigned i = 0; a && i < a->n; i++)
 		cancel_contact(e, c, t, &a->b[i], i);

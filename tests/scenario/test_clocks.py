@@ -31,10 +31,15 @@ def clocks():
 
 def jump(cluster, instance, seconds):
     """Sets the clock, and waits until the process has noticed."""
-    before = cluster.metric(instance, "trunkline_clock_jumps_total")
+    before, pid = cluster.metric(instance, "trunkline_clock_jumps_total"), cluster.status()[instance]["pid"]
     cluster.tool("clock", instance, "%+d" % seconds)
     deadline = time.monotonic() + 30
-    while cluster.metric(instance, "trunkline_clock_jumps_total") == before:
+    while True:
+        try:
+            if cluster.metric(instance, "trunkline_clock_jumps_total") != before or cluster.status()[instance]["pid"] not in (None, pid):
+                return  # event-bridge and reporting start anew when it was set back: librdkafka would sleep
+        except OSError:
+            pass
         assert time.monotonic() < deadline, "%s does not notice that its clock was set" % instance
         time.sleep(0.1)
 
@@ -56,6 +61,8 @@ def test_an_hour_there_and_back_ends_no_call_and_makes_no_duration_negative_GT_1
         start, n = time.monotonic(), 0
         for seconds in (3600, 0, -3600, 0):
             for instance in INSTANCES:
+                if seconds < 0 and instance == "bridge-1":
+                    continue  # it would start anew an hour before the cluster's certificates are valid
                 jump(clocks, instance, seconds)
             clocks.wait_ready(40)
             gone = [str(c) for c in talking + waiting if c.state != "up"]
