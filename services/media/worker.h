@@ -158,6 +158,7 @@ struct worker {
 
 struct engine {
 	struct engine_params params;
+	int64_t started_us; /* monotonic */
 	unsigned n_workers;
 	struct worker *workers;
 };
