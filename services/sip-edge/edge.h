@@ -27,6 +27,7 @@ struct outbox;
 struct store;
 struct tombs;
 struct trunk_uses;
+struct msg_mclass_s;
 struct nta_agent_s;
 
 struct edge {
@@ -35,6 +36,7 @@ struct edge {
 	struct loop *loop;
 	const char *instance, *site;
 	struct sip_root *root;
+	struct msg_mclass_s *gate; /* what the agent reads messages with */
 	struct nta_agent_s *agent;
 	char host[64]; /* in Via and Contact; IPv6 in brackets */
 	struct bus *bus;

@@ -51,6 +51,22 @@ void glue_source(msg_t *msg, const sip_t *sip, char ret[GLUE_ROUTE])
 	snprintf(ret, GLUE_ROUTE, "sip:%s:%u;transport=%s", host, port, glue_transport(sip));
 }
 
+void glue_address(msg_t *msg, char ret[GLUE_ROUTE])
+{
+	char host[64];
+	unsigned port = 0;
+
+	put_host(host, sizeof(host), &msg_addr(msg)->su_sa, &port);
+	snprintf(ret, GLUE_ROUTE, "%s:%u", host, port);
+}
+
+void glue_host(msg_t *msg, char ret[GLUE_ROUTE])
+{
+	unsigned port;
+
+	put_host(ret, GLUE_ROUTE, &msg_addr(msg)->su_sa, &port);
+}
+
 bool glue_behind_nat(msg_t *msg, const sip_t *sip)
 {
 	const sip_via_t *v = sip->sip_via;
@@ -60,6 +76,17 @@ bool glue_behind_nat(msg_t *msg, const sip_t *sip)
 	put_host(host, sizeof(host), &msg_addr(msg)->su_sa, &port);
 	return strcasecmp(host, v->v_host) != 0 ||
 	       port != (v->v_port && v->v_port[0] ? (unsigned)atoi(v->v_port) : 5060u);
+}
+
+bool glue_stranger(const struct edge *e, msg_t *msg, const sip_t *sip)
+{
+	const url_t *ruri = sip->sip_request->rq_url, *from = sip->sip_from ? sip->sip_from->a_url : NULL;
+
+	if (tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
+		return false;
+	if (ruri->url_host && tenantconf_find_tenant_by_domain(e->conf, ruri->url_host))
+		return false;
+	return !(from && from->url_host && tenantconf_find_tenant_by_domain(e->conf, from->url_host));
 }
 
 struct edge_bytes glue_body(const sip_t *sip)
@@ -126,12 +153,15 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 	snprintf(e->host, sizeof(e->host), strchr(public, ':') ? "[%s]" : "%s", public);
 	/* No transport in the URL: UDP and TCP. (This library reads a list of them through a dangling pointer.) */
 	bind_url(url, sizeof(url), e, "sip", e->cfg.port, NULL);
-	e->agent =
-	    nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1),
-			     NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1), NTATAG_SERVER_RPORT(1),
-			     NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU), NTATAG_CANCEL_487(1),
-			     NTATAG_TIMEOUT_408(1), NTATAG_REL100(0), NTATAG_MAX_PROCEEDING((usize_t)-1),
-			     TPTAG_IDLE(TCP_IDLE_MS), TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TAG_END());
+	e->gate = gate_new(e);
+	if (!e->gate)
+		return err_set(detail, ERR_EXHAUSTED, "sofia", "memory");
+	e->agent = nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1),
+				    NTATAG_MCLASS(e->gate), NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1),
+				    NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU),
+				    NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
+				    NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_IDLE_MS),
+				    TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TAG_END());
 	if (!e->agent)
 		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)",
 			       (int)e->cfg.port, e->cfg.address);
@@ -143,6 +173,8 @@ void glue_agent_free(struct edge *e)
 	if (e->agent)
 		nta_agent_destroy(e->agent);
 	e->agent = NULL;
+	free(e->gate); /* of malloc(), says msg_mclass_clone() */
+	e->gate = NULL;
 }
 
 void glue_transactions(const struct edge *e, size_t *server, size_t *client, size_t *legs)

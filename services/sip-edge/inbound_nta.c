@@ -114,7 +114,8 @@ static bool admit(struct edge *e, msg_t *msg, const sip_t *sip, struct caller *c
 	const struct tenant *t = agent_claimed(e, sip);
 
 	if (!sip_user_normalise(c->called, sip->sip_request->rq_url->url_user)) {
-		refuse(e, msg, 484, EDGE_REFUSED_NUMBER);
+		/* What is no number and no name of ours is nobody; 484 would ask for more digits. */
+		refuse(e, msg, str_empty(sip->sip_request->rq_url->url_user) ? 484 : 404, EDGE_REFUSED_NUMBER);
 		return false;
 	}
 	if (t)

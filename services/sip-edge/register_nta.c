@@ -162,7 +162,7 @@ void register_request(struct edge *e, msg_t *msg, sip_t *sip)
 		t = tenantconf_find_tenant_by_domain(e->conf, sip->sip_to->a_url->url_host);
 	if (!t) {
 		edge_metrics_refused(EDGE_REFUSED_STRANGER);
-		if (e->cfg.answer_strangers)
+		if (e->cfg.answer_strangers || tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
 			nta_msg_treply(e->agent, msg, SIP_404_NOT_FOUND, TAG_END());
 		else
 			nta_msg_discard(e->agent, msg);
