@@ -196,6 +196,7 @@ static const struct row rows[] = {
 	{ "no Contact in INVITE", { .contact = "" }, 400, NULL },
 	{ "two Contacts in INVITE", { .contact = "Contact: <sip:a@192.0.2.2>, <sip:b@192.0.2.2>\r\n" }, 400, NULL },
 	{ "Contact: * in INVITE", { .contact = "Contact: *\r\n" }, 400, NULL },
+	{ "a Contact with headers", { .contact = "Contact: <sip:a@192.0.2.2?X-Evil=1>\r\n" }, 400, NULL },
 	{ "a mailto Contact", { .contact = "Contact: <mailto:a@example.com>\r\n" }, 400, NULL },
 	{ "a bare Call-ID with blanks", { .call_id = "a b c" }, 400, NULL },
 	{ "a broken ACK",

@@ -464,6 +464,12 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 	}
 }
 
+/* A description that is wrong, or has nothing in common with us; anything else is our own fault. */
+static bool media_refused(err_t error)
+{
+	return error == ERR_INVALID || error == ERR_PRECONDITION;
+}
+
 static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 			 struct call_todo *todo)
 {
@@ -473,11 +479,11 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 		todo_command(todo, COMMAND_REANSWER, leg)->request = leg->reoffer; /* without SDP: 488 */
 		leg->reoffer = 0;
 	} else if (in->request == REQUEST_CALLER) {
-		call_finish(call, "failed", in->error == ERR_INVALID ? 488 : 503, now_ms, todo);
+		call_finish(call, "failed", media_refused(in->error) ? 488 : 503, now_ms, todo);
 	} else if (in->request == REQUEST_AGENT && call->phase == CALL_PHASE_DIALLING) {
 		call_leg_set(leg, LEG_ENDED, now_ms);
 		call_agent_failed(call, "media", 0, now_ms, todo);
-	} else if (in->request == REQUEST_ANSWER && (in->error == ERR_INVALID || in->error == ERR_PRECONDITION)) {
+	} else if (in->request == REQUEST_ANSWER && media_refused(in->error)) {
 		call_finish(call, "failed", 488, now_ms,
 			    todo); /* the phone's answer is none: they would not hear each other */
 	}

@@ -42,6 +42,7 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_legs, (int64_t)e->n_dialogs);
 	metric_set(&edge_metric_offers_open, (int64_t)e->n_offers);
 	metric_set(&edge_metric_lag_ms, e->lag_ms);
+	glue_watch_connections(e);
 	registrar_sweep(e->registrar, clock_wall_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));
 	loop_timer_start(&e->second, 1000);

@@ -56,6 +56,8 @@ struct edge {
 	struct loop_timer lag_probe;
 	int64_t lag_due_ms, lag_ms;
 	bool draining;
+	int sweep_at; /* silent.h */
+	bool crowded; /* most descriptors are taken */
 };
 
 err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;

@@ -51,6 +51,9 @@ static void options(struct edge *e, msg_t *msg)
 {
 	bool busy = edge_overloaded(e) || e->draining;
 
+	if (tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
+		glue_keep_connection(e, msg);
+
 	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK",
 		       SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_ACCEPT_STR("application/sdp"),
 		       SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());

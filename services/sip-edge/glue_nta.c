@@ -1,16 +1,22 @@
 #include "nta_glue.h"
 #include "base/str.h"
 #include "dialog.h"
+#include "silent.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define MESSAGE_MAX    32768  /* bytes of a message: 16 KiB of SDP and headers */
 #define TCP_IDLE_MS    900000 /* a connection without traffic; phones keep theirs alive more often */
+#define TCP_UNKNOWN_MS 20000  /* the same, while nobody has shown to be a phone or a trunk of ours on it */
+#define TCP_CROWDED_MS 2000   /* that, when most descriptors are taken */
 #define TCP_MESSAGE_MS 10000  /* a message that arrives slower than this (slow senders) */
 #define UDP_MTU	       65535  /* never switch to TCP by size: many phones listen on UDP only */
 
@@ -160,12 +166,46 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 				    NTATAG_MCLASS(e->gate), NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1),
 				    NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU),
 				    NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
-				    NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_IDLE_MS),
+				    NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_UNKNOWN_MS),
 				    TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TAG_END());
 	if (!e->agent)
 		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)",
 			       (int)e->cfg.port, e->cfg.address);
 	return add_tls(e, detail);
+}
+
+void glue_keep_connection(struct edge *e, const msg_t *msg)
+{
+	tport_t *tp = tport_delivered_by(nta_agent_tports(e->agent), msg);
+
+	if (tp && tport_is_secondary(tp))
+		tport_set_params(tp, TPTAG_IDLE(TCP_IDLE_MS), TAG_END());
+}
+
+/* The lowest free descriptor is the next: as good as counting them. */
+static bool crowded(void)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 || (rlim_t)fd > limit.rlim_cur / 4 * 3;
+}
+
+void glue_watch_connections(struct edge *e)
+{
+	bool now = crowded();
+
+	(void)silent_sweep(&e->sweep_at, (int)e->cfg.port, (int)e->cfg.tls_port, now ? TCP_CROWDED_MS : TCP_UNKNOWN_MS);
+	if (now == e->crowded)
+		return;
+	e->crowded = now;
+	for (tport_t *tp = tport_primaries(nta_agent_tports(e->agent)); tp; tp = tport_next(tp))
+		tport_set_params(tp, TPTAG_IDLE(now ? TCP_CROWDED_MS : TCP_UNKNOWN_MS), TAG_END());
+	LOG_WARN(NULL, now ? "connections.crowded" : "connections.room", "unknown_idle_ms=%d",
+		 now ? TCP_CROWDED_MS : TCP_UNKNOWN_MS);
 }
 
 void glue_agent_free(struct edge *e)

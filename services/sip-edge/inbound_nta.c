@@ -205,6 +205,7 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		refuse(e, msg, 486, EDGE_REFUSED_OVERLOAD); /* the caller hears busy; other tenants notice nothing */
 		return;
 	}
+	glue_keep_connection(e, msg);
 	d->late_offer = sdp.size == 0;
 	d->peer_updates = glue_allows(sip, "UPDATE");
 	edge_contact(e, glue_transport(sip), d->contact);

@@ -51,6 +51,10 @@ bool glue_allows(const sip_t *sip, const char *method);
 /* The nta agent on the configured sockets. */
 err_t glue_agent_new(struct edge *e, struct err_detail *detail) MUST;
 void glue_agent_free(struct edge *e);
+/* The connection it came by belongs to somebody of ours: it may stay without traffic. */
+void glue_keep_connection(struct edge *e, const msg_t *msg);
+/* Each second: when descriptors run short, connections of strangers are given up sooner. */
+void glue_watch_connections(struct edge *e);
 /* Client and server transactions alive: for metrics and leak tests. */
 void glue_transactions(const struct edge *e, size_t *server, size_t *client, size_t *legs);
 

@@ -127,6 +127,8 @@ static void bind_contacts(struct edge *e, msg_t *msg, sip_t *sip, const struct t
 	if (status == 200)
 		status = registrar_update(e->registrar, t->id, agent, &r->rq, now_ms, &a);
 	registrar_key(key, t->id, agent);
+	if (status == 200)
+		glue_keep_connection(e, msg);
 	if (status == 200 && r->rq.n_contacts + r->rq.star > 0) {
 		if (a)
 			store_bindings(e->store, a);

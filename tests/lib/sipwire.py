@@ -89,6 +89,13 @@ class Wire:
                 return out
             out.append(m)
 
+    def answered(self, timeout):
+        try:
+            self.probe(timeout)
+            return True
+        except AssertionError:
+            return False
+
     def connect(self):
         s = socket.socket(self.family)
         s.bind((self.host, 0))
@@ -112,11 +119,17 @@ class Wire:
             return read_tcp(s, seconds)
 
 
+def readable(s, seconds):
+    """select() knows no descriptor above 1023."""
+    p = select.poll()
+    p.register(s, select.POLLIN)
+    return p.poll(max(0, seconds) * 1000)
+
+
 def read_tcp(s, seconds, enough=1):
     out, rest, until = [], b"", time.monotonic() + seconds
     while len(out) < enough:
-        ready, _, _ = select.select([s], [], [], max(0, until - time.monotonic()))
-        if not ready:
+        if not readable(s, until - time.monotonic()):
             return out, False
         try:
             got = s.recv(65536)

@@ -13,39 +13,10 @@ from sipwire import Wire, read_tcp
 from world import AGENT
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "torture"))
+import conftest  # noqa: E402
 import messages  # noqa: E402
 
-PORTS = (5050, 5070, 6050, 19823)  # that the messages' Via fields name
 RFC4475, RFC5118 = messages.read("rfc4475.txt"), messages.read("rfc5118.txt")
-
-
-def own_address(scene, last):
-    """An address that no other cluster's test uses."""
-    return "127.4.%d.%d" % (scene.cluster.base // 1000, last)
-
-
-@pytest.fixture
-def trunk(scene):
-    """A wire at an address of acme's trunk, and port 5060 of it."""
-    host = own_address(scene, 75)
-    name = "tenants/acme/trunks/gateway"
-    scene.acme.own.admin.UpdateTrunk(trunk={"name": name, "addresses": [scene.acme.trunk, host]}, update_mask="addresses")
-    try:
-        with Wire(host, scene.sip, PORTS, port=5060) as wire:
-            known(wire)
-            yield wire
-    finally:
-        scene.acme.own.admin.UpdateTrunk(trunk={"name": name, "addresses": [scene.acme.trunk]}, update_mask="addresses")
-
-
-def known(wire):
-    """Until the edge knows the address."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            return wire.probe(0.2)
-        except AssertionError:
-            assert time.monotonic() < deadline, "the edge does not take %s for a trunk's" % wire.host
 
 
 def edge(scene):
@@ -94,7 +65,7 @@ def test_each_torture_message_is_answered_as_the_table_says_and_calls_go_on_GT_1
 
 @pytest.mark.parametrize("table", [RFC4475, RFC5118], ids=["RFC_4475", "RFC_5118"])
 def test_a_stranger_who_sends_them_hears_nothing_at_all_GT_15(scene, trunk, table):
-    with Wire(own_address(scene, 76), scene.sip, PORTS, port=5060) as stranger:
+    with Wire(scene.address(76), scene.sip, conftest.PORTS, port=5060) as stranger:
         for m in table:
             assert stranger.answers(m.data, known=trunk) == [], m.name
             if m.via == "tcp":
