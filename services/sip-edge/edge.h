@@ -17,6 +17,7 @@
 #include "loop/loop.h"
 #include "registrar.h"
 #include "service/service.h"
+#include "silent.h"
 #include "sip/nonce.h"
 #include "sip/sip_root.h"
 #include "tenantconf/tenantconf.h"
@@ -56,7 +57,7 @@ struct edge {
 	struct loop_timer lag_probe;
 	int64_t lag_due_ms, lag_ms;
 	bool draining;
-	int sweep_at; /* silent.h */
+	struct silent silent;
 	bool crowded; /* most descriptors are taken */
 };
 

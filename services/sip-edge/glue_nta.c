@@ -1,7 +1,6 @@
 #include "nta_glue.h"
 #include "base/str.h"
 #include "dialog.h"
-#include "silent.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -198,7 +197,7 @@ void glue_watch_connections(struct edge *e)
 {
 	bool now = crowded();
 
-	(void)silent_sweep(&e->sweep_at, (int)e->cfg.port, (int)e->cfg.tls_port, now ? TCP_CROWDED_MS : TCP_UNKNOWN_MS);
+	(void)silent_sweep(&e->silent, (int)e->cfg.port, (int)e->cfg.tls_port, now ? TCP_CROWDED_MS : TCP_UNKNOWN_MS);
 	if (now == e->crowded)
 		return;
 	e->crowded = now;

@@ -35,29 +35,20 @@ static bool mute(int fd, unsigned longest_ms, unsigned said)
 	       info.tcpi_bytes_received < said && info.tcpi_last_data_recv > longest_ms;
 }
 
-/* The lowest free descriptor: few are above it. */
-static int highest(void)
-{
-	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 ? 1 << 20 : fd + 64;
-}
-
-unsigned silent_sweep(int *cursor, int port, int tls_port, unsigned longest_ms)
+unsigned silent_sweep(struct silent *s, int port, int tls_port, unsigned longest_ms)
 {
 	unsigned n = 0;
-	int end = *cursor + SILENT_SLICE;
+	int end = s->at + SILENT_SLICE;
 
-	for (int fd = *cursor; fd < end; fd++) {
+	for (int fd = s->at; fd < end; fd++) {
 		int at = mute(fd, longest_ms, TLS_SAID) ? local_port(fd) : -1;
 
+		s->closed = fcntl(fd, F_GETFD) < 0 ? s->closed + 1 : 0;
 		if (at <= 0 || (at != tls_port && (at != port || !mute(fd, longest_ms, 1))))
 			continue;
 		shutdown(fd, SHUT_RDWR); /* its owner sees the end and closes it */
 		n++;
 	}
-	*cursor = end > highest() ? 0 : end;
+	*s = s->closed >= SILENT_GAP ? (struct silent){ 0 } : (struct silent){ end, s->closed };
 	return n;
 }

@@ -5,10 +5,15 @@
 #ifndef SIP_EDGE_SILENT_H
 #define SIP_EDGE_SILENT_H
 
-#define SILENT_SLICE 512 /* descriptors looked at in one call: some hundred microseconds */
+#define SILENT_SLICE 1024 /* descriptors looked at in one call: some hundred microseconds */
+#define SILENT_GAP   4096 /* so many in a row that are not open: there are no more */
+
+struct silent {
+	int at, closed; /* the next one to look at; how many before it were not open */
+};
 
 /* Shuts down what came in on one of the ports (0: none) and has been mute for longer than that; looks at a slice of the
- * descriptors and goes on from there with the next call. *cursor begins at 0. Returns how many were shut down. */
-unsigned silent_sweep(int *cursor, int port, int tls_port, unsigned longest_ms);
+ * descriptors and goes on from there with the next call. *s begins as zeros. Returns how many were shut down. */
+unsigned silent_sweep(struct silent *s, int port, int tls_port, unsigned longest_ms);
 
 #endif

@@ -2,7 +2,8 @@
 
     for m in messages.read("rfc4475.txt"): m.name, m.section, m.title, m.via, m.asks, m.does, m.differs, m.call, m.data
 
-`python3 messages.py --page` prints docs/sip-torture.md; the test that sends them holds the page against the table.
+`python3 messages.py --page` writes docs/sip-torture.md; the test that sends them holds the page against the table.
+`python3 messages.py --bytes DIR` writes each message into a file (seeds for fuzzing, files for other tools).
 """
 import pathlib
 import re
@@ -87,7 +88,15 @@ def page():
     return "\n".join(lines)
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] != ["--page"]:
+def main(args):
+    if args == ["--page"]:
+        PAGE.write_text(page())
+    elif len(args) == 2 and args[0] == "--bytes":
+        for m in read("rfc4475.txt") + read("rfc5118.txt"):
+            (pathlib.Path(args[1]) / m.name).write_bytes(m.data)
+    else:
         sys.exit(__doc__)
-    PAGE.write_text(page())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
