@@ -92,7 +92,7 @@ def final(trunk, m, data):
     if m.via == "tcp":
         with trunk.connect() as s:
             s.sendall(data)
-            return next((r for r in read_tcp(s, 10, enough=2)[0] if r.status >= 200), None)
+            return next((r for r in read_tcp(s, 10, enough=2 if m.call == "proceeds" else 1)[0] if r.status >= 200), None)
     trunk.send(data)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
