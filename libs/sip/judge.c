@@ -287,10 +287,10 @@ static bool bad_contact(const struct subject *s)
 	if (s->method != sip_method_invite && !(s->method == sip_method_update && m))
 		return false;
 	/* Headers in it (RFC 3261 table 1: not here) would go into our request line. */
-	return !m || m->m_next || m->m_url->url_headers || (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) ||
-	       !m->m_url->url_host || !m->m_url->url_host[0] || !visible(m->m_url->url_host) ||
-	       !visible(m->m_url->url_user) || !visible(m->m_url->url_params) || too_long(m->m_url->url_user) ||
-	       too_long(m->m_url->url_params);
+	return !m || m->m_next || m->m_url->url_headers ||
+	       (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) || !m->m_url->url_host ||
+	       !m->m_url->url_host[0] || !visible(m->m_url->url_host) || !visible(m->m_url->url_user) ||
+	       !visible(m->m_url->url_params) || too_long(m->m_url->url_user) || too_long(m->m_url->url_params);
 }
 
 static const struct rule request_rules[] = {

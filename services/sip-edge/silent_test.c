@@ -100,7 +100,8 @@ static void young_ones_and_those_of_other_ports_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_mute_connection_is_shut_down_and_one_that_spoke_is_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mute_connection_is_shut_down_and_one_that_spoke_is_not, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(half_a_handshake_is_as_good_as_mute_on_the_tls_port, setup, teardown),
 		cmocka_unit_test_setup_teardown(young_ones_and_those_of_other_ports_stay, setup, teardown),
 	};

@@ -3,10 +3,8 @@
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #include "itest_world.h"
 
-#define SDP6_A                                                                                                        \
-	"v=0\r\no=a 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\na=sendrecv\r\n"
-#define SDP6_B                                                                                                        \
-	"v=0\r\no=b 2 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8\r\na=sendrecv\r\n"
+#define SDP6_A "v=0\r\no=a 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\na=sendrecv\r\n"
+#define SDP6_B "v=0\r\no=b 2 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio 40002 RTP/AVP 8\r\na=sendrecv\r\n"
 
 struct six {
 	int fd, port;
@@ -111,7 +109,8 @@ static void a_call_over_ipv6_is_offered_answered_and_ended(void **state)
 /* RFC 5118 4.5: a received with and without brackets is not believed, and answered to where it came from. */
 static void a_received_parameter_of_either_form_is_read(void **state)
 {
-	static const char *const forms[] = { ";received=[2001:db8::9:255]", ";received=2001:db8::9:255", ";maddr=[2001:db8::1]" };
+	static const char *const forms[] = { ";received=[2001:db8::9:255]", ";received=2001:db8::9:255",
+					     ";maddr=[2001:db8::1]" };
 	struct six p;
 
 	(void)state;
@@ -135,18 +134,20 @@ static void a_phone_on_ipv6_registers_and_is_called(void **state)
 	(void)state;
 	six_open(&p);
 	for (unsigned i = 1; i <= 2; i++) {
-		six_send(&p,
-			 "REGISTER sip:acme.trunkline.local SIP/2.0\r\nVia: SIP/2.0/UDP [::1]:%d;branch=z9hG4bKreg%u\r\n"
-			 "From: <sip:1001@acme.trunkline.local>;tag=r\r\nTo: <sip:1001@acme.trunkline.local>\r\nCall-ID: reg6\r\n"
-			 "CSeq: %u REGISTER\r\nContact: <sip:1001@[::1]:%d>\r\n%sContent-Length: 0\r\n\r\n",
-			 p.port, i, i, p.port, str_text(&auth));
+		six_send(
+		    &p,
+		    "REGISTER sip:acme.trunkline.local SIP/2.0\r\nVia: SIP/2.0/UDP [::1]:%d;branch=z9hG4bKreg%u\r\n"
+		    "From: <sip:1001@acme.trunkline.local>;tag=r\r\nTo: <sip:1001@acme.trunkline.local>\r\nCall-ID: "
+		    "reg6\r\n"
+		    "CSeq: %u REGISTER\r\nContact: <sip:1001@[::1]:%d>\r\n%sContent-Length: 0\r\n\r\n",
+		    p.port, i, i, p.port, str_text(&auth));
 		if (i == 2)
 			break;
 		six_expect(&p, "SIP/2.0 401");
 		at = strstr(p.rx, "WWW-Authenticate: Digest realm=");
 		assert_non_null(at);
-		assert_int_equal(sscanf(at, "WWW-Authenticate: Digest realm=\"%255[^\"]\", nonce=\"%255[^\"]\"", d.realm,
-					d.nonce),
+		assert_int_equal(sscanf(at, "WWW-Authenticate: Digest realm=\"%255[^\"]\", nonce=\"%255[^\"]\"",
+					d.realm, d.nonce),
 				 2);
 		snprintf(d.qop, sizeof(d.qop), "auth");
 		digest_ha1(DIGEST_MD5, "1001", d.realm, "secret-1001", ha1);

@@ -31,7 +31,7 @@ from sipmsg import sdp  # noqa: E402
 from sipua import CallError, Ua  # noqa: E402
 from sipwire import Wire  # noqa: E402
 
-SLOWEST_MS, GROWTH, GOOD_SHARE, BATCH = 200, 64 << 20, 0.999, 50
+SLOWEST_MS, GROWTH, GOOD_SHARE, BATCH = 200, 64 << 20, 0.999, 100
 
 TEMPLATES = [
     "INVITE sip:{number}@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{n};rport\r\nMax-Forwards: 70\r\nFrom: \"Ann\" <sip:+4917099@gateway.example>;tag=t{n}\r\n"
@@ -147,9 +147,12 @@ class Hail:
         number = self.company.number_of("held") if r.random() < 0.002 else "+49301999"
         return wire, self.m.any(self.fill(r.choice(TEMPLATES), wire, number))
 
-    def sip(self, total):
+    def sip(self, total, until=None):
         """In batches with an OPTIONS behind each: as fast as the edge takes them, and what a batch cost it is seen."""
         for done in range(0, total, BATCH):
+            if until and time.monotonic() > until:
+                total = done
+                break
             before, start = cpu_ns(self.pid), time.monotonic()
             for _ in range(min(BATCH, total - done)):
                 wire, data = self.one_sip()
@@ -325,8 +328,8 @@ def left(cluster, seconds):
         time.sleep(0.5)
 
 
-def run(cluster, company, trunk, seed, sip, media, other, say=print, settle=90):
-    """What does not hold, as texts; and the figures."""
+def run(cluster, company, trunk, seed, sip, media, other, say=print, settle=90, minutes=None):
+    """What does not hold, as texts; and the figures. minutes: SIP ends after them, however much was sent."""
     say("seed %d" % seed)
     watch, hail = Watch(cluster), Hail(cluster, company, trunk, seed, say)
     lines = [GoodCalls(trunk.server, company.trunk, company.number_of("held"), world.MUSIC) for _ in range(2)]
@@ -335,7 +338,7 @@ def run(cluster, company, trunk, seed, sip, media, other, say=print, settle=90):
         line.number = company.number_of("main")
         line.hz = world.WELCOME
         line.start()
-    hail.sip(sip - sip // 20)
+    hail.sip(sip - sip // 20, minutes and start + 60 * minutes)
     hail.streams(sip // 20)
     hail.descriptions(media // 20)
     hail.audio(media - media // 20)
@@ -367,6 +370,7 @@ def main():
     p.add_argument("--media", type=int, default=100000)
     p.add_argument("--other", type=int, default=10000)
     p.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
+    p.add_argument("--minutes", type=float, help="SIP ends after so many, however much was sent")
     p.add_argument("--out", help="a file for the figures (JSON)")
     a = p.parse_args()
     cluster = Cluster.here()
@@ -378,7 +382,7 @@ def main():
         until = time.monotonic() + 30
         while not trunk.answered(0.5) and time.monotonic() < until:
             pass
-        problems, figures = run(cluster, acme, trunk, a.seed, a.sip, a.media, a.other, lambda t: print(t, flush=True))
+        problems, figures = run(cluster, acme, trunk, a.seed, a.sip, a.media, a.other, lambda t: print(t, flush=True), minutes=a.minutes)
     print(json.dumps(figures, indent=1))
     if a.out:
         pathlib.Path(a.out).write_text(json.dumps({**figures, "problems": problems}, indent=1) + "\n")
