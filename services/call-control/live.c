@@ -65,6 +65,7 @@ static void forget(struct live *l)
 {
 	if (!l->lost) {
 		l->lost = true;
+		anchor_forget(l);
 		HASH_DELETE(hh, l->control->calls, l);
 		metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(l->control->calls));
 		loop_timer_stop(&l->timer);
@@ -232,6 +233,7 @@ static void start(struct live *l)
 
 	l->started = true;
 	live_step(l, &in);
+	anchor_check(l);
 }
 
 static void on_written(err_t e, uint64_t seq, void *arg)
@@ -473,11 +475,14 @@ void live_step(struct live *l, const struct call_input *in)
 		struct log_ctx ctx = ctx_of(l);
 
 		metric_add(&cc_metric_ended, 1);
+		metric_add(&cc_metric_reanchor_failed, str_eq(l->call->cause, "media-lost"));
 		LOG_INFO(&ctx, "call.ended", "cause=%s disposition=%s caller=%s called=%s wait_ms=%lld", l->call->cause,
 			 l->call->disposition, LOG_Q(l->call->caller), LOG_Q(l->call->called),
 			 (long long)l->call->wait_ms);
 	}
 	live_perform(l);
+	if (l->call->stranded)
+		anchor_check(l);
 }
 
 struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,

@@ -69,12 +69,12 @@ class Watch:
     def memory(self, name):
         return self.cluster.metric(name, "process_resident_memory_bytes")
 
-    def problems(self):
+    def problems(self, growth=GROWTH):
         now, out = self.cluster.status(), []
         for name, row in self.rows.items():
             if now[name]["pid"] != row["pid"] or now[name]["restarts"] != row["restarts"]:
                 out.append("%s ended: pid %s is now %s" % (name, row["pid"], now[name]["pid"]))
-            elif self.memory(name) - self.rss[name] > GROWTH:
+            elif self.memory(name) - self.rss[name] > growth:
                 out.append("%s grew from %d to %d MB" % (name, self.rss[name] / 2**20, self.memory(name) / 2**20))
         return out
 
@@ -319,7 +319,8 @@ class Hail:
 
 
 def left(cluster, seconds):
-    names = {"edge-1": "trunkline_edge_legs", "media-1": "trunkline_media_endpoints", "cc-1": "trunkline_calls"}
+    what = {"sip-edge": "trunkline_edge_legs", "media": "trunkline_media_endpoints", "call-control": "trunkline_calls"}
+    names = {n: what[r["service"]] for n, r in cluster.status().items() if r["service"] in what}
     until = time.monotonic() + seconds
     while True:
         now = {n: v for n, m in names.items() if (v := cluster.metric(n, m))}
@@ -328,7 +329,7 @@ def left(cluster, seconds):
         time.sleep(0.5)
 
 
-def run(cluster, company, trunk, seed, sip, media, other, say=print, settle=90, minutes=None):
+def run(cluster, company, trunk, seed, sip, media, other, say=print, settle=90, minutes=None, growth=GROWTH):
     """What does not hold, as texts; and the figures. minutes: SIP ends after them, however much was sent."""
     say("seed %d" % seed)
     watch, hail = Watch(cluster), Hail(cluster, company, trunk, seed, say)
@@ -350,7 +351,7 @@ def run(cluster, company, trunk, seed, sip, media, other, say=print, settle=90, 
     for line in lines:
         line.finish()
     good, bad = sum(line.good for line in lines), [b for line in lines for b in line.bad]
-    problems = watch.problems()
+    problems = watch.problems(growth)
     if hail.slowest_ms > SLOWEST_MS:
         problems.append("batch at %d took the edge %.0f ms" % (hail.slowest_batch, hail.slowest_ms))
     if good == 0 or good / (good + len(bad)) < GOOD_SHARE:
@@ -370,6 +371,7 @@ def main():
     p.add_argument("--media", type=int, default=100000)
     p.add_argument("--other", type=int, default=10000)
     p.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
+    p.add_argument("--growth-mb", type=int, default=GROWTH >> 20, help="what a process may grow by; a sanitizer keeps freed memory: 600")
     p.add_argument("--minutes", type=float, help="SIP ends after so many, however much was sent")
     p.add_argument("--out", help="a file for the figures (JSON)")
     a = p.parse_args()
@@ -382,7 +384,8 @@ def main():
         until = time.monotonic() + 30
         while not trunk.answered(0.5) and time.monotonic() < until:
             pass
-        problems, figures = run(cluster, acme, trunk, a.seed, a.sip, a.media, a.other, lambda t: print(t, flush=True), minutes=a.minutes)
+        problems, figures = run(cluster, acme, trunk, a.seed, a.sip, a.media, a.other, lambda t: print(t, flush=True), minutes=a.minutes,
+                                growth=a.growth_mb << 20)
     print(json.dumps(figures, indent=1))
     if a.out:
         pathlib.Path(a.out).write_text(json.dumps({**figures, "problems": problems}, indent=1) + "\n")
