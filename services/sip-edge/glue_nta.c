@@ -1,6 +1,7 @@
 #include "nta_glue.h"
 #include "base/str.h"
 #include "dialog.h"
+#include "filter.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -170,6 +171,9 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 	if (!e->agent)
 		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)",
 			       (int)e->cfg.port, e->cfg.address);
+	if (filter_udp((int)e->cfg.port))
+		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "no filter can be set on the UDP socket of %d",
+			       (int)e->cfg.port);
 	return add_tls(e, detail);
 }
 

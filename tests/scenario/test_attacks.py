@@ -120,6 +120,15 @@ def test_a_scanner_hears_nothing_GT_15(scene, trunk, stranger, method):
     assert stranger.collect(0.3) == []
 
 
+def test_stun_is_not_answered_GT_15(scene, trunk, stranger):
+    """The SIP library would, to everybody."""
+    binding = struct.pack("!HHI12s", 1, 0, 0x2112A442, b"0123456789ab")
+    for wire in (stranger, trunk):
+        for data in (binding, binding[:4] + bytes(16), b"\0", b"\1" * 60, b""):
+            assert wire.answers(data, known=trunk) == []
+    assert stranger.collect(0.2) == []
+
+
 def test_no_answer_is_much_larger_than_what_it_answers_GT_15(scene, trunk, stranger):
     """Spoofed amplification: only who names a domain of ours is answered at all; the shortest such request is answered by a challenge."""
     sizes = []
