@@ -15,7 +15,7 @@
 /* A message class has no place for an argument; there is one agent in a process. */
 static struct edge *gate_edge;
 static const msg_mclass_t *read_by;
-static struct msg_hclass_s line_class; /* Sofia's of a request line, with our reader */
+static struct msg_hclass_s request_class, status_class; /* Sofia's of first lines, with our readers */
 
 /* ---- who may pass ---- */
 
@@ -81,6 +81,19 @@ static issize_t extract_body(msg_t *msg, msg_pub_t *pub, char bytes[], isize_t s
 	return read_by->mc_extract_body(msg, pub, bytes, size, end);
 }
 
+/* Only the first message of a TCP connection has the agent's bound: the next may have a Content-Length that Sofia tries to
+ * allocate, and aborts. A message is its own home. */
+static void bound(su_home_t *home)
+{
+	(void)msg_maxsize((msg_t *)home, EDGE_MESSAGE_MAX);
+}
+
+static issize_t status_line(su_home_t *home, msg_header_t *h, char *s, isize_t size)
+{
+	bound(home);
+	return sip_status_class->hc_parse(home, h, s, size);
+}
+
 /* A request line that cannot be read ends Sofia's reading, and nobody is told. As a method that no CSeq names, it is
  * answered by 400 where the rest of the message says to whom (RFC 4475 lwsruri). */
 static issize_t request_line(su_home_t *home, msg_header_t *h, char *s, isize_t size)
@@ -88,6 +101,7 @@ static issize_t request_line(su_home_t *home, msg_header_t *h, char *s, isize_t 
 	sip_request_t *rq = (sip_request_t *)h;
 	char *url;
 
+	bound(home);
 	if (sip_request_class->hc_parse(home, h, s, size) >= 0)
 		return 0;
 	url = su_strdup(home, "sip:unreadable.invalid");
@@ -113,9 +127,13 @@ struct msg_mclass_s *gate_new(struct edge *e)
 
 	if (!gate)
 		return NULL;
-	line_class = *sip_request_class;
-	line_class.hc_parse = request_line;
-	gate->mc_request->hr_class = &line_class; /* found by its hash, which is the same, in messages we make */
+	request_class = *sip_request_class;
+	request_class.hc_parse = request_line;
+	status_class = *sip_status_class;
+	status_class.hc_parse = status_line;
+	/* In messages we make they are found by their hashes, which are the same. */
+	gate->mc_request->hr_class = &request_class;
+	gate->mc_status->hr_class = &status_class;
 	gate->mc_extract_body = extract_body;
 	gate_edge = e;
 	read_by = sip_default_mclass();

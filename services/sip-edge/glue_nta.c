@@ -13,7 +13,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX    32768  /* bytes of a message: 16 KiB of SDP and headers */
 #define TCP_IDLE_MS    900000 /* a connection without traffic; phones keep theirs alive more often */
 #define TCP_UNKNOWN_MS 20000  /* the same, while nobody has shown to be a phone or a trunk of ours on it */
 #define TCP_CROWDED_MS 2000   /* that, when most descriptors are taken */
@@ -164,7 +163,7 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 		return err_set(detail, ERR_EXHAUSTED, "sofia", "memory");
 	e->agent = nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1),
 				    NTATAG_MCLASS(e->gate), NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1),
-				    NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU),
+				    NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(EDGE_MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU),
 				    NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
 				    NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_UNKNOWN_MS),
 				    TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TAG_END());

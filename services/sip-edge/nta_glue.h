@@ -29,6 +29,7 @@
 
 #define EDGE_ALLOW  "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER"
 #define EDGE_SERVER "trunkline-edge"
+#define EDGE_MESSAGE_MAX 32768 /* bytes of a message: 16 KiB of SDP and headers */
 
 /* entry_nta.c */
 int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip);

@@ -444,6 +444,19 @@ def test_slow_and_oversized_tcp_is_given_up_and_others_go_on_GT_15(scene, trunk)
     scene.call("sales", "+4917071006").wait("up").hang_up()
 
 
+@pytest.mark.parametrize("length", [40000, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 63])
+def test_a_second_message_on_a_connection_has_the_same_bound_GT_15(scene, trunk, stranger, length):
+    """The SIP library forgot it, tried to allocate the Content-Length and aborted."""
+    before = edge(scene)
+    for wire in (stranger, trunk):
+        for start in ("OPTIONS sip:x@%s SIP/2.0" % REALM, "SIP/2.0 200 OK"):
+            first = request(wire, "OPTIONS", "sip:x@%s" % REALM, "x", fresh(), via="TCP")
+            second = start + request(wire, "OPTIONS", "x", "x", fresh(), via="TCP").partition(" SIP/2.0")[2].replace("Content-Length: 0", "Content-Length: %d" % length)
+            wire.tcp((first + second + "x" * 100).encode(), 0.5)
+    trunk.probe()
+    assert edge(scene) == before
+
+
 def test_a_thousand_idle_connections_leave_room_for_the_others_GT_15(scene, trunk, stranger):
     before = edge(scene)
     idle = []
