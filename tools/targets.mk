@@ -1,5 +1,5 @@
 # The targets a person calls. Included by the top Makefile. Everything longer than a line is a script in tools/.
-.PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos lint format fuzz requirements clean \
+.PHONY: help deps build check unit unit-asan itest simulate test demo up down bench chaos hostile lint format fuzz requirements clean \
 	unit-build itest-build asan-build fuzz-build scenario scenario-asan scenario-tsan valgrind alloc-failures upgrade-test fuzz-corpus
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -73,6 +73,9 @@ $(BENCHES:%=bench-%): bench-%: ## one of queue ivr media router events memory
 
 chaos: ## kill -9 of each service, stopped PostgreSQL and Kafka, with calls up
 	@tools/chaos
+
+hostile: ## a million malformed messages, good calls beside them (SIP, MEDIA, OTHER, SEED; VARIANT=asan)
+	@tools/hostile
 
 lint: $(PBSTAMP) ## format, clang-tidy, cppcheck, schemas, layer law
 	@tools/lint $(if $(ONLY),--only '$(ONLY)')

@@ -15,7 +15,7 @@
 #include <strings.h>
 
 #define CALL_ID_MAX  256
-#define TAG_MAX	     128
+#define TAG_MAX	     256
 #define URI_PART_MAX 256
 #define CSEQ_MAX     0x7fffffffu
 
@@ -57,11 +57,6 @@ static bool call_id_ok(const char *s)
 	return n > 0;
 }
 
-static bool has_escaped_nul(const char *s)
-{
-	return s && strstr(s, "%00");
-}
-
 static bool too_long(const char *s)
 {
 	return s && strlen(s) > URI_PART_MAX;
@@ -73,11 +68,6 @@ static bool visible(const char *s)
 		if ((unsigned char)*s <= ' ' || *s == 0x7f)
 			return false;
 	return true;
-}
-
-static bool addr_nul(const sip_addr_t *a)
-{
-	return a && (has_escaped_nul(a->a_url->url_user) || has_escaped_nul(a->a_url->url_host));
 }
 
 static bool in_dialog(const struct subject *s)
@@ -137,15 +127,6 @@ static bool uri_too_long(const struct subject *s)
 	return too_long(u->url_user) || too_long(u->url_host) || too_long(u->url_params);
 }
 
-static bool escaped_nul(const struct subject *s)
-{
-	const url_t *u = s->sip->sip_request->rq_url;
-
-	return has_escaped_nul(u->url_user) || has_escaped_nul(u->url_host) || addr_nul(s->sip->sip_from) ||
-	       addr_nul(s->sip->sip_to) ||
-	       (s->sip->sip_contact && has_escaped_nul(s->sip->sip_contact->m_url->url_user));
-}
-
 static bool blank_in_uri(const struct subject *s)
 {
 	const url_t *u = s->sip->sip_request->rq_url;
@@ -154,12 +135,15 @@ static bool blank_in_uri(const struct subject *s)
 	       (u->url_host && strpbrk(u->url_host, "<>\""));
 }
 
-/* Without the magic cookie, or nothing behind it (RFC 4475 badbranch): transactions could not be told apart. */
+/* The magic cookie with nothing behind it (RFC 4475 badbranch) tells no transactions apart. Without the cookie, or without a
+ * branch, nta compares Call-ID, CSeq, tags and Via (RFC 2543); shorter ones than the cookie it reads past their end. */
 static bool bad_branch(const struct subject *s)
 {
 	const char *b = s->sip->sip_via->v_branch;
 
-	return !b || strncasecmp(b, "z9hG4bK", 7) != 0 || !b[7] || strlen(b) > URI_PART_MAX || !visible(b);
+	if (!b)
+		return false;
+	return strlen(b) < 7 || (strncasecmp(b, "z9hG4bK", 7) == 0 && !b[7]) || strlen(b) > URI_PART_MAX || !visible(b);
 }
 
 static bool too_many_vias(const struct subject *s)
@@ -205,11 +189,11 @@ static bool bad_method_name(const struct subject *s)
 	return !token(s->sip->sip_request->rq_method_name, 32);
 }
 
-/* As the last hop we could take it; as a B2BUA that sends the call on we would make loops endless. */
+/* What ends here is answered all the same (RFC 4475 zeromf); a call goes on, and would go round for ever (RFC 7332). */
 static bool no_forwards_left(const struct subject *s)
 {
-	return s->sip->sip_max_forwards && s->sip->sip_max_forwards->mf_count == 0 && !in_dialog(s) &&
-	       s->method != sip_method_ack && s->method != sip_method_cancel;
+	return s->method == sip_method_invite && s->sip->sip_max_forwards && s->sip->sip_max_forwards->mf_count == 0 &&
+	       !in_dialog(s);
 }
 
 static bool add_unsupported(const struct subject *s, const msg_list_t *required, const char *const *known)
@@ -276,6 +260,20 @@ static bool encoded_body(const struct subject *s)
 	return true;
 }
 
+/* We answer an INVITE with SDP or not at all. No Accept says as much as application/sdp (RFC 3261 §20.1). */
+static bool accepts_no_sdp(const struct subject *s)
+{
+	static const char *const ours[] = { "application/sdp", "application/*", "*/*" };
+
+	if (s->method != sip_method_invite || !s->sip->sip_accept)
+		return false;
+	for (const sip_accept_t *a = s->sip->sip_accept; a; a = a->ac_next)
+		for (size_t i = 0; a->ac_type && i < ARRAY_SIZE(ours); i++)
+			if (strcasecmp(a->ac_type, ours[i]) == 0)
+				return false;
+	return true;
+}
+
 static bool body_with_nul(const struct subject *s)
 {
 	return carries_sdp(s) && memchr(s->sip->sip_payload->pl_data, 0, s->sip->sip_payload->pl_len);
@@ -288,10 +286,11 @@ static bool bad_contact(const struct subject *s)
 
 	if (s->method != sip_method_invite && !(s->method == sip_method_update && m))
 		return false;
-	return !m || m->m_next || (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) ||
-	       !m->m_url->url_host || !m->m_url->url_host[0] || !visible(m->m_url->url_host) ||
-	       !visible(m->m_url->url_user) || !visible(m->m_url->url_params) || too_long(m->m_url->url_user) ||
-	       too_long(m->m_url->url_params);
+	/* Headers in it (RFC 3261 table 1: not here) would go into our request line. */
+	return !m || m->m_next || m->m_url->url_headers ||
+	       (m->m_url->url_type != url_sip && m->m_url->url_type != url_sips) || !m->m_url->url_host ||
+	       !m->m_url->url_host[0] || !visible(m->m_url->url_host) || !visible(m->m_url->url_user) ||
+	       !visible(m->m_url->url_params) || too_long(m->m_url->url_user) || too_long(m->m_url->url_params);
 }
 
 static const struct rule request_rules[] = {
@@ -302,7 +301,6 @@ static const struct rule request_rules[] = {
 	{ "scheme", unknown_scheme, 416, "Unsupported URI Scheme" },
 	{ "uri-headers", headers_in_uri, 400, "Headers In Request-URI" },
 	{ "uri-long", uri_too_long, 414, "Request-URI Too Long" },
-	{ "nul", escaped_nul, 400, "Escaped NUL In URI" },
 	{ "uri", blank_in_uri, 400, "Bad Request-URI" },
 	{ "branch", bad_branch, 400, "Bad Via Branch" },
 	{ "vias", too_many_vias, 400, "Too Many Via Headers" },
@@ -316,6 +314,7 @@ static const struct rule request_rules[] = {
 	{ "content-type", wrong_content_type, 415, "Unsupported Media Type" },
 	{ "encoding", encoded_body, 415, "Unsupported Media Type" },
 	{ "body-nul", body_with_nul, 400, "NUL In Body" },
+	{ "accept", accepts_no_sdp, 406, "Not Acceptable" },
 	{ "contact", bad_contact, 400, "Bad Contact Header" },
 };
 

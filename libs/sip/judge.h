@@ -17,7 +17,7 @@ struct msg_s;
 enum judge_verdict { JUDGE_PASS, JUDGE_REFUSE, JUDGE_DROP };
 
 #define JUDGE_SDP_MAX  16384 /* bytes of a body */
-#define JUDGE_VIAS_MAX 32
+#define JUDGE_VIAS_MAX 70    /* as many as Max-Forwards allows by default */
 
 struct judgement {
 	enum judge_verdict verdict;

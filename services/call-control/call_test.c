@@ -513,6 +513,13 @@ static void media_that_does_not_answer_refuses_the_call(void **state)
 		     .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .request = REQUEST_CALLER, .error = ERR_INVALID });
 	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 488);
 	end(&b);
+	/* Only codecs that we do not have, or an address of the other family (RFC 5118 ipv6-in-sdp). */
+	begin(&b, "100");
+	in_start(&b);
+	step(&b, (struct call_input){
+		     .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .request = REQUEST_CALLER, .error = ERR_PRECONDITION });
+	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 488);
+	end(&b);
 }
 
 /* RELIABILITY: kill -9 of call-control in each phase; the adopter asserts what the call needs. */

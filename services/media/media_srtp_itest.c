@@ -258,6 +258,37 @@ static void nothing_is_injected_into_an_srtp_leg(void **state)
 	(void)srtp_dealloc(forged);
 }
 
+/* From the very port of the party's reports: without the key a report says nothing. */
+static void a_forged_report_is_not_believed(void **state)
+{
+	struct secret guess = secret_new(S80);
+	srtp_t forged = context(&guess, ssrc_any_outbound);
+	_Alignas(8) uint8_t plain[RTCP_MAX + SRTP_MAX_TRAILER_LEN], bytes[sizeof(plain)];
+	struct rtcp_report r = { .ssrc = 99, .sender = true, .cname = "x" };
+	size_t n = rtcp_write(plain, &r);
+	long wrong, taken;
+
+	(void)state;
+	phones[0].shy = true; /* no report of its own is counted meanwhile */
+	(void)create_srtp("a", &phones[0], S80);
+	wait_ms(100);
+	wrong = metric_now("srtp_wrong_tag_total");
+	taken = metric_now("rtcp_in_total");
+	for (unsigned i = 0; i < 50; i++) {
+		int size = (int)n;
+
+		send_to(phones[0].rtcp, (uint16_t)(phones[0].to + 1), plain, n);
+		memcpy(bytes, plain, n);
+		if (srtp_protect_rtcp(forged, bytes, &size) == srtp_err_status_ok)
+			send_to(phones[0].rtcp, (uint16_t)(phones[0].to + 1), bytes, (size_t)size);
+		usleep(10000); /* a tick takes four */
+	}
+	wait_ms(300);
+	assert_int_equal(metric_now("rtcp_in_total"), taken);
+	assert_int_equal(metric_now("srtp_wrong_tag_total") - wrong, 100);
+	(void)srtp_dealloc(forged);
+}
+
 static struct {
 	unsigned n;
 	size_t size[64];
@@ -463,6 +494,7 @@ int main(void)
 		T(two_srtp_parties_have_suites_and_keys_of_their_own),
 		T(prompts_reach_an_srtp_party),
 		T(nothing_is_injected_into_an_srtp_leg),
+		T(a_forged_report_is_not_believed),
 		T(what_was_heard_once_is_not_heard_again),
 		T(a_source_is_learnt_only_from_packets_with_a_right_tag),
 		T(a_new_key_by_reinvite_is_taken_without_a_gap),

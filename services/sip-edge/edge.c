@@ -55,6 +55,7 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_legs, (int64_t)e->n_dialogs);
 	metric_set(&edge_metric_offers_open, (int64_t)e->n_offers);
 	metric_set(&edge_metric_lag_ms, e->lag_ms);
+	glue_watch_connections(e);
 	metric_set(&edge_metric_admitted, (int64_t)e->admission.rate);
 	registrar_sweep(e->registrar, clock_steady_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));

@@ -19,6 +19,7 @@
 #include "loop/loop.h"
 #include "registrar.h"
 #include "service/service.h"
+#include "silent.h"
 #include "sip/nonce.h"
 #include "sip/sip_root.h"
 #include "tenantconf/tenantconf.h"
@@ -29,6 +30,7 @@ struct outbox;
 struct store;
 struct tombs;
 struct trunk_uses;
+struct msg_mclass_s;
 struct nta_agent_s;
 
 struct edge {
@@ -37,6 +39,7 @@ struct edge {
 	struct loop *loop;
 	const char *instance, *site;
 	struct sip_root *root;
+	struct msg_mclass_s *gate; /* what the agent reads messages with */
 	struct nta_agent_s *agent;
 	char host[64]; /* in Via and Contact; IPv6 in brackets */
 	struct bus *bus;
@@ -61,6 +64,8 @@ struct edge {
 	int64_t lag_due_ms, lag_ms;
 	uint64_t incarnation; /* wall ms of the start */
 	bool draining;
+	struct silent silent;
+	bool crowded; /* most descriptors are taken */
 };
 
 err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;

@@ -8,18 +8,6 @@
 
 #include <string.h>
 
-/* A request that neither comes from a trunk's address nor names a tenant's domain: a scanner, most likely. */
-static bool stranger(const struct edge *e, msg_t *msg, const sip_t *sip)
-{
-	const url_t *ruri = sip->sip_request->rq_url, *from = sip->sip_from ? sip->sip_from->a_url : NULL;
-
-	if (tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
-		return false;
-	if (ruri->url_host && tenantconf_find_tenant_by_domain(e->conf, ruri->url_host))
-		return false;
-	return !(from && from->url_host && tenantconf_find_tenant_by_domain(e->conf, from->url_host));
-}
-
 static void drop(struct edge *e, msg_t *msg, enum edge_refusal why)
 {
 	edge_metrics_refused(why);
@@ -71,6 +59,9 @@ static void options(struct edge *e, msg_t *msg)
 {
 	bool busy = e->draining || admission_limits(&e->admission) || edge_overloaded(e);
 
+	if (tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
+		glue_keep_connection(e, msg);
+
 	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK",
 		       SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_ACCEPT_STR("application/sdp"),
 		       SIPTAG_SUPPORTED_STR("timer"), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
@@ -110,7 +101,7 @@ static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
 		return false;
 	if (!e->draining && !edge_overloaded(e))
 		return false;
-	if (!e->cfg.answer_strangers && stranger(e, msg, sip))
+	if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip))
 		drop(e, msg, EDGE_REFUSED_STRANGER);
 	else
 		inbound_overloaded(e, msg);
@@ -131,7 +122,7 @@ int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 		late_answer(e, msg, sip);
 	} else if (sip->sip_request->rq_method == sip_method_ack) {
 		nta_msg_discard(e->agent, msg); /* of an answer given without state */
-	} else if (!e->cfg.answer_strangers && stranger(e, msg, sip)) {
+	} else if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip)) {
 		drop(e, msg, EDGE_REFUSED_STRANGER);
 	} else if (j.verdict == JUDGE_REFUSE) {
 		refuse_judged(e, msg, &j);

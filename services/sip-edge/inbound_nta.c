@@ -114,7 +114,8 @@ static bool admit(struct edge *e, msg_t *msg, const sip_t *sip, struct caller *c
 	const struct tenant *t = agent_claimed(e, sip);
 
 	if (!sip_user_normalise(c->called, sip->sip_request->rq_url->url_user)) {
-		refuse(e, msg, 484, EDGE_REFUSED_NUMBER);
+		/* What is no number and no name of ours is nobody; 484 would ask for more digits. */
+		refuse(e, msg, str_empty(sip->sip_request->rq_url->url_user) ? 484 : 404, EDGE_REFUSED_NUMBER);
 		return false;
 	}
 	if (t)
@@ -205,6 +206,7 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		refuse(e, msg, 486, EDGE_REFUSED_OVERLOAD); /* the caller hears busy; other tenants notice nothing */
 		return;
 	}
+	glue_keep_connection(e, msg);
 	d->late_offer = sdp.size == 0;
 	d->peer_updates = glue_allows(sip, "UPDATE");
 	edge_contact(e, glue_transport(sip), d->contact);

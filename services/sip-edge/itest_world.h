@@ -56,6 +56,7 @@ static struct bus_kv *config;
 static char dir[TESTKIT_PATH], conf_file[TESTKIT_PATH + 64], binary[512];
 static int sip_port, http_port, tls_port;
 static const char *digest_offer = "both";
+static const char *sip_address = "127.0.0.1"; /* and the trunk's */
 
 /* ---- call-control, as far as the edge sees it ---- */
 
@@ -336,7 +337,7 @@ static void put_tenant(const char *id, const char *number, bool by_address, bool
 	Trunkline__Config__V1__Number n = TRUNKLINE__CONFIG__V1__NUMBER__INIT, *numbers[1] = { &n };
 	Trunkline__Config__V1__Trunk trunk = TRUNKLINE__CONFIG__V1__TRUNK__INIT, *trunks[1] = { &trunk };
 	Trunkline__Config__V1__Target reject = TRUNKLINE__CONFIG__V1__TARGET__INIT;
-	char *addresses[1] = { (char *)"127.0.0.1" }, key[64], domain[64], md5[DIGEST_HEX], sha[DIGEST_HEX], host[32];
+	char *addresses[1] = { (char *)sip_address }, key[64], domain[64], md5[DIGEST_HEX], sha[DIGEST_HEX], host[32];
 
 	snprintf(domain, sizeof(domain), "%s.trunkline.local", id);
 	snprintf(key, sizeof(key), "%s.main", id);
@@ -495,10 +496,9 @@ static int world_start(void **state)
 	assert_int_equal(bus_subscribe(&sub, bus, "tl.centre.cc.cc-2.edge", NULL, on_events, (void *)"cc-2"), ERR_OK);
 	snprintf(yaml, sizeof(yaml),
 		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\n"
-		 "nats:\n  url: %s\nsip:\n  address: 127.0.0.1\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n"
-		 "  late_ms: 5000\n  probe_ms: 1500\n  orphan_ms: 8000\n  reoffer_ms: 400\n  tls_port: %d\n  tls_dir: "
-		 "%s\ndrain:\n  timeout_ms: 2000\n",
-		 http_port, nats.url, sip_port, digest_offer, tls_port, dir);
+		 "nats:\n  url: %s\nsip:\n  address: \"%s\"\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n"
+		 "  late_ms: 5000\n  probe_ms: 1500\n  orphan_ms: 8000\n  reoffer_ms: 400\n  tls_port: %d\n  tls_dir: %s\ndrain:\n  timeout_ms: 2000\n",
+		 http_port, nats.url, sip_address, sip_port, digest_offer, tls_port, dir);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
 	start_edge();
 	return 0;

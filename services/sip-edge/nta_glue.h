@@ -29,6 +29,7 @@
 
 #define EDGE_ALLOW  "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER"
 #define EDGE_SERVER "trunkline-edge"
+#define EDGE_MESSAGE_MAX 32768 /* bytes of a message: 16 KiB of SDP and headers */
 
 /* entry_nta.c */
 int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip);
@@ -37,8 +38,13 @@ int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip);
 #define GLUE_ROUTE 96
 /* "sip:10.0.0.1:5062;transport=udp": where the message came from. */
 void glue_source(msg_t *msg, const sip_t *sip, char ret[GLUE_ROUTE]);
+/* "10.0.0.1:5062" and "10.0.0.1" of it; IPv6 in brackets. */
+void glue_address(msg_t *msg, char ret[GLUE_ROUTE]);
+void glue_host(msg_t *msg, char ret[GLUE_ROUTE]);
 /* Does its Via say another address than it came from? Then the Contact cannot be trusted either (RFC 3581, NAT). */
 bool glue_behind_nat(msg_t *msg, const sip_t *sip);
+/* A request that neither comes from a trunk's address nor names a tenant's domain: a scanner, most likely. */
+bool glue_stranger(const struct edge *e, msg_t *msg, const sip_t *sip);
 /* "udp", "tcp", "tls" of the topmost Via (what nta checked against the socket). */
 const char *glue_transport(const sip_t *sip);
 struct edge_bytes glue_body(const sip_t *sip);
@@ -46,8 +52,15 @@ bool glue_allows(const sip_t *sip, const char *method);
 /* The nta agent on the configured sockets. */
 err_t glue_agent_new(struct edge *e, struct err_detail *detail) MUST;
 void glue_agent_free(struct edge *e);
+/* The connection it came by belongs to somebody of ours: it may stay without traffic. */
+void glue_keep_connection(struct edge *e, const msg_t *msg);
+/* Each second: when descriptors run short, connections of strangers are given up sooner. */
+void glue_watch_connections(struct edge *e);
 /* Client and server transactions alive: for metrics and leak tests. */
 void glue_transactions(const struct edge *e, size_t *server, size_t *client, size_t *legs);
+
+/* gate_nta.c: the message class that nta reads with; free() it after the agent. NULL: no memory. One a process. */
+struct msg_mclass_s *gate_new(struct edge *e);
 
 /* auth_nta.c */
 enum auth_verdict { AUTH_OK, AUTH_CHALLENGE, AUTH_STALE, AUTH_DENIED, AUTH_LIMITED, AUTH_BAD };

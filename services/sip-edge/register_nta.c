@@ -127,6 +127,8 @@ static void bind_contacts(struct edge *e, msg_t *msg, sip_t *sip, const struct t
 	if (status == 200)
 		status = registrar_update(e->registrar, t->id, agent, &r->rq, now_ms, &a);
 	registrar_key(key, t->id, agent);
+	if (status == 200)
+		glue_keep_connection(e, msg);
 	if (status == 200 && r->rq.n_contacts + r->rq.star > 0) {
 		if (a)
 			store_bindings(e->store, a);
@@ -162,7 +164,7 @@ void register_request(struct edge *e, msg_t *msg, sip_t *sip)
 		t = tenantconf_find_tenant_by_domain(e->conf, sip->sip_to->a_url->url_host);
 	if (!t) {
 		edge_metrics_refused(EDGE_REFUSED_STRANGER);
-		if (e->cfg.answer_strangers)
+		if (e->cfg.answer_strangers || tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa))
 			nta_msg_treply(e->agent, msg, SIP_404_NOT_FOUND, TAG_END());
 		else
 			nta_msg_discard(e->agent, msg);

@@ -15,7 +15,7 @@ static const struct {
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Call-ID: two\r\n", NULL, "", "SIP/2.0 400" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "Content-Type: application/x\r\n", NULL, "hello",
 	  "SIP/2.0 415" },
-	{ "INVITE sip:a%00b@127.0.0.1 SIP/2.0", "1 INVITE", "", NULL, "", "SIP/2.0 400" },
+	{ "INVITE sip:a%00b@127.0.0.1 SIP/2.0", "1 INVITE", "", NULL, "", "SIP/2.0 404" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 INVITE", "", "branch=1", "", "SIP/2.0 400" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "1 BYE", "", NULL, "", "SIP/2.0 400" },
 	{ "INVITE sip:+862011110000@127.0.0.1 SIP/2.0", "99999999999 INVITE", "", NULL, "", "SIP/2.0 400" },

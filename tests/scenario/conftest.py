@@ -17,9 +17,10 @@ from cluster import Cluster, ClusterError  # noqa: E402
 from facts import Facts, settled  # noqa: E402
 from patience import patient  # noqa: E402
 from sipua import Ua  # noqa: E402
+from sipwire import Wire  # noqa: E402
 
-ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_tenants", "test_load", "test_backends", "test_ready", "test_nats_cluster",
-         "test_clocks", "test_shutdown", "test_upgrade", "test_kills", "test_media", "test_soak"]
+ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_torture", "test_attacks", "test_hostile", "test_tenants", "test_load",
+         "test_backends", "test_ready", "test_nats_cluster", "test_clocks", "test_shutdown", "test_upgrade", "test_kills", "test_media", "test_soak"]
 CALLS = {"edge-1": "trunkline_edge_legs", "media-1": "trunkline_media_endpoints", "media-2": "trunkline_media_endpoints", "cc-1": "trunkline_calls", "cc-2": "trunkline_calls",
          "router-1": "trunkline_router_calls_waiting", "router-2": "trunkline_router_calls_waiting"}
 
@@ -39,6 +40,10 @@ class Scene:
         self.counted = {i: m for i, m in CALLS.items() if i in cluster.status()}
         self.uas, self.working, self.since_ms = [], [], int(time.time() * 1000)
         self.brokers = cluster.env["TRUNKLINE_KAFKA_BROKERS"]
+
+    def address(self, last):
+        """An address of this machine that no other cluster's test uses."""
+        return "127.4.%d.%d" % (self.cluster.base // 1000, last)
 
     def ua(self, user, domain="gateway.example", **options):
         ua = Ua(user, domain, self.sip, **options)
@@ -155,6 +160,29 @@ def scene(cluster, companies):
         s.close()
     finally:
         s.nothing_left()
+
+
+PORTS = (5050, 5070, 6050, 19823)  # besides 5060: those that the Via fields of RFC 4475 and RFC 5118 name
+
+
+@pytest.fixture(scope="session")
+def trunk_wire(cluster, companies):
+    """A second address of acme's trunk, for SIP as bytes."""
+    acme, base = companies[0], cluster.base
+    host = "127.4.%d.75" % (base // 1000)
+    server, _, port = cluster.env["TRUNKLINE_SIP"].rpartition(":")
+    acme.own.admin.UpdateTrunk(trunk={"name": "tenants/acme/trunks/gateway", "addresses": [acme.trunk, host]}, update_mask="addresses")
+    with Wire(host, (server, int(port)), PORTS, port=5060) as wire:
+        deadline = time.monotonic() + 15
+        while not wire.answered(0.2):
+            assert time.monotonic() < deadline, "the edge does not take %s for a trunk's" % host
+        yield wire
+
+
+@pytest.fixture
+def trunk(scene, trunk_wire):
+    trunk_wire.collect(0)
+    return trunk_wire
 
 
 @pytest.fixture
