@@ -4,6 +4,7 @@
 #include "dialog.h"
 #include "edge_metrics.h"
 #include "sip/judge.h"
+#include "store.h"
 
 #include <string.h>
 
@@ -94,6 +95,16 @@ static void request(struct edge *e, msg_t *msg, sip_t *sip)
 	}
 }
 
+/* Just started: the dialogs of the life before, the tenants and their telephones are still being read. A 481 or 404 would end calls
+ * that are only a moment away; who hears nothing asks again (RFC 3261, 17.1). Without a bus that moment may be long: then a new
+ * call is told so. */
+static bool waking(const struct edge *e, const sip_t *sip)
+{
+	if (e->store && store_synced(e->store) && tenantconf_synced(e->conf))
+		return false;
+	return sip->sip_to->a_tag || sip->sip_request->rq_method == sip_method_cancel || bus_connected(e->bus);
+}
+
 int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 {
 	struct judgement j = judge_message(sip, msg);
@@ -105,6 +116,8 @@ int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 		late_answer(e, msg, sip);
 	} else if (sip->sip_request->rq_method == sip_method_ack) {
 		nta_msg_discard(e->agent, msg); /* of an answer given without state */
+	} else if (waking(e, sip)) {
+		nta_msg_discard(e->agent, msg);
 	} else if (!e->cfg.answer_strangers && stranger(e, msg, sip)) {
 		drop(e, msg, EDGE_REFUSED_STRANGER);
 	} else if (j.verdict == JUDGE_REFUSE) {

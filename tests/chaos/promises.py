@@ -49,7 +49,7 @@ def dropped(ev, run):
 
 def talk_ends(l):
     """The first goodbye of either side: silence after it is no gap."""
-    return min([l.ends] + [p.ends for p in l.parties if p is not None and p.acked is not None])
+    return min([l.ends] + [p.ends for p in l.parties if p is not None and (p.caller or p.acked is not None)])
 
 
 def silences(ev):
@@ -192,10 +192,12 @@ def order(ev, run):
 
 
 def connect(ev, run):
+    """Who rang when an earlier fault came is that fault's."""
+    earlier = max([i["t0_ms"] for i in ev.injections if i["t0_ms"] < run["t0_ms"]], default=0)
     t0, limit = run["t0_ms"], run["t0_ms"] + 1000 * run["bounds"]["connect_s"]
     for legs in ev.by_agent.values():
         for l in legs:
-            if not (l.began < t0 and (l.acked or INF) > t0 and (l.over or INF) > t0):
+            if not (earlier < l.began < t0 and (l.acked or INF) > t0 and (l.over or INF) > t0):
                 continue
             if (l.acked or INF) > limit and (l.over or INF) > limit:
                 yield t0, "%s rang at the fault and was neither connected nor taken back within %g s" % (l, run["bounds"]["connect_s"])

@@ -56,7 +56,7 @@ void ear_to(struct ear *e, const char *host, unsigned port)
 	e->to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	if (inet_pton(AF_INET, host, &e->to.sin_addr) != 1)
 		return;
-	e->talks = port != 0;
+	e->has_peer = port != 0;
 }
 
 static void say(struct ear *e, uint32_t id)
@@ -144,11 +144,11 @@ static void listen_to(struct ear *e)
 	} while (n == BATCH);
 }
 
-void ear_turn(struct ear *e, uint32_t id)
+void ear_turn(struct ear *e, uint32_t id, bool talks)
 {
 	if (e->fd < 0)
 		return;
-	if (e->talks)
+	if (talks && e->has_peer)
 		say(e, id);
 	listen_to(e);
 }

@@ -4,7 +4,7 @@
  *
  *	ear_open(&e, "c17", "127.0.0.2");
  *	ear_to(&e, "127.0.0.1", 21000);
- *	ear_turn(&e, 17);                      // every 20 ms: a packet out, what came in
+ *	ear_turn(&e, 17, true);                // every 20 ms: a packet out, what came in
  *	ear_close(&e, now_ns);
  *
  * Journal: `heard` when the voice at the other end is another one than before (`who`: its leg, 0: a prompt or music), `gap`
@@ -26,7 +26,7 @@ struct ear {
 	int fd; /* -1: closed */
 	unsigned port;
 	char name[16];
-	bool talks;
+	bool has_peer;
 	struct sockaddr_in to;
 	uint32_t sent;	  /* also the sequence number in what is said */
 	uint32_t who;	  /* heard last; EAR_NOBODY: nothing yet */
@@ -39,7 +39,7 @@ struct ear {
 void ear_open(struct ear *e, const char *name, const char *host);
 /* Talks to this address from now on: again after a re-INVITE that moved the media. */
 void ear_to(struct ear *e, const char *host, unsigned port);
-void ear_turn(struct ear *e, uint32_t id);
+void ear_turn(struct ear *e, uint32_t id, bool talks);
 /* One packet of RTP. Pure but for the journal. */
 void ear_packet(struct ear *e, const uint8_t *bytes, size_t size, int64_t at_ns);
 void ear_close(struct ear *e, int64_t now_ns);

@@ -172,7 +172,7 @@ void legs_turn(unsigned slot, int64_t now_ns)
 			forget(at);
 			continue;
 		}
-		ear_turn(&l->ear, l->id);
+		ear_turn(&l->ear, l->id, l->state == LEG_UP);
 		uac_turn(l, now_ns);
 		uas_turn(l, now_ns);
 		if (l->caller && l->act_ns && now_ns >= l->act_ns)

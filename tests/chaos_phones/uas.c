@@ -9,16 +9,21 @@
 
 #define V(v) (int)(v).n, (v).at
 
-static size_t respond(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status, bool sdp, char *out)
+static size_t compose(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status, bool sdp, char *out)
 {
 	char contact[96], body[512], tag[24];
-	size_t n;
 
 	snprintf(contact, sizeof(contact), "sip:%s@%s:%u", l ? l->user : "none", line->host, line->port);
 	snprintf(tag, sizeof(tag), "t%u", l ? l->id : 0);
 	if (sdp && !leg_sdp(l, body, sizeof(body)))
 		return 0;
-	n = sipmsg_response(out, TEXT, m, status, tag, l ? contact : NULL, sdp ? body : NULL);
+	return sipmsg_response(out, TEXT, m, status, tag, l ? contact : NULL, sdp ? body : NULL);
+}
+
+static size_t respond(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status, bool sdp, char *out)
+{
+	size_t n = compose(line, l, m, status, sdp, out);
+
 	if (n)
 		(void)!sendto(line->fd, out, n, 0, (const struct sockaddr *)&line->server, sizeof(line->server));
 	return n;
@@ -67,6 +72,7 @@ static void rings(const struct line *line, const struct sipmsg *m, int64_t now_n
 	header_value(l->local, sizeof(l->local), m->to, 3);
 	snprintf(l->local + strlen(l->local), sizeof(l->local) - strlen(l->local), ";tag=t%u", l->id);
 	target_of(l, m);
+	leg_media(l, m->body, now_ns);
 	user_of(l->peer, sizeof(l->peer), m->from);
 	l->their_cseq = cseq_of(m, &method);
 	l->state = LEG_RINGING;
@@ -74,7 +80,7 @@ static void rings(const struct line *line, const struct sipmsg *m, int64_t now_n
 	l->began_ns = now_ns;
 	journal(l->name, now_ns, "rings", "\"id\": %u, \"agent\": \"%s\", \"caller\": \"%s\", \"call_id\": \"%s\"", l->id, agent, l->peer,
 		l->call_id);
-	l->answer_n = respond(line, l, m, "200 OK", true, l->answer);
+	l->answer_n = compose(line, l, m, "200 OK", true, l->answer); /* for when it answers */
 	(void)respond(line, l, m, "180 Ringing", false, out);
 }
 
