@@ -177,8 +177,10 @@ class Theatre:
         self.phones.call("long", count=s.long, rate=20)
         self.phones.call("wait", rate=25, keep=s.wait, talk_ms=(1000, 2000))
         self.phones.call("short", rate=s.short, talk_ms=s.talk_ms, patience_ms=30000, by_agent=20)
-        if not self.stands(timeout):
-            raise RuntimeError("the load does not come to stand within %d s: %s" % (timeout, self.phones.report()))
+        deadline = time.monotonic() + timeout
+        while not self.refill(5):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the load does not come to stand within %d s: %s" % (timeout, self.phones.report()))
         say("chaos: the load stands after %.0f s: %s" % (time.monotonic() - t0, self.figures()))
         return self
 
@@ -204,7 +206,7 @@ class Theatre:
         missing = self.size.long - r["talking"] - r["waiting"] - r["calling"]
         if missing > 0:
             self.phones.call("long", count=missing, rate=20)
-        return missing <= 0 or self.stands(timeout)
+        return self.stands(timeout)
 
     def end(self, timeout=60):
         """Nobody calls any more; everybody hangs up; until nothing is left or the time is over."""
