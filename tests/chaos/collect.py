@@ -39,11 +39,11 @@ def left_over(injector):
     return out
 
 
-def agents(theatre):
+def agents(lead):
     """[{agent_id, state, since_ms, reason}] of everybody."""
     out, token = [], ""
     while True:
-        page = theatre.company.lead.desk.ListAgents(page_size=500, page_token=token)
+        page = lead.desk.ListAgents(page_size=500, page_token=token)
         for a in page.agents:
             state = a.DESCRIPTOR.fields_by_name["state"].enum_type.values_by_number[a.state].name.removeprefix("AGENT_STATE_")
             out.append({"agent_id": a.agent_id, "state": state, "since_ms": a.since_ms, "reason": a.reason, "cause": a.cause})
@@ -58,11 +58,13 @@ def lag(injector):
 
 def collect(theatre, injector, directory):
     """False: something could not be read; its file is missing, and the judge says so."""
+    lead = theatre.lead()
+
     def quiet():
-        return not left_over(injector) and not [a for a in agents(theatre) if a["state"] not in ("READY", "BUSY", "SIGNED_OUT")]
+        return not left_over(injector) and not [a for a in agents(lead) if a["state"] not in ("READY", "BUSY", "SIGNED_OUT")]
     _until(quiet, GHOST_S)
     (directory / "left.json").write_text(json.dumps({"left": left_over(injector)}, indent=1) + "\n")
-    (directory / "agents.json").write_text(json.dumps(agents(theatre), indent=1) + "\n")
+    (directory / "agents.json").write_text(json.dumps(agents(lead), indent=1) + "\n")
     caught_up = _until(lambda: not lag(injector), CAUGHT_UP_S)
     time.sleep(1)
     if not caught_up:
@@ -74,7 +76,7 @@ def collect(theatre, injector, directory):
                                 "-f", "%p %o %S %s\n"], stdout=f, stderr=subprocess.PIPE, timeout=300)
         if p.returncode and b"Unknown topic" not in p.stderr:
             raise RuntimeError("kcat %s: %s" % (topic, p.stderr.decode(errors="replace")[-300:]))
-    (directory / "summary.bin").write_bytes(theatre.company.lead.reports.GetSummary(from_ms=int(time.time() * 1000) - DAY_MS).SerializeToString())
+    (directory / "summary.bin").write_bytes(lead.reports.GetSummary(from_ms=int(time.time() * 1000) - DAY_MS).SerializeToString())
     for name, sql in TABLES.items():
         with open(directory / ("pg-%s.csv" % name), "wb") as f:
             subprocess.run(["psql", env["TRUNKLINE_DB"], "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", "COPY (%s) TO STDOUT CSV HEADER" % sql], stdout=f,

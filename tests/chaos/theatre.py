@@ -85,7 +85,10 @@ class Phones:
 
 
 class Watcher(threading.Thread):
-    """A lead's stream of events, opened again whenever it breaks: DIR/desk.jsonl says when it was there and when not."""
+    """A lead's stream of events, opened again whenever it breaks: DIR/desk.jsonl says when it was there and when not.
+
+    Each time over a new connection: gRPC's Python works on a broken one only while a call waits for it.
+    """
 
     def __init__(self, api, path):
         super().__init__(daemon=True)
@@ -105,8 +108,11 @@ class Watcher(threading.Thread):
                     elif event.WhichOneof("event") == "synced":
                         self.note("there", agents=agents)
             except ApiError as e:
-                if not self.over:
-                    self.note("lost", code=e.code)
+                if self.over:
+                    break
+                self.note("lost", code=e.code)
+            old, self.api = self.api, self.api.with_token(self.api.token)
+            old.close()
             time.sleep(0.1)
 
     def close(self):
@@ -165,6 +171,10 @@ class Theatre:
         self.company.lead.desk.SignIn(agent_id=agent.id)
         self.company.lead.desk.SetReady(agent_id=agent.id)
 
+    def lead(self):
+        """A lead's view, over connections of its own."""
+        return self.company.api.with_token(self.company.lead_token)
+
     # ---- the load ----
     def begin(self, timeout=90):
         t0, s = time.monotonic(), self.size
@@ -172,7 +182,7 @@ class Theatre:
         self.phones.ask("ring 2 %d-%d" % s.slow_ring_ms)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._sign_in, self.company.agents.values()))
-        self.watcher = Watcher(self.company.lead, self.dir / "desk.jsonl")
+        self.watcher = Watcher(self.lead(), self.dir / "desk.jsonl")
         self.watcher.start()
         self.phones.call("long", count=s.long, rate=20)
         self.phones.call("wait", rate=25, keep=s.wait, talk_ms=(1000, 2000))
