@@ -88,6 +88,8 @@ class Load:
         behind = 0.0  # what refilling has cost
         for p in self.plan:
             row = BY_NAME[p["row"]]
+            if row.renew and p["run"] > 1:
+                theatre.renew()
             if not theatre.refill():
                 say("chaos: the load does not stand any more: %s" % theatre.figures())
             behind = max(behind, time.time() - stands - p["at_s"])

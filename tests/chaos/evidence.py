@@ -1,5 +1,6 @@
 """What a run left in its directory, as the judge reads it: telephones' journals, Kafka, PostgreSQL, metrics, the faults and their moments. Nothing here
 asks the cluster. Times are wall-clock milliseconds."""
+import bisect
 import collections
 import csv
 import json
@@ -99,6 +100,8 @@ class Evidence:
                 self.late.append((r["t"] - r["ms"], r["t"]))
                 continue
             self.legs.setdefault(r["leg"], Leg(r["leg"])).note(r)
+        self.late.sort()
+        self.late_ends = [b for _, b in self.late]
         self.callers = [l for l in self.legs.values() if l.caller]
         self.by_user = {l.user: l for l in self.callers}
         self.by_agent = collections.defaultdict(list)
@@ -119,5 +122,9 @@ class Evidence:
             self.pg_recordings = {r["id"]: r for r in csv.DictReader(f)}
 
     def own_fault_ms(self, t0, t1):
-        """How much of a span the telephones themselves stood still."""
-        return sum(max(0, min(b, t1) - max(a, t0)) for a, b in self.late)
+        """How much of a span the telephones themselves stood still. Their stalls follow each other, so few are looked at."""
+        out, i = 0, bisect.bisect(self.late_ends, t0)
+        while i < len(self.late) and self.late[i][0] < t1:
+            out += max(0, min(self.late[i][1], t1) - max(self.late[i][0], t0))
+            i += 1
+        return out

@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from evidence import INF, Evidence  # noqa: E402
-from promises import PROMISES, attempts, drops, fenced, setup_times, silences, p99  # noqa: E402, F401
+from promises import PROMISES, attempts, drops, p99, refusals, setup_times, silences  # noqa: E402
 
 SHOWN = 5
 
@@ -51,14 +51,9 @@ def figures(ev, run):
     gaps = [ms for t, ms, _ in silences(ev) if lo <= t < hi]
     tries = [(bad, b, s) for b, s, bad, _ in attempts(ev) if lo <= b < hi]
     known = [ms for ms in run["ready_ms"].values() if ms is not None]
-    sums = {"before": 0, "after": 0}
-    from promises import FENCED
-    for m in ev.metrics:
-        if m["run"] == run["run"]:
-            sums[m["when"]] += sum(v for n, v in m["values"].items() if n.split("{")[0] in FENCED)
     return {"gap_ms": round(max(gaps, default=0)), "ready_ms": max(known, default=0) if len(known) == len(run["ready_ms"]) else None,
             "setups": len(tries), "setups_failed": sum(t[0] for t in tries), "dropped": sum(1 for t, _ in drops(ev) if lo <= t < hi),
-            "setup_p99_ms": round(p99(setup_times(ev, lo, hi))), "fenced": max(0, round(sums["after"] - sums["before"]))}
+            "setup_p99_ms": round(p99(setup_times(ev, lo, hi))), "fenced": round(refusals(ev, run))}
 
 
 def judge(directory):

@@ -4,6 +4,7 @@ Each takes (evidence, run): `run` is the fault's record with `bounds` (of its ro
 serves which bound stands in PROMISES at the end.
 """
 import collections
+import functools
 
 import recount
 from evidence import INF, MUSIC
@@ -16,11 +17,37 @@ TALKED_MS = 1500       # who talked for so long must have heard the other
 FENCED = ("trunkline_router_fenced_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
 
 
+def once(fn):
+    """What a function finds in the evidence is found once, and kept with it."""
+    name = "_" + fn.__name__
+
+    @functools.wraps(fn)
+    def found(ev):
+        if not hasattr(ev, name):
+            setattr(ev, name, list(fn(ev)))
+        return getattr(ev, name)
+    return found
+
+
 def within(run, t):
     return run["from_ms"] <= t < run["to_ms"]
 
 
+@once
+def windows(ev):
+    """(begin, end) of the time after each fault in which set-ups may fail."""
+    for i in ev.injections:
+        row = ev.plan["rows"][i["row"]]
+        yield i["t0_ms"], (i["t1_ms"] if row["faulty_setup"] else i["t0_ms"]) + 1000 * (row["bounds"].get("setup_s") or 0)
+
+
+def excused(ev, t0, t1):
+    """Does a set-up that lasted so touch one of them?"""
+    return any(t0 <= end and t1 >= begin for begin, end in windows(ev))
+
+
 # ---- calls that are up ----
+@once
 def drops(ev):
     """(moment, sentence) of each established call that ended although nobody hung up, or that the other side no longer knew. Once per call."""
     seen = set()
@@ -40,7 +67,15 @@ def drops(ev):
             at, why = l.up, "its telephone never came to an end"
         if at is not None and call not in seen:
             seen.add(call)
+            if excused(ev, established(l), established(l)):
+                continue  # it came to stand while new calls may fail
             yield at, "%s: %s, %.1f s after it was up" % (l, why, (at - l.up) / 1000)
+
+
+def established(l):
+    """When the call stood: both were up, or who waits was."""
+    acked = [p.acked for p in l.agents if p.acked is not None] if l.caller else [l.acked]
+    return max([l.up] + (acked[:1] if l.group != "wait" else []))
 
 
 def dropped(ev, run):
@@ -52,6 +87,7 @@ def talk_ends(l):
     return min([l.ends] + [p.ends for p in l.parties if p is not None and (p.caller or p.acked is not None)])
 
 
+@once
 def silences(ev):
     """(begin, ms, sentence) of each silence of a voice, or of the music, that went on or should have."""
     for l in ev.legs.values():
@@ -107,6 +143,7 @@ def heard_again(l, t0, limit):
 
 
 # ---- new calls ----
+@once
 def attempts(ev):
     """(began, settled, failed, leg) of each set-up that came to an end by itself."""
     for l in ev.callers:
@@ -121,19 +158,15 @@ def attempts(ev):
 
 
 def setup(ev, run):
-    """Set-ups that touch the window after the fault may fail."""
-    b = run["bounds"]
-    end = (run["t1_ms"] if run["faulty_setup"] else run["t0_ms"]) + 1000 * b["setup_s"]
+    """Set-ups that touch the window after a fault may fail."""
     counted, failed = 0, []
     for began, settled, bad, l in attempts(ev):
-        if not within(run, began) and not (bad and within(run, settled)):
-            continue
-        if began <= end and settled >= run["t0_ms"]:
+        if not within(run, began) or excused(ev, began, settled):
             continue
         counted += 1
         if bad:
             failed.append((began, "%s came to nothing (%s %s)" % (l, l.why, l.status or "")))
-    if counted and len(failed) > (1 - b["setup_share"]) * counted:
+    if counted and len(failed) > (1 - run["bounds"]["setup_share"]) * counted:
         yield from failed
 
 
@@ -154,6 +187,7 @@ def p99_ms(ev, run):
 
 
 # ---- queue and agents ----
+@once
 def waits(ev):
     """{queue: [(begin, end, priority, arrival, call)]}: when each call waited to be given an agent; reservations: [(t, priority, arrival, call)]."""
     waiting, given = collections.defaultdict(list), collections.defaultdict(list)
@@ -172,7 +206,7 @@ def waits(ev):
             elif kind in ("dequeued", "call_ended") and since is not None:
                 waiting[queue].append((since, e.time_ms, *key, c))
                 since = None
-    return waiting, given
+    yield from (waiting, given)
 
 
 def order(ev, run):
@@ -247,13 +281,18 @@ def ready(ev, run):
             yield run["t1_ms"], "%s was ready %s" % (victim, "never again" if ms is None else "after %.1f s" % (ms / 1000)), ms or INF
 
 
-def fenced(ev, run):
-    sums = {"before": 0, "after": 0}
+def refusals(ev, run):
+    """Writes and commands with an old epoch that were refused during the run; a process that began anew counts from 0."""
+    sums = {}
     for m in ev.metrics:
         if m["run"] == run["run"]:
-            sums[m["when"]] += sum(v for n, v in m["values"].items() if n.split("{")[0] in FENCED)
-    if sums["after"] - sums["before"] < run["bounds"]["fenced"]:
-        yield run["t1_ms"], "%d writes with an old epoch were refused" % (sums["after"] - sums["before"])
+            sums.setdefault(m["instance"], {})[m["when"]] = sum(v for n, v in m["values"].items() if n.split("{")[0] in FENCED)
+    return sum(max(0, s.get("after", 0) - s.get("before", 0)) for s in sums.values())
+
+
+def fenced(ev, run):
+    if refusals(ev, run) < run["bounds"]["fenced"]:
+        yield run["t1_ms"], "%d writes with an old epoch were refused" % refusals(ev, run)
 
 
 # ---- books ----
@@ -261,10 +300,10 @@ def books(ev, run):
     yield from ((t, text) for t, text in book_problems(ev) if within(run, t) or run["last"] and t >= run["to_ms"])
 
 
+@once
 def book_problems(ev):
-    if not hasattr(ev, "_book_problems"):
-        ev._book_problems = list(_calls(ev)) + list(_kafka_order(ev)) + list(_agents(ev)) + list(_reports(ev)) + list(_recordings(ev))
-    return ev._book_problems
+    for part in (_calls, _kafka_order, _agents, _reports, _recordings):
+        yield from part(ev)
 
 
 def _calls(ev):

@@ -33,6 +33,7 @@ class Row:
     runs: int = 20
     group: str = ""      # rows of a group share one load, their runs in the order of the seed; "": alone
     setup: tuple = ()    # --set of the cluster
+    renew: bool = False  # all calls are made anew before each run
     faulty_setup: bool = False   # set-ups need not succeed while it lasts (the only process of its kind is away)
 
     @property
@@ -66,7 +67,7 @@ ROWS = [
     Row("kill-postgres", "kill -9 of PostgreSQL", "kill", ("postgres",), {**USUAL, "ready_s": 30}, rest_s=14, group="backends"),
     Row("kill-kafka", "kill -9 of Kafka", "kill", ("kafka",), {**USUAL, "ready_s": 30}, rest_s=20, group="backends"),
     Row("kill-all", "kill -9 of every process at once, nats-server, PostgreSQL and Kafka included", "kill", ("@all",),
-        {"ready_s": 30, "double": 0, "books": True, "left": 0}, rest_s=45),
+        {"ready_s": 30, "double": 0, "books": True, "left": 0, "reanchor_s": 30, "reanchor_share": 1}, rest_s=40, renew=True),
     stand_still("router", ("@router-leader",), "the router that leads", {"connect_s": 10, "fenced": 1}),
     stand_still("call-control", ("cc-1", "cc-2"), "a call-control", {"fenced": 1}),
     stand_still("agent-desk", ("desk-1",), "agent-desk", {"streams_s": 5}),

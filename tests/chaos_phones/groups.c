@@ -53,6 +53,7 @@ void group_call(const struct group_plan *plan, int64_t now_ns)
 		g = &groups[n_groups++];
 	g->plan = *plan;
 	g->begun = 0;
+	g->hang_up_every_ns = 0;
 	g->open = true;
 	g->next_ns = now_ns;
 }
