@@ -120,12 +120,12 @@ err_t agent_record_from_pb(struct agent_record *rec, const void *bytes, size_t s
 {
 	ProtobufCMessage *msg;
 	struct agent_record r;
-	err_t e = pbcheck_unpack(&msg, &trunkline__agent__v1__agent_record__descriptor, bytes, size, detail);
+	err_t e = pbcheck_view(&msg, &trunkline__agent__v1__agent_record__descriptor, bytes, size, detail);
 
 	if (e)
 		return e;
 	e = record_from_pb(&r, (const pb_record *)msg, detail);
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	if (!e)
 		*rec = r;
 	return e;

@@ -1,7 +1,10 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+#define SECOND_TEXT 19 /* YYYY-MM-DDThh:mm:ss */
 
 int64_t clock_mono_us(void)
 {
@@ -24,12 +27,28 @@ int64_t clock_wall_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-const char *clock_text(int64_t wall_ms, char buf[CLOCK_TEXT])
+/* "YYYY-MM-DDThh:mm:ss" of a second; most texts asked for one after the other are of the same one. */
+static const char *second_text(time_t s)
 {
+	static _Thread_local char text[32];
+	static _Thread_local time_t of = -1;
 	struct tm tm;
 	char day[16];
+
+	if (text[0] && s == of)
+		return text;
+	gmtime_r(&s, &tm);
+	/* %Y of an early year has no leading zeros. */
+	strftime(day, sizeof(day), "%m-%dT%H:%M:%S", &tm);
+	snprintf(text, sizeof(text), "%04d-%s", (tm.tm_year + 1900) % 10000, day);
+	of = s;
+	return text;
+}
+
+const char *clock_text(int64_t wall_ms, char buf[CLOCK_TEXT])
+{
+	char *at = buf + SECOND_TEXT;
 	int ms;
-	time_t s;
 
 	if (wall_ms < CLOCK_MIN_MS)
 		wall_ms = CLOCK_MIN_MS;
@@ -38,10 +57,12 @@ const char *clock_text(int64_t wall_ms, char buf[CLOCK_TEXT])
 	ms = (int)(wall_ms % 1000);
 	if (ms < 0)
 		ms += 1000;
-	s = (time_t)((wall_ms - ms) / 1000);
-	gmtime_r(&s, &tm);
-	/* %Y of an early year has no leading zeros. */
-	strftime(day, sizeof(day), "%m-%dT%H:%M:%S", &tm);
-	snprintf(buf, CLOCK_TEXT, "%04d-%s.%03dZ", (tm.tm_year + 1900) % 10000, day, ms);
+	memcpy(buf, second_text((time_t)((wall_ms - ms) / 1000)), SECOND_TEXT);
+	*at++ = '.';
+	*at++ = (char)('0' + ms / 100);
+	*at++ = (char)('0' + ms / 10 % 10);
+	*at++ = (char)('0' + ms % 10);
+	*at++ = 'Z';
+	*at = '\0';
 	return buf;
 }

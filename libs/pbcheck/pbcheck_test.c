@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include "base/mem.h"
+#include "base/str.h"
 #include "google/protobuf/struct.pb-c.h"
 #include "google/protobuf/wrappers.pb-c.h"
 #include "pbcheck/pbcheck.h"
@@ -100,12 +101,61 @@ static void few_bytes_cannot_ask_for_much_memory(void **state)
 	mem_free(buf);
 }
 
+/* What the view says is what unpacking says, whatever the sizes: one block or many. */
+static void a_view_shows_what_unpacking_shows(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 7, 100, 2000, 100000 };
+	struct err_detail detail = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint8_t *buf = mem_zalloc(2 * sizes[i] + 1);
+		ProtobufCMessage *view, *plain;
+		size_t n;
+
+		for (n = 0; n < 2 * sizes[i]; n += 2)
+			buf[n] = 0x0a;
+		assert_int_equal(pbcheck_view(&view, LIST, buf, n, &detail), ERR_OK);
+		assert_int_equal(pbcheck_unpack(&plain, LIST, buf, n, &detail), ERR_OK);
+		assert_int_equal(protobuf_c_message_get_packed_size(view), n);
+		assert_int_equal(((Google__Protobuf__ListValue *)view)->n_values, sizes[i]);
+		protobuf_c_message_free_unpacked(plain, NULL);
+		pbcheck_view_done(view);
+		mem_free(buf);
+	}
+	assert_int_equal(pbcheck_view(&(ProtobufCMessage *){ NULL }, LIST, "\x0a", 1, &detail), ERR_INVALID);
+	pbcheck_view_done(NULL);
+}
+
+static void a_view_without_memory_is_an_error(void **state)
+{
+	static uint8_t buf[20000];
+	struct err_detail detail = { 0 };
+	ProtobufCMessage *view;
+	err_t e;
+	long n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(buf); i += 2)
+		buf[i] = 0x0a;
+	do {
+		mem_fail_after(n++);
+		e = pbcheck_view(&view, LIST, buf, sizeof(buf), &detail);
+		mem_fail_after(-1);
+		assert_true(e == ERR_OK || e == ERR_EXHAUSTED);
+	} while (e);
+	assert_true(n > 1);
+	pbcheck_view_done(view);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_from_outside_are_judged_by_rule),
 		cmocka_unit_test(nesting_without_end_is_refused),
 		cmocka_unit_test(few_bytes_cannot_ask_for_much_memory),
+		cmocka_unit_test(a_view_shows_what_unpacking_shows),
+		cmocka_unit_test(a_view_without_memory_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

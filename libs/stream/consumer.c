@@ -273,6 +273,9 @@ static err_t create(struct stream_consumer *c, const struct stream_consumer_para
 					 "max.poll.interval.ms=86400000",
 					 "session.timeout.ms=10000",
 					 "queued.max.messages.kbytes=16384",
+					 /* Ten fetches a second instead of one for each batch that comes: the broker's time. */
+					 "fetch.min.bytes=65536",
+					 "fetch.wait.max.ms=100",
 					 "reconnect.backoff.max.ms=2000",
 					 NULL };
 	rd_kafka_conf_t *conf = NULL;

@@ -43,12 +43,12 @@ err_t desk_wire_checkpoint_from_pb(struct desk_offer *ret, struct arena *a, cons
 				   struct err_detail *detail)
 {
 	ProtobufCMessage *msg;
-	err_t e = pbcheck_unpack(&msg, &trunkline__call__v1__call_checkpoint__descriptor, bytes, size, detail);
+	err_t e = pbcheck_view(&msg, &trunkline__call__v1__call_checkpoint__descriptor, bytes, size, detail);
 
 	if (e)
 		return e;
 	e = copy_offer(ret, a, (const checkpoint_t *)(void *)msg);
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 
@@ -59,7 +59,7 @@ err_t desk_wire_queues_from_pb(const void *bytes, size_t size,
 {
 	const Trunkline__Router__V1__QueueStatuses *s;
 	ProtobufCMessage *msg;
-	err_t e = pbcheck_unpack(&msg, &trunkline__router__v1__queue_statuses__descriptor, bytes, size, detail);
+	err_t e = pbcheck_view(&msg, &trunkline__router__v1__queue_statuses__descriptor, bytes, size, detail);
 
 	if (e)
 		return e;
@@ -78,7 +78,7 @@ err_t desk_wire_queues_from_pb(const void *bytes, size_t size,
 		if (str_is_id(q->queue_id))
 			fn(s->tenant, &plain, arg);
 	}
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 
@@ -106,7 +106,7 @@ err_t desk_wire_fact_from_pb(struct desk_fact **ret, const void *bytes, size_t s
 
 	if (!f)
 		return ERR_EXHAUSTED;
-	e = pbcheck_unpack(&msg, &trunkline__event__v1__event__descriptor, bytes, size, detail);
+	e = pbcheck_view(&msg, &trunkline__event__v1__event__descriptor, bytes, size, detail);
 	if (e) {
 		mem_free(f);
 		return e;
@@ -121,7 +121,7 @@ void desk_wire_fact_free(struct desk_fact **fact)
 {
 	if (!*fact)
 		return;
-	protobuf_c_message_free_unpacked(&(*fact)->event->base, NULL);
+	pbcheck_view_done(&(*fact)->event->base);
 	mem_free(*fact);
 	*fact = NULL;
 }

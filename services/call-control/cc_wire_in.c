@@ -19,7 +19,7 @@ static void *unpack(const ProtobufCMessageDescriptor *desc, const void *data, si
 {
 	ProtobufCMessage *m;
 
-	return pbcheck_unpack(&m, desc, data, size, d) ? NULL : m;
+	return pbcheck_view(&m, desc, data, size, d) ? NULL : m;
 }
 
 static err_t bad(struct err_detail *d, const char *field, const char *right)
@@ -133,7 +133,7 @@ err_t cc_wire_edge_events(const void *data, size_t size, const struct cc_in *fn,
 		else if (edge_input(ev, &in, &stale) && fn->input)
 			fn->input(ev->tenant, ev->call_id, &in, stale, fn->arg);
 	}
-	trunkline__edge__v1__edge_events__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -192,7 +192,7 @@ err_t cc_wire_media_events(const void *data, size_t size, const struct cc_in *fn
 		if (!e && media_input(ev, &in))
 			fn->input(ev->tenant, ev->call_id, &in, 0, fn->arg);
 	}
-	trunkline__media__v1__media_events__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -214,7 +214,7 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 		ret->draining = m->draining;
 		ret->incarnation = m->incarnation;
 	}
-	trunkline__media__v1__heartbeat__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -274,7 +274,7 @@ err_t cc_wire_router_events(const void *data, size_t size, const struct cc_in *f
 		else if (e == ERR_UNIMPLEMENTED)
 			e = ERR_OK; /* an event of a newer router */
 	}
-	trunkline__router__v1__router_events__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
 }
 
@@ -285,6 +285,6 @@ err_t cc_wire_router_epoch(const void *data, size_t size, const struct cc_in *fn
 	if (!m)
 		return ERR_INVALID;
 	fn->router_epoch(m->shard, m->epoch, fn->arg);
-	trunkline__router__v1__router_epoch__free_unpacked(m, NULL);
+	pbcheck_view_done(m ? &m->base : NULL);
 	return ERR_OK;
 }

@@ -112,17 +112,34 @@ static void header(struct bridge_record *r, const char *name, const char *value)
 		r->headers[r->n_headers++] = (struct stream_header){ name, value };
 }
 
+/* The texts one after the other; cut where they do not fit, which the checks before exclude. */
+static void join(char *to, size_t size, const char *const *texts, size_t n)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(texts[i]);
+
+		len = len < size - 1 - used ? len : size - 1 - used;
+		memcpy(to + used, texts[i], len);
+		used += len;
+	}
+	to[used] = '\0';
+}
+
+#define JOIN(to, ...) join(to, sizeof(to), (const char *const[]){ __VA_ARGS__ }, ARRAY_SIZE(((const char *[]){ __VA_ARGS__ })))
+
 /* source and id together identify an event for consumers, so the source must not change when another instance adopts a
  * call and publishes its last events again: it names the tenant and domain, and the instance is an extension. */
 static void describe(struct bridge_record *r, const Trunkline__Event__V1__Event *ev, const struct subject *s, bool json)
 {
-	(void)snprintf(r->topic, sizeof(r->topic), "trunkline.%s.v1", s->domain);
-	(void)snprintf(r->key, sizeof(r->key), "%s:%s", s->tenant, s->key);
-	(void)snprintf(r->id, sizeof(r->id), "%s", ev->id);
-	(void)snprintf(r->type, sizeof(r->type), "%s", type_name(ev));
-	(void)snprintf(r->source, sizeof(r->source), "/trunkline/tenants/%s/%s", s->tenant, s->domain);
-	(void)snprintf(r->subject, sizeof(r->subject), "%s", s->key);
-	(void)snprintf(r->instance, sizeof(r->instance), "%s", ev->source);
+	JOIN(r->topic, "trunkline.", s->domain, ".v1");
+	JOIN(r->key, s->tenant, ":", s->key);
+	JOIN(r->id, ev->id);
+	JOIN(r->type, type_name(ev));
+	JOIN(r->source, "/trunkline/tenants/", s->tenant, "/", s->domain);
+	JOIN(r->subject, s->key);
+	JOIN(r->instance, ev->source);
 	(void)clock_text(ev->time_ms, r->time);
 	r->time_ms = ev->time_ms;
 	r->n_headers = 0;
@@ -143,12 +160,13 @@ err_t bridge_record_from(struct bridge_record *r, const char *subject, const voi
 	struct subject s;
 	err_t e;
 
-	*r = (struct bridge_record){ .json = STR_INIT };
+	r->n_headers = 0;
+	r->json = (struct str)STR_INIT;
 	if (!parse_subject(&s, subject))
 		return err_set(detail, ERR_INVALID, "subject", "must be ev.<tenant>.<domain>.<key>");
 	if (!listed(domains, s.domain))
 		return err_set(detail, ERR_INVALID, "subject", "domain %s has no topic (kafka.domains)", s.domain);
-	e = pbcheck_unpack(&msg, &EVENT_DESC, bytes, size, detail);
+	e = pbcheck_view(&msg, &EVENT_DESC, bytes, size, detail);
 	if (e)
 		return e;
 	e = check((const Trunkline__Event__V1__Event *)msg, &s, r, detail);
@@ -163,7 +181,7 @@ err_t bridge_record_from(struct bridge_record *r, const char *subject, const voi
 		r->value = r->json.data;
 		r->size = r->json.len;
 	}
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 

@@ -135,7 +135,7 @@ err_t commands_from_pb(const void *bytes, size_t size, void (*on_command)(const 
 	struct command *c;
 	err_t e;
 
-	e = pbcheck_unpack(&msg, &trunkline__media__v1__media_commands__descriptor, bytes, size, detail);
+	e = pbcheck_view(&msg, &trunkline__media__v1__media_commands__descriptor, bytes, size, detail);
 	if (e)
 		return e;
 	pb = (Trunkline__Media__V1__MediaCommands *)msg;
@@ -154,7 +154,7 @@ err_t commands_from_pb(const void *bytes, size_t size, void (*on_command)(const 
 			on_command(c, arg);
 	}
 	mem_free(c);
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 

@@ -90,13 +90,13 @@ static err_t take_fact(struct fact *f, const pb_event *ev, struct err_detail *d)
 err_t fact_from_pb(struct fact *ret, const void *bytes, size_t size, struct err_detail *detail)
 {
 	ProtobufCMessage *msg;
-	err_t e = pbcheck_unpack(&msg, &trunkline__event__v1__event__descriptor, bytes, size, detail);
+	err_t e = pbcheck_view(&msg, &trunkline__event__v1__event__descriptor, bytes, size, detail);
 
 	if (e)
 		return e;
 	*ret = (struct fact){ 0 };
 	e = take_fact(ret, (const pb_event *)msg, detail);
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 

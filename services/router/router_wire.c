@@ -149,7 +149,7 @@ err_t router_requests_from_pb(struct router_requests *ret, const void *bytes, si
 {
 	Trunkline__Router__V1__RouterRequests *pb;
 	ProtobufCMessage *msg;
-	err_t e = pbcheck_unpack(&msg, &trunkline__router__v1__router_requests__descriptor, bytes, size, detail);
+	err_t e = pbcheck_view(&msg, &trunkline__router__v1__router_requests__descriptor, bytes, size, detail);
 
 	if (e)
 		return e;
@@ -174,8 +174,7 @@ void router_requests_done(struct router_requests *r)
 {
 	mem_free(r->list);
 	arena_done(&r->arena);
-	if (r->msg)
-		protobuf_c_message_free_unpacked(r->msg, NULL);
+	pbcheck_view_done(r->msg);
 	*r = (struct router_requests){ 0 };
 }
 
@@ -183,7 +182,7 @@ err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, 
 {
 	Trunkline__Media__V1__Heartbeat *pb;
 	ProtobufCMessage *msg;
-	err_t e = pbcheck_unpack(&msg, &trunkline__media__v1__heartbeat__descriptor, bytes, size, detail);
+	err_t e = pbcheck_view(&msg, &trunkline__media__v1__heartbeat__descriptor, bytes, size, detail);
 
 	if (e)
 		return e;
@@ -193,7 +192,7 @@ err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, 
 		*ret = (struct router_heartbeat){ .draining = pb->draining, .incarnation = pb->incarnation };
 		(void)str_copy(ret->instance, sizeof(ret->instance), pb->instance);
 	}
-	protobuf_c_message_free_unpacked(msg, NULL);
+	pbcheck_view_done(msg);
 	return e;
 }
 
