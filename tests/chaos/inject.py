@@ -138,7 +138,7 @@ class Injector:
         self.wait_until(t1 + row.rest_s - 1)
         self.snapshot(planned["run"], "after")
         record = {"run": planned["run"], "row": row.name, "victims": victims, "t0_ms": round(t0 * 1000, 1), "t1_ms": round(t1 * 1000, 1),
-                  "ready_ms": ready, "until_ms": round(time.time() * 1000, 1)}
+                  "ready_ms": ready, "load": os.getloadavg()[0], "until_ms": round(time.time() * 1000, 1)}
         self.out.write(json.dumps(record) + "\n")
         return record
 

@@ -43,7 +43,7 @@ def judge_run(ev, run):
         allowed = run["bounds"][bound] if bound in ("dropped", "double", "left") else 0
         if len(found) > allowed:
             broken[bound] = [x[1] for x in sorted(found, key=lambda x: x[0])]
-    return {"run": run["run"], "row": run["row"], "victims": run["victims"], "t0_ms": run["t0_ms"], "broken": broken, "worst": figures(ev, run)}
+    return {"run": run["run"], "row": run["row"], "victims": run["victims"], "t0_ms": run["t0_ms"], "broken": broken, "load": run.get("load"), "worst": figures(ev, run)}
 
 
 def figures(ev, run):

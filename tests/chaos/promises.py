@@ -91,7 +91,7 @@ def talk_ends(l):
 def silences(ev):
     """(begin, ms, sentence) of each silence of a voice, or of the music, that went on or should have."""
     for l in ev.legs.values():
-        if l.up is None or not l.rtp:
+        if l.up is None or not l.rtp or not l.caller and l.acked is None:
             continue
         end = talk_ends(l)
         for g in l.gaps:
@@ -120,7 +120,7 @@ def voices(ev, run):
                 yield t, "%s hears leg %d, which is not its party" % (l, who)
         for p in mine.values():
             start = max(x if x is not None else INF for x in ((p if l.caller else l).acked, l.up, p.up))
-            if start < INF and min(talk_ends(l), talk_ends(p)) - start > TALKED_MS and within(run, start):
+            if start < INF and min(talk_ends(l), talk_ends(p)) - start > TALKED_MS and within(run, start) and not excused(ev, start, start):
                 if not any(who == p.id for _, who in l.heard):
                     yield start, "%s never hears %s" % (l, p)
 
@@ -320,6 +320,8 @@ def _calls(ev):
         if c.ended is None:
             continue  # its problems() say so
         talked = [a for a in l.agents if a.acked is not None]
+        if talked and excused(ev, talked[0].acked, talked[0].acked):
+            continue
         if talked and c.ended.disposition != "answered" and min(talk_ends(a) for a in talked) - talked[0].acked > TALKED_MS:
             yield c.ended.ended_ms, "%s talked to agent %s, in Kafka it is %s" % (l, talked[0].agent, c.ended.disposition)
         elif not talked and c.ended.disposition == "answered":

@@ -63,7 +63,7 @@ ROWS = [
     kill("random", ("@random",), "a random process of ours but media"),
     Row("kill-media", "kill -9 of the media engine: its calls are re-anchored", "kill", ("media-1",),
         {**USUAL, "gap_ms": None, "reanchor_s": 3, "reanchor_share": 0.99}, rest_s=12),
-    Row("kill-nats", "kill -9 of nats-server", "kill", ("nats",), {**USUAL, "setup_s": 5}, rest_s=14, group="backends"),
+    Row("kill-nats", "kill -9 of nats-server", "kill", ("nats",), {**USUAL, "setup_s": 3}, rest_s=14, group="backends"),
     Row("kill-postgres", "kill -9 of PostgreSQL", "kill", ("postgres",), {**USUAL, "ready_s": 30}, rest_s=14, group="backends"),
     Row("kill-kafka", "kill -9 of Kafka", "kill", ("kafka",), {**USUAL, "ready_s": 30}, rest_s=20, group="backends"),
     Row("kill-all", "kill -9 of every process at once, nats-server, PostgreSQL and Kafka included", "kill", ("@all",),
@@ -80,7 +80,7 @@ ROWS = [
         lasts_s=60, rest_s=10, setup=("@slow-postgres",)),
     Row("kafka-down", "Kafka away for 10 minutes", "away", ("kafka",), {**USUAL, "ready_s": 30}, lasts_s=600, rest_s=60, runs=5),
     Row("kafka-down-short", "Kafka away for 60 s", "away", ("kafka",), {**USUAL, "ready_s": 30}, lasts_s=60, rest_s=20),
-    Row("nats-restart", "nats-server stopped and started again", "bounce", ("nats",), {**USUAL, "setup_s": 5}, rest_s=14, group="backends"),
+    Row("nats-restart", "nats-server stopped and started again", "bounce", ("nats",), {**USUAL, "setup_s": 3}, rest_s=14, group="backends"),
 ]
 BY_NAME = {r.name: r for r in ROWS}
 SHORT = ("kill-router", "kill-call-control", "kill-sip-edge")  # in `make test`

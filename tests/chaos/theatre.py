@@ -129,19 +129,19 @@ class Preference(threading.Thread):
 
     def __init__(self, theatre, nice):
         super().__init__(daemon=True)
-        self.theatre, self.nice, self.known, self.over = theatre, nice, set(), threading.Event()
+        self.theatre, self.nice, self.known, self.ending = theatre, nice, set(), threading.Event()
 
     def pids(self):
-        supervisor = Plan.load(self.theatre.cluster.name).path("supervisor.lock")
+        directory = str(Plan.load(self.theatre.cluster.name).dir).encode()
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                if os.getpgid(int(p.name)) == int(p.name) and str(supervisor.parent).encode() in (p / "cmdline").read_bytes():
+                if os.getpgid(int(p.name)) == int(p.name) and directory in (p / "cmdline").read_bytes():
                     yield p.name
             except OSError:
                 pass
 
     def run(self):
-        while not self.over.wait(0.5):
+        while not self.ending.wait(0.5):
             for pid in set(self.pids()) - self.known | {"self"}:
                 try:
                     pathlib.Path("/proc", pid, "autogroup").write_text(str(self.nice))
@@ -149,13 +149,17 @@ class Preference(threading.Thread):
                 except OSError:
                     pass
 
+    def close(self):
+        self.ending.set()
+        self.join(5)
+
 
 class Theatre:
     def __init__(self, name, base, directory, size, seed, sets=()):
         self.base, self.dir, self.size, self.seed = base, pathlib.Path(directory), size, seed
         self.cluster = Cluster(name, base, fresh=True, sets=[s for s in sets if s != SLOW_POSTGRES])
         self.proxy = Proxy(base + PROXY_PORT, base) if SLOW_POSTGRES in sets else None
-        self.phones = self.watcher = None
+        self.phones = self.watcher = self.preference = None
         self.is_up = False
 
     # ---- set-up ----
@@ -277,7 +281,7 @@ class Theatre:
         time.sleep(2)
 
     def down(self):
-        for part in (self.watcher, self.phones):
+        for part in (self.preference, self.watcher, self.phones):
             if part:
                 part.close()
         if self.is_up:

@@ -42,7 +42,8 @@ void ear_open(struct ear *e, const char *name, const char *host)
 	snprintf(e->name, sizeof(e->name), "%s", name);
 	e->who = EAR_NOBODY;
 	e->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (e->fd < 0 || inet_pton(AF_INET, host, &at.sin_addr) != 1 || bind(e->fd, (struct sockaddr *)&at, sizeof(at)) ||
+	if (e->fd < 0 || inet_pton(AF_INET, host, &at.sin_addr) != 1 ||
+	    bind(e->fd, (struct sockaddr *)&at, sizeof(at)) ||
 	    setsockopt(e->fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on)) ||
 	    getsockname(e->fd, (struct sockaddr *)&at, &len)) {
 		perror("chaos-phones: RTP socket");
@@ -86,11 +87,17 @@ static void gap(struct ear *e, int64_t at_ns, uint32_t then, uint32_t lost)
 		(double)e->last_ns / MS_NS, (double)silent / MS_NS, e->who, then, lost);
 }
 
+/* Of a neighbour whose port is one less: its reports go to the port after it (RFC 5761, 4). */
+static bool is_rtcp(uint8_t type)
+{
+	return type >= 192 && type <= 223;
+}
+
 void ear_packet(struct ear *e, const uint8_t *bytes, size_t size, int64_t at_ns)
 {
 	uint32_t who = EAR_MUSIC, seq = 0, lost = 0;
 
-	if (size < RTP_HEADER + 1 || bytes[0] >> 6 != 2)
+	if (size < RTP_HEADER + 1 || bytes[0] >> 6 != 2 || is_rtcp(bytes[1]))
 		return;
 	if (size >= RTP_HEADER + 12 && get32(bytes + RTP_HEADER) == MAGIC) {
 		who = get32(bytes + RTP_HEADER + 4);
@@ -163,7 +170,8 @@ void ear_close(struct ear *e, int64_t now_ns)
 	if (e->last_ns > now_ns) /* came while we were at it */
 		now_ns = e->last_ns;
 	journal(e->name, now_ns, "rtp",
-		"\"sent\": %u, \"packets\": %lu, \"lost\": %lu, \"gaps\": %lu, \"longest_ms\": %.1f, \"first\": %.1f, \"last\": %.1f, "
+		"\"sent\": %u, \"packets\": %lu, \"lost\": %lu, \"gaps\": %lu, \"longest_ms\": %.1f, \"first\": %.1f, "
+		"\"last\": %.1f, "
 		"\"who\": %u",
 		e->sent, e->packets, e->lost, e->gaps, (double)e->longest_ns / MS_NS, (double)e->first_ns / MS_NS,
 		(double)e->last_ns / MS_NS, e->packets ? e->who : 0);

@@ -66,6 +66,9 @@ static void what_is_no_rtp_is_not_heard(void **state)
 	(void)state;
 	ear_packet(&e, bytes, sizeof(bytes), 1000);
 	ear_packet(&e, bytes, 5, 1000);
+	bytes[0] = 0x80;
+	bytes[1] = 200; /* a report for a neighbour */
+	ear_packet(&e, bytes, sizeof(bytes), 1000);
 	assert_int_equal(e.packets, 0);
 	ear_close(&e, 1400 * MS_NS);
 }

@@ -124,8 +124,9 @@ static void begin(struct group *g, int64_t now_ns)
 		l->act_ns = now_ns + g->plan.patience_ms * MS_NS;
 	g->begun++;
 	count(l, &g->calling);
-	journal(l->name, now_ns, "invite", "\"id\": %u, \"group\": \"%s\", \"user\": \"%s\", \"number\": \"%s\", \"call_id\": \"%s\"",
-		l->id, g->plan.name, l->user, l->peer, l->call_id);
+	journal(l->name, now_ns, "invite",
+		"\"id\": %u, \"group\": \"%s\", \"user\": \"%s\", \"number\": \"%s\", \"call_id\": \"%s\"", l->id,
+		g->plan.name, l->user, l->peer, l->call_id);
 	uac_invite(l, now_ns);
 }
 
@@ -188,7 +189,8 @@ void groups_report(FILE *out)
 		const struct group *g = &groups[i];
 
 		fprintf(out,
-			"%s\"%s\": {\"begun\": %u, \"calling\": %u, \"waiting\": %u, \"talking\": %u, \"ended\": %u, \"failed\": %u}",
+			"%s\"%s\": {\"begun\": %u, \"calling\": %u, \"waiting\": %u, \"talking\": %u, \"ended\": %u, "
+			"\"failed\": %u}",
 			i ? ", " : "", g->plan.name, g->begun, g->calling, g->waiting, g->talking, g->ended, g->failed);
 	}
 	fputs("}\n", out);

@@ -14,12 +14,12 @@
 
 struct group_plan {
 	char name[24], number[40];
-	unsigned count;		     /* calls in all; 0: until told to stop */
-	double rate;		     /* calls a second, at most */
-	unsigned keep;		     /* this many waiting, no more; 0: no matter */
+	unsigned count;			   /* calls in all; 0: until told to stop */
+	double rate;			   /* calls a second, at most */
+	unsigned keep;			   /* this many waiting, no more; 0: no matter */
 	unsigned talk_min_ms, talk_max_ms; /* 0: until told */
-	unsigned patience_ms;	     /* without an agent for so long, it gives up; 0: never */
-	unsigned by_agent;	     /* percent of the calls that the agent ends */
+	unsigned patience_ms;		   /* without an agent for so long, it gives up; 0: never */
+	unsigned by_agent;		   /* percent of the calls that the agent ends */
 };
 
 void groups_init(const struct line *callers, unsigned seed);

@@ -17,7 +17,8 @@ int64_t wall_ns(void);
 /* Ends the program when it cannot be written. */
 void journal_open(const char *path);
 /* more: further members, or NULL. */
-__attribute__((format(printf, 4, 5))) void journal(const char *leg, int64_t at_ns, const char *event, const char *more, ...);
+__attribute__((format(printf, 4, 5))) void journal(const char *leg, int64_t at_ns, const char *event, const char *more,
+						   ...);
 /* Once a second is enough: an interrupted run keeps all but its last moment. */
 void journal_flush(void);
 

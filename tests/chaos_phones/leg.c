@@ -57,7 +57,8 @@ struct leg *leg_new(const struct line *line, bool caller, const char *user, cons
 	if (call_id)
 		snprintf(l->call_id, sizeof(l->call_id), "%s", call_id);
 	else
-		snprintf(l->call_id, sizeof(l->call_id), "%u-%llx@%s", l->id, (unsigned long long)wall_ns(), line->host);
+		snprintf(l->call_id, sizeof(l->call_id), "%u-%llx@%s", l->id, (unsigned long long)wall_ns(),
+			 line->host);
 	ear_open(&l->ear, l->name, line->host);
 	at = &legs->ids[bucket(l->call_id, strlen(l->call_id))];
 	l->by_id = *at;

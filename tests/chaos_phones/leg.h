@@ -28,7 +28,7 @@ struct line { /* one side's telephones: the socket they share */
 	struct sockaddr_in server;
 };
 
-struct request { /* the one transaction of ours that is open */
+struct request {	/* the one transaction of ours that is open */
 	char method[8]; /* empty: none */
 	unsigned cseq, tries;
 	int64_t due_ns, until_ns; /* due 0: a provisional response came, it is not repeated */
@@ -45,7 +45,8 @@ struct leg {
 	struct group *group; /* callers */
 	unsigned *counted;   /* where the group counts it at present */
 	enum leg_state state;
-	char call_id[128], user[40], peer[40]; /* agent: own id, the caller's number; caller: own number, what it dialled */
+	char call_id[128], user[40],
+	    peer[40]; /* agent: own id, the caller's number; caller: own number, what it dialled */
 	char local[160], remote[256], target[160];
 	unsigned cseq, invite_cseq, their_cseq;
 	struct request out;

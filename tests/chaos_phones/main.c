@@ -36,7 +36,8 @@ static struct line open_line(const char *host, unsigned port, const struct optio
 	int bytes = BUFFER_BYTES;
 
 	l.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l.fd < 0 || inet_pton(AF_INET, host, &at.sin_addr) != 1 || inet_pton(AF_INET, o->server_host, &l.server.sin_addr) != 1 ||
+	if (l.fd < 0 || inet_pton(AF_INET, host, &at.sin_addr) != 1 ||
+	    inet_pton(AF_INET, o->server_host, &l.server.sin_addr) != 1 ||
 	    bind(l.fd, (struct sockaddr *)&at, sizeof(at)) || getsockname(l.fd, (struct sockaddr *)&at, &len))
 		die("chaos-phones: SIP socket");
 	/* Best effort: beyond net.core.rmem_max for root only. */
@@ -70,8 +71,9 @@ static void on_sip(const struct line *line)
 static bool command_call(const char *line)
 {
 	struct group_plan p = { 0 };
-	int n = sscanf(line, "call %23s %39s count=%u rate=%lf keep=%u talk=%u-%u patience=%u by-agent=%u", p.name, p.number, &p.count,
-		       &p.rate, &p.keep, &p.talk_min_ms, &p.talk_max_ms, &p.patience_ms, &p.by_agent);
+	int n =
+	    sscanf(line, "call %23s %39s count=%u rate=%lf keep=%u talk=%u-%u patience=%u by-agent=%u", p.name,
+		   p.number, &p.count, &p.rate, &p.keep, &p.talk_min_ms, &p.talk_max_ms, &p.patience_ms, &p.by_agent);
 
 	if (n != 9)
 		return false;
@@ -167,20 +169,39 @@ static struct options options(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		switch (c) {
-		case 's': o.server_host = optarg; break;
-		case 'p': o.server_port = (unsigned)atoi(optarg); break;
-		case 'c': o.caller_host = optarg; break;
-		case 'a': o.agent_host = optarg; break;
-		case 'P': o.agent_port = (unsigned)atoi(optarg); break;
-		case 'l': o.log = optarg; break;
-		case 'i': o.first_id = (unsigned)atoi(optarg); break;
-		case 'S': o.seed = (unsigned)atoi(optarg); break;
-		default: exit(2);
+		case 's':
+			o.server_host = optarg;
+			break;
+		case 'p':
+			o.server_port = (unsigned)atoi(optarg);
+			break;
+		case 'c':
+			o.caller_host = optarg;
+			break;
+		case 'a':
+			o.agent_host = optarg;
+			break;
+		case 'P':
+			o.agent_port = (unsigned)atoi(optarg);
+			break;
+		case 'l':
+			o.log = optarg;
+			break;
+		case 'i':
+			o.first_id = (unsigned)atoi(optarg);
+			break;
+		case 'S':
+			o.seed = (unsigned)atoi(optarg);
+			break;
+		default:
+			exit(2);
 		}
 	}
 	if (!o.server_port || !o.agent_port || !o.log) {
-		fprintf(stderr, "usage: chaos-phones --server-port P --agent-port P --log FILE [--server A] [--caller-address A]\n"
-				"                    [--agent-address A] [--first-id N] [--seed N]\n");
+		fprintf(
+		    stderr,
+		    "usage: chaos-phones --server-port P --agent-port P --log FILE [--server A] [--caller-address A]\n"
+		    "                    [--agent-address A] [--first-id N] [--seed N]\n");
 		exit(2);
 	}
 	return o;

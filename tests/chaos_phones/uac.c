@@ -10,22 +10,22 @@
 
 #define V(v) (int)(v).n, (v).at
 
-static size_t compose(const struct leg *l, char *out, const char *method, unsigned cseq, const char *branch, const char *to,
-		      const char *body)
+static size_t compose(const struct leg *l, char *out, const char *method, unsigned cseq, const char *branch,
+		      const char *to, const char *body)
 {
 	int n = snprintf(out, TEXT,
 			 "%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s:%u;rport;branch=z9hG4bK%s.%u.%s\r\nMax-Forwards: 70\r\n"
 			 "From: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %u %s\r\nContact: <sip:%s@%s:%u>\r\n"
 			 "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE\r\n%sContent-Length: %zu\r\n\r\n%s",
-			 method, l->target, l->line->host, l->line->port, l->name, cseq, branch, l->local, to, l->call_id, cseq,
-			 method, l->user, l->line->host, l->line->port, body ? "Content-Type: application/sdp\r\n" : "",
-			 body ? strlen(body) : 0, body ? body : "");
+			 method, l->target, l->line->host, l->line->port, l->name, cseq, branch, l->local, to,
+			 l->call_id, cseq, method, l->user, l->line->host, l->line->port,
+			 body ? "Content-Type: application/sdp\r\n" : "", body ? strlen(body) : 0, body ? body : "");
 
 	return n > 0 && n < TEXT ? (size_t)n : 0;
 }
 
-static void request(struct leg *l, const char *method, unsigned cseq, const char *branch, const char *to, const char *body,
-		    int64_t now_ns)
+static void request(struct leg *l, const char *method, unsigned cseq, const char *branch, const char *to,
+		    const char *body, int64_t now_ns)
 {
 	struct request *r = &l->out;
 

@@ -9,7 +9,8 @@
 
 #define V(v) (int)(v).n, (v).at
 
-static size_t compose(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status, bool sdp, char *out)
+static size_t compose(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status,
+		      bool sdp, char *out)
 {
 	char contact[96], body[512], tag[24];
 
@@ -20,7 +21,8 @@ static size_t compose(const struct line *line, const struct leg *l, const struct
 	return sipmsg_response(out, TEXT, m, status, tag, l ? contact : NULL, sdp ? body : NULL);
 }
 
-static size_t respond(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status, bool sdp, char *out)
+static size_t respond(const struct line *line, const struct leg *l, const struct sipmsg *m, const char *status,
+		      bool sdp, char *out)
 {
 	size_t n = compose(line, l, m, status, sdp, out);
 
@@ -78,8 +80,8 @@ static void rings(const struct line *line, const struct sipmsg *m, int64_t now_n
 	l->state = LEG_RINGING;
 	l->act_ns = now_ns + groups_ring_ms(agent) * MS_NS;
 	l->began_ns = now_ns;
-	journal(l->name, now_ns, "rings", "\"id\": %u, \"agent\": \"%s\", \"caller\": \"%s\", \"call_id\": \"%s\"", l->id, agent, l->peer,
-		l->call_id);
+	journal(l->name, now_ns, "rings", "\"id\": %u, \"agent\": \"%s\", \"caller\": \"%s\", \"call_id\": \"%s\"",
+		l->id, agent, l->peer, l->call_id);
 	l->answer_n = compose(line, l, m, "200 OK", true, l->answer); /* for when it answers */
 	(void)respond(line, l, m, "180 Ringing", false, out);
 }
@@ -178,7 +180,9 @@ void uas_request(const struct line *line, struct leg *l, const struct sipmsg *m,
 		if (l)
 			ack(l, m, now_ns);
 	} else if (!l) {
-		(void)respond(line, NULL, m, view_eq(m->method, "OPTIONS") ? "200 OK" : "481 Call/Transaction Does Not Exist", false, out);
+		(void)respond(line, NULL, m,
+			      view_eq(m->method, "OPTIONS") ? "200 OK" : "481 Call/Transaction Does Not Exist", false,
+			      out);
 	} else if (view_eq(m->method, "BYE")) {
 		bye(line, l, m, now_ns);
 	} else if (view_eq(m->method, "CANCEL")) {
