@@ -17,7 +17,8 @@
 
 #define BEAT_MS	      500
 #define DEAD_MS	      2000
-#define LISTEN_MS     2500
+#define MEDIA_DEAD_MS 1500   /* its calls are silent meanwhile, and to move them by mistake costs them little */
+#define DEAF_MS	      700    /* no beat of anybody for so long: it is not the others */
 #define SCAN_EVERY_MS 300000 /* whatever no heartbeat told of; costs a read of every call that is up */
 #define FORGET_MS     60000
 #define ASLEEP_MS     1500  /* ticks further apart: this process stood still */
@@ -41,10 +42,54 @@ static void scan_soon(struct control *cc, int64_t delay_ms)
 		cc->next_scan_ms = at;
 }
 
+/* An engine of which we knew something else: it is new, it has restarted, drains, or was silent. */
+static void media_heard(struct control *cc, const struct peer *p, const struct cc_heartbeat *before, bool was_dead)
+{
+	bool news = was_dead || before->incarnation != p->hb.incarnation || before->draining != p->hb.draining;
+
+	if (news && cc->left)
+		anchor_heard(cc, p);
+	if (news)
+		anchor_check_all(cc);
+	if (!loop_timer_running(&cc->media_timer))
+		loop_timer_start(&cc->media_timer, MEDIA_DEAD_MS);
+}
+
+/* Runs out when the engine that was heard longest ago would be dead. */
+static void on_media_timer(void *arg)
+{
+	struct control *cc = arg;
+	int64_t now = clock_mono_ms(), next = 0;
+	bool deaf = !cc->bus_up || now - cc->heard_ms > DEAF_MS || now - cc->listening_ms < LISTEN_MS, died = false;
+
+	for (struct peer *p = cc->peers; p; p = p->hh.next) {
+		if (p->dead || !str_eq(p->hb.service, "media"))
+			continue;
+		if (now - p->seen_ms > MEDIA_DEAD_MS && !deaf) {
+			p->dead = died = true;
+			LOG_WARN(NULL, "peer.dead", "peer=%s silent_ms=%lld", p->key, (long long)(now - p->seen_ms));
+		} else if (!next || p->seen_ms + MEDIA_DEAD_MS < next) {
+			next = p->seen_ms + MEDIA_DEAD_MS;
+		}
+	}
+	if (next)
+		loop_timer_start(&cc->media_timer, next > now ? next - now + 1 : DEAF_MS / 2);
+	if (died)
+		anchor_check_all(cc);
+}
+
+void peers_init(struct control *cc)
+{
+	loop_timer_init(&cc->media_timer, cc->loop, on_media_timer, cc);
+}
+
 void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 {
 	struct peer *p = find_peer(cc, hb->service, hb->instance);
+	struct cc_heartbeat before = { 0 };
+	bool was_dead;
 
+	cc->heard_ms = clock_mono_ms();
 	if (str_eq(hb->service, "call-control") && str_eq(hb->instance, cc->self.instance))
 		return;
 	if (!p) {
@@ -55,26 +100,35 @@ void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 		p->hb.incarnation = hb->incarnation;
 		HASH_ADD_STR(cc->peers, key, p);
 	}
-	if (p->hb.incarnation != hb->incarnation)
+	if (p->hb.incarnation != hb->incarnation && !str_eq(hb->service, "media"))
 		scan_soon(cc, 0); /* it died and is back: its former calls are nobody's */
+	before = p->hb;
+	was_dead = p->dead;
 	p->hb = *hb;
-	p->seen_ms = clock_mono_ms();
+	p->seen_ms = cc->heard_ms;
 	p->dead = hb->incarnation == 0; /* the last beat of an orderly end */
 	if (p->dead)
 		scan_soon(cc, 0);
+	if (str_eq(hb->service, "media"))
+		media_heard(cc, p, &before, was_dead);
 }
 
-const char *peers_media(const struct control *cc)
+const struct peer *peers_find_media(const struct control *cc, const char *instance)
 {
-	const struct peer *best = NULL;
+	return find_peer(cc, "media", instance);
+}
 
-	for (const struct peer *p = cc->peers; p; p = p->hh.next) {
+struct peer *peers_media(const struct control *cc)
+{
+	struct peer *best = NULL;
+
+	for (struct peer *p = cc->peers; p; p = p->hh.next) {
 		if (p->dead || p->hb.draining || !str_eq(p->hb.service, "media") || p->hb.load >= p->hb.capacity)
 			continue;
 		if (!best || (uint64_t)p->hb.load * best->hb.capacity < (uint64_t)best->hb.load * p->hb.capacity)
 			best = p;
 	}
-	return best ? best->hb.instance : NULL;
+	return best;
 }
 
 /* ---- orphans --------------------------------------------------------------------------------------------------------- */
@@ -196,6 +250,7 @@ static void beat(struct control *cc)
 void peers_listen(struct control *cc)
 {
 	cc->listening_ms = clock_mono_ms();
+	cc->listened = false;
 	cc->next_scan_ms = cc->listening_ms + LISTEN_MS;
 	for (struct peer *p = cc->peers; p; p = p->hh.next)
 		if (!p->dead)
@@ -213,11 +268,10 @@ void peers_tick(struct control *cc)
 	beat(cc);
 	inbox_take_offers(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {
-		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS) {
+		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS && !str_eq(p->hb.service, "media")) {
 			p->dead = true;
 			LOG_WARN(NULL, "peer.dead", "peer=%s silent_ms=%lld", p->key, (long long)(now - p->seen_ms));
-			if (str_eq(p->hb.service, "call-control"))
-				scan_soon(cc, 0);
+			scan_soon(cc, 0);
 		}
 		if (p->dead && now - p->seen_ms > FORGET_MS) {
 			HASH_DEL(cc->peers, p); // NOLINT(clang-analyzer-core.NullDereference): uthash
@@ -227,6 +281,10 @@ void peers_tick(struct control *cc)
 		}
 	}
 	metric_set(&cc_metric_media_instances, media);
+	if (!cc->listened && now - cc->listening_ms >= LISTEN_MS) {
+		cc->listened = true;
+		anchor_check_all(cc); /* an engine that has not been heard by now is gone */
+	}
 	if (cc->bus_up && now >= cc->next_scan_ms)
 		scan(cc, now);
 	loop_timer_start(&cc->tick, BEAT_MS);
@@ -235,6 +293,8 @@ void peers_tick(struct control *cc)
 void peers_free(struct control *cc)
 {
 	struct peer *p, *tmp;
+
+	loop_timer_done(&cc->media_timer);
 
 	HASH_ITER (hh, cc->peers, p, tmp) {
 		HASH_DEL(cc->peers, p);

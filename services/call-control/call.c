@@ -1,6 +1,6 @@
 /*
  * call: life cycle and the dispatcher: call_step() hands each input to what the phase does with it: here (answering, ending,
- * adoption), in call_flow.c (IVR), call_queue.c (waiting, dialling) and call_talk.c.
+ * adoption), in call_flow.c (IVR), call_queue.c (waiting, dialling), call_talk.c and call_anchor.c (media engine gone).
  */
 #include "call_internal.h"
 
@@ -146,7 +146,8 @@ static int64_t nearer(int64_t a, int64_t b)
 
 int64_t call_deadline_ms(const struct call *call)
 {
-	int64_t at = nearer(nearer(call->step_deadline_ms, call->repeat_ms), call->music_at_ms);
+	int64_t at =
+	    nearer(nearer(call->step_deadline_ms, call->repeat_ms), nearer(call->music_at_ms, call->anchor_at_ms));
 
 	return call->phase == CALL_PHASE_QUEUED ? nearer(at, call->wait_deadline_ms) : at;
 }
@@ -197,6 +198,7 @@ static void caller_up(struct call *call, int64_t now_ms, struct call_todo *todo)
 		f = todo_fact(todo, call, FACT_ANSWERED, now_ms);
 		str_copy(f->leg_id, sizeof(f->leg_id), call->caller_leg.id);
 	}
+	call_anchor_leg_up(call, &call->caller_leg, now_ms, todo);
 }
 
 /* The caller's leg is up, or found as it is after an adoption: what was interrupted goes on. */
@@ -257,12 +259,14 @@ static void answer_again(struct call *call, struct call_todo *todo)
 
 /* ---- adoption --------------------------------------------------------------------------------------------------- */
 
-static void attach_leg(struct call_leg *leg, struct call_todo *todo)
+static void attach_leg(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
 {
 	if (!call_leg_alive(leg))
 		return;
 	todo_command(todo, COMMAND_ATTACH, leg);
-	if (leg->endpoint)
+	if (leg->anchor)
+		call_anchor_leg(call, leg, now_ms, todo);
+	else if (leg->endpoint)
 		todo_command(todo, COMMAND_ATTACH_ENDPOINT, leg)->request = REQUEST_ATTACH;
 }
 
@@ -278,8 +282,8 @@ static void adopted(struct call *call, const struct call_input *in, int64_t now_
 	str_copy(f->text, sizeof(f->text), in->cause ? in->cause : "");
 	call->play_id = (uint32_t)call->epoch << 20; /* numbers that media has not heard from the owner before */
 	call->ring_since_ms = call->agent_leg.since_ms;
-	attach_leg(&call->caller_leg, todo);
-	attach_leg(&call->agent_leg, todo);
+	attach_leg(call, &call->caller_leg, now_ms, todo);
+	attach_leg(call, &call->agent_leg, now_ms, todo);
 	switch (call->phase) {
 	case CALL_PHASE_QUEUED:
 		call_queue_deadline(call);
@@ -310,9 +314,9 @@ static void attach_again(struct call *call, int64_t now_ms, struct call_todo *to
 		call_finish(call, "lost", 503, now_ms, todo);
 		return;
 	}
-	attach_leg(&call->caller_leg, todo);
+	attach_leg(call, &call->caller_leg, now_ms, todo);
 	if (call->agent_leg.state != LEG_UP)
-		attach_leg(&call->agent_leg, todo);
+		attach_leg(call, &call->agent_leg, now_ms, todo);
 	call->repeat_ms = now_ms + REPEAT_MS;
 }
 
@@ -405,6 +409,10 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending &&
 	    str_eq(in->cause, "unknown-leg"))
 		return; /* answers what we asked before we dialled; if the dial was lost, its deadline tells */
+	if (agent && leg->state == LEG_UP && now_ms - leg->since_ms < REPEAT_MS && str_eq(in->cause, "unknown-leg")) {
+		call->repeat_ms = now_ms + REPEAT_MS; /* the same, and the agent was quick: asked again */
+		return;
+	}
 	call_leg_finished(call, leg, in->cause, in->status, now_ms, todo);
 	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
 		call_end_if_done(call, now_ms, todo);
@@ -420,7 +428,9 @@ static void leg_answered(struct call *call, struct call_leg *leg, const struct c
 			 struct call_todo *todo)
 {
 	keep_sdp(leg, in);
-	if (leg->state == LEG_UP) {
+	if (in->reinvite) {
+		call_anchor_answered(call, leg, in, now_ms, todo);
+	} else if (leg->state == LEG_UP) {
 		call_reoffer_answered(call, leg, in, now_ms, todo);
 	} else if (leg == &call->caller_leg) {
 		if (leg->state != LEG_ANSWERING)
@@ -459,9 +469,18 @@ static void media_ready(struct call *call, struct call_leg *leg, const struct ca
 		c->request = leg->reoffer;
 		leg->reoffer = 0;
 		break;
+	case REQUEST_REANCHOR:
+		call_anchor_ready(call, leg, in, now_ms, todo);
+		break;
 	default:
 		break;
 	}
+}
+
+/* The phone's description is none, or has nothing that we speak: 488. */
+static bool unacceptable(err_t e)
+{
+	return e == ERR_INVALID || e == ERR_PRECONDITION;
 }
 
 static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
@@ -473,13 +492,19 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 		todo_command(todo, COMMAND_REANSWER, leg)->request = leg->reoffer; /* without SDP: 488 */
 		leg->reoffer = 0;
 	} else if (in->request == REQUEST_CALLER) {
-		call_finish(call, "failed", in->error == ERR_INVALID ? 488 : 503, now_ms, todo);
+		call_finish(call, "failed", unacceptable(in->error) ? 488 : 503, now_ms, todo);
 	} else if (in->request == REQUEST_AGENT && call->phase == CALL_PHASE_DIALLING) {
 		call_leg_set(leg, LEG_ENDED, now_ms);
 		call_agent_failed(call, "media", 0, now_ms, todo);
-	} else if (in->request == REQUEST_ANSWER && (in->error == ERR_INVALID || in->error == ERR_PRECONDITION)) {
-		call_finish(call, "failed", 488, now_ms,
-			    todo); /* the phone's answer is none: they would not hear each other */
+	} else if (in->request == REQUEST_ANSWER && unacceptable(in->error)) {
+		call_finish(call, "failed", 488, now_ms, todo); /* they would not hear each other */
+	} else if (in->request == REQUEST_REANCHOR) {
+		call_anchor_failed(call, leg, in, now_ms, todo);
+	} else if (str_eq(in->what, "record")) {
+		call_record_failed(call, in, todo);
+	} else if (in->error == ERR_NOT_FOUND && leg->state == LEG_UP && leg->anchor == ANCHOR_NONE &&
+		   call->phase < CALL_PHASE_ENDING) {
+		call->stranded = true; /* the engine has lost it */
 	}
 }
 
@@ -530,6 +555,8 @@ static void tick(struct call *call, int64_t now_ms, struct call_todo *todo)
 		else if (call->phase != CALL_PHASE_ENDED)
 			check_legs(call, now_ms, todo);
 	}
+	if (call->anchor_at_ms && now_ms >= call->anchor_at_ms)
+		call_anchor_tick(call, now_ms, todo);
 	if (call->music_at_ms && now_ms >= call->music_at_ms)
 		call_queue_music(call, todo);
 	if (call->phase == CALL_PHASE_QUEUED)
@@ -627,6 +654,9 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 				call_record_done(call, NULL, 0, now_ms, todo);
 			call_end_if_done(call, now_ms, todo);
 		}
+		return;
+	case INPUT_MEDIA_LOST:
+		call_media_lost(call, in, now_ms, todo);
 		return;
 	case INPUT_RECORD_DONE:
 		call_record_done(call, in->path, in->duration_ms, now_ms, todo);

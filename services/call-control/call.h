@@ -48,6 +48,13 @@ const char *call_phase_name(enum call_phase p);
 
 enum leg_state { LEG_NONE, LEG_OFFERED, LEG_DIALLING, LEG_RINGING, LEG_ANSWERING, LEG_UP, LEG_ENDING, LEG_ENDED };
 
+/* A leg whose media engine is gone, on its way to another one (call_anchor.c). Kept in checkpoints. */
+enum call_anchor {
+	ANCHOR_NONE,
+	ANCHOR_WANTED,	/* the new endpoint's offer is waited for, or that the phone answers the INVITE */
+	ANCHOR_OFFERED, /* re-INVITE sent, the phone's answer is waited for */
+};
+
 struct call_leg {
 	char id[CALL_LEG_ID];
 	char edge[CALL_NAME]; /* instance that holds the dialog */
@@ -58,6 +65,8 @@ struct call_leg {
 	void *sdp;	  /* last SDP of the phone; owned */
 	size_t sdp_size;
 	uint32_t reoffer; /* number of a re-INVITE waiting for media's answer; 0: none */
+	enum call_anchor anchor;
+	unsigned refusals; /* of re-INVITEs of this anchoring */
 };
 
 struct call_var {
@@ -74,7 +83,8 @@ enum call_request {
 	REQUEST_REOFFER,
 	REQUEST_ATTACH,
 	REQUEST_ANSWER,
-	REQUEST_ANSWER_AGAIN
+	REQUEST_ANSWER_AGAIN,
+	REQUEST_REANCHOR
 };
 
 struct call {
@@ -90,7 +100,8 @@ struct call {
 	bool yielded;		   /* a long run of steps goes on in the next turn */
 	char caller[CALL_NUMBER], caller_name[CALL_NUMBER], called[CALL_NUMBER];
 	char trunk_id[CALL_NAME];
-	char media[CALL_NAME]; /* instance; chosen by the shell before the first step; "": none is alive */
+	char media[CALL_NAME];	    /* instance; chosen by the shell before the first step; "": none is alive */
+	uint64_t media_incarnation; /* of it, then; 0: not known */
 	struct call_leg caller_leg, agent_leg;
 	struct call_leg stray; /* of an attempt long over that still speaks: hung up */
 	struct call_var *vars;
@@ -120,6 +131,7 @@ struct call {
 	char recording_id[CALL_LEG_ID]; /* <call_id>-<n> */
 	unsigned n_recordings;
 	bool recording;
+	bool record_again; /* this one cannot go on: when it is closed, another one begins */
 	int64_t recording_started_ms;
 	/* times; 0 = never */
 	int64_t offered_ms, answered_ms, queued_ms, agent_answered_ms, bridged_ms, ended_ms;
@@ -135,7 +147,11 @@ struct call {
 	int64_t adopt_until_ms;	  /* adopted and the edge has not told the caller's leg yet */
 	int64_t repeat_ms;	  /* next repetition of an unacknowledged request */
 	bool media_freed;	  /* media has confirmed that it holds nothing of the call any more */
-	bool checkpoint;	  /* set by call_step when what was decided must be written */
+	bool stranded;	      /* set by call_step when the engine does not have the call: INPUT_MEDIA_LOST is wanted */
+	int64_t anchor_at_ms; /* what re-anchoring waits for is asked again then; 0: nothing */
+	int64_t anchor_since_ms;
+	unsigned anchor_tries; /* of the new engine */
+	bool checkpoint;       /* set by call_step when what was decided must be written */
 };
 
 enum call_input_kind {
@@ -153,6 +169,7 @@ enum call_input_kind {
 	INPUT_DIGIT,
 	INPUT_RECORD_DONE,
 	INPUT_MEDIA_FREED, /* leg_id NULL: the whole call */
+	INPUT_MEDIA_LOST,  /* the call's engine is gone; `media`: where it goes on, NULL: nowhere */
 	INPUT_QUEUED,
 	INPUT_REFUSED,
 	INPUT_ASSIGNED,
@@ -172,7 +189,11 @@ struct call_input {
 	size_t sdp_size;
 	bool sdp_holds;		/* the phone's SDP does not want to hear or send (RFC 3264, 8.4) */
 	bool answered, ringing; /* LEG_STATE */
+	bool reinvite;		/* LEG_ANSWERED: a re-INVITE of ours */
 	uint32_t request;	/* LEG_REOFFER: number; MEDIA_*: enum call_request */
+	const char *media; /* MEDIA_*, PLAY_DONE, DIGIT, RECORD_DONE: instance that says so; MEDIA_LOST: the new one */
+	uint64_t incarnation; /* MEDIA_LOST: of the new one */
+	const char *what;     /* MEDIA_FAILED: command */
 	uint32_t play_id;
 	char digit;
 	err_t error;	      /* MEDIA_FAILED, REFUSED */
@@ -195,6 +216,7 @@ enum call_command_kind {
 	COMMAND_REJECT,
 	COMMAND_HANG_UP,
 	COMMAND_DIAL,
+	COMMAND_REINVITE,
 	COMMAND_REANSWER,
 	COMMAND_ATTACH,
 	/* media */
@@ -227,7 +249,7 @@ struct call_command {
 	struct call_leg *leg;
 	const void *sdp; /* copied: owned by the todo list */
 	size_t sdp_size;
-	bool offer; /* REMOTE */
+	bool offer; /* REMOTE: sdp is one; ENDPOINT: one is wanted that goes on with sdp */
 	uint32_t status;
 	uint32_t request;
 	uint32_t retry_after_s;
@@ -264,6 +286,7 @@ enum fact_kind {
 	FACT_RECORDING_STARTED,
 	FACT_RECORDING_STOPPED,
 	FACT_ADOPTED,
+	FACT_REANCHORED,
 };
 /* A fact of this step; what is not here is in the call. Strings are static, in the call or in its configuration. */
 struct call_fact {

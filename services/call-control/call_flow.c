@@ -283,6 +283,18 @@ void call_flow_run(struct call *call, int64_t now_ms, struct call_todo *todo)
 	call_finish(call, "flow-loop", 480, now_ms, todo);
 }
 
+void call_flow_again(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	const struct flow_step *s = step_of(call);
+
+	if (!s || call->yielded)
+		return;
+	if (call->phase == CALL_PHASE_PLAYING && s->kind == FLOW_PLAY)
+		call_flow_run(call, now_ms, todo);
+	else if (call->phase == CALL_PHASE_COLLECTING && s->kind == FLOW_COLLECT && !call->digits[0])
+		collect_prompt(call, s, now_ms, todo);
+}
+
 void call_flow_go(struct call *call, int step, int64_t now_ms, struct call_todo *todo)
 {
 	call->step = step;

@@ -21,6 +21,12 @@
 #define PLAY_GRACE_MS	  15000 /* beyond the length of prompts: they may have to be loaded first */
 #define UNKNOWN_MS	  10000 /* the router may learn of a queue or agent later than we */
 #define MUSIC_DELAY_MS	  100	/* an agent who is free rings by then, and media was not asked for nothing */
+#define ANCHOR_MEDIA_MS	  700	/* the new engine's offer */
+#define ANCHOR_MEDIA_MAX  3	/* times asked: then another engine is wanted */
+#define ANCHOR_PHONE_MS	  5000	/* the phone's answer: the message may have got lost */
+#define ANCHOR_AGAIN_MS	  1000	/* a phone that refused may have been busy with an offer of its own (RFC 3261, 14.2) */
+#define ANCHOR_REFUSALS	  3
+#define ANCHOR_MAX_MS	  45000 /* beyond 64·T1 + T4: an INVITE that nobody answers has ended the leg by then */
 #define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */
@@ -62,6 +68,9 @@ void call_flow_play_done(struct call *call, int64_t now_ms, struct call_todo *to
 void call_flow_digit(struct call *call, char digit, int64_t now_ms, struct call_todo *todo);
 void call_flow_deadline(struct call *call, int64_t now_ms, struct call_todo *todo);
 
+/* After a change of the media engine: what the caller heard, from its beginning; digits keyed so far count. */
+void call_flow_again(struct call *call, int64_t now_ms, struct call_todo *todo);
+
 /* call_queue.c */
 void call_queue_enter(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_queue_assert(struct call *call, int64_t now_ms, struct call_todo *todo);
@@ -92,6 +101,23 @@ void call_reoffer(struct call *call, struct call_leg *leg, const struct call_inp
 		  struct call_todo *todo);
 void call_record(struct call *call, bool on, int64_t now_ms, struct call_todo *todo);
 void call_record_done(struct call *call, const char *path, int64_t duration_ms, int64_t now_ms, struct call_todo *todo);
+/* Media cannot record: if only because the file is held by a former engine, another recording begins. */
+void call_record_failed(struct call *call, const struct call_input *in, struct call_todo *todo);
 void call_hold_end(struct call *call, int64_t now_ms);
+
+/* call_anchor.c: the media engine is gone, the call goes on at another one (RELIABILITY, kill -9 of media; GT-15) */
+void call_media_lost(struct call *call, const struct call_input *in, int64_t now_ms, struct call_todo *todo);
+/* Asks (again) for the leg's endpoint at the call's engine. */
+void call_anchor_leg(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo);
+void call_anchor_ready(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+		       struct call_todo *todo);
+void call_anchor_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			struct call_todo *todo);
+/* The INVITE of a leg was answered with a description of the engine that is gone. */
+void call_anchor_leg_up(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo);
+/* The phone has answered our re-INVITE, or refused it (no SDP). */
+void call_anchor_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
+			  struct call_todo *todo);
+void call_anchor_tick(struct call *call, int64_t now_ms, struct call_todo *todo);
 
 #endif

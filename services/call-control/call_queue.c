@@ -169,6 +169,7 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	call_leg_set(leg, LEG_DIALLING, now_ms);
 	leg->held = false;
 	leg->reoffer = 0;
+	leg->anchor = ANCHOR_NONE;
 	call->dialled = false;
 	call->ring_since_ms = now_ms;
 	call->reserved_until_ms = in->reserved_until_ms;
@@ -254,6 +255,7 @@ void call_agent_failed(struct call *call, const char *cause, uint32_t status, in
 	c->text = str_eq(why, "timeout") ? "no-answer" : why;
 	todo_command(todo, COMMAND_FREE_ENDPOINT, &call->agent_leg);
 	call->agent_leg.endpoint = false;
+	call->agent_leg.anchor = ANCHOR_NONE;
 	tried(call);
 	call->agent_id[0] = '\0';
 	call_set_phase(call, CALL_PHASE_QUEUED);
@@ -286,6 +288,7 @@ void call_agent_answered(struct call *call, int64_t now_ms, struct call_todo *to
 	call->wait_deadline_ms = 0;
 	call->agent_answered_ms = now_ms;
 	call_leg_set(&call->agent_leg, LEG_UP, now_ms);
+	call_anchor_leg_up(call, &call->agent_leg, now_ms, todo);
 	c = todo_command(todo, COMMAND_AGENT_ON_CALL, &call->agent_leg);
 	str_copy(c->agent_id, sizeof(c->agent_id), call->agent_id);
 	if (q && q->welcome && call->caller_leg.state == LEG_UP) {

@@ -1,11 +1,13 @@
 /*
  * Simulator of the call core: random callers, agents, keys; messages lost, doubled, delayed; call-control killed at any moment
- * and its calls adopted from the last acknowledged checkpoint. Virtual time; one seed reproduces a run.
+ * and its calls adopted from the last acknowledged checkpoint; the media engine killed at any moment, again while its calls move
+ * to the next. Virtual time; one seed reproduces a run.
  *
  * SIM_STEPS (default 200,000) inputs in all; SIM_SEED. Invariants, judged when a call's world has come to rest:
  *  - exactly one CallEnded, the last fact; facts numbered 1 … n without a gap, no number with two meanings (every event exactly once);
  *  - no ghost: both legs are gone at the edge, nothing is left at media; no stuck agent: every reservation was released;
- *  - the place in the queue never changes: one arrival time per stay.
+ *  - the place in the queue never changes: one arrival time per stay;
+ *  - no phone talks for long to an engine that is gone, or to one that knows nothing of it.
  * RELIABILITY: kill -9 of call-control; GT-6 first come.
  */
 #include "call_internal.h"
@@ -24,6 +26,7 @@
 #define FACTS_MAX 4096
 #define MAIL_MAX  512
 #define HELD_MAX  512
+#define SILENT_MS 20000 /* since the last death of anybody: lost messages are sent again, refusing phones asked again */
 
 static uint64_t rng_state;
 
@@ -44,7 +47,14 @@ enum end_state { END_NONE, END_WAITING, END_RINGING, END_UP, END_GONE };
 struct mail {
 	int64_t at_ms;
 	struct call_input in;
-	char leg[CALL_LEG_ID], agent[CALL_NAME], queue[CALL_NAME];
+	char leg[CALL_LEG_ID], agent[CALL_NAME], queue[CALL_NAME], sdp[16];
+	unsigned engine; /* that says so; 0: it is not from media */
+};
+
+/* One phone and its endpoint: engines are numbered, 0 is none. */
+struct audio {
+	unsigned endpoint, phone; /* where the endpoint is; to which engine's description the phone sends */
+	int64_t silent_since_ms;
 };
 
 struct world {
@@ -57,6 +67,12 @@ struct world {
 	char agent_leg[CALL_LEG_ID];
 	unsigned legs; /* chosen so far */
 	bool endpoints, recording;
+	unsigned engine;   /* alive; those before are dead */
+	int64_t notice_ms; /* when the shell sees that the call's engine is gone; 0: it is not */
+	struct audio caller_audio, agent_audio;
+	unsigned deaths;
+	int64_t died_ms;   /* the last one, of an engine or an owner */
+	bool nobody_looks; /* sabotage: the shell does not see that an engine is gone */
 	/* router */
 	bool queued, assigned;
 	char assigned_leg[CALL_LEG_ID], assigned_queue[CALL_NAME];
@@ -85,6 +101,26 @@ static void complain(struct world *w, const char *what)
 		w->complaint = what;
 }
 
+static const char *engine_name(unsigned engine)
+{
+	static char names[4][CALL_NAME];
+	char *name = names[engine % 4];
+
+	snprintf(name, CALL_NAME, "media-%u", engine);
+	return name;
+}
+
+static unsigned engine_of(const char *name)
+{
+	return (unsigned)strtoul(name + strlen("media-"), NULL, 10);
+}
+
+/* Descriptions are the number of their engine. */
+static unsigned engine_of_sdp(const struct call_command *c)
+{
+	return c->sdp_size ? (unsigned)strtoul(c->sdp, NULL, 10) : 0;
+}
+
 static void post(struct world *w, struct call_input in, const char *leg, int64_t delay_ms)
 {
 	struct mail *m;
@@ -99,6 +135,10 @@ static void post(struct world *w, struct call_input in, const char *leg, int64_t
 		str_copy(m->leg, sizeof(m->leg), leg ? leg : "");
 		str_copy(m->agent, sizeof(m->agent), in.agent_id ? in.agent_id : "");
 		str_copy(m->queue, sizeof(m->queue), in.queue_id ? in.queue_id : "");
+		m->sdp[0] = '\0';
+		if (in.sdp_size)
+			str_copy(m->sdp, sizeof(m->sdp), in.sdp);
+		m->engine = in.media ? engine_of(in.media) : 0;
 	}
 }
 
@@ -111,6 +151,11 @@ static enum end_state *end_of(struct world *w, const char *leg)
 	return str_eq(leg, w->agent_leg) ? &w->agent : NULL;
 }
 
+static struct audio *audio_of(struct world *w, const char *leg)
+{
+	return str_eq(leg, w->call->caller_leg.id) ? &w->caller_audio : &w->agent_audio;
+}
+
 static void leg_gone(struct world *w, const char *leg, const char *cause, uint32_t status)
 {
 	enum end_state *s = end_of(w, leg);
@@ -118,6 +163,20 @@ static void leg_gone(struct world *w, const char *leg, const char *cause, uint32
 	if (s)
 		*s = END_GONE;
 	post(w, (struct call_input){ .kind = INPUT_LEG_ENDED, .cause = cause, .status = status }, leg, 1);
+}
+
+static void reinvited(struct world *w, const struct call_command *c, enum end_state state)
+{
+	struct call_input in = { .kind = INPUT_LEG_ANSWERED, .reinvite = true };
+
+	if (state != END_UP)
+		return;
+	if (!chance(50)) { /* else refused */
+		audio_of(w, c->leg->id)->phone = engine_of_sdp(c);
+		in.sdp = "p";
+		in.sdp_size = 2;
+	}
+	post(w, in, c->leg->id, 20);
 }
 
 static void edge_command(struct world *w, const struct call_command *c)
@@ -128,6 +187,8 @@ static void edge_command(struct world *w, const struct call_command *c)
 		if (!str_eq(w->agent_leg, c->leg->id)) {
 			str_copy(w->agent_leg, sizeof(w->agent_leg), c->leg->id);
 			w->agent = END_RINGING;
+			w->agent_audio =
+			    (struct audio){ .endpoint = w->agent_audio.endpoint, .phone = engine_of_sdp(c) };
 			post(w, (struct call_input){ .kind = INPUT_LEG_RINGING, .status = 180 }, c->leg->id, 5);
 		}
 		return;
@@ -140,7 +201,15 @@ static void edge_command(struct world *w, const struct call_command *c)
 	switch (c->kind) {
 	case COMMAND_ANSWER:
 		*s = END_UP;
+		w->caller_audio.phone = engine_of_sdp(c);
 		post(w, (struct call_input){ .kind = INPUT_LEG_ANSWERED }, c->leg->id, 5);
+		break;
+	case COMMAND_REINVITE:
+		reinvited(w, c, *s);
+		break;
+	case COMMAND_REANSWER:
+		if (c->sdp_size)
+			audio_of(w, c->leg->id)->phone = engine_of_sdp(c);
 		break;
 	case COMMAND_HANG_UP:
 	case COMMAND_REJECT:
@@ -186,40 +255,73 @@ static void people(struct world *w)
 
 /* ---- media, router, agent's record ------------------------------------------------------------------------------------ */
 
+/* What the living engine tells. */
+static void media_says(struct world *w, struct call_input in, const char *leg, int64_t delay_ms)
+{
+	char sdp[16];
+
+	in.media = engine_name(w->engine);
+	if (in.kind == INPUT_MEDIA_READY) {
+		snprintf(sdp, sizeof(sdp), "%u", w->engine);
+		in.sdp = sdp;
+		in.sdp_size = sizeof(sdp);
+	}
+	post(w, in, leg, delay_ms);
+}
+
+static void make_endpoint(struct world *w, const struct call_command *c)
+{
+	struct call_input in = { .kind = INPUT_MEDIA_READY, .request = c->request };
+
+	if (chance(5)) {
+		in.kind = INPUT_MEDIA_FAILED;
+		in.error = ERR_EXHAUSTED;
+	} else {
+		w->endpoints = true;
+		audio_of(w, c->leg->id)->endpoint = w->engine;
+	}
+	media_says(w, in, c->leg->id, 1);
+}
+
 static void media_command(struct world *w, const struct call_command *c)
 {
 	const char *leg = c->leg ? c->leg->id : "";
 
+	if (engine_of(w->call->media) != w->engine)
+		return; /* nobody hears it */
+	if (c->leg && c->kind != COMMAND_ENDPOINT && c->kind != COMMAND_FREE_ENDPOINT &&
+	    audio_of(w, leg)->endpoint != w->engine) {
+		media_says(w,
+			   (struct call_input){
+			       .kind = INPUT_MEDIA_FAILED, .request = c->request, .error = ERR_NOT_FOUND },
+			   leg, 1);
+		return;
+	}
 	switch (c->kind) {
 	case COMMAND_ENDPOINT:
-		w->endpoints = true;
-		if (chance(5))
-			post(w,
-			     (struct call_input){
-				 .kind = INPUT_MEDIA_FAILED, .request = c->request, .error = ERR_EXHAUSTED },
-			     leg, 1);
-		else
-			post(w, (struct call_input){ .kind = INPUT_MEDIA_READY, .request = c->request }, leg, 1);
+		make_endpoint(w, c);
 		break;
 	case COMMAND_REMOTE:
 	case COMMAND_ATTACH_ENDPOINT:
 		if (c->request)
-			post(w, (struct call_input){ .kind = INPUT_MEDIA_READY, .request = c->request }, leg, 1);
+			media_says(w, (struct call_input){ .kind = INPUT_MEDIA_READY, .request = c->request }, leg, 1);
 		break;
 	case COMMAND_PLAY:
 		if (!c->loop)
-			post(w, (struct call_input){ .kind = INPUT_PLAY_DONE, .play_id = c->play_id }, leg, 1000);
+			media_says(w, (struct call_input){ .kind = INPUT_PLAY_DONE, .play_id = c->play_id }, leg, 1000);
 		break;
 	case COMMAND_RECORD:
 		if (!c->on)
-			post(w,
-			     (struct call_input){ .kind = INPUT_RECORD_DONE, .path = "acme/x.seg", .duration_ms = 1 },
-			     leg, 1);
+			media_says(w,
+				   (struct call_input){
+				       .kind = INPUT_RECORD_DONE, .path = "acme/x.seg", .duration_ms = 1 },
+				   leg, 1);
 		w->recording = c->on;
 		break;
 	case COMMAND_FREE_CALL:
 		w->endpoints = w->recording = false;
-		post(w, (struct call_input){ .kind = INPUT_MEDIA_FREED }, NULL, 1);
+		w->caller_audio.endpoint = w->agent_audio.endpoint = 0;
+		media_says(w, (struct call_input){ .kind = INPUT_MEDIA_FREED }, NULL, 1);
 		break;
 	default:
 		break;
@@ -396,6 +498,45 @@ static void input(struct world *w, const struct call_input *in)
 		checkpoint(w);
 }
 
+/* ---- the media engine -------------------------------------------------------------------------------------------------- */
+
+/* kill -9 of the engine: another one is there at once, or this one restarted; what it held is gone. */
+static void engine_dies(struct world *w)
+{
+	w->engine++;
+	w->deaths++;
+	w->died_ms = w->now_ms;
+	w->endpoints = w->recording = false;
+	w->caller_audio.endpoint = w->agent_audio.endpoint = 0;
+	if (!w->notice_ms)
+		w->notice_ms = w->now_ms + 300 + rng() % 1500;
+}
+
+/* What the shell does (anchor.c): sees that the call's engine is gone, now or after an adoption, and names another one. */
+static void shell_looks(struct world *w)
+{
+	bool gone = engine_of(w->call->media) != w->engine;
+	struct call_input in = { .kind = INPUT_MEDIA_LOST, .incarnation = w->engine };
+
+	if ((gone || w->call->stranded) && !w->notice_ms)
+		w->notice_ms = w->now_ms + 20;
+	if (!w->notice_ms || w->now_ms < w->notice_ms || call_ended(w->call) || w->nobody_looks)
+		return;
+	w->notice_ms = 0;
+	if (!chance(10)) /* else there was no engine for too long */
+		in.media = engine_name(w->engine);
+	if (gone || w->call->stranded)
+		input(w, &in);
+}
+
+static void listen_to(struct world *w, struct audio *a, bool up, const char *what)
+{
+	if (!up || w->call->phase >= CALL_PHASE_ENDING || (a->phone == w->engine && a->endpoint == w->engine))
+		a->silent_since_ms = w->now_ms;
+	else if (w->now_ms - a->silent_since_ms > SILENT_MS && w->now_ms - w->died_ms > SILENT_MS)
+		complain(w, what);
+}
+
 /* kill -9: what was not acknowledged is gone; another instance takes the checkpoint. */
 static void crash(struct world *w)
 {
@@ -405,6 +546,7 @@ static void crash(struct world *w)
 	if (!w->saved.len)
 		return;
 	w->crashes++;
+	w->died_ms = w->now_ms + 2000;
 	cc_event_free_list(w->facts);
 	w->facts = NULL;
 	for (int i = 0; i < w->n_held; i++)
@@ -437,7 +579,10 @@ static void deliver(struct world *w)
 		m.in.leg_id = m.leg[0] ? m.leg : NULL;
 		m.in.agent_id = m.agent;
 		m.in.queue_id = m.queue;
-		input(w, &m.in);
+		m.in.sdp = m.sdp;
+		m.in.sdp_size = m.sdp[0] ? strlen(m.sdp) + 1 : 0;
+		if (!m.engine || m.engine == engine_of(w->call->media))
+			input(w, &m.in);
 	}
 }
 
@@ -452,6 +597,9 @@ static void begin(struct world *w, int64_t now_ms)
 	str_copy(w->call->tenant, sizeof(w->call->tenant), "acme");
 	snprintf(w->call->id, sizeof(w->call->id), "%032x", ++n);
 	snprintf(w->call->caller_leg.id, sizeof(w->call->caller_leg.id), "%032x", 1);
+	w->engine = 1;
+	str_copy(w->call->media, sizeof(w->call->media), engine_name(w->engine));
+	w->call->media_incarnation = w->engine;
 	str_copy(w->call->called, sizeof(w->call->called), numbers[rng() % ARRAY_SIZE(numbers)]);
 	w->call->conf = fixture_tenant();
 	w->caller = END_WAITING;
@@ -490,13 +638,16 @@ static void judge(struct world *w)
 		complain(w, "a stuck agent");
 }
 
+enum sabotage { NO_SABOTAGE, EARLY_FACTS, NOBODY_LOOKS };
+
 /* One call from offer to rest; returns the number of inputs. */
-static unsigned run(struct world *w, unsigned crash_per_mille, bool sabotage)
+static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_per_mille, enum sabotage sabotage)
 {
 	unsigned turns = 0;
 
 	begin(w, 1700000000000 + rng() % 100000);
-	w->break_order = sabotage;
+	w->break_order = sabotage == EARLY_FACTS;
+	w->nobody_looks = sabotage == NOBODY_LOOKS;
 	while (!call_ended(w->call) && ++turns < 20000) {
 		int64_t deadline;
 
@@ -505,11 +656,19 @@ static unsigned run(struct world *w, unsigned crash_per_mille, bool sabotage)
 		router_tick(w);
 		deadlines(w);
 		deliver(w);
+		shell_looks(w);
+		/* From when the call knows that the leg is up: a lost word of that is another matter. */
+		listen_to(w, &w->caller_audio, w->caller == END_UP && w->call->caller_leg.state == LEG_UP,
+			  "the caller's phone was left with a dead engine");
+		listen_to(w, &w->agent_audio, w->agent == END_UP && w->call->agent_leg.state == LEG_UP,
+			  "the agent's phone was left with a dead engine");
 		deadline = call_deadline_ms(w->call);
 		if (!call_ended(w->call) && deadline && w->now_ms >= deadline)
 			input(w, &(struct call_input){ .kind = INPUT_TICK });
 		if (chance(crash_per_mille))
 			crash(w);
+		if (chance(death_per_mille))
+			engine_dies(w);
 	}
 	if (call_ended(w->call) && w->call->checkpoint)
 		checkpoint(w);
@@ -526,37 +685,46 @@ static unsigned run(struct world *w, unsigned crash_per_mille, bool sabotage)
 	return turns;
 }
 
-static void simulate(unsigned crash_per_mille)
+static void simulate(unsigned crash_per_mille, unsigned death_per_mille)
 {
 	long steps = getenv("SIM_STEPS") ? atol(getenv("SIM_STEPS")) : 200000;
-	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10) : 20261123 + crash_per_mille;
-	unsigned calls = 0, crashes = 0;
+	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10)
+					   : 20261123 + crash_per_mille + 1000 * death_per_mille;
+	unsigned calls = 0, crashes = 0, deaths = 0;
 	static struct world w;
 
 	print_message("seed %llu\n", (unsigned long long)seed);
 	while (steps > 0) {
 		rng_state = seed + calls;
-		steps -= (long)run(&w, crash_per_mille, false);
+		steps -= (long)run(&w, crash_per_mille, death_per_mille, NO_SABOTAGE);
 		calls++;
 		crashes += w.crashes;
+		deaths += w.deaths;
 		if (w.complaint)
 			fail_msg("%s (SIM_SEED=%llu, call %u, phase %s)", w.complaint, (unsigned long long)seed, calls,
 				 call_phase_name(w.call->phase));
 		end(&w);
 	}
-	print_message("%u calls, %u crashes\n", calls, crashes);
+	print_message("%u calls, %u crashes, %u deaths of engines\n", calls, crashes, deaths);
 }
 
 static void calls_end_cleanly_whatever_is_lost_doubled_or_late(void **state)
 {
 	(void)state;
-	simulate(0);
+	simulate(0, 0);
 }
 
 static void calls_survive_the_death_of_their_owner_at_any_moment(void **state)
 {
 	(void)state;
-	simulate(20);
+	simulate(20, 0);
+}
+
+static void calls_survive_the_death_of_their_media_engine_and_owner_at_any_moment(void **state)
+{
+	(void)state;
+	simulate(0, 20);
+	simulate(10, 10);
 }
 
 /* The judge can fail: facts published before their checkpoint get two meanings when the owner dies in between. */
@@ -568,8 +736,23 @@ static void the_judge_sees_facts_that_were_published_too_early(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2000 && !seen; i++) {
 		rng_state = 77 + i;
-		run(&w, 40, true);
+		run(&w, 40, 0, EARLY_FACTS);
 		seen = w.complaint != NULL;
+		end(&w);
+	}
+	assert_true(seen);
+}
+
+static void the_judge_sees_phones_that_were_left_with_a_dead_engine(void **state)
+{
+	static struct world w;
+	bool seen = false;
+
+	(void)state;
+	for (unsigned i = 0; i < 2000 && !seen; i++) {
+		rng_state = 78 + i;
+		run(&w, 0, 5, NOBODY_LOOKS);
+		seen = w.complaint && strstr(w.complaint, "dead engine");
 		end(&w);
 	}
 	assert_true(seen);
@@ -580,7 +763,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_end_cleanly_whatever_is_lost_doubled_or_late),
 		cmocka_unit_test(calls_survive_the_death_of_their_owner_at_any_moment),
+		cmocka_unit_test(calls_survive_the_death_of_their_media_engine_and_owner_at_any_moment),
 		cmocka_unit_test(the_judge_sees_facts_that_were_published_too_early),
+		cmocka_unit_test(the_judge_sees_phones_that_were_left_with_a_dead_engine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

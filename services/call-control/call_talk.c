@@ -69,6 +69,18 @@ void call_record_done(struct call *call, const char *path, int64_t duration_ms, 
 	else
 		snprintf(f->text, sizeof(f->text), "%s/%s.seg", call->tenant, call->recording_id);
 	call->recording = false;
+	if (call->record_again && call->phase < CALL_PHASE_ENDING)
+		call_record(call, true, now_ms, todo);
+	call->record_again = false;
+}
+
+/* Only where a former engine still has the file: that of a full disk would fail again. */
+void call_record_failed(struct call *call, const struct call_input *in, struct call_todo *todo)
+{
+	if (in->error != ERR_EXISTS || !call->recording || call->record_again)
+		return;
+	call->record_again = true;
+	todo_command(todo, COMMAND_RECORD, &call->caller_leg)->on = false;
 }
 
 /* ---- hold ---------------------------------------------------------------------------------------------------------- */

@@ -28,15 +28,24 @@ struct metric cc_metric_send_failed =
     METRIC_COUNTER("trunkline_call_send_failed_total", "batches that the bus did not take");
 struct metric cc_metric_media_instances = METRIC_GAUGE("trunkline_media_instances", "media engines alive");
 
+struct metric cc_metric_reanchored =
+    METRIC_COUNTER("trunkline_call_reanchored_total", "calls moved to another media engine, theirs being gone");
+struct metric cc_metric_reanchor_failed =
+    METRIC_COUNTER("trunkline_call_reanchor_failed_total",
+		   "calls that ended because no engine, or a phone, would take the new one");
+struct metric cc_metric_stranded =
+    METRIC_GAUGE("trunkline_call_stranded", "calls whose media engine is gone and that wait for another");
+
 void cc_metrics_register(void)
 {
 	struct metric *const all[] = {
-		&cc_metric_calls,	   &cc_metric_offers,	       &cc_metric_refused,
-		&cc_metric_ended,	   &cc_metric_adopted,	       &cc_metric_fenced,
-		&cc_metric_stale,	   &cc_metric_checkpoints,     &cc_metric_checkpoint_retries,
-		&cc_metric_events,	   &cc_metric_publish_retries, &cc_metric_agent_refused,
-		&cc_metric_bad_messages,   &cc_metric_out_of_memory,   &cc_metric_send_failed,
-		&cc_metric_media_instances
+		&cc_metric_calls,	    &cc_metric_offers,		&cc_metric_refused,
+		&cc_metric_ended,	    &cc_metric_adopted,		&cc_metric_fenced,
+		&cc_metric_stale,	    &cc_metric_checkpoints,	&cc_metric_checkpoint_retries,
+		&cc_metric_events,	    &cc_metric_publish_retries, &cc_metric_agent_refused,
+		&cc_metric_bad_messages,    &cc_metric_out_of_memory,	&cc_metric_send_failed,
+		&cc_metric_media_instances, &cc_metric_reanchored,	&cc_metric_reanchor_failed,
+		&cc_metric_stranded
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -82,6 +82,7 @@ static bool edge_input(const Trunkline__Edge__V1__EdgeEvent *e, struct call_inpu
 		return true;
 	case TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_ANSWERED:
 		in->kind = INPUT_LEG_ANSWERED;
+		in->reinvite = e->answered->reinvite;
 		in->sdp = e->answered->sdp.data;
 		in->sdp_size = e->answered->sdp.len;
 		return true;
@@ -164,6 +165,7 @@ static bool media_input(const Trunkline__Media__V1__MediaEvent *e, struct call_i
 		return true;
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FAILED:
 		in->kind = INPUT_MEDIA_FAILED;
+		in->what = e->failed->what;
 		in->error = e->failed->error <= ERR_UNAUTHENTICATED ? (err_t)e->failed->error : ERR_UNKNOWN;
 		return true;
 	case TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_FREED:
@@ -184,9 +186,11 @@ err_t cc_wire_media_events(const void *data, size_t size, const struct cc_in *fn
 
 	if (!m)
 		return ERR_INVALID;
+	if (!text_ok(m->instance, CALL_NAME))
+		e = bad(d, "instance", "an id is wanted");
 	for (size_t i = 0; i < m->n_events && !e; i++) {
 		const Trunkline__Media__V1__MediaEvent *ev = m->events[i];
-		struct call_input in = { .leg_id = ev->leg_id, .request = ev->request };
+		struct call_input in = { .leg_id = ev->leg_id, .request = ev->request, .media = m->instance };
 
 		e = ids_ok(ev->tenant, ev->call_id, ev->leg_id, d);
 		if (!e && media_input(ev, &in))

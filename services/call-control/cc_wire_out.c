@@ -88,6 +88,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	Trunkline__Edge__V1__LegAnswer answer = TRUNKLINE__EDGE__V1__LEG_ANSWER__INIT;
 	Trunkline__Edge__V1__LegReject reject = TRUNKLINE__EDGE__V1__LEG_REJECT__INIT;
 	Trunkline__Edge__V1__LegHangUp hang_up = TRUNKLINE__EDGE__V1__LEG_HANG_UP__INIT;
+	Trunkline__Edge__V1__LegReinvite reinvite = TRUNKLINE__EDGE__V1__LEG_REINVITE__INIT;
 	Trunkline__Edge__V1__LegReanswer reanswer = TRUNKLINE__EDGE__V1__LEG_REANSWER__INIT;
 	Trunkline__Edge__V1__LegAttach attach = TRUNKLINE__EDGE__V1__LEG_ATTACH__INIT;
 	ProtobufCBinaryData sdp = BYTES(c->sdp, c->sdp_size);
@@ -119,6 +120,11 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 		hang_up.reason = TEXT(c->text);
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_HANG_UP;
 		m.hang_up = &hang_up;
+		break;
+	case COMMAND_REINVITE:
+		reinvite.sdp = sdp;
+		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_REINVITE;
+		m.reinvite = &reinvite;
 		break;
 	case COMMAND_REANSWER:
 		reanswer.request = c->request;
@@ -209,6 +215,7 @@ void cc_wire_put_media(struct str *out, const struct call *call, const struct ca
 	switch (c->kind) {
 	case COMMAND_ENDPOINT:
 		create.remote_sdp = (ProtobufCBinaryData)BYTES(c->sdp, c->sdp_size);
+		create.reanchor = c->offer;
 		m.command_case = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CREATE;
 		m.create = &create;
 		break;

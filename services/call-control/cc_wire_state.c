@@ -206,6 +206,7 @@ static struct cc_event *fact_rest(Event *m, const struct call *call, const struc
 	Trunkline__Event__V1__RecordingStarted started = TRUNKLINE__EVENT__V1__RECORDING_STARTED__INIT;
 	Trunkline__Event__V1__RecordingStopped stopped = TRUNKLINE__EVENT__V1__RECORDING_STOPPED__INIT;
 	Trunkline__Event__V1__CallAdopted adopted = TRUNKLINE__EVENT__V1__CALL_ADOPTED__INIT;
+	Trunkline__Event__V1__MediaReanchored reanchored = TRUNKLINE__EVENT__V1__MEDIA_REANCHORED__INIT;
 
 	switch (f->kind) {
 	case FACT_RECORDING_STARTED:
@@ -222,6 +223,11 @@ static struct cc_event *fact_rest(Event *m, const struct call *call, const struc
 		stopped.media_instance = TEXT(call->media);
 		BODY(m, RECORDING_STOPPED, recording_stopped, &stopped);
 		return event_pack(m, true, false);
+	case FACT_REANCHORED:
+		reanchored.from_instance = TEXT(f->text);
+		reanchored.to_instance = TEXT(call->media);
+		BODY(m, MEDIA_REANCHORED, media_reanchored, &reanchored);
+		return event_pack(m, false, false);
 	default:
 		adopted.from_instance = TEXT(f->text);
 		adopted.epoch = call->epoch;
@@ -271,6 +277,7 @@ struct cc_event *cc_wire_fact(const struct call *call, const struct call_fact *f
 	case FACT_RECORDING_STARTED:
 	case FACT_RECORDING_STOPPED:
 	case FACT_ADOPTED:
+	case FACT_REANCHORED:
 		return fact_rest(&m, call, f);
 	}
 	return NULL;
@@ -291,6 +298,7 @@ static void leg_to_pb(const struct call_leg *leg, Leg *m)
 	m->since_ms = leg->since_ms;
 	m->endpoint = leg->endpoint;
 	m->held = leg->held;
+	m->anchor = (uint32_t)leg->anchor;
 }
 
 static void checkpoint_scalars(const struct call *call, Checkpoint *m)
@@ -309,6 +317,7 @@ static void checkpoint_scalars(const struct call *call, Checkpoint *m)
 	m->called = TEXT(call->called);
 	m->trunk_id = TEXT(call->trunk_id);
 	m->media_instance = TEXT(call->media);
+	m->media_incarnation = call->media_incarnation;
 	m->queue_id = TEXT(call->queue_id);
 	m->arrival_ms = call->arrival_ms;
 	m->priority = call->priority;
@@ -401,9 +410,9 @@ err_t cc_wire_checkpoint_owner(const void *data, size_t size, struct cc_owner *r
 static const char *known_text(const char *text)
 {
 	static const char *const known[] = {
-		"caller-hung-up", "agent-hung-up", "flow-end",	"rejected", "queue-timeout", "failed",	  "lost",
-		"no-such-number", "suspended",	   "flow-loop", "full",	    "no-agents",     "no-answer", "busy",
-		"media-timeout",  "answered",	   "abandoned", "ivr",	    "refused",
+		"caller-hung-up", "agent-hung-up", "flow-end",	"rejected", "queue-timeout", "failed",	   "lost",
+		"no-such-number", "suspended",	   "flow-loop", "full",	    "no-agents",     "no-answer",  "busy",
+		"media-timeout",  "answered",	   "abandoned", "ivr",	    "refused",	     "media-lost",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -424,6 +433,7 @@ static err_t leg_from_pb(struct call_leg *leg, const Leg *m)
 	leg->since_ms = m->since_ms;
 	leg->endpoint = m->endpoint;
 	leg->held = m->held;
+	leg->anchor = m->anchor <= ANCHOR_OFFERED ? (enum call_anchor)m->anchor : ANCHOR_WANTED;
 	return call_leg_set_sdp(leg, m->remote_sdp.data, m->remote_sdp.len);
 }
 
@@ -458,6 +468,7 @@ static err_t call_from_pb(struct call *call, const Checkpoint *m)
 	str_copy(call->called, sizeof(call->called), m->called);
 	str_copy(call->trunk_id, sizeof(call->trunk_id), m->trunk_id);
 	str_copy(call->media, sizeof(call->media), m->media_instance);
+	call->media_incarnation = m->media_incarnation;
 	str_copy(call->queue_id, sizeof(call->queue_id), m->queue_id);
 	str_copy(call->wanted_agent, sizeof(call->wanted_agent), m->wanted_agent);
 	str_copy(call->recording_id, sizeof(call->recording_id), m->recording_id);

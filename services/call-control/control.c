@@ -136,6 +136,8 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	snprintf(cc->source, sizeof(cc->source), "call-control/%s", common->instance);
 	cc_metrics_register();
 	loop_timer_init(&cc->tick, cc->loop, on_tick, cc);
+	anchor_init(cc);
+	peers_init(cc);
 	loop_idle_start(&cc->idle, cc->loop, on_idle, cc); /* before the bus: its flush comes after ours in each turn */
 	bp.name = cc->source;
 	bp.arg = cc;
@@ -167,6 +169,7 @@ void control_free(struct control **pcc)
 		return;
 	*pcc = NULL;
 	loop_timer_done(&cc->tick);
+	anchor_done(cc);
 	loop_idle_stop(&cc->idle);
 	if (cc->scan)
 		bus_kv_unwatch(&cc->scan);

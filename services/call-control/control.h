@@ -26,8 +26,11 @@
 
 #define BATCH_SUBJECT 200
 
+#define LISTEN_MS 2500 /* before that nobody unheard is believed dead */
+
 struct control;
 struct events;
+struct left;
 
 struct live {
 	struct call *call;
@@ -41,10 +44,14 @@ struct live {
 	int under_way;		   /* callbacks that still hold this object */
 	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
 	struct cc_event *written;  /* in the checkpoint under way */
-	int publishing;		   /* facts on their way into the stream */
+	struct cc_event *on_way;   /* handed to the bus, not acknowledged; in order */
+	int publishing;		   /* how many of these */
 	struct call_command *held; /* commands that wait for the checkpoint of their step */
 	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
 	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
+	bool stranded;		   /* in control's list of those whose media engine is gone */
+	struct live *stranded_prev, *stranded_next;
+	int64_t stranded_ms; /* monotonic */
 	UT_hash_handle hh;
 };
 
@@ -81,6 +88,11 @@ struct control {
 	int64_t started_ms;    /* monotonic */
 	int64_t listening_ms;  /* monotonic: since when heartbeats have been heard without a break */
 	int64_t ticked_ms;     /* monotonic: last peers_tick() */
+	int64_t heard_ms;      /* monotonic: last heartbeat of anybody, our own included */
+	struct loop_timer media_timer, anchor_timer;
+	struct live *stranded; /* calls whose media engine is gone */
+	struct left *left;     /* what such an engine may still hold */
+	bool listened;	       /* that has been long enough to know who is silent */
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
 	bool draining, bus_up;
@@ -101,13 +113,28 @@ void live_perform(struct live *l);
 void live_free_all(struct control *cc);
 
 /* adopt.c: heartbeats, and calls of owners who are gone (requirement: RELIABILITY, kill -9 of call-control) */
+void peers_init(struct control *cc);
 void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb);
 void peers_tick(struct control *cc);
 /* The bus is back: who was not heard meanwhile is not dead for that. */
 void peers_listen(struct control *cc);
 void peers_free(struct control *cc);
-/* Least loaded media instance that is alive; NULL if there is none. */
-const char *peers_media(const struct control *cc);
+/* Least loaded media instance that is alive, by its last heartbeat and what it was given since (hb.load is the caller's to
+ * raise); NULL if there is none. */
+struct peer *peers_media(const struct control *cc);
+/* NULL: never heard. */
+const struct peer *peers_find_media(const struct control *cc, const char *instance);
+
+/* anchor.c: calls whose media engine is gone go on at another one (requirement: RELIABILITY, kill -9 of media) */
+void anchor_init(struct control *cc);
+void anchor_done(struct control *cc);
+/* The call's engine may be gone: after a step that says so, after an adoption. */
+void anchor_check(struct live *l);
+/* Something has changed about an engine. */
+void anchor_check_all(struct control *cc);
+/* An engine that was silent beats again. */
+void anchor_heard(struct control *cc, const struct peer *p);
+void anchor_forget(struct live *l);
 
 /* inbox.c: subscriptions */
 err_t inbox_start(struct control *cc) MUST;

@@ -36,6 +36,7 @@ static void refuse(struct control *cc, const struct cc_offer *o, uint32_t status
 static err_t call_of_offer(struct call **ret, struct control *cc, const struct cc_offer *o, const struct tenant *t)
 {
 	struct call *call = NULL;
+	struct peer *media = peers_media(cc);
 	err_t e = call_new(&call);
 
 	if (e)
@@ -46,7 +47,9 @@ static err_t call_of_offer(struct call **ret, struct control *cc, const struct c
 	str_copy(call->caller_name, sizeof(call->caller_name), o->caller_name);
 	str_copy(call->called, sizeof(call->called), o->called);
 	str_copy(call->trunk_id, sizeof(call->trunk_id), o->trunk_id);
-	str_copy(call->media, sizeof(call->media), peers_media(cc));
+	str_copy(call->media, sizeof(call->media), media->hb.instance);
+	call->media_incarnation = media->hb.incarnation;
+	media->hb.load++;
 	str_copy(call->caller_leg.id, sizeof(call->caller_leg.id), o->leg_id);
 	str_copy(call->caller_leg.edge, sizeof(call->caller_leg.edge), o->edge);
 	call->conf = tenant_ref(t);
@@ -143,6 +146,9 @@ static void on_input(const char *tenant, const char *call_id, const struct call_
 		live_perform(l);
 		return;
 	}
+	/* An engine that was thought dead, or drains: what it hears of the call counts no more. */
+	if (!str_empty(in->media) && !str_eq(in->media, l->call->media))
+		return;
 	if (in->kind == INPUT_LEG_REOFFER || in->kind == INPUT_LEG_ANSWERED)
 		copy.sdp_holds = holds(in->sdp, in->sdp_size);
 	live_step(l, &copy);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <utlist.h>
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -54,6 +55,7 @@ static void live_free(struct live *l)
 	loop_timer_done(&l->timer);
 	cc_event_free_list(l->pending);
 	cc_event_free_list(l->written);
+	cc_event_free_list(l->on_way); /* at the end of the process: no callback comes any more */
 	drop_held(l, l->n_held);
 	mem_free(l->held);
 	call_free(&l->call);
@@ -65,6 +67,7 @@ static void forget(struct live *l)
 {
 	if (!l->lost) {
 		l->lost = true;
+		anchor_forget(l);
 		HASH_DELETE(hh, l->control->calls, l);
 		metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(l->control->calls));
 		loop_timer_stop(&l->timer);
@@ -161,6 +164,8 @@ static void on_published(err_t e, uint64_t seq, void *arg)
 
 	(void)seq;
 	l->under_way--;
+	LL_DELETE(l->on_way, ev);
+	ev->next = NULL;
 	if (e && !l->lost) { /* into the next checkpoint, which carries and publishes it again; never in a tight loop */
 		struct log_ctx ctx = ctx_of(l);
 
@@ -187,11 +192,13 @@ static void publish(struct cc_event *ev)
 
 	l->publishing++;
 	l->under_way++;
+	LL_APPEND(l->on_way, ev);
 	if (events_put(l->control->events, l->call->tenant, ev->recording ? "recording" : "call", l->call->id, ev->id,
 		       ev->bytes, ev->size, on_published, ev)) {
 		/* The bus is full: back into the next checkpoint, which carries and publishes it again. */
 		l->publishing--;
 		l->under_way--;
+		LL_DELETE(l->on_way, ev);
 		ev->next = l->pending;
 		l->pending = ev;
 		retry_later(l);
@@ -232,6 +239,7 @@ static void start(struct live *l)
 
 	l->started = true;
 	live_step(l, &in);
+	anchor_check(l);
 }
 
 static void on_written(err_t e, uint64_t seq, void *arg)
@@ -273,6 +281,21 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 	finish_if_told(l); /* also of a call that was adopted when it had ended already */
 }
 
+/* A checkpoint takes the place of the one before, and must carry what that one carried and nobody has acknowledged: when we and the
+ * bus die together, what is still on its way is told by the adopter. */
+static err_t put_checkpoint(struct live *l, struct str *out)
+{
+	struct cc_event **end = &l->on_way;
+	err_t e;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = l->pending;
+	e = cc_wire_put_checkpoint(out, l->call, &l->control->self, l->on_way);
+	*end = NULL;
+	return e;
+}
+
 static void write_checkpoint(struct live *l)
 {
 	char key[CALL_NAME + ID_TEXT + 2];
@@ -280,7 +303,7 @@ static void write_checkpoint(struct live *l)
 	err_t e;
 
 	snprintf(key, sizeof(key), "%s.%s", l->call->tenant, l->call->id);
-	e = cc_wire_put_checkpoint(&out, l->call, &l->control->self, l->pending);
+	e = put_checkpoint(l, &out);
 	l->under_way++;
 	if (!e)
 		e = bus_kv_put(l->control->kv, key, out.data, out.len, l->revision, on_written, l);
@@ -473,11 +496,14 @@ void live_step(struct live *l, const struct call_input *in)
 		struct log_ctx ctx = ctx_of(l);
 
 		metric_add(&cc_metric_ended, 1);
+		metric_add(&cc_metric_reanchor_failed, str_eq(l->call->cause, "media-lost"));
 		LOG_INFO(&ctx, "call.ended", "cause=%s disposition=%s caller=%s called=%s wait_ms=%lld", l->call->cause,
 			 l->call->disposition, LOG_Q(l->call->caller), LOG_Q(l->call->called),
 			 (long long)l->call->wait_ms);
 	}
 	live_perform(l);
+	if (l->call->stranded)
+		anchor_check(l);
 }
 
 struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,

@@ -48,8 +48,9 @@ struct command {
 	const uint8_t *sdp; /* CREATE, REMOTE */
 	size_t sdp_size;
 	bool sdp_is_offer;
-	bool srtp;		  /* CREATE: an offer of ours is RTP/SAVP */
-	bool on;		  /* RECORD */
+	bool srtp;     /* CREATE: an offer of ours is RTP/SAVP */
+	bool reanchor; /* CREATE: sdp is the phone's last description; wanted is an offer that goes on with it */
+	bool on;       /* RECORD */
 	char other[COMMAND_ID];	  /* BRIDGE: leg id; RECORD: recording id */
 	struct command_play play; /* PLAY */
 };

@@ -3,7 +3,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+
+/* After the start phones still send to ports of a former life, until they are told of others. */
+#define YOUNG_US    10000000
+#define NO_GUESS_US 1000000
 
 err_t engine_new(struct engine **ret, const struct engine_params *p)
 {
@@ -14,6 +19,7 @@ err_t engine_new(struct engine **ret, const struct engine_params *p)
 		return ERR_EXHAUSTED;
 	err = rtpsec_init();
 	e->params = *p;
+	e->started_us = clock_mono_us();
 	e->workers = mem_array(p->workers, sizeof(*e->workers));
 	if (!e->workers)
 		err = ERR_EXHAUSTED;
@@ -77,6 +83,8 @@ err_t engine_open(struct engine *e, unsigned worker, const int fd[2], void *user
 	ep->rtp = (struct sock){ .ep = ep, .fd = fd[0] };
 	ep->rtcp = (struct sock){ .ep = ep, .rtcp = true, .fd = fd[1] };
 	ep->latch = (struct latch){ .nat = e->params.nat, .window_us = e->params.latch_window_us };
+	if (clock_mono_us() - e->started_us < YOUNG_US)
+		ep->latch.guess_from_us = clock_mono_us() + NO_GUESS_US;
 	/* Below 2^15: a receiver of SRTP who misses the first packets must not miss a wrap with them (RFC 3711, 3.3.1). */
 	outstream_init(&ep->out, r.ssrc, r.seq & 0x7fff, r.ts);
 	ep->open_order = (struct order){ .kind = ORDER_OPEN, .embedded = true, .ep = ep };

@@ -91,7 +91,7 @@ enum latch_result latch_packet(struct latch *l, const struct peer *from, const s
 		return LATCH_DROP;
 	if (peer_eq(&l->signalled, from))
 		return latch_to(l, from, false, now_us);
-	if (l->latched || !may_guess(l, from) || !proven(l, from, p))
+	if (l->latched || now_us < l->guess_from_us || !may_guess(l, from) || !proven(l, from, p))
 		return LATCH_DROP;
 	return latch_to(l, from, true, now_us);
 }

@@ -4,7 +4,8 @@
  * The signalled address is believed at its first packet. Another one only if the policy lets it, nothing came from the
  * signalled one yet, and it has sent LATCH_PROOF packets in sequence; what it sent before is dropped, so nothing is
  * injected. Once latched all others are dropped; only the signalled address may still take over from a guessed one
- * within the window. Nothing is ever sent to an address that is neither signalled nor latched.
+ * within the window. A restarted engine's ports still hear the phones of its former life: no guesses in the first second of
+ * an endpoint then (guess_from_us). Nothing is ever sent to an address that is neither signalled nor latched.
  */
 #ifndef MEDIA_LATCH_H
 #define MEDIA_LATCH_H
@@ -31,6 +32,7 @@ bool peer_eq(const struct peer *a, const struct peer *b);
 struct latch {
 	enum latch_nat nat;
 	int64_t window_us;
+	int64_t guess_from_us; /* until then only the signalled address is believed */
 	bool have, latched, guessed;
 	struct peer signalled, at; /* at: valid when latched */
 	int64_t latched_us;

@@ -152,6 +152,24 @@ static void what_was_learnt_before_there_was_a_key_is_forgotten(void **state)
 	assert_int_equal(packet(&l, "192.0.2.1", 4000, 1, 60), LATCH_NEW);
 }
 
+/* Phones of a former life of the engine, at ports that were theirs. */
+static void nobody_is_guessed_at_before_the_time(void **state)
+{
+	struct latch l = fresh(LATCH_ANY, "192.0.2.1");
+
+	UNUSED(state);
+	l.guess_from_us = 1000000;
+	for (uint16_t i = 0; i < 40; i++)
+		assert_int_equal(packet(&l, "203.0.113.9", 5000, i, 20 * i), LATCH_DROP);
+	assert_int_equal(packet(&l, "192.0.2.1", 4000, 1, 900), LATCH_NEW);
+
+	l = fresh(LATCH_ANY, "192.0.2.1");
+	l.guess_from_us = 1000000;
+	for (uint16_t i = 0; i < LATCH_PROOF; i++)
+		assert_int_equal(packet(&l, "203.0.113.9", 5000, i, 1000 + 20 * i), LATCH_DROP);
+	assert_int_equal(packet(&l, "203.0.113.9", 5000, LATCH_PROOF, 1100), LATCH_NEW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +180,7 @@ int main(void)
 		cmocka_unit_test(the_true_source_takes_over_from_a_guess_within_the_window_only),
 		cmocka_unit_test(a_new_signalled_address_opens_the_latch_and_the_same_does_not),
 		cmocka_unit_test(what_was_learnt_before_there_was_a_key_is_forgotten),
+		cmocka_unit_test(nobody_is_guessed_at_before_the_time),
 	};
 
 	return cmocka_run_group_tests_name("latch", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "recording/segment.h"
@@ -299,6 +300,29 @@ static enum sdp_codec preferred(const struct call *call)
 
 static void start_close(struct leg *leg);
 
+/* The session of a phone whose engine is gone: as it agreed with that one, then our offer for the rest of it. The version has
+ * to be above all that the former engine has used, which counted from 1. */
+static err_t take_over(struct leg *leg, const struct command *c, int64_t now_ms, struct err_detail *d)
+{
+	err_t e = take_sdp(leg, c, true, d);
+
+	leg->sdp.version = (uint64_t)now_ms;
+	return e ? e : sdp_session_offer(&leg->sdp, leg->sdp.agreed.dir);
+}
+
+/* The same at whatever engine the leg is: for its phone it is one session (RFC 3264, 8). */
+static uint64_t session_id(const struct command *c)
+{
+	return (uint64_t)hash_fnv1a32(c->call_id) << 32 | hash_fnv1a32(c->leg_id);
+}
+
+static err_t first_description(struct leg *leg, const struct command *c, int64_t now_ms, struct err_detail *d)
+{
+	if (c->sdp_size && c->reanchor)
+		return take_over(leg, c, now_ms, d);
+	return c->sdp_size ? take_sdp(leg, c, true, d) : sdp_session_offer(&leg->sdp, SDP_SENDRECV);
+}
+
 static void do_create(struct legs *legs, struct leg *leg, const struct command *c, int64_t now_ms)
 {
 	struct err_detail d = { "", "out of memory" };
@@ -322,11 +346,11 @@ static void do_create(struct legs *legs, struct leg *leg, const struct command *
 		leg_remove(leg);
 		return;
 	}
-	sdp_session_init(&leg->sdp, &legs->params.address, port, (uint64_t)now_ms);
+	sdp_session_init(&leg->sdp, &legs->params.address, port, session_id(c));
 	leg->sdp.prefer = preferred(leg->call);
 	leg->sdp.random = legs->params.random;
 	leg->sdp.srtp = c->srtp && !c->sdp_size;
-	e = c->sdp_size ? take_sdp(leg, c, true, &d) : sdp_session_offer(&leg->sdp, SDP_SENDRECV);
+	e = first_description(leg, c, now_ms, &d);
 	if (e) {
 		fail(legs, c, e, "%s: %s", d.field, d.message);
 		start_close(leg);

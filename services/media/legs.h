@@ -43,7 +43,7 @@ struct legs_ops {
 err_t legs_new(struct legs **ret, const struct legs_params *p, const struct legs_ops *ops, void *arg) MUST;
 /* Nothing is closed or emitted. */
 void legs_free(struct legs **legs);
-/* now_ms: wall; gives the session id of a new leg. */
+/* now_ms: wall; from it the versions of descriptions of a leg that was at another engine before. */
 void legs_command(struct legs *legs, const struct command *c, int64_t now_ms);
 size_t legs_count(const struct legs *legs);
 /* Frees every leg (drain with a deadline, tests). */

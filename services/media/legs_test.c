@@ -387,6 +387,51 @@ static void an_offer_of_ours_is_srtp_when_asked_for_and_then_no_plain_answer_wil
 	assert_null(strstr(w.sdp, "SAVP"));
 }
 
+/* A leg that was at an engine that is gone: sdp is what its phone described last. */
+static void reanchor(const char *leg, const char *sdp, const char *want)
+{
+	struct command c = command(COMMAND_CREATE, leg);
+
+	c.sdp = (const uint8_t *)sdp;
+	c.sdp_size = strlen(sdp);
+	c.reanchor = true;
+	expect(&c, want);
+}
+
+/* RFC 3264, 8: lines stay, payload types keep their meaning, hold stays hold; o= is that of the session, with a higher version. */
+static void an_offer_for_a_leg_of_a_lost_engine_goes_on_with_its_session(void **state)
+{
+	char before[sizeof(w.sdp)];
+	unsigned long long id, version, id2, version2;
+
+	UNUSED(state);
+	create("a", "0 97\r\na=rtpmap:97 telephone-event/8000", "open(a) remote(a:0) cc<ready(a) ");
+	memcpy(before, w.sdp, sizeof(before));
+	teardown(NULL);
+	setup(NULL);
+	reanchor("a", OFFER "0 97\r\na=rtpmap:97 telephone-event/8000\r\na=sendonly\r\nm=video 5000 RTP/AVP 96\r\n",
+		 "open(a) remote(a:0) cc<ready(a) "); /* the phone's address is known: audio flows to it at once */
+	assert_non_null(strstr(w.sdp, "RTP/AVP 0 8 97\r\n"));
+	assert_non_null(strstr(w.sdp, "a=recvonly\r\nm=video 0 RTP/AVP 96\r\n"));
+	assert_int_equal(sscanf(strstr(before, "o="), "o=trunkline %llu %llu", &id, &version), 2);
+	assert_int_equal(sscanf(strstr(w.sdp, "o="), "o=trunkline %llu %llu", &id2, &version2), 2);
+	assert_true(id == id2 && version2 > version);
+	remote(OFFER "0 97\r\na=rtpmap:97 telephone-event/8000\r\na=sendonly\r\nm=video 0 RTP/AVP 96\r\n", false,
+	       "remote(a:0) cc<ready(a:no-sdp) ");
+	reanchor("b", OFFER "18\r\n", "open(b) cc<failed(b:create:FAILED_PRECONDITION) close(b) ");
+	closed('b', 0, "");
+}
+
+static void an_srtp_leg_of_a_lost_engine_gets_a_new_key_and_never_becomes_plain(void **state)
+{
+	UNUSED(state);
+	reanchor("a", SRTP ITS_KEY, "open(a) remote(a:8:srtp) cc<ready(a) ");
+	assert_non_null(strstr(w.sdp, "RTP/SAVP 8 0"));
+	assert_non_null(strstr(w.sdp, OUR_LINE));
+	remote(OFFER "8\r\n", false, "cc<failed(a:remote:INVALID_ARGUMENT) ");
+	remote(SRTP ITS_KEY, false, "remote(a:8:srtp) cc<ready(a:no-sdp) ");
+}
+
 static void what_cannot_be_secured_is_refused(void **state)
 {
 	struct command c = command(COMMAND_CREATE, "a");
@@ -521,6 +566,8 @@ int main(void)
 		T(the_first_codec_of_an_offer_is_that_of_the_other_leg),
 		T(an_srtp_leg_stays_one_and_its_new_owner_gets_the_key),
 		T(an_offer_of_ours_is_srtp_when_asked_for_and_then_no_plain_answer_will_do),
+		T(an_offer_for_a_leg_of_a_lost_engine_goes_on_with_its_session),
+		T(an_srtp_leg_of_a_lost_engine_gets_a_new_key_and_never_becomes_plain),
 		T(what_cannot_be_secured_is_refused),
 		T(what_cannot_be_had_is_told_and_leaves_nothing),
 		T(freeing_a_call_frees_all_and_says_so_at_the_end),

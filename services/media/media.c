@@ -156,6 +156,9 @@ static err_t try_ports(struct media *m, struct err_detail *d)
 	err_t e =
 	    ports_init(&m->streams.ports, &m->set.bind, (uint16_t)m->cfg->rtp_port_min, (uint16_t)m->cfg->rtp_port_max);
 
+	/* Not the ports of a former life: their phones still send to them. */
+	if (!e)
+		m->streams.ports.next = (unsigned)(m->incarnation % m->streams.ports.n);
 	if (!e)
 		e = ports_open(&m->streams.ports, fd, &port);
 	if (e)

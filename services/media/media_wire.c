@@ -73,6 +73,7 @@ static err_t take_body(struct command *c, const pb_command *pb, struct err_detai
 	case TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CREATE:
 		c->kind = COMMAND_CREATE;
 		c->srtp = pb->create->srtp;
+		c->reanchor = pb->create->reanchor;
 		return take_sdp(c, &pb->create->remote_sdp, d);
 	case TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_REMOTE:
 		c->kind = COMMAND_REMOTE;

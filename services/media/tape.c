@@ -14,6 +14,7 @@
 #define DRAIN_MS    100
 #define FLUSH_TURNS 4
 #define NICE	    10
+#define HELD_US	    3000000
 
 enum entry_kind { ENTRY_FRAME, ENTRY_CLOSE, ENTRY_PAD };
 
@@ -149,6 +150,15 @@ static void check(struct tape *tape, err_t e)
 	post_sure(tape->all, tell_failed, tape);
 }
 
+/* A former engine of the call that drains, or has just died, holds the file for a moment: tried again at the next flush. */
+static void open_writer(struct tape *tape)
+{
+	err_t e = segment_writer_open(&tape->writer, tape->all->dir, &tape->info, tape->start_us);
+
+	if (e != ERR_EXISTS || clock_mono_us() - tape->start_us > HELD_US)
+		check(tape, e);
+}
+
 static void list(struct tape *tape)
 {
 	struct tapes *t = tape->all;
@@ -161,7 +171,7 @@ static void list(struct tape *tape)
 	if (t->open)
 		t->open->prev = tape;
 	t->open = tape;
-	check(tape, segment_writer_open(&tape->writer, t->dir, &tape->info, tape->start_us));
+	open_writer(tape);
 }
 
 static void unlist(struct tape *tape)
@@ -220,9 +230,12 @@ static void drain(struct tapes *t, struct tape_ring *r)
 
 static void flush(struct tapes *t)
 {
-	for (struct tape *tape = t->open; tape; tape = tape->next)
+	for (struct tape *tape = t->open; tape; tape = tape->next) {
+		if (!tape->writer && !tape->failed)
+			open_writer(tape);
 		if (tape->writer)
 			check(tape, segment_writer_flush(tape->writer));
+	}
 }
 
 static bool pause_or_stop(struct tapes *t)

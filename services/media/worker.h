@@ -157,6 +157,7 @@ struct worker {
 
 struct engine {
 	struct engine_params params;
+	int64_t started_us; /* monotonic */
 	unsigned n_workers;
 	struct worker *workers;
 };

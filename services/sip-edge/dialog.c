@@ -258,6 +258,18 @@ static void set_state(struct dialog *d, enum leg_state to)
 	d->state = to;
 }
 
+/* An offer of ours whose turn has come. */
+static void offer_kept(struct dialog *d)
+{
+	struct blob kept = { NULL, 0 };
+
+	if (!d->kept_sdp.text)
+		return;
+	blob_move(&kept, &d->kept_sdp);
+	dialog_renego(d, RENEGO_EV_REINVITE, &(struct dialog_input){ .sdp = blob_bytes(&kept) });
+	blob_done(&kept);
+}
+
 static void established(struct dialog *d)
 {
 	struct log_ctx log = dialog_log(d);
@@ -267,6 +279,7 @@ static void established(struct dialog *d)
 		  (long long)(clock_wall_ms() - d->born_ms));
 	dialog_refreshed(d);
 	dialog_save(d);
+	offer_kept(d);
 }
 
 static void perform_sip(struct dialog *d, unsigned actions, const struct dialog_input *in)
@@ -412,7 +425,8 @@ static void renego_ours(struct dialog *d, unsigned actions, const struct dialog_
 	if (actions & (RENEGO_TELL_ANSWER | RENEGO_TELL_REFUSED)) {
 		blob_done(&d->sent_sdp);
 		if (!d->reinvite_is_refresh)
-			dialog_tell(d, &(struct edge_event){ .kind = EDGE_EV_ANSWERED, .sdp = in->sdp });
+			dialog_tell(d,
+				    &(struct edge_event){ .kind = EDGE_EV_ANSWERED, .reinvite = true, .sdp = in->sdp });
 	}
 }
 
@@ -438,6 +452,10 @@ unsigned dialog_renego(struct dialog *d, enum renego_event ev, const struct dial
 	static const struct dialog_input nothing;
 	const struct renego_row *row = d->state == LEG_UP ? renego_step(d->renego, ev) : NULL;
 
+	/* RFC 3261, 14.1: not before the first INVITE is done with. Without memory call-control asks again. */
+	if (d->state == LEG_ACCEPTED && ev == RENEGO_EV_REINVITE && blob_set(&d->kept_sdp, in->sdp))
+		return 0;
+
 	if (!row)
 		return 0;
 	if (!in)
@@ -449,13 +467,8 @@ unsigned dialog_renego(struct dialog *d, enum renego_event ev, const struct dial
 	renego_theirs(d, row->actions, in);
 	if (row->to == RENEGO_IDLE)
 		dialog_save(d);
-	if (row->actions & RENEGO_NEXT && d->kept_sdp.text) {
-		struct blob kept = { NULL, 0 };
-
-		blob_move(&kept, &d->kept_sdp);
-		dialog_renego(d, RENEGO_EV_REINVITE, &(struct dialog_input){ .sdp = blob_bytes(&kept) });
-		blob_done(&kept);
-	}
+	if (row->actions & RENEGO_NEXT)
+		offer_kept(d);
 	return row->actions;
 }
 

@@ -294,6 +294,7 @@ static void add_small(struct str *out, Trunkline__Edge__V1__EdgeEvent m, const s
 	m.event_case = (Trunkline__Edge__V1__EdgeEvent__EventCase)ev->kind;
 	ringing.status = ev->status;
 	ringing.sdp = answered.sdp = reoffer.sdp = pb_bytes(ev->sdp);
+	answered.reinvite = ev->reinvite;
 	reoffer.request = ev->request;
 	stale.epoch = ev->epoch;
 	if (ev->kind == EDGE_EV_RINGING)

@@ -73,6 +73,7 @@ struct edge_event {
 	unsigned status;		  /* ringing, ended */
 	const char *cause;		  /* ended */
 	bool by_us;			  /* ended */
+	bool reinvite;			  /* answered: a LegReinvite, not the dialog's INVITE */
 	unsigned request;		  /* reoffer */
 	bool outbound, answered, ringing; /* state */
 	uint64_t epoch;			  /* stale */

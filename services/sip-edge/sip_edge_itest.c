@@ -275,7 +275,42 @@ static void our_reinvite_is_answered_and_glare_is_tried_again(void **state)
 	answer(&p, NULL, "488 Not Acceptable Here", NULL, "");
 	peer_expect(&p, "ACK ");
 	ev = cc_event("cc-1", EV(ANSWERED));
+	assert_true(ev->answered->reinvite);
 	assert_int_equal(ev->answered->sdp.len, 0); /* refused: the session is as before */
+	in_dialog(&c, "BYE", "", "");
+	peer_expect(&p, "SIP/2.0 200");
+	cc_event("cc-1", EV(ENDED));
+	peer_close(&p);
+}
+
+/* RFC 3261, 14.1; the media engine died between our 200 OK and its ACK (GT-15). */
+static void our_reinvite_waits_for_the_ack_to_our_answer(void **state)
+{
+	struct peer p;
+	struct call c;
+	struct leg_ref l;
+	const event_t *ev;
+
+	(void)state;
+	peer_open(&p);
+	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
+	invite(&c, "", SDP_A);
+	l = leg_of(cc_event("offer", EV(OFFER)));
+	cc_answer(&l, SDP_B);
+	cc_reinvite(&l, SDP_C);
+	peer_expect(&p, "SIP/2.0 200");
+	learn(&c);
+	assert_false(peer_got(&p, "INVITE ", 300));
+	ack(&c, "");
+	ev = cc_event("cc-1", EV(ANSWERED));
+	assert_false(ev->answered->reinvite);
+	peer_expect(&p, "INVITE ");
+	assert_string_equal(body(&p), SDP_C);
+	answer(&p, NULL, "200 OK", NULL, SDP_A);
+	peer_expect(&p, "ACK ");
+	ev = cc_event("cc-1", EV(ANSWERED));
+	assert_true(ev->answered->reinvite);
+	assert_int_equal(ev->answered->sdp.len, strlen(SDP_A));
 	in_dialog(&c, "BYE", "", "");
 	peer_expect(&p, "SIP/2.0 200");
 	cc_event("cc-1", EV(ENDED));
@@ -439,6 +474,7 @@ int main(void)
 		cmocka_unit_test_setup(a_late_offer_is_answered_in_the_ack, forget),
 		cmocka_unit_test_setup(hold_from_the_phone_is_asked_and_answered, forget),
 		cmocka_unit_test_setup(our_reinvite_is_answered_and_glare_is_tried_again, forget),
+		cmocka_unit_test_setup(our_reinvite_waits_for_the_ack_to_our_answer, forget),
 		cmocka_unit_test_setup(what_is_not_done_in_a_dialog_is_refused_properly, forget),
 		cmocka_unit_test_setup(an_old_epoch_is_refused_and_a_new_owner_gets_the_events, forget),
 		cmocka_unit_test_setup(another_tenants_command_finds_no_leg, forget),

@@ -22,8 +22,8 @@ class ClusterError(Exception):
 
 
 class Cluster:
-    def __init__(self, name, base=None, fresh=True, sets=()):
-        self.name, self.base, self.fresh, self.sets = name, base, fresh, sets
+    def __init__(self, name, base=None, fresh=True, sets=(), engines=None):
+        self.name, self.base, self.fresh, self.sets, self.engines = name, base, fresh, sets, engines
         self.env = {}
 
     @classmethod
@@ -42,6 +42,8 @@ class Cluster:
 
     def up(self):
         args = ["up"] + (["--base", str(self.base)] if self.base else []) + (["--fresh"] if self.fresh else [])
+        if self.engines:
+            args += ["--engines", str(self.engines)]
         for s in self.sets:
             args += ["--set", s]
         out = self.tool(*args)

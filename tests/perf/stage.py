@@ -68,7 +68,7 @@ class Stage:
         first = base + 4000
         sets = ["media.rtp.port_min=%d" % first, "media.rtp.port_max=%d" % min(65534, first + RTP_PORTS - 1)]
         self.base, self.dir = base, pathlib.Path(tempfile.mkdtemp(prefix="trunkline-bench-"))
-        self.cluster = Cluster(name, base, fresh=True, sets=sets)
+        self.cluster = Cluster(name, base, fresh=True, sets=sets, engines=1)
         self.companies, self.phones, self.is_up, self.keep = {}, {}, False, False
 
     def up(self):

@@ -26,6 +26,7 @@ QUEUES = {  # queue: skills, settings
     "soak": (["soak"], {**TALK, "wrap_up_ms": 100, "record": True}),
     "quick": (["soak"], {"ring_timeout_ms": 3000, "wrap_up_ms": 0}),
     "held": (["nobody"], {"answer_before_queue": True}),
+    "patient": (["sales"], {**TALK, "ring_timeout_ms": 30000}),
 }
 COLLECT = {"variable": "pin", "prompt_ids": ["menu"], "min_digits": 3, "max_digits": 6, "first_timeout_ms": 1200, "digit_timeout_ms": 700,
            "tries": 2, "on_failure": "bad"}
@@ -37,6 +38,8 @@ FLOWS = {
              ("sales", {"queue": {"queue_id": "sales"}}, ""), ("support", {"queue": {"queue_id": "support"}}, ""), ("bye", {"hang_up": {}}, "")],
     "digits": [("pick-up", {"answer": {}}), ("pin", {"collect": COLLECT}), ("thanks", {"play": {"prompt_ids": ["again"]}}), ("bye", {"hang_up": {}}, ""),
                ("bad", {"play": {"prompt_ids": ["sorry"]}}, "bye")],
+    "unhurried": [("ask", {"collect": {"variable": "choice", "prompt_ids": ["menu"], "min_digits": 1, "max_digits": 1, "first_timeout_ms": 20000}}),
+                  ("wait", {"queue": {"queue_id": "sales"}})],
     "urgent": [("pick-up", {"answer": {}}), ("wait", {"queue": {"queue_id": "sales", "priority": 10}})],
     "overflow": [("pick-up", {"answer": {}}), ("wait", {"queue": {"queue_id": "impatient", "on_timeout": "sorry"}}, ""),
                  ("sorry", {"play": {"prompt_ids": ["sorry"]}}, "bye"), ("bye", {"hang_up": {}}, "")],
@@ -49,7 +52,8 @@ FLOWS = {
 NUMBERS = {"main": {"flow_id": "main"}, "sales": {"queue_id": "sales"}, "support": {"queue_id": "support"}, "early": {"queue_id": "early"},
            "wrap": {"queue_id": "wrap"}, "german": {"queue_id": "german"}, "digits": {"flow_id": "digits"}, "urgent": {"flow_id": "urgent"},
            "overflow": {"flow_id": "overflow"}, "full": {"flow_id": "full"}, "ring": {"flow_id": "ring"}, "soak": {"queue_id": "soak"},
-           "quick": {"queue_id": "quick"}, "held": {"queue_id": "held"}, "refused": {"reject_status": 486}}
+           "quick": {"queue_id": "quick"}, "held": {"queue_id": "held"}, "refused": {"reject_status": 486},
+           "patient": {"queue_id": "patient"}, "unhurried": {"flow_id": "unhurried"}}
 
 
 def number(prefix, what):

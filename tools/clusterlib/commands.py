@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import backends, health, pki, services, supervisor
-from .plan import BACKENDS, HOST, INSTANCES, ROOT, ClusterError, Plan, clusters_dir, components, service_of, write_private
+from .plan import BACKENDS, ENGINES, HOST, INSTANCES, ROOT, ClusterError, Plan, clusters_dir, components, service_of, write_private
 
 HOPELESS_RESTARTS = 5
 
@@ -65,7 +65,10 @@ def make_plan(args):
     old = Plan.load(args.name)
     base = args.base or (old.base if old else None) or int(os.environ.get("TRUNKLINE_BASE", 0)) or default_base(args.name)
     variant = os.environ.get("TRUNKLINE_VARIANT") or "release"
-    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}))
+    engines = args.engines or (old.engines if old else len(ENGINES))
+    plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), engines)
+    if old and old.engines != engines and supervisor.alive(plan.dir):
+        raise ClusterError(f"cluster {plan.name!r} is running with --engines {old.engines}; take it down first")
     if old and old.base != base and supervisor.alive(plan.dir):
         raise ClusterError(f"cluster {plan.name!r} is running with base {old.base}; take it down first")
     return plan
@@ -79,7 +82,7 @@ def default_base(name):
 
 
 def wanted(plan, only):
-    names = [i for s, i in INSTANCES if not only or s in only or i in only]
+    names = [i for s, i in plan.instances() if not only or s in only or i in only]
     for o in only:
         if not any(o in pair for pair in INSTANCES):
             raise ClusterError(f"--only {o!r}: no such service or instance")
@@ -89,7 +92,7 @@ def wanted(plan, only):
 def check_ports(plan):
     """Nobody else may sit on the cluster's ports; said before anything starts."""
     import socket
-    for c in components():
+    for c in BACKENDS + [i for _, i in plan.instances()]:
         for label, port in plan.ports_of(c):
             kinds = [socket.SOCK_DGRAM, socket.SOCK_STREAM] if label == "sip" else [socket.SOCK_STREAM]
             for kind in kinds if label != "rtp" else [socket.SOCK_DGRAM]:

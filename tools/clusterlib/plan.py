@@ -42,7 +42,9 @@ INSTANCES = [
     ("recorder", "rec-1"),
     ("event-bridge", "bridge-1"),
     ("reporting", "rep-1"),
+    ("media", "media-2"),
 ]
+ENGINES = ["media-1", "media-2"]
 SERVICES = list(dict.fromkeys(s for s, _ in INSTANCES))
 BACKENDS = ["postgres", "nats", "kafka"]
 
@@ -63,13 +65,13 @@ def clusters_dir():
 class Plan:
     """One cluster's names, ports and directories."""
 
-    def __init__(self, name, base, variant="release", overrides=None):
+    def __init__(self, name, base, variant="release", overrides=None, engines=len(ENGINES)):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
             raise ClusterError(f"--name {name!r}: 1 to 32 of a-z, 0-9 and '-'")
         if not 1024 <= base <= 61000 or base % 2:
             raise ClusterError(f"--base {base}: an even port from 1024 to 61000 (the cluster uses it and the 3,999 after it)")
         self.name, self.base, self.variant = name, base, variant
-        self.overrides = overrides or {}
+        self.overrides, self.engines = overrides or {}, engines
         self.dir = clusters_dir() / name
 
     def port(self, what):
@@ -78,8 +80,17 @@ class Plan:
     def http_port(self, instance):
         return self.base + HTTP_OFFSET + [i for _, i in INSTANCES].index(instance)
 
+    def instances(self):
+        """(service, instance) of what belongs to this cluster."""
+        return [(s, i) for s, i in INSTANCES if i not in ENGINES[self.engines:]]
+
     def rtp_ports(self):
         return self.base + RTP_FIRST, self.base + RTP_LAST
+
+    def rtp_share(self, instance, first, last):
+        """A media engine's part of a range of ports: no two engines share one."""
+        n, i = (last - first + 1) // self.engines, ENGINES.index(instance)
+        return first + i * n, last if i == self.engines - 1 else first + (i + 1) * n - 1
 
     def addr(self, what):
         return f"{HOST}:{self.port(what)}"
@@ -109,12 +120,13 @@ class Plan:
         if service == "sip-edge":
             out = [("sip", self.port("sip")), ("sips", self.port("sip-tls"))] + out
         if service == "media":
-            out.insert(0, ("rtp", self.base + RTP_FIRST))
+            out.insert(0, ("rtp", self.rtp_share(component, *self.rtp_ports())[0]))
         return out
 
     def save(self):
         self.dir.mkdir(parents=True, exist_ok=True)
-        state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides}
+        state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides,
+                 "engines": self.engines}
         self.path("cluster.json").write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod
@@ -124,7 +136,7 @@ class Plan:
             state = json.loads((clusters_dir() / name / "cluster.json").read_text())
         except FileNotFoundError:
             return None
-        return cls(state["name"], state["base"], state["variant"], state["overrides"])
+        return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("engines", 1))
 
 
 def components():

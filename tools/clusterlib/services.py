@@ -1,6 +1,6 @@
 """The services of a cluster: one YAML file per instance (the keys of each service's own table) and its command line."""
 from . import backends
-from .plan import HOST, INSTANCES, write_private
+from .plan import HOST, write_private
 
 SITE = "centre"
 
@@ -88,6 +88,9 @@ def config(plan, service, instance):
     conf.update(OWN.get(service, lambda _: {})(plan))
     for path, value in plan.overrides.get(service, {}).items():
         put(conf, path.split("."), value)
+    if service == "media":
+        rtp = conf["rtp"]
+        rtp["port_min"], rtp["port_max"] = plan.rtp_share(instance, rtp["port_min"], rtp["port_max"])
     return conf
 
 
@@ -121,11 +124,11 @@ def conf_file(plan, instance):
 def prepare(plan):
     for d in ("recordings", "prompts", "log"):
         plan.path(d).mkdir(parents=True, exist_ok=True)
-    for service, instance in INSTANCES:
+    for service, instance in plan.instances():
         text = f"# {service} {instance}: written by tools/cluster\n" + yaml(config(plan, service, instance))
         write_private(conf_file(plan, instance), text)
 
 
 def specs(plan):
     """Command lines of what is built."""
-    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))]} for s, i in INSTANCES if plan.built(s)}
+    return {i: {"argv": [str(plan.binary(s)), "-c", str(conf_file(plan, i))]} for s, i in plan.instances() if plan.built(s)}
