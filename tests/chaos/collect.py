@@ -4,12 +4,12 @@ import json
 import subprocess
 import time
 
+from clusterlib.plan import INSTANCES
 from facts import TOPICS
 from theatre import say
 
 CAUGHT_UP_S = 120
-LEFT = {"edge-1": ("trunkline_edge_legs",), "media-1": ("trunkline_media_endpoints",), "cc-1": ("trunkline_calls",), "cc-2": ("trunkline_calls",),
-        "router-1": ("trunkline_router_calls_waiting",), "router-2": ("trunkline_router_calls_waiting",)}
+LEFT = {"sip-edge": "trunkline_edge_legs", "media": "trunkline_media_endpoints", "call-control": "trunkline_calls", "router": "trunkline_router_calls_waiting"}
 TABLES = {"calls": "SELECT call_id, caller, disposition, ended_ms, agent_id, talk_ms FROM rep.call",
           "recordings": "SELECT id, call_id, state, samples FROM rec.recording"}
 DAY_MS = 86400000
@@ -28,14 +28,15 @@ def _until(holds, timeout):
 def left_over(injector):
     """{"cc-1 trunkline_calls": 2, …}: what the processes still hold; a process that does not answer stands there too."""
     out = {}
-    for instance, names in LEFT.items():
-        for name in names:
-            try:
-                n = injector.metric(instance, name)
-            except (OSError, ValueError) as e:
-                n = str(e) or "no answer"
-            if n:
-                out["%s %s" % (instance, name)] = n
+    for service, instance in INSTANCES:
+        if service not in LEFT:
+            continue
+        try:
+            n = injector.metric(instance, LEFT[service])
+        except (OSError, ValueError) as e:
+            n = str(e) or "no answer"
+        if n:
+            out["%s %s" % (instance, LEFT[service])] = n
     return out
 
 

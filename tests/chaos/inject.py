@@ -13,7 +13,7 @@ import signal
 import time
 
 from clusterlib import health, supervisor
-from clusterlib.plan import BACKENDS, INSTANCES, Plan
+from clusterlib.plan import INSTANCES, Plan
 
 WAIT_READY_S = 45
 LOOK_S = 0.05
@@ -146,5 +146,3 @@ class Injector:
         self.out.close()
         self.metrics_out.close()
 
-
-__all__ = ["Injector", "BACKENDS"]
