@@ -13,6 +13,7 @@ CROSSING_MS = 500      # a BYE and the next INVITE may cross on the wire
 TOGETHER_MS = 250      # reservations of one turn are told in any order
 ARRIVING_MS = 1000     # just enqueued: on its way to the router
 AFTER_FAILURE_MS = 3000  # a call whose agent could not be reached waits 2 s before the next attempt
+SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
 FENCED = ("trunkline_router_fenced_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
 
@@ -129,17 +130,21 @@ def reanchored(ev, run):
     """Of the calls that talked when the engine died, so many hear each other again in time."""
     limit, share = run["t0_ms"] + 1000 * run["bounds"]["reanchor_s"], run["bounds"]["reanchor_share"]
     legs = [l for l in ev.legs.values() if any(p is not None and p.acked is not None and p.acked < run["t0_ms"] - TALKED_MS for p in [l] + l.parties)
-            and l.up is not None and l.up < run["t0_ms"] and talk_ends(l) > limit]
-    silent = [l for l in legs if not heard_again(l, run["t0_ms"], limit)]
+            and l.up is not None and l.up < run["t0_ms"] and talk_ends(l) > limit and fell_silent(l, run["t0_ms"])]
+    silent = [l for l in legs if not heard_again(l, limit)]
     if len(silent) > (1 - share) * len(legs):
-        yield run["t0_ms"], "%d of %d legs did not hear their party again within %g s, e.g. %s" % (
+        yield run["t0_ms"], "%d of %d legs that fell silent did not hear their party again within %g s, e.g. %s" % (
             len(silent), len(legs), run["bounds"]["reanchor_s"], silent[0]), len(silent)
 
 
-def heard_again(l, t0, limit):
-    if not l.rtp or l.rtp["last"] < limit:
-        return False
-    return not any(g["from"] < limit and g["t"] > limit for g in l.gaps)
+def fell_silent(l, t0):
+    """At the fault, or within the second after it."""
+    begins = [g["from"] for g in l.gaps if g["ms"] > SILENT_MS] + ([l.rtp["last"]] if l.rtp else [])
+    return any(t0 - SILENT_MS < b < t0 + 1000 for b in begins)
+
+
+def heard_again(l, limit):
+    return bool(l.rtp) and l.rtp["last"] >= limit and not any(g["from"] < limit < g["t"] for g in l.gaps)
 
 
 # ---- new calls ----

@@ -132,7 +132,10 @@ class Preference(threading.Thread):
         self.theatre, self.nice, self.known, self.ending = theatre, nice, set(), threading.Event()
 
     def pids(self):
-        directory = str(Plan.load(self.theatre.cluster.name).dir).encode()
+        plan = Plan.load(self.theatre.cluster.name)
+        if plan is None:
+            return
+        directory = str(plan.dir).encode()
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 if os.getpgid(int(p.name)) == int(p.name) and directory in (p / "cmdline").read_bytes():
@@ -166,10 +169,10 @@ class Theatre:
     def up(self):
         t0 = time.monotonic()
         self.is_up = True
-        self.cluster.up()
         if os.environ.get("CHAOS_NICE"):
             self.preference = Preference(self, int(os.environ["CHAOS_NICE"]))
             self.preference.start()
+        self.cluster.up()
         if self.proxy:  # only now there are passwords to go through it
             self.proxy.start()
             self.cluster.fresh, self.cluster.sets = False, self.cluster.sets + conninfo_sets(Plan.load(self.cluster.name), self.proxy.port)
