@@ -2,13 +2,14 @@
 and what the processes still hold."""
 import json
 import subprocess
+import tempfile
 import time
 
 from clusterlib.plan import INSTANCES
 from facts import TOPICS
 from theatre import say
 
-CAUGHT_UP_S = 120
+CAUGHT_UP_S, RECORDED_S = 120, 60
 LEFT = {"sip-edge": "trunkline_edge_legs", "media": "trunkline_media_endpoints", "call-control": "trunkline_calls", "router": "trunkline_router_calls_waiting"}
 TABLES = {"calls": "SELECT call_id, caller, disposition, ended_ms, agent_id, talk_ms FROM rep.call",
           "recordings": "SELECT id, call_id, state, samples FROM rec.recording"}
@@ -53,6 +54,19 @@ def agents(lead):
             return out
 
 
+def query(env, sql, out):
+    subprocess.run(["psql", env["TRUNKLINE_DB"], "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", "COPY (%s) TO STDOUT CSV HEADER" % sql], stdout=out, check=True,
+                   timeout=60)
+
+
+def recordings_made(theatre):
+    """What a recorder had in hand when it died comes to it again after recorder.ack_wait_ms (30 s)."""
+    with tempfile.TemporaryFile() as f:
+        query(theatre.cluster.env, "SELECT count(*) FROM rec.recording WHERE state = 'recording'", f)
+        f.seek(0)
+        return f.read().split()[-1] == b"0"
+
+
 def lag(injector):
     return injector.metric("bridge-1", "trunkline_lag") + injector.metric("rep-1", "trunkline_lag")
 
@@ -66,6 +80,7 @@ def collect(theatre, injector, directory):
     _until(quiet, GHOST_S)
     (directory / "left.json").write_text(json.dumps({"left": left_over(injector)}, indent=1) + "\n")
     (directory / "agents.json").write_text(json.dumps(agents(lead), indent=1) + "\n")
+    _until(lambda: recordings_made(theatre), RECORDED_S)
     caught_up = _until(lambda: not lag(injector), CAUGHT_UP_S)
     time.sleep(1)
     if not caught_up:
@@ -80,5 +95,4 @@ def collect(theatre, injector, directory):
     (directory / "summary.bin").write_bytes(lead.reports.GetSummary(from_ms=int(time.time() * 1000) - DAY_MS).SerializeToString())
     for name, sql in TABLES.items():
         with open(directory / ("pg-%s.csv" % name), "wb") as f:
-            subprocess.run(["psql", env["TRUNKLINE_DB"], "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", "COPY (%s) TO STDOUT CSV HEADER" % sql], stdout=f,
-                           check=True, timeout=60)
+            query(env, sql, f)
