@@ -13,6 +13,7 @@ CROSSING_MS = 500      # a BYE and the next INVITE may cross on the wire
 TOGETHER_MS = 250      # reservations of one turn are told in any order
 ARRIVING_MS = 1000     # just enqueued: on its way to the router
 AFTER_FAILURE_MS = 3000  # a call whose agent could not be reached waits 2 s before the next attempt
+NOTICED_MS = 60
 SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
 FENCED = ("trunkline_router_fenced_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
@@ -90,17 +91,18 @@ def talk_ends(l):
 
 @once
 def silences(ev):
-    """(begin, ms, sentence) of each silence of a voice, or of the music, that went on or should have."""
+    """(moment, ms, sentence) of each silence of a voice, or of the music, that went on or should have. The last packet came before the fault that
+    made it the last: the moment is that at which it is noticed."""
     for l in ev.legs.values():
         if l.up is None or not l.rtp or not l.caller and l.acked is None:
             continue
         end = talk_ends(l)
         for g in l.gaps:
             if g["who"] == g["then"] and g["t"] <= end:
-                yield g["from"], g["ms"] - ev.own_fault_ms(g["from"], g["t"]), "%s heard nothing of %s" % (l, voice(g["who"]))
+                yield g["from"] + NOTICED_MS, g["ms"] - ev.own_fault_ms(g["from"], g["t"]), "%s heard nothing of %s" % (l, voice(g["who"]))
         last = l.rtp["last"]
         if l.rtp["packets"] and end < INF and last < end:
-            yield last, end - last - ev.own_fault_ms(last, end), "%s heard nothing more" % l
+            yield last + NOTICED_MS, end - last - ev.own_fault_ms(last, end), "%s heard nothing more" % l
 
 
 def voice(who):
