@@ -83,6 +83,16 @@ void peers_init(struct control *cc)
 	loop_timer_init(&cc->media_timer, cc->loop, on_media_timer, cc);
 }
 
+/* It died and is back: the legs that it had not yet written down are lost. */
+static void edge_back(struct control *cc, const char *edge)
+{
+	struct live *l, *tmp;
+
+	LOG_INFO(NULL, "edge.back", "edge=%s", edge);
+	HASH_ITER (hh, cc->calls, l, tmp)
+		live_step(l, &(struct call_input){ .kind = INPUT_EDGE_BACK, .edge = edge });
+}
+
 void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 {
 	struct peer *p = find_peer(cc, hb->service, hb->instance);
@@ -100,7 +110,9 @@ void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 		p->hb.incarnation = hb->incarnation;
 		HASH_ADD_STR(cc->peers, key, p);
 	}
-	if (p->hb.incarnation != hb->incarnation && !str_eq(hb->service, "media"))
+	if (p->hb.incarnation != hb->incarnation && str_eq(hb->service, "sip-edge"))
+		edge_back(cc, hb->instance);
+	else if (p->hb.incarnation != hb->incarnation && !str_eq(hb->service, "media"))
 		scan_soon(cc, 0); /* it died and is back: its former calls are nobody's */
 	before = p->hb;
 	was_dead = p->dead;

@@ -282,6 +282,7 @@ static void adopted(struct call *call, const struct call_input *in, int64_t now_
 	str_copy(f->text, sizeof(f->text), in->cause ? in->cause : "");
 	call->play_id = (uint32_t)call->epoch << 20; /* numbers that media has not heard from the owner before */
 	call->ring_since_ms = call->agent_leg.since_ms;
+	call->rang = call->agent_leg.state == LEG_RINGING;
 	attach_leg(call, &call->caller_leg, now_ms, todo);
 	attach_leg(call, &call->agent_leg, now_ms, todo);
 	switch (call->phase) {
@@ -340,6 +341,7 @@ static void agent_ringing(struct call *call, struct call_leg *leg, int64_t now_m
 	if (leg != &call->agent_leg || leg->state != LEG_DIALLING)
 		return;
 	call_leg_set(leg, LEG_RINGING, now_ms);
+	call->rang = true;
 	call->ring_since_ms = now_ms;
 	f = todo_fact(todo, call, FACT_AGENT_RINGING, now_ms);
 	str_copy(f->leg_id, sizeof(f->leg_id), leg->id);
@@ -392,8 +394,16 @@ static struct call_leg *leg_of(struct call *call, const char *leg_id)
 	return NULL; /* of an attempt long over */
 }
 
+/* The edge asked the phone: no answer, or it knew nothing of the call. */
+static bool found_gone(const char *cause)
+{
+	return str_eq(cause, "phone-gone") || str_eq(cause, "bye-lost");
+}
+
 static const char *why_over(const char *cause)
 {
+	if (found_gone(cause))
+		return "caller-gone";
 	if (str_eq(cause, "unknown-leg") || str_eq(cause, "edge-error"))
 		return "lost";
 	/* The edge goes down; the ACK never came: nobody hung up. */
@@ -421,7 +431,20 @@ static void leg_ended(struct call *call, struct call_leg *leg, const struct call
 	else if (call->phase == CALL_PHASE_DIALLING)
 		call_agent_failed(call, in->cause, in->status, now_ms, todo);
 	else if (!was_ending)
-		call_finish(call, "agent-hung-up", 0, now_ms, todo);
+		call_finish(call, found_gone(in->cause) ? "agent-gone" : "agent-hung-up", 0, now_ms, todo);
+}
+
+/* Silence alone ends nothing: a phone may send nothing while nobody speaks (RFC 3389). The edge asks it. */
+static void no_audio(struct call *call, struct call_leg *leg, int64_t now_ms, struct call_todo *todo)
+{
+	if (leg->state != LEG_UP || call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
+		return;
+	if (!leg->probed_ms)
+		leg->probed_ms = now_ms;
+	if (now_ms - leg->probed_ms >= PROBE_SILENT_MS)
+		call_finish(call, "lost", 0, now_ms, todo);
+	else
+		todo_command(todo, COMMAND_PROBE, leg);
 }
 
 static void leg_answered(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
@@ -531,6 +554,28 @@ static void dial_deadline(struct call *call, int64_t now_ms, struct call_todo *t
 	call_agent_failed(call, call->dialled ? "timeout" : "unconfirmed", 0, now_ms, todo);
 }
 
+/* A leg that was not established died with its edge's process; the edge confirms it. A phone that rings is told to stop. */
+static void edge_back(struct call *call, const char *edge, int64_t now_ms, struct call_todo *todo)
+{
+	struct call_leg *agent = &call->agent_leg;
+
+	if (call->phase == CALL_PHASE_ENDING || call->phase == CALL_PHASE_ENDED)
+		return; /* it is told to go again and again anyway */
+	if (call_leg_alive(&call->caller_leg) && str_eq(call->caller_leg.edge, edge))
+		todo_command(todo, COMMAND_ATTACH, &call->caller_leg);
+	if (!call_leg_alive(agent) || !str_eq(agent->edge, edge))
+		return;
+	if (call->phase != CALL_PHASE_DIALLING) {
+		todo_command(todo, COMMAND_ATTACH, agent);
+	} else if (call->dialled && agent->state != LEG_ENDING) {
+		call_hang_up(agent, 0, "edge-error", now_ms, todo);
+		call->rang = false; /* whatever becomes of it says nothing about the agent */
+		call->step_deadline_ms = now_ms + DIAL_GRACE_MS;
+		call->repeat_ms = now_ms + ENDING_REPEAT_MS;
+		call->checkpoint = true;
+	}
+}
+
 static void check_legs(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	if (call_leg_alive(&call->caller_leg))
@@ -635,6 +680,9 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 	case INPUT_TICK:
 		tick(call, now_ms, todo);
 		return;
+	case INPUT_EDGE_BACK:
+		edge_back(call, in->edge, now_ms, todo);
+		return;
 	case INPUT_QUEUED:
 	case INPUT_REFUSED:
 	case INPUT_ASSIGNED:
@@ -669,6 +717,8 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 		stray_leg(call, in, todo);
 		return;
 	}
+	if (in->kind >= INPUT_LEG_RINGING && in->kind <= INPUT_LEG_STATE)
+		leg->probed_ms = 0; /* its edge is there */
 	switch (in->kind) {
 	case INPUT_LEG_RINGING:
 		agent_ringing(call, leg, now_ms, todo);
@@ -692,8 +742,7 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 		media_failed(call, leg, in, now_ms, todo);
 		break;
 	case INPUT_MEDIA_TIMEOUT:
-		if (call->phase == CALL_PHASE_TALKING && !call->caller_leg.held && !call->agent_leg.held)
-			call_finish(call, "media-timeout", 0, now_ms, todo);
+		no_audio(call, leg, now_ms, todo);
 		break;
 	default:
 		break;

@@ -67,6 +67,7 @@ struct call_leg {
 	uint32_t reoffer; /* number of a re-INVITE waiting for media's answer; 0: none */
 	enum call_anchor anchor;
 	unsigned refusals; /* of re-INVITEs of this anchoring */
+	int64_t probed_ms; /* no audio, the edge was told to ask the phone and has said nothing since; 0: not so */
 };
 
 struct call_var {
@@ -123,6 +124,7 @@ struct call {
 	uint64_t router_epoch;
 	uint32_t attempt;
 	bool dialled;		   /* this owner has sent the dial of this attempt */
+	bool rang;		   /* the agent's phone has said that it rings */
 	unsigned media_silent;	   /* attempts in a row that media did not even answer */
 	int64_t reserved_until_ms; /* the agent, as the router says; 0: unknown */
 	int64_t ring_since_ms;	   /* of this attempt: from the assignment, then from the first ringing */
@@ -175,6 +177,7 @@ enum call_input_kind {
 	INPUT_ASSIGNED,
 	INPUT_ROUTER_EPOCH, /* a new leader: assert the place */
 	INPUT_TICK,	    /* a deadline has passed */
+	INPUT_EDGE_BACK,    /* that edge was restarted: what was not established is lost */
 	INPUT_DRAIN,	    /* nothing: the shell hands over; reserved for tests */
 };
 
@@ -182,7 +185,7 @@ enum call_input_kind {
 struct call_input {
 	enum call_input_kind kind;
 	const char *leg_id;
-	const char *edge;  /* LEG_*: instance that says so; may be NULL */
+	const char *edge;  /* LEG_*, MEDIA_*: instance that says so; may be NULL */
 	uint32_t status;   /* LEG_ENDED, LEG_RINGING */
 	const char *cause; /* LEG_ENDED */
 	const void *sdp;
@@ -219,6 +222,7 @@ enum call_command_kind {
 	COMMAND_REINVITE,
 	COMMAND_REANSWER,
 	COMMAND_ATTACH,
+	COMMAND_PROBE,
 	/* media */
 	COMMAND_ENDPOINT,
 	COMMAND_REMOTE,

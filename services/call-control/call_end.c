@@ -30,6 +30,12 @@ void call_hang_up(struct call_leg *leg, uint32_t status, const char *cause, int6
 	call_leg_set(leg, LEG_ENDING, now_ms);
 }
 
+/* Hung up, or away without a word. */
+static bool caller_left(const char *cause)
+{
+	return str_eq(cause, "caller-hung-up") || str_eq(cause, "caller-gone");
+}
+
 static const char *disposition(const struct call *call, const char *cause)
 {
 	if (call->agent_answered_ms)
@@ -37,7 +43,7 @@ static const char *disposition(const struct call *call, const char *cause)
 	if (str_eq(cause, "failed") || str_eq(cause, "lost") || str_eq(cause, "media-lost"))
 		return "failed";
 	if (call->queued_ms)
-		return str_eq(cause, "caller-hung-up") ? "abandoned" : "refused";
+		return caller_left(cause) ? "abandoned" : "refused";
 	return call->answered_ms ? "ivr" : "refused";
 }
 
@@ -97,7 +103,7 @@ void call_finish(struct call *call, const char *cause, uint32_t status, int64_t 
 		return;
 	}
 	if (call->phase == CALL_PHASE_QUEUED || call->phase == CALL_PHASE_DIALLING)
-		call_queue_leave(call, str_eq(cause, "caller-hung-up") ? "abandoned" : cause,
+		call_queue_leave(call, caller_left(cause) ? "abandoned" : cause,
 				 call->phase == CALL_PHASE_QUEUED, now_ms, todo);
 	call_hold_end(call, now_ms);
 	call_release_agent(call, todo);

@@ -509,9 +509,176 @@ static void a_caller_whom_the_edge_had_to_drop_has_not_hung_up(void **state)
 	end(&b);
 }
 
+/* GT-15: our overload is not counted against the agents. */
+static void an_agent_whose_phone_never_rang_because_of_us_stays_ready(void **state)
+{
+	static const struct {
+		const char *cause;
+		bool rang, stays;
+		const char *reason;
+	} rows[] = {
+		{ "overload", false, true, NULL },	 { "overload", true, true, NULL },
+		{ "hung-up", false, true, NULL },	 { "hung-up", true, false, "no-answer" },
+		{ "no-reply", false, false, "unreachable" }, { "no-answer", true, false, "no-answer" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct bench b;
+
+		to_queue(&b);
+		in_assigned(&b, "1001", "a", "sales");
+		in_ready(&b, "a", REQUEST_AGENT);
+		if (rows[i].rang)
+			step(&b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+		in_ended(&b, "a", rows[i].cause, 0);
+		assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
+		assert_int_equal(command(&b, COMMAND_AGENT_GIVE_BACK) != NULL, rows[i].stays);
+		assert_int_equal(command(&b, COMMAND_AGENT_NO_ANSWER) != NULL, !rows[i].stays);
+		if (!rows[i].stays)
+			assert_string_equal(command(&b, COMMAND_AGENT_NO_ANSWER)->text, rows[i].reason);
+		end(&b);
+	}
+}
+
+static void an_edge_that_says_nothing_of_a_dial_does_not_make_the_agent_busy(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_queue(&b);
+	in_assigned(&b, "1001", "a", "sales");
+	in_ready(&b, "a", REQUEST_AGENT);
+	tick(&b, 15000 + DIAL_GRACE_MS); /* HANG_UP */
+	tick(&b, DIAL_GRACE_MS);
+	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
+	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
+	end(&b);
+}
+
+/* GT-15: no audio comes from a phone. */
+static void no_audio(struct bench *b, const char *leg)
+{
+	step(b, (struct call_input){ .kind = INPUT_MEDIA_TIMEOUT, .leg_id = leg });
+}
+
+static void silence_ends_no_call_but_has_the_phone_asked(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_talking(&b);
+	for (int i = 0; i < 20; i++) {
+		now += 15000;
+		no_audio(&b, "a");
+		assert_string_equal(command(&b, COMMAND_PROBE)->leg->id, "a");
+		assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
+		in_state(&b, "a", true); /* the phone has answered */
+	}
+	end(&b);
+}
+
+static void a_phone_that_is_gone_ends_the_call_as_what_it_was(void **state)
+{
+	static const struct {
+		const char *leg, *cause, *says;
+	} rows[] = {
+		{ "c", "phone-gone", "caller-gone" }, { "c", "bye-lost", "caller-gone" },
+		{ "a", "phone-gone", "agent-gone" },  { "a", "bye-lost", "agent-gone" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct bench b;
+
+		to_talking(&b);
+		no_audio(&b, rows[i].leg);
+		in_ended(&b, rows[i].leg, rows[i].cause, 0);
+		assert_string_equal(b.call->cause, rows[i].says);
+		assert_string_equal(b.call->disposition, "answered");
+		assert_string_equal(fact(&b, FACT_LEG_FINISHED)->text, rows[i].cause);
+		assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED));
+		end(&b);
+	}
+}
+
+static void a_caller_who_is_gone_from_the_queue_has_abandoned(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_queue(&b);
+	no_audio(&b, "c");
+	assert_non_null(command(&b, COMMAND_PROBE));
+	in_ended(&b, "c", "phone-gone", 0);
+	assert_string_equal(b.call->disposition, "abandoned");
+	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "abandoned");
+	end(&b);
+}
+
+static void an_edge_that_says_nothing_of_a_silent_phone_is_gone_with_it(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_talking(&b);
+	for (int i = 0; i < 4; i++) {
+		no_audio(&b, "c");
+		assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
+		now += 15000;
+	}
+	no_audio(&b, "c");
+	assert_string_equal(b.call->cause, "lost");
+	end(&b);
+}
+
+/* GT-15: kill -9 of sip-edge while an agent's phone rings. */
+static void an_edge_that_is_back_is_asked_for_its_legs_and_its_ringing_phones_are_told_to_stop(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_ringing(&b);
+	str_copy(b.call->caller_leg.edge, sizeof(b.call->caller_leg.edge), "edge-1");
+	str_copy(b.call->agent_leg.edge, sizeof(b.call->agent_leg.edge), "edge-1");
+	step(&b, (struct call_input){ .kind = INPUT_EDGE_BACK, .edge = "edge-2" });
+	assert_int_equal(b.todo.n_commands, 0);
+	step(&b, (struct call_input){ .kind = INPUT_EDGE_BACK, .edge = "edge-1" });
+	assert_string_equal(command(&b, COMMAND_ATTACH)->leg->id, "c");
+	assert_string_equal(command(&b, COMMAND_HANG_UP)->leg->id, "a");
+	in_state(&b, "c", true); /* the caller was answered: that dialog is known */
+	in_ended(&b, "a", "unknown-leg", 0);
+	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
+	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
+	end(&b);
+}
+
+static void a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_at_once(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_ringing(&b);
+	str_copy(b.call->caller_leg.edge, sizeof(b.call->caller_leg.edge), "edge-1");
+	step(&b, (struct call_input){ .kind = INPUT_EDGE_BACK, .edge = "edge-1" });
+	in_ended(&b, "c", "unknown-leg", 0);
+	assert_string_equal(b.call->cause, "lost");
+	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
+	assert_non_null(command(&b, COMMAND_HANG_UP)); /* the agent's phone */
+	end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_edge_that_is_back_is_asked_for_its_legs_and_its_ringing_phones_are_told_to_stop),
+		cmocka_unit_test(a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_at_once),
+		cmocka_unit_test(silence_ends_no_call_but_has_the_phone_asked),
+		cmocka_unit_test(a_phone_that_is_gone_ends_the_call_as_what_it_was),
+		cmocka_unit_test(a_caller_who_is_gone_from_the_queue_has_abandoned),
+		cmocka_unit_test(an_edge_that_says_nothing_of_a_silent_phone_is_gone_with_it),
+		cmocka_unit_test(an_agent_whose_phone_never_rang_because_of_us_stays_ready),
+		cmocka_unit_test(an_edge_that_says_nothing_of_a_dial_does_not_make_the_agent_busy),
 		cmocka_unit_test(an_agent_whom_media_or_the_edge_could_not_serve_stays_ready),
 		cmocka_unit_test(a_call_adopted_before_it_was_dialled_gives_the_agent_back),
 		cmocka_unit_test(the_time_a_phone_rang_is_told),

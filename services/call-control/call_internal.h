@@ -9,7 +9,7 @@
 #define ENDING_TIMEOUT_MS 30000 /* a peer that restarts is back by then */
 #define ENDING_REPEAT_MS  1000
 #define REPEAT_MS	  2000
-#define KEEP_PLACE_MS	  30000 /* an acknowledged place is asserted again now and then: the queue is soft state */
+#define KEEP_PLACE_MS	  20000 /* an acknowledged place is asserted again now and then: the queue is soft state */
 #define ADOPT_TIMEOUT_MS  30000
 #define RING_TIMEOUT_MS	  20000
 #define COLLECT_FIRST_MS  5000
@@ -27,6 +27,7 @@
 #define ANCHOR_AGAIN_MS	  1000	/* a phone that refused may have been busy with an offer of its own (RFC 3261, 14.2) */
 #define ANCHOR_REFUSALS	  3
 #define ANCHOR_MAX_MS	  45000 /* beyond 64·T1 + T4: an INVITE that nobody answers has ended the leg by then */
+#define PROBE_SILENT_MS	  60000 /* an edge that says nothing of a phone from which no audio comes: both are gone */
 #define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */

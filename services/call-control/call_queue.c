@@ -170,7 +170,7 @@ static void assigned(struct call *call, const struct call_input *in, int64_t now
 	leg->held = false;
 	leg->reoffer = 0;
 	leg->anchor = ANCHOR_NONE;
-	call->dialled = false;
+	call->dialled = call->rang = false;
 	call->ring_since_ms = now_ms;
 	call->reserved_until_ms = in->reserved_until_ms;
 	f = todo_fact(todo, call, FACT_RESERVED, now_ms);
@@ -208,6 +208,8 @@ void call_dial(struct call *call, const struct call_input *in, int64_t now_ms, s
 
 static const char *failure(const char *cause, uint32_t status)
 {
+	if (str_eq(cause, "no-reply"))
+		return "unreachable";
 	if (status == 486 || status == 600)
 		return "busy";
 	if (str_eq(cause, "no-answer") || str_eq(cause, "timeout") || str_eq(cause, "hung-up") || status == 408 ||
@@ -222,12 +224,19 @@ static const char *failure(const char *cause, uint32_t status)
 /* Nobody rang at the agent's, or the edge gave up in the middle: the agent has done nothing and stays ready. */
 static bool our_fault(const char *cause)
 {
-	static const char *const causes[] = { "media", "edge-error", "drain", "unknown-leg", "unconfirmed" };
+	static const char *const causes[] = { "media",	     "edge-error",  "drain",
+					      "unknown-leg", "unconfirmed", "overload" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(causes); i++)
 		if (str_eq(cause, causes[i]))
 			return true;
 	return false;
+}
+
+/* The edge did not end the attempt in its time, we had to: of a phone that never rang nothing is known. */
+static bool never_asked(const struct call *call, const char *cause, uint32_t status)
+{
+	return !call->rang && !status && (str_eq(cause, "hung-up") || str_eq(cause, "timeout"));
 }
 
 static void tried(struct call *call)
@@ -241,7 +250,7 @@ static void tried(struct call *call)
 
 void call_agent_failed(struct call *call, const char *cause, uint32_t status, int64_t now_ms, struct call_todo *todo)
 {
-	bool ours = our_fault(cause);
+	bool ours = our_fault(cause) || never_asked(call, cause, status);
 	const char *why = ours ? "failed" : failure(cause, status);
 	struct call_fact *f = todo_fact(todo, call, FACT_AGENT_NO_ANSWER, now_ms);
 	struct call_command *c =

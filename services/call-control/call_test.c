@@ -351,7 +351,7 @@ static void an_agent_who_does_not_answer_goes_busy_and_the_call_keeps_its_place(
 	end(&b);
 }
 
-static void an_edge_that_says_nothing_after_dialling_counts_as_no_answer(void **state)
+static void an_edge_that_says_nothing_after_the_phone_rang_counts_as_no_answer(void **state)
 {
 	struct bench b;
 
@@ -359,6 +359,7 @@ static void an_edge_that_says_nothing_after_dialling_counts_as_no_answer(void **
 	to_queue(&b);
 	in_assigned(&b, "1001", "a");
 	in_ready(&b, "a", REQUEST_AGENT);
+	step(&b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
 	tick(&b, 15000 + DIAL_GRACE_MS);
 	assert_non_null(command(&b, COMMAND_HANG_UP));
 	in_answered(&b, "a"); /* too late */
@@ -579,7 +580,7 @@ int main(void)
 		cmocka_unit_test(a_caller_who_hangs_up_while_waiting_is_abandoned),
 		cmocka_unit_test(a_caller_who_hangs_up_while_it_rings_frees_the_agent),
 		cmocka_unit_test(an_agent_who_does_not_answer_goes_busy_and_the_call_keeps_its_place),
-		cmocka_unit_test(an_edge_that_says_nothing_after_dialling_counts_as_no_answer),
+		cmocka_unit_test(an_edge_that_says_nothing_after_the_phone_rang_counts_as_no_answer),
 		cmocka_unit_test(the_longest_wait_leads_to_the_step_for_it),
 		cmocka_unit_test(an_unacknowledged_place_is_asserted_again_and_after_a_new_epoch),
 		cmocka_unit_test(an_assignment_of_a_call_that_has_one_is_given_back),

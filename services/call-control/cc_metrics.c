@@ -10,6 +10,8 @@ struct metric cc_metric_adopted =
     METRIC_COUNTER("trunkline_call_adopted_total", "calls taken over from an owner that is gone");
 struct metric cc_metric_fenced =
     METRIC_COUNTER("trunkline_call_fenced_total", "checkpoints refused because another owner has the call");
+struct metric cc_metric_orphans = METRIC_COUNTER("trunkline_call_orphan_media_total",
+						 "calls of which media still held something though they exist no more");
 struct metric cc_metric_stale =
     METRIC_COUNTER("trunkline_call_stale_total", "commands that a peer refused for their old epoch");
 struct metric cc_metric_checkpoints = METRIC_COUNTER("trunkline_call_checkpoints_total", "checkpoints written");
@@ -45,7 +47,7 @@ void cc_metrics_register(void)
 		&cc_metric_events,	    &cc_metric_publish_retries, &cc_metric_agent_refused,
 		&cc_metric_bad_messages,    &cc_metric_out_of_memory,	&cc_metric_send_failed,
 		&cc_metric_media_instances, &cc_metric_reanchored,	&cc_metric_reanchor_failed,
-		&cc_metric_stranded
+		&cc_metric_stranded,	    &cc_metric_orphans
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

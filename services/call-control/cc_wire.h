@@ -43,6 +43,8 @@ struct cc_heartbeat {
 	uint64_t incarnation;
 };
 err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret, struct err_detail *detail) MUST;
+/* Whatever media holds of a call that exists no more. */
+void cc_wire_put_call_free(struct str *out, const char *tenant, const char *call_id);
 void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb);
 
 /* ---- out: appended to a batch; start it with the owner, then one piece per command ---- */

@@ -91,6 +91,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	Trunkline__Edge__V1__LegReinvite reinvite = TRUNKLINE__EDGE__V1__LEG_REINVITE__INIT;
 	Trunkline__Edge__V1__LegReanswer reanswer = TRUNKLINE__EDGE__V1__LEG_REANSWER__INIT;
 	Trunkline__Edge__V1__LegAttach attach = TRUNKLINE__EDGE__V1__LEG_ATTACH__INIT;
+	Trunkline__Edge__V1__LegProbe probe = TRUNKLINE__EDGE__V1__LEG_PROBE__INIT;
 	ProtobufCBinaryData sdp = BYTES(c->sdp, c->sdp_size);
 
 	m.tenant = TEXT(call->tenant);
@@ -118,6 +119,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	case COMMAND_HANG_UP:
 		hang_up.status = c->status;
 		hang_up.reason = TEXT(c->text);
+		hang_up.agent_id = c->leg == &call->agent_leg ? TEXT(call->agent_id) : TEXT("");
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_HANG_UP;
 		m.hang_up = &hang_up;
 		break;
@@ -135,6 +137,10 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	case COMMAND_ATTACH:
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH;
 		m.attach = &attach;
+		break;
+	case COMMAND_PROBE:
+		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_PROBE;
+		m.probe = &probe;
 		break;
 	case COMMAND_DIAL:
 		put_dial(out, &m, call, c);
@@ -276,6 +282,20 @@ void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb)
 	m.draining = hb->draining;
 	m.incarnation = hb->incarnation;
 	put(out, &m.base);
+}
+
+void cc_wire_put_call_free(struct str *out, const char *tenant, const char *call_id)
+{
+	Trunkline__Media__V1__MediaCommand m = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__INIT;
+	Trunkline__Media__V1__CallFree call_free_msg = TRUNKLINE__MEDIA__V1__CALL_FREE__INIT;
+
+	m.tenant = TEXT(tenant);
+	m.call_id = TEXT(call_id);
+	m.leg_id = TEXT("");
+	m.epoch = UINT64_MAX; /* of a call that is no more nobody has a higher one */
+	m.command_case = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CALL_FREE;
+	m.call_free = &call_free_msg;
+	put_media(out, &m);
 }
 
 /* ---- router ------------------------------------------------------------------------------------------------------- */

@@ -136,6 +136,9 @@ void anchor_check_all(struct control *cc);
 void anchor_heard(struct control *cc, const struct peer *p);
 void anchor_forget(struct live *l);
 
+/* orphans.c: media holds something of a call that is not here */
+void orphans_look(struct control *cc, const char *tenant, const char *call_id, const char *media);
+
 /* inbox.c: subscriptions */
 err_t inbox_start(struct control *cc) MUST;
 /* Offers are taken from when the configuration is here: before that every tenant would be unknown. */

@@ -138,6 +138,8 @@ static void on_input(const char *tenant, const char *call_id, const struct call_
 	if (!l || !str_eq(l->call->tenant, tenant)) {
 		if (in->kind == INPUT_ASSIGNED)
 			call_gone(cc, tenant, call_id, in);
+		else if (in->kind == INPUT_MEDIA_TIMEOUT)
+			orphans_look(cc, tenant, call_id, in->media);
 		return;
 	}
 	if (stale_epoch) {
@@ -234,6 +236,7 @@ err_t inbox_start(struct control *cc)
 		{ "tl.%s.cc.%s.edge", true, on_edge },	     { "tl.%s.cc.%s.media", true, on_media },
 		{ "tl.%s.cc.%s.router", true, on_router },   { "tl.%s.router-epoch", false, on_epoch },
 		{ "tl.%s.hb.media.*", false, on_heartbeat }, { "tl.%s.hb.call-control.*", false, on_heartbeat },
+		{ "tl.%s.hb.sip-edge.*", false, on_heartbeat },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {

@@ -68,7 +68,7 @@ struct call_fact *todo_fact(struct call_todo *todo, struct call *call, enum fact
 
 bool call_command_is_edge(enum call_command_kind k)
 {
-	return k <= COMMAND_ATTACH;
+	return k <= COMMAND_PROBE;
 }
 
 bool call_command_is_media(enum call_command_kind k)

@@ -309,7 +309,7 @@ static void take_packet(struct endpoint *ep, uint8_t *bytes, size_t size, const 
 	c->packets_in++;
 	c->bytes_in += (int64_t)p.size;
 	ep->last_us = ep->worker->now_us;
-	ep->timed_out = ep->abandoned = false;
+	ep->abandoned = false;
 	if (p.pt == ep->agreed.recv_event_pt) {
 		take_event(ep, &p);
 		if (ep->peer)
@@ -382,7 +382,8 @@ static void check_silence(struct endpoint *ep, int64_t now_us)
 	const struct engine_params *p = &ep->worker->engine->params;
 	int64_t since = ep->last_us > ep->expected_us ? ep->last_us : ep->expected_us;
 	bool abandoned = p->abandon_us && now_us - since >= p->abandon_us && !ep->abandoned;
-	bool timed_out = expects(ep) && now_us - since >= p->timeout_us && !ep->timed_out;
+	int64_t told_us = ep->told_us > since ? ep->told_us : since;
+	bool timed_out = expects(ep) && now_us - told_us >= p->timeout_us; /* again and again: who asks the phone asks again */
 	struct report *r;
 
 	if (!abandoned && !timed_out)
@@ -390,7 +391,7 @@ static void check_silence(struct endpoint *ep, int64_t now_us)
 	r = worker_report(ep->worker, REPORT_TIMEOUT, ep);
 	if (!r)
 		return;
-	ep->timed_out = true;
+	ep->told_us = now_us;
 	ep->abandoned = abandoned;
 	r->timeout.silence_ms = (now_us - since) / 1000;
 	r->timeout.abandoned = abandoned;

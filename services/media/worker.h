@@ -102,7 +102,8 @@ struct endpoint {
 	struct tape *tape;
 	int64_t last_us;     /* anything from the party, RTP or RTCP */
 	int64_t expected_us; /* since when RTP is expected */
-	bool timed_out, abandoned;
+	bool abandoned;
+	int64_t told_us; /* that nothing is heard: when last */
 	unsigned seconds;
 	struct peer rtcp_from; /* family 0: never */
 	uint32_t last_sr;      /* middle of the peer's NTP time */

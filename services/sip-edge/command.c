@@ -28,6 +28,8 @@ static void tell_gone(struct edge *e, const struct edge_command *c, const char *
 
 	if (!same && !store_synced(e->store))
 		return;
+	if (!same && c->kind == EDGE_HANG_UP && c->agent_id[0])
+		outbound_cancel_unknown(e, c);
 	outbox_to_owner(e->outbox, owner, &ev);
 }
 
@@ -83,17 +85,6 @@ static void dial(struct edge *e, const struct edge_command *c, const char *owner
 	dialog_event(d, LEG_EV_DIAL, &(struct dialog_input){ .command = c });
 }
 
-static void tell_state(struct dialog *d)
-{
-	dialog_tell(d, &(struct edge_event){
-			   .kind = EDGE_EV_STATE,
-			   .outbound = d->outbound,
-			   .answered = d->state == LEG_UP,
-			   .ringing = d->state == LEG_RINGING || d->state == LEG_PROGRESS,
-			   .sdp = { d->remote_sdp.text, d->remote_sdp.size },
-		       });
-}
-
 static void reanswer(struct dialog *d, const struct edge_command *c)
 {
 	struct dialog_input in = { .sdp = c->sdp };
@@ -133,7 +124,13 @@ static void obey(struct dialog *d, const struct edge_command *c)
 		reanswer(d, c);
 		return;
 	case EDGE_ATTACH:
-		tell_state(d);
+		dialog_tell_state(d);
+		return;
+	case EDGE_PROBE:
+		if (d->state == LEG_UP)
+			probe_start(d);
+		else
+			dialog_tell_state(d);
 		return;
 	case EDGE_DIAL: /* repeated: nothing */
 		return;
@@ -164,6 +161,7 @@ static void on_command(const struct edge_command *c, const char *owner, void *ar
 	d->epoch = c->epoch;
 	str_copy(d->owner, sizeof(d->owner), owner);
 	dialog_claim(d);
+	dialog_heard_of(d);
 	if (d->told_ended) {
 		dialog_tell_ended_again(d);
 		return;

@@ -19,6 +19,7 @@ static void on_refresh(void *arg);
 static void on_expiry(void *arg);
 static void on_renego_timer(void *arg);
 static void on_save(void *arg);
+static void on_probe_timer(void *arg);
 
 /* ---- blobs ---- */
 
@@ -67,6 +68,7 @@ static void timers_init(struct dialog *d)
 	loop_timer_init(&d->expiry_timer, loop, on_expiry, d);
 	loop_timer_init(&d->renego_timer, loop, on_renego_timer, d);
 	loop_timer_init(&d->save_timer, loop, on_save, d);
+	loop_timer_init(&d->probe_timer, loop, on_probe_timer, d);
 }
 
 struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_id, const char *leg_id, bool outbound)
@@ -80,6 +82,7 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 	d->edge = e;
 	d->outbound = outbound;
 	d->born_ms = now_ms;
+	d->born_mono_ms = clock_mono_ms();
 	str_copy(d->tenant, sizeof(d->tenant), tenant);
 	str_copy(d->call_id, sizeof(d->call_id), call_id[0] ? call_id : id_new(now_ms, id));
 	str_copy(d->leg_id, sizeof(d->leg_id), leg_id[0] ? leg_id : id_new(now_ms, id));
@@ -91,15 +94,29 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 		return NULL;
 	}
 	e->n_dialogs++;
-	if (!outbound)
+	d->heard_ms = d->born_mono_ms;
+	TAILQ_INSERT_TAIL(&e->heard, d, heard);
+	if (!outbound) {
 		e->n_offers++;
+		TAILQ_INSERT_TAIL(&e->offers, d, offers);
+	}
 	return d;
+}
+
+void dialog_heard_of(struct dialog *d)
+{
+	d->heard_ms = clock_mono_ms();
+	TAILQ_REMOVE(&d->edge->heard, d, heard);
+	TAILQ_INSERT_TAIL(&d->edge->heard, d, heard);
 }
 
 void dialog_claim(struct dialog *d)
 {
-	if (!d->outbound && !d->claimed)
+	if (!d->outbound && !d->claimed) {
 		d->edge->n_offers--;
+		TAILQ_REMOVE(&d->edge->offers, d, offers);
+		admission_decided(&d->edge->admission, clock_mono_ms() - d->born_mono_ms);
+	}
 	d->claimed = true;
 	if (d->state == LEG_OFFERED)
 		loop_timer_stop(&d->timer);
@@ -119,12 +136,14 @@ void dialog_free(struct dialog *d)
 
 	dialog_claim(d);
 	HASH_DEL(e->dialogs, d);
+	TAILQ_REMOVE(&e->heard, d, heard);
 	e->n_dialogs--;
 	loop_timer_done(&d->timer);
 	loop_timer_done(&d->refresh_timer);
 	loop_timer_done(&d->expiry_timer);
 	loop_timer_done(&d->renego_timer);
 	loop_timer_done(&d->save_timer);
+	loop_timer_done(&d->probe_timer);
 	indialog_release(d);
 	trunk_use_give(e->trunks, &d->trunk_use);
 	blob_done(&d->local_sdp);
@@ -162,6 +181,17 @@ void dialog_tell_ended_again(struct dialog *d)
 					     .by_us = d->ended_by_us });
 }
 
+void dialog_tell_state(struct dialog *d)
+{
+	dialog_tell(d, &(struct edge_event){
+			   .kind = EDGE_EV_STATE,
+			   .outbound = d->outbound,
+			   .answered = d->state == LEG_UP,
+			   .ringing = d->state == LEG_RINGING || d->state == LEG_PROGRESS,
+			   .sdp = { d->remote_sdp.text, d->remote_sdp.size },
+		       });
+}
+
 static void remember_end(const struct dialog *d)
 {
 	struct tomb t = { .status = d->ended_status, .by_us = d->ended_by_us };
@@ -173,8 +203,19 @@ static void remember_end(const struct dialog *d)
 	tombs_add(d->edge->tombs, &t);
 }
 
-static const char *end_cause(const struct leg_row *row, const struct dialog_input *in)
+/* While we were short of time the phone may have answered, or never have been asked: nothing can be said about it. */
+static bool ours_to_blame(const struct dialog *d, const struct leg_row *row, const struct dialog_input *in)
 {
+	bool gave_up = row->event == LEG_EV_NO_REPLY || row->event == LEG_EV_NO_ANSWER ||
+		       (row->event == LEG_EV_FAILED && in->status == 408);
+
+	return gave_up && row->from == LEG_CALLING && edge_congested_since(d->edge, d->born_mono_ms);
+}
+
+static const char *end_cause(const struct dialog *d, const struct leg_row *row, const struct dialog_input *in)
+{
+	if (ours_to_blame(d, row, in))
+		return "overload";
 	return row->event == LEG_EV_FAILED && in->status == 408 ? "timeout" : row->cause;
 }
 
@@ -185,7 +226,7 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 	d->told_ended = true;
 	d->ended_by_us = row->by_us;
 	d->ended_status = row->event == LEG_EV_FAILED ? in->status : 0;
-	str_copy(d->ended_cause, sizeof(d->ended_cause), end_cause(row, in));
+	str_copy(d->ended_cause, sizeof(d->ended_cause), end_cause(d, row, in));
 	remember_end(d);
 	dialog_tell_ended_again(d);
 	metric_add(&edge_metric_ended, 1);
@@ -217,11 +258,15 @@ static void tell_offer(struct dialog *d, const struct dialog_input *in)
 		.sdp = blob_bytes(&d->remote_sdp),
 	};
 
+	int64_t wait_ms = d->reoffered ? d->edge->cfg.offer_timeout_ms - d->edge->cfg.reoffer_ms
+				       : d->edge->cfg.offer_timeout_ms;
+
+	if (!d->reoffered && d->edge->cfg.reoffer_ms < wait_ms)
+		wait_ms = d->edge->cfg.reoffer_ms;
 	metric_add(&edge_metric_offers, 1);
 	if (outbox_offer(d->edge->outbox, &ev))
-		loop_timer_start(&d->timer, 0); /* the bus takes nothing: as if nobody had taken it */
-	else
-		loop_timer_start(&d->timer, d->edge->cfg.offer_timeout_ms);
+		wait_ms = 0; /* the bus takes nothing: as if nobody had taken it */
+	loop_timer_start(&d->timer, wait_ms);
 }
 
 /* ---- the leg's life ---- */
@@ -254,6 +299,7 @@ static void set_state(struct dialog *d, enum leg_state to)
 		loop_timer_stop(&d->expiry_timer);
 		loop_timer_stop(&d->save_timer);
 		loop_timer_stop(&d->renego_timer);
+		loop_timer_stop(&d->probe_timer);
 	}
 	d->state = to;
 }
@@ -341,15 +387,36 @@ void dialog_event(struct dialog *d, enum leg_event ev, const struct dialog_input
 	settle(d);
 }
 
+/* Whoever got the offer may have died with it. If it lives and is slow, only one of the two wins the call's first checkpoint. */
+static void reoffer(struct dialog *d)
+{
+	d->reoffered = true;
+	metric_add(&edge_metric_reoffers, 1);
+	tell_offer(d, &(struct dialog_input){ .reason = d->sip_call_id });
+}
+
 static void on_timer(void *arg)
 {
 	struct dialog *d = arg;
 	struct dialog_input unclaimed = { .status = 503, .retry_after_s = RETRY_AFTER_S };
 
-	if (d->state == LEG_OFFERED)
+	if (d->state == LEG_OFFERED && !d->reoffered && d->edge->cfg.reoffer_ms < d->edge->cfg.offer_timeout_ms)
+		reoffer(d);
+	else if (d->state == LEG_OFFERED)
 		dialog_event(d, LEG_EV_UNCLAIMED, &unclaimed);
 	else
-		dialog_event(d, LEG_EV_NO_ANSWER, NULL);
+		dialog_event(d, d->replied ? LEG_EV_NO_ANSWER : LEG_EV_NO_REPLY, NULL);
+}
+
+void dialog_replied(struct dialog *d)
+{
+	int64_t left_ms = d->ring_until_ms - clock_mono_ms();
+
+	if (d->replied)
+		return;
+	d->replied = true;
+	if (d->state == LEG_CALLING || d->state == LEG_RINGING)
+		loop_timer_start(&d->timer, left_ms > 0 ? left_ms : 0);
 }
 
 void dialog_drain_all(struct edge *e)
@@ -392,6 +459,11 @@ static void on_expiry(void *arg)
 static void on_save(void *arg)
 {
 	dialog_save(arg);
+}
+
+static void on_probe_timer(void *arg)
+{
+	probe_over(arg);
 }
 
 /* ---- offers within the dialog ---- */

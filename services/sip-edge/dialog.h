@@ -48,11 +48,14 @@ struct branch {
 
 struct dialog {
 	UT_hash_handle hh;
+	TAILQ_ENTRY(dialog) offers; /* while it is one that nobody has taken */
+	TAILQ_ENTRY(dialog) heard;
+	int64_t heard_ms; /* monotonic: last word of a call-control */
 	struct edge *edge;
 	char leg_id[64], call_id[64], tenant[64], owner[64];
 	char agent_id[64], trunk_id[64], queue_id[64];
 	uint64_t epoch;
-	bool outbound, claimed, saved, listed;
+	bool outbound, claimed, saved, listed, reoffered;
 	enum leg_state state;
 	enum renego_state renego;
 	unsigned busy;
@@ -68,6 +71,7 @@ struct dialog {
 	struct nta_incoming_s *reinvite;   /* re-INVITE or UPDATE that waits, or whose ACK is awaited */
 	struct nta_incoming_s *refresh_in; /* re-INVITE that changed nothing, answered here, its ACK awaited */
 	struct nta_outgoing_s *reinvite_out, *refresh_out, *bye;
+	struct nta_outgoing_s *probe; /* OPTIONS: is the phone still there? */
 	bool reinvite_authed, bye_authed;
 	char *sip_call_id, *local, *remote; /* as header values, with tags; from when the dialog is established */
 	char *headers;			    /* further ones of our INVITE */
@@ -89,9 +93,11 @@ struct dialog {
 	struct sesstimer session;
 	int64_t refreshed_wall_ms;
 	struct loop_timer timer; /* offer taken, ring time */
-	struct loop_timer refresh_timer, expiry_timer, renego_timer, save_timer;
+	struct loop_timer refresh_timer, expiry_timer, renego_timer, save_timer, probe_timer;
 	char caller[SIP_USER_MAX], called[SIP_USER_MAX], caller_name[SIP_NAME_MAX];
-	int64_t born_ms;
+	int64_t born_ms, born_mono_ms;
+	int64_t ring_until_ms; /* monotonic; outbound */
+	bool replied;	       /* the phone has answered our INVITE with something */
 };
 
 /* What came with an event. */
@@ -109,11 +115,15 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 			  bool outbound) MUST;
 struct dialog *dialog_find(struct edge *e, const char *leg_id);
 void dialog_free(struct dialog *d);
+/* A call-control has said something about it. */
+void dialog_heard_of(struct dialog *d);
 /* A call-control has taken the offer (any command says so). */
 void dialog_claim(struct dialog *d);
 void dialog_event(struct dialog *d, enum leg_event ev, const struct dialog_input *in);
 /* Returns the row's actions: who holds the request answers RENEGO_REPLY_491 and _BUSY. */
 unsigned dialog_renego(struct dialog *d, enum renego_event ev, const struct dialog_input *in);
+/* The first answer of any kind to our INVITE: now it may ring as long as it was told to. */
+void dialog_replied(struct dialog *d);
 /* Session timers from d->session: (re)start after a refresh by either side. */
 void dialog_refreshed(struct dialog *d);
 /* Writes the checkpoint of an established leg. */
@@ -129,12 +139,17 @@ struct log_ctx dialog_log(const struct dialog *d);
 void dialog_adopt(struct edge *e, const struct leg_record *r);
 void dialog_drain_all(struct edge *e);
 
+/* What we hold of the leg, to its owner. */
+void dialog_tell_state(struct dialog *d);
+
 /* ---- actions, in the *_nta.c files ---- */
 void inbound_provisional(struct dialog *d, struct edge_bytes sdp);
 void inbound_accept(struct dialog *d, struct edge_bytes sdp);
 void inbound_refuse(struct dialog *d, unsigned status, const char *reason, unsigned retry_after_s);
 void outbound_dial(struct dialog *d, const struct edge_command *c);
 void outbound_cancel(struct dialog *d, const char *reason);
+/* The agent's phone may still ring for a leg that an earlier life of this process dialled. */
+void outbound_cancel_unknown(struct edge *e, const struct edge_command *c);
 /* The branch becomes the dialog: ACK, others CANCELled. */
 void outbound_take(struct dialog *d, struct branch *b);
 void outbound_branch_done(struct branch *b);
@@ -145,6 +160,10 @@ bool indialog_update_refresh(struct dialog *d);
 /* Final answer to the waiting re-INVITE or UPDATE. sdp empty: none. */
 void indialog_reanswer(struct dialog *d, unsigned status, struct edge_bytes sdp, bool retry_after);
 void indialog_release(struct dialog *d);
+/* Asks the phone whether it still knows the dialog: LegState follows, or the leg ends (phone-gone, bye-lost). */
+void probe_start(struct dialog *d);
+/* Nothing came in time. */
+void probe_over(struct dialog *d);
 /* Fills what only Sofia knows; strings live in the su_home given as its address. */
 bool adopt_describe(const struct dialog *d, struct leg_record *r, void **ret_home);
 void adopt_release(void *home); /* NULL-safe */

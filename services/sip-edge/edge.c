@@ -4,6 +4,7 @@
 #include "command.h"
 #include "dialog.h"
 #include "edge_metrics.h"
+#include "ghosts.h"
 #include "guard.h"
 #include "nta_glue.h"
 #include "outbox.h"
@@ -17,6 +18,17 @@
 
 /* ---- what is measured all the time ---- */
 
+static void admit(struct edge *e, int64_t now_ms)
+{
+	const struct dialog *oldest = TAILQ_FIRST(&e->offers);
+
+	if (now_ms - e->admission.ticked_ms < ADMISSION_TICK_MS)
+		return;
+	admission_tick(&e->admission, now_ms, oldest ? now_ms - oldest->born_mono_ms : 0, e->lag_ms);
+	if (admission_limits(&e->admission))
+		e->congested_ms = now_ms;
+}
+
 /* How late a timer runs is how long everything else waits. Smoothed upwards at once, downwards in an eighth. */
 static void on_lag_probe(void *arg)
 {
@@ -28,6 +40,7 @@ static void on_lag_probe(void *arg)
 	e->lag_ms = late_ms > e->lag_ms ? late_ms : (7 * e->lag_ms + late_ms) / 8;
 	e->lag_due_ms = clock_mono_ms() + LAG_PROBE_MS;
 	loop_timer_start(&e->lag_probe, LAG_PROBE_MS);
+	admit(e, clock_mono_ms());
 }
 
 static void on_second(void *arg)
@@ -42,14 +55,19 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_legs, (int64_t)e->n_dialogs);
 	metric_set(&edge_metric_offers_open, (int64_t)e->n_offers);
 	metric_set(&edge_metric_lag_ms, e->lag_ms);
+	metric_set(&edge_metric_admitted, (int64_t)e->admission.rate);
 	registrar_sweep(e->registrar, clock_wall_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));
+	if (store_synced(e->store)) { /* not before: who asks us about a leg must be told the truth */
+		outbox_beat(e->outbox, (unsigned)e->n_dialogs, (unsigned)e->cfg.max_legs, e->draining, e->incarnation);
+		ghosts_look(e, clock_mono_ms());
+	}
 	loop_timer_start(&e->second, 1000);
 	if (e->draining && e->n_dialogs == 0)
 		service_drained(e->svc);
 }
 
-const char *edge_overloaded(const struct edge *e)
+const char *edge_overloaded(struct edge *e)
 {
 	if (!bus_connected(e->bus))
 		return "bus";
@@ -57,7 +75,12 @@ const char *edge_overloaded(const struct edge *e)
 		return "legs";
 	if (e->n_offers >= (size_t)e->cfg.max_offers)
 		return "offers";
-	return e->lag_ms > e->cfg.max_lag_ms ? "lag" : NULL;
+	return admission_open(&e->admission, clock_mono_ms()) ? NULL : "late";
+}
+
+bool edge_congested_since(const struct edge *e, int64_t mono_ms)
+{
+	return e->congested_ms && e->congested_ms >= mono_ms;
 }
 
 /* ---- readiness and drain ---- */
@@ -186,6 +209,12 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 		return ERR_EXHAUSTED;
 	e->svc = svc;
 	e->cfg = *cfg;
+	TAILQ_INIT(&e->offers);
+	TAILQ_INIT(&e->heard);
+	e->incarnation = (uint64_t)clock_wall_ms();
+	admission_init(&e->admission,
+		       &(struct admission_params){ .target_ms = cfg->late_ms, .least_cps = cfg->least_cps },
+		       clock_mono_ms());
 	e->loop = service_loop(svc);
 	e->instance = service_common(svc)->instance;
 	e->site = service_common(svc)->site;

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
+#include "admission.h"
 #include "bus/bus.h"
 #include "edge_config.h"
 #include "edge_wire.h"
@@ -49,17 +51,24 @@ struct edge {
 	struct trunk_uses *trunks;
 	struct dialog *dialogs; /* hash by leg id */
 	size_t n_dialogs, n_offers;
+	TAILQ_HEAD(edge_offers, dialog) offers; /* that no call-control has taken yet, the oldest first */
+	TAILQ_HEAD(edge_heard, dialog) heard;	/* all legs, by the last word of a call-control about them */
+	struct admission admission;
+	int64_t congested_ms; /* monotonic: when new calls were limited last */
 	struct loop_idle turn_end;
 	struct loop_timer second;
 	struct loop_timer lag_probe;
 	int64_t lag_due_ms, lag_ms;
+	uint64_t incarnation; /* wall ms of the start */
 	bool draining;
 };
 
 err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;
 void edge_free(struct edge **e);
 /* Why a new call cannot be taken now, or NULL. Calls in progress are never refused anything. */
-const char *edge_overloaded(const struct edge *e);
+const char *edge_overloaded(struct edge *e);
+/* Have we been short of time since then (monotonic)? What came late is likely our fault. */
+bool edge_congested_since(const struct edge *e, int64_t mono_ms);
 /* "sip:host:port;transport=…" of ours for a peer on that transport ("udp", "tcp", "tls"); buf of EDGE_CONTACT. */
 #define EDGE_CONTACT 128
 const char *edge_contact(const struct edge *e, const char *transport, char buf[EDGE_CONTACT]);

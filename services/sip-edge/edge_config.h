@@ -17,9 +17,12 @@ struct edge_config {
 	char *digest;	      /* md5 | sha-256 | both */
 	int64_t expires_min_s, expires_max_s, expires_default_s;
 	int64_t session_expires_s;
-	int64_t offer_timeout_ms;
-	int64_t max_legs, max_offers, max_lag_ms, max_contacts;
+	int64_t offer_timeout_ms, reoffer_ms;
+	int64_t max_legs, max_offers, late_ms, least_cps, max_contacts;
 	int64_t ring_timeout_ms; /* when LegDial says none */
+	int64_t no_reply_ms;	 /* to an INVITE of ours */
+	int64_t probe_ms;	 /* to an OPTIONS of ours */
+	int64_t orphan_ms;	 /* without a word of a call-control */
 	bool answer_strangers;
 };
 

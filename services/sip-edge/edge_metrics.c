@@ -6,6 +6,14 @@ struct metric edge_metric_offers_open =
 struct metric edge_metric_registrations =
     METRIC_GAUGE("trunkline_edge_registrations", "agents with a registered phone");
 struct metric edge_metric_lag_ms = METRIC_GAUGE("trunkline_edge_loop_lag_ms", "how late the loop's timers run");
+struct metric edge_metric_admitted = METRIC_GAUGE(
+    "trunkline_edge_admitted_cps", "new calls a second that are let in at most, to be served in time; 0: no limit");
+struct metric edge_metric_ghosts =
+    METRIC_COUNTER("trunkline_edge_ghost_legs_total", "legs hung up because their call exists no more");
+struct metric edge_metric_reoffers =
+    METRIC_COUNTER("trunkline_edge_reoffers_total", "offers made again because nobody had taken them");
+struct metric edge_metric_strays =
+    METRIC_COUNTER("trunkline_edge_stray_answers_total", "answers to an INVITE of an earlier life, acknowledged and ended");
 struct metric edge_metric_nta_server =
     METRIC_GAUGE("trunkline_edge_server_transactions",
 		 "Sofia's server transactions, those waiting to be forgotten included");
@@ -39,6 +47,11 @@ static struct metric refused[EDGE_REFUSALS] = {
 	METRIC_COUNTER_L("trunkline_edge_dial_failed_total", "status=\"" class "\"", "outbound legs refused")
 static struct metric failed[] = { FAILED("3xx"), FAILED("4xx"), FAILED("5xx"), FAILED("6xx") };
 
+#define PROBE(result) \
+	METRIC_COUNTER_L("trunkline_edge_probes_total", "result=\"" result "\"", \
+			 "phones asked within a call because no audio came from them, by what they answered")
+static struct metric probes[EDGE_PROBES] = { PROBE("alive"), PROBE("phone-gone"), PROBE("bye-lost") };
+
 void edge_metrics_register(void)
 {
 	struct metric *all[] = {
@@ -47,7 +60,8 @@ void edge_metrics_register(void)
 		&edge_metric_nta_legs,	   &edge_metric_offers,		 &edge_metric_dials,
 		&edge_metric_answered,	   &edge_metric_ended,		 &edge_metric_adopted,
 		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
-		&edge_metric_commands_bad, &edge_metric_stale,
+		&edge_metric_commands_bad, &edge_metric_stale,	     &edge_metric_admitted,
+		&edge_metric_strays,	   &edge_metric_ghosts,	   &edge_metric_reoffers,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
@@ -56,6 +70,8 @@ void edge_metrics_register(void)
 		metrics_register(&refused[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(failed); i++)
 		metrics_register(&failed[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(probes); i++)
+		metrics_register(&probes[i]);
 }
 
 void edge_metrics_refused(enum edge_refusal why)
@@ -67,4 +83,9 @@ void edge_metrics_failed(unsigned status)
 {
 	if (status >= 300 && status <= 699)
 		metric_add(&failed[status / 100 - 3], 1);
+}
+
+void edge_metrics_probe(enum edge_probe result)
+{
+	metric_add(&probes[result], 1);
 }

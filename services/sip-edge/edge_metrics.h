@@ -4,7 +4,7 @@
 
 #include "metrics/metrics.h"
 
-extern struct metric edge_metric_legs, edge_metric_offers_open, edge_metric_registrations, edge_metric_lag_ms,
+extern struct metric edge_metric_legs, edge_metric_offers_open, edge_metric_registrations, edge_metric_lag_ms, edge_metric_admitted, edge_metric_ghosts, edge_metric_strays, edge_metric_reoffers,
     edge_metric_nta_server, edge_metric_nta_client, edge_metric_nta_legs;
 extern struct metric edge_metric_offers, edge_metric_dials, edge_metric_answered, edge_metric_ended,
     edge_metric_adopted;
@@ -26,5 +26,7 @@ void edge_metrics_register(void);
 void edge_metrics_refused(enum edge_refusal why);
 /* A failed outbound leg, by class of its status. */
 void edge_metrics_failed(unsigned status);
+enum edge_probe { EDGE_PROBE_ALIVE, EDGE_PROBE_GONE, EDGE_PROBE_DENIED, EDGE_PROBES };
+void edge_metrics_probe(enum edge_probe result);
 
 #endif

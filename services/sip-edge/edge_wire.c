@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "sip/sip_user.h"
 #include "trunkline/edge/v1/edge.pb-c.h"
+#include "trunkline/media/v1/media.pb-c.h"
 
 #include <string.h>
 #include <strings.h>
@@ -147,7 +148,10 @@ static err_t body(const PbCommand *m, struct edge_command *c, struct err_detail 
 	case TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_HANG_UP:
 		c->status = m->hang_up->status;
 		c->reason = m->hang_up->reason;
+		c->agent_id = m->hang_up->agent_id;
 		e = status(c->status, true, d);
+		if (!e)
+			e = id(c->agent_id, true, "agent_id", d);
 		return e ? e : text(c->reason, TEXT_MAX, "reason", d);
 	case TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_DIAL:
 		return dial(m->dial, c, d);
@@ -157,6 +161,7 @@ static err_t body(const PbCommand *m, struct edge_command *c, struct err_detail 
 		c->request = m->reanswer->request;
 		return with_sdp(m->reanswer->sdp, true, c, d);
 	case TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH:
+	case TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_PROBE:
 		return ERR_OK;
 	default:
 		return err_set(d, ERR_INVALID, "command", "unknown or missing");
@@ -325,4 +330,20 @@ void edge_wire_events_add(struct str *out, const struct edge_event *ev)
 		add_ended(out, m, ev);
 	else
 		add_small(out, m, ev);
+}
+
+void edge_wire_heartbeat(struct str *out, const char *instance, unsigned legs, unsigned capacity, bool draining,
+			 uint64_t incarnation)
+{
+	Trunkline__Media__V1__Heartbeat m = TRUNKLINE__MEDIA__V1__HEARTBEAT__INIT;
+	uint8_t bytes[256];
+
+	m.instance = or_empty(instance);
+	m.service = or_empty("sip-edge");
+	m.load = legs;
+	m.capacity = capacity;
+	m.draining = draining;
+	m.incarnation = incarnation;
+	if (protobuf_c_message_get_packed_size(&m.base) <= sizeof(bytes))
+		str_append_n(out, bytes, protobuf_c_message_pack(&m.base, bytes));
 }

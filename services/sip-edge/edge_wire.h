@@ -28,7 +28,8 @@ enum edge_command_kind {
 	EDGE_DIAL,
 	EDGE_REINVITE,
 	EDGE_REANSWER,
-	EDGE_ATTACH
+	EDGE_ATTACH,
+	EDGE_PROBE
 }; /* = field numbers of the oneof */
 
 struct edge_header {
@@ -41,6 +42,7 @@ struct edge_command {
 	struct edge_bytes sdp; /* progress, answer, dial, reinvite, reanswer */
 	unsigned status;       /* reject, hang_up; 0: not said */
 	const char *reason;
+	const char *agent_id; /* hang_up: of an agent's leg, or "" */
 	unsigned retry_after_s;
 	unsigned request; /* reanswer */
 	struct {
@@ -82,6 +84,10 @@ struct edge_event {
 /* A batch is grown in place: _begin, then _add for each. out->failed tells a lack of memory. */
 void edge_wire_events_begin(struct str *out, const char *instance);
 void edge_wire_events_add(struct str *out, const struct edge_event *ev);
+
+/* Heartbeat: who we are, and since when. */
+void edge_wire_heartbeat(struct str *out, const char *instance, unsigned legs, unsigned capacity, bool draining,
+			 uint64_t incarnation);
 
 void edge_wire_bindings_to_pb(struct str *out, const struct aor *a, const char *writer);
 /* key → a->key. *ret_own: written by this very instance. */

@@ -26,22 +26,28 @@ static void drop(struct edge *e, msg_t *msg, enum edge_refusal why)
 	nta_msg_discard(e->agent, msg);
 }
 
-/* A 2xx to an INVITE of an earlier life: the dialog was adopted, its ACK was lost or never sent. */
+/* An answer to an INVITE of an earlier life. Of a dialog that was adopted: its ACK was lost or never sent. Of one that was not:
+ * nobody wants the call any more, so it is acknowledged and ended. */
 static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 {
 	nta_leg_t *leg;
+	nta_outgoing_t *ack;
 
-	if (sip->sip_cseq->cs_method == sip_method_invite && sip->sip_status->st_status / 100 == 2 &&
-	    sip->sip_to->a_tag) {
-		leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL,
-					sip->sip_from->a_tag, NULL);
-		if (leg) {
-			nta_outgoing_t *ack = nta_outgoing_tcreate(
-			    leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL, NTATAG_ACK_BRANCH(sip->sip_via->v_branch),
-			    SIPTAG_CSEQ(sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq, SIP_METHOD_ACK)),
-			    TAG_END());
-			nta_outgoing_destroy(ack);
-		}
+	if (sip->sip_cseq->cs_method != sip_method_invite || sip->sip_status->st_status / 100 != 2 || !sip->sip_to->a_tag) {
+		nta_msg_discard(e->agent, msg);
+		return;
+	}
+	leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL, sip->sip_from->a_tag, NULL);
+	if (!leg && store_synced(e->store)) {
+		metric_add(&edge_metric_strays, 1);
+		nta_msg_ackbye(e->agent, msg);
+		return;
+	}
+	if (leg) {
+		ack = nta_outgoing_tcreate(
+		    leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL, NTATAG_ACK_BRANCH(sip->sip_via->v_branch),
+		    SIPTAG_CSEQ(sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq, SIP_METHOD_ACK)), TAG_END());
+		nta_outgoing_destroy(ack);
 	}
 	nta_msg_discard(e->agent, msg);
 }
@@ -62,7 +68,7 @@ static void refuse(struct edge *e, msg_t *msg, int status)
 
 static void options(struct edge *e, msg_t *msg)
 {
-	bool busy = edge_overloaded(e) || e->draining;
+	bool busy = e->draining || admission_limits(&e->admission) || edge_overloaded(e);
 
 	nta_msg_treply(e->agent, msg, busy ? 503 : 200, busy ? "Service Unavailable" : "OK",
 		       SIPTAG_ALLOW_STR(EDGE_ALLOW), SIPTAG_ACCEPT_STR("application/sdp"),
@@ -105,11 +111,29 @@ static bool waking(const struct edge *e, const sip_t *sip)
 	return sip->sip_to->a_tag || sip->sip_request->rq_method == sip_method_cancel || bus_connected(e->bus);
 }
 
+/* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
+static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
+{
+	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to || sip->sip_to->a_tag ||
+	    !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
+		return false;
+	if (!e->draining && !edge_overloaded(e))
+		return false;
+	if (!e->cfg.answer_strangers && stranger(e, msg, sip))
+		drop(e, msg, EDGE_REFUSED_STRANGER);
+	else
+		inbound_overloaded(e, msg);
+	return true;
+}
+
 int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 {
-	struct judgement j = judge_message(sip, msg);
+	struct judgement j;
 
 	(void)agent;
+	if (refused_unread(e, msg, sip))
+		return 0;
+	j = judge_message(sip, msg);
 	if (j.verdict == JUDGE_DROP) {
 		drop(e, msg, EDGE_REFUSED_MALFORMED);
 	} else if (sip->sip_status) {

@@ -12,6 +12,7 @@
 #define MESSAGE_MAX    32768  /* bytes of a message: 16 KiB of SDP and headers */
 #define TCP_IDLE_MS    900000 /* a connection without traffic; phones keep theirs alive more often */
 #define TCP_MESSAGE_MS 10000  /* a message that arrives slower than this (slow senders) */
+#define UDP_BUFFER     (4 << 20) /* bytes that may wait in the socket: what comes while the loop is busy is not lost */
 #define UDP_MTU	       65535  /* never switch to TCP by size: many phones listen on UDP only */
 
 static void put_host(char *dst, size_t size, const struct sockaddr *sa, unsigned *port)
@@ -131,7 +132,8 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 			     NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1), NTATAG_SERVER_RPORT(1),
 			     NTATAG_MAXSIZE(MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU), NTATAG_CANCEL_487(1),
 			     NTATAG_TIMEOUT_408(1), NTATAG_REL100(0), NTATAG_MAX_PROCEEDING((usize_t)-1),
-			     TPTAG_IDLE(TCP_IDLE_MS), TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TAG_END());
+			     TPTAG_IDLE(TCP_IDLE_MS), TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64),
+			     TPTAG_UDP_RMEM(UDP_BUFFER), TAG_END());
 	if (!e->agent)
 		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)",
 			       (int)e->cfg.port, e->cfg.address);

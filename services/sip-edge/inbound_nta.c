@@ -25,7 +25,7 @@ static void refuse(struct edge *e, msg_t *msg, int status, enum edge_refusal why
 	nta_msg_treply(e->agent, msg, status, sip_status_phrase(status), SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
 }
 
-static void overloaded(struct edge *e, msg_t *msg)
+void inbound_overloaded(struct edge *e, msg_t *msg)
 {
 	char after[16];
 
@@ -195,9 +195,10 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 	if (!d || !blob_set(&d->remote_sdp, sdp)) {
 		if (d)
 			dialog_free(d);
-		overloaded(e, msg);
+		inbound_overloaded(e, msg);
 		return;
 	}
+	admission_taken(&e->admission);
 	fill_caller(d, sip, c);
 	if (c->trunk && trunk_use_take(&d->trunk_use, e->trunks, d->tenant, c->trunk->id, c->trunk->max_calls)) {
 		dialog_free(d);
@@ -224,10 +225,6 @@ void inbound_invite(struct edge *e, msg_t *msg, sip_t *sip)
 	struct caller c = { .tenant = NULL };
 	struct sesstimer session;
 
-	if (edge_overloaded(e) || e->draining) {
-		overloaded(e, msg);
-		return;
-	}
 	if (!admit(e, msg, sip, &c))
 		return;
 	if (sip->sip_payload && !indialog_sdp_ok(sip)) {

@@ -412,7 +412,7 @@ static int on_reinvite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 	}
 	if (!reinvite_again(d, sip, status)) {
 		if (status == 408 || status == 481) {
-			dialog_event(d, LEG_EV_LOST, NULL);
+			dialog_event(d, status == 408 ? LEG_EV_GONE : LEG_EV_DENIED, NULL);
 		} else {
 			dialog_refreshed(d); /* refused, but alive */
 			dialog_renego(d, status == 491 ? RENEGO_EV_GLARE : RENEGO_EV_REFUSED, NULL);
@@ -434,7 +434,7 @@ static int on_update_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 	if (d->state != LEG_UP)
 		return 0;
 	if (status == 408 || status == 481) {
-		dialog_event(d, LEG_EV_LOST, NULL);
+		dialog_event(d, status == 408 ? LEG_EV_GONE : LEG_EV_DENIED, NULL);
 	} else if (status == 405 || status == 501) {
 		d->peer_updates = false;
 		dialog_renego(d, RENEGO_EV_REFRESH, NULL);
@@ -484,6 +484,7 @@ void indialog_release(struct dialog *d)
 	release_in(&d->refresh_in);
 	release_out(&d->bye);
 	release_out(&d->refresh_out);
+	release_out(&d->probe);
 	if (d->reinvite_out && nta_outgoing_status(d->reinvite_out) < 200)
 		nta_outgoing_cancel(d->reinvite_out); /* or nta forgets it at once and its 2xx is never acknowledged */
 	release_out(&d->reinvite_out);

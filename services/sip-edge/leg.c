@@ -36,6 +36,7 @@ static const struct leg_row rows[] = {
 	{ LEG_CALLING, LEG_EV_FAILED, LEG_ENDED, END, "rejected", false },
 	{ LEG_CALLING, LEG_EV_DO_HANG_UP, LEG_CANCELLING, LEG_DO_CANCEL | END, "hung-up", true },
 	{ LEG_CALLING, LEG_EV_NO_ANSWER, LEG_CANCELLING, LEG_DO_CANCEL | END, "no-answer", false },
+	{ LEG_CALLING, LEG_EV_NO_REPLY, LEG_CANCELLING, LEG_DO_CANCEL | END, "no-reply", false },
 	{ LEG_CALLING, LEG_EV_DRAIN, LEG_CANCELLING, LEG_DO_CANCEL | END, "drain", false },
 	{ LEG_RINGING, LEG_EV_RINGING, LEG_RINGING, LEG_TELL_RINGING, NULL, false },
 	{ LEG_RINGING, LEG_EV_ANSWERED, LEG_UP, LEG_DO_ACK | UP, NULL, false },
@@ -49,6 +50,8 @@ static const struct leg_row rows[] = {
 	{ LEG_UP, LEG_EV_BYE, LEG_ENDED, END, "bye", false },
 	{ LEG_UP, LEG_EV_DO_HANG_UP, LEG_CLOSING, LEG_DO_BYE | END, "hung-up", true },
 	{ LEG_UP, LEG_EV_LOST, LEG_CLOSING, LEG_DO_BYE | END, "session-timer", false },
+	{ LEG_UP, LEG_EV_GONE, LEG_ENDED, LEG_DO_BYE | END, "phone-gone", false },
+	{ LEG_UP, LEG_EV_DENIED, LEG_ENDED, END, "bye-lost", false },
 	{ LEG_CLOSING, LEG_EV_BYE_DONE, LEG_ENDED, 0, NULL, false },
 };
 
@@ -87,8 +90,8 @@ const char *leg_event_name(enum leg_event e)
 {
 	static const char *const names[LEG_EVENTS] = {
 		"invite",    "ringing",	  "answered",	"failed",    "cancel",	  "ack",
-		"no-ack",    "bye",	  "bye-done",	"lost",	     "dial",	  "do-progress",
-		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "drain",
+		"no-ack",    "bye",	  "bye-done",	"lost",	     "gone",	  "denied",	 "dial",	  "do-progress",
+		"do-answer", "do-reject", "do-hang-up", "unclaimed", "no-answer", "no-reply", "drain",
 	};
 
 	return e < LEG_EVENTS ? names[e] : "?";

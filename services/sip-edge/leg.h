@@ -36,7 +36,9 @@ enum leg_event {
 	LEG_EV_NO_ACK, /* our 2xx was never acknowledged */
 	LEG_EV_BYE,
 	LEG_EV_BYE_DONE,
-	LEG_EV_LOST, /* no session refresh, or the peer denies the dialog */
+	LEG_EV_LOST,   /* no session refresh in its time */
+	LEG_EV_GONE,   /* the peer answers nothing within the dialog (408) */
+	LEG_EV_DENIED, /* the peer knows nothing of the dialog (481): its BYE was lost */
 	/* commands */
 	LEG_EV_DIAL,
 	LEG_EV_DO_PROGRESS,
@@ -46,6 +48,7 @@ enum leg_event {
 	/* timers and the process */
 	LEG_EV_UNCLAIMED, /* nobody took the offer in time */
 	LEG_EV_NO_ANSWER, /* ring time is over */
+	LEG_EV_NO_REPLY,  /* not even a 100 to our INVITE: nobody is there */
 	LEG_EV_DRAIN,	  /* the process stops: what is not established ends; what is goes on in the next process */
 	LEG_EVENTS
 };

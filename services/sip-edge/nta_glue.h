@@ -65,5 +65,7 @@ void auth_refuse(struct edge *e, msg_t *msg, const struct tenant *t, enum auth_v
 /* register_nta.c, inbound_nta.c: consume msg */
 void register_request(struct edge *e, msg_t *msg, sip_t *sip);
 void inbound_invite(struct edge *e, msg_t *msg, sip_t *sip);
+/* 503 with Retry-After, without state. */
+void inbound_overloaded(struct edge *e, msg_t *msg);
 
 #endif

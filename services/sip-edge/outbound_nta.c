@@ -15,6 +15,13 @@
 #include <string.h>
 #include <strings.h>
 
+/* What names our INVITE to a phone follows from the leg's id: a process that knows nothing but that can still cancel it. */
+#define INVITE_CALL_ID "%s-%u@%s"
+#define INVITE_TAG     "t%s"
+#define INVITE_BRANCH  "z9hG4bK-%s-%u-%u"
+#define INVITE_BEFORE  "100 INVITE" /* CSeq of the first one is one more */
+#define INVITE_CANCEL  "101 CANCEL"
+
 #define ATTEMPTS 3 /* per branch: challenge and too short a session timer may each send it once more */
 
 static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip);
@@ -82,13 +89,15 @@ static void from_text(const struct dialog *d, const struct tenant *t, char *dst,
 static bool make_leg(struct branch *b, const struct tenant *t)
 {
 	struct dialog *d = b->dialog;
-	char from[1024], to[160];
+	char from[1024], to[160], call_id[160], tag[80];
 
 	from_text(d, t, from, sizeof(from));
 	snprintf(to, sizeof(to), "<%s>", d->to_uri);
-	b->leg =
-	    nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to), TAG_END());
-	return b->leg && nta_leg_tag(b->leg, NULL);
+	snprintf(call_id, sizeof(call_id), INVITE_CALL_ID, d->leg_id, (unsigned)(b - d->branches), d->edge->host);
+	snprintf(tag, sizeof(tag), INVITE_TAG, d->leg_id);
+	b->leg = nta_leg_tcreate(d->edge->agent, indialog_request, d, SIPTAG_CALL_ID_STR(call_id), SIPTAG_FROM_STR(from),
+				 SIPTAG_TO_STR(to), SIPTAG_CSEQ_STR(INVITE_BEFORE), TAG_END());
+	return b->leg && nta_leg_tag(b->leg, tag);
 }
 
 /* The transport that requests of this branch will use: for our Contact. */
@@ -104,9 +113,9 @@ static const char *branch_transport(const struct branch *b)
 static bool send_invite(struct branch *b, const char *credentials)
 {
 	struct dialog *d = b->dialog;
-	char expires[16];
+	char expires[16], key[96];
 
-	b->attempts++;
+	snprintf(key, sizeof(key), INVITE_BRANCH, d->leg_id, (unsigned)(b - d->branches), b->attempts++);
 	edge_contact(d->edge, branch_transport(b), d->contact);
 	snprintf(expires, sizeof(expires), "%u", b->session_s);
 	b->invite =
@@ -117,7 +126,7 @@ static bool send_invite(struct branch *b, const char *credentials)
 				 SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT), TAG_IF(b->path[0], SIPTAG_ROUTE_STR(b->path)),
 				 TAG_IF(d->headers, SIPTAG_HEADER_STR(d->headers)),
 				 TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)),
-				 SIPTAG_CONTENT_TYPE_STR("application/sdp"),
+				 NTATAG_BRANCH_KEY(key), SIPTAG_CONTENT_TYPE_STR("application/sdp"),
 				 TAG_IF(d->local_sdp.text, SIPTAG_PAYLOAD_STR(d->local_sdp.text)), TAG_END());
 	sip_root_kick(d->edge->root);
 	return b->invite != NULL;
@@ -224,6 +233,15 @@ static unsigned start_all(struct dialog *d)
 	return started ? 0 : 500;
 }
 
+/* Only of an agent's phone is known that nothing is between us: a trunk's network may be slow to say anything. */
+static void start_ringing(struct dialog *d, int64_t ring_ms)
+{
+	int64_t first_ms = d->agent_id[0] ? d->edge->cfg.no_reply_ms : ring_ms;
+
+	d->ring_until_ms = clock_mono_ms() + ring_ms;
+	loop_timer_start(&d->timer, ring_ms < first_ms ? ring_ms : first_ms);
+}
+
 void outbound_dial(struct dialog *d, const struct edge_command *c)
 {
 	unsigned status = prepare(d, c);
@@ -234,7 +252,7 @@ void outbound_dial(struct dialog *d, const struct edge_command *c)
 	if (status)
 		dialog_event(d, LEG_EV_FAILED, &(struct dialog_input){ .status = status });
 	else
-		loop_timer_start(&d->timer, c->dial.timeout_ms ? c->dial.timeout_ms : d->edge->cfg.ring_timeout_ms);
+		start_ringing(d, c->dial.timeout_ms ? c->dial.timeout_ms : d->edge->cfg.ring_timeout_ms);
 }
 
 /* ---- answers ---- */
@@ -388,6 +406,45 @@ void outbound_cancel(struct dialog *d, const char *reason)
 	sip_root_kick(d->edge->root);
 }
 
+/* ---- a leg that died with an earlier life of ours while it rang ---- */
+
+static void cancel_contact(struct edge *e, const struct edge_command *c, const struct tenant *t, const struct binding *at,
+			   unsigned i)
+{
+	char from[160], to[160], call_id[160], tag[80], branch[96];
+	nta_outgoing_t *cancel;
+	nta_leg_t *leg;
+
+	snprintf(from, sizeof(from), "<sip:%s>", t->sip_domain); /* a CANCEL is matched by its branch, the rest is for the eye */
+	snprintf(to, sizeof(to), "<sip:%s@%s>", c->agent_id, t->sip_domain);
+	snprintf(call_id, sizeof(call_id), INVITE_CALL_ID, c->leg_id, i, e->host);
+	snprintf(tag, sizeof(tag), INVITE_TAG, c->leg_id);
+	snprintf(branch, sizeof(branch), INVITE_BRANCH, c->leg_id, i, 0u);
+	leg = nta_leg_tcreate(e->agent, NULL, NULL, SIPTAG_CALL_ID_STR(call_id), SIPTAG_FROM_STR(from), SIPTAG_TO_STR(to),
+			      TAG_END());
+	if (!leg)
+		return;
+	if (nta_leg_tag(leg, tag)) {
+		cancel = nta_outgoing_tcreate(leg, NULL, NULL,
+					      !at->path[0] && at->route[0] ? URL_STRING_MAKE(at->route) : NULL,
+					      SIP_METHOD_CANCEL, URL_STRING_MAKE(at->contact),
+					      TAG_IF(at->path[0], SIPTAG_ROUTE_STR(at->path)), NTATAG_BRANCH_KEY(branch),
+					      SIPTAG_CSEQ_STR(INVITE_CANCEL), TAG_END());
+		(void)cancel; /* destroys itself with its final answer */
+	}
+	nta_leg_destroy(leg);
+}
+
+void outbound_cancel_unknown(struct edge *e, const struct edge_command *c)
+{
+	const struct tenant *t = tenantconf_find_tenant(e->conf, c->tenant);
+	const struct aor *a = t ? registrar_find(e->registrar, t->id, c->agent_id, clock_wall_ms()) : NULL;
+
+	for (unsigned i = 0; a && i < a->n; i++)
+		cancel_contact(e, c, t, &a->b[i], i);
+	sip_root_kick(e->root);
+}
+
 static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 {
 	struct branch *b = magic;
@@ -403,6 +460,8 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 			branch_failed(b, 502);
 		return 0;
 	}
+	if (!internal)
+		dialog_replied(b->dialog);
 	if (status < 200) {
 		if (status > 100)
 			branch_ringing(b, sip, status);

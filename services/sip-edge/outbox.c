@@ -98,3 +98,14 @@ err_t outbox_offer(struct outbox *o, const struct edge_event *ev)
 	str_done(&bytes);
 	return e;
 }
+
+void outbox_beat(struct outbox *o, unsigned legs, unsigned capacity, bool draining, uint64_t incarnation)
+{
+	struct str bytes = STR_INIT;
+	char subject[160];
+
+	snprintf(subject, sizeof(subject), "tl.%s.hb.sip-edge.%s", o->site, o->instance);
+	edge_wire_heartbeat(&bytes, o->instance, legs, capacity, draining, incarnation);
+	publish(o, subject, &bytes);
+	str_done(&bytes);
+}

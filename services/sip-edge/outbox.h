@@ -17,4 +17,7 @@ err_t outbox_offer(struct outbox *o, const struct edge_event *ev) MUST;
 /* At the end of the turn (before the bus flushes). */
 void outbox_flush(struct outbox *o);
 
+/* That we are here, and since when: whoever has legs with us hears of a restart at once. */
+void outbox_beat(struct outbox *o, unsigned legs, unsigned capacity, bool draining, uint64_t incarnation);
+
 #endif

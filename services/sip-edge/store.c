@@ -11,7 +11,7 @@ static struct metric failures =
 
 struct store {
 	struct edge *edge;
-	struct bus_kv *bindings, *legs;
+	struct bus_kv *bindings, *legs, *calls;
 	struct bus_kv_watch *watch_bindings, *watch_legs;
 	bool bindings_synced, legs_synced;
 };
@@ -76,9 +76,12 @@ static err_t open_buckets(struct store *s, struct err_detail *detail)
 		.ttl_ms = 2 * 1000 * s->edge->cfg.expires_max_s,
 	};
 	struct bus_kv_params legs = { .bucket = "legs", .ttl_ms = STORE_LEG_TTL_MS };
+	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 5000 }; /* call-control's */
 	err_t e = bus_kv_open(&s->bindings, s->edge->bus, &bindings, detail);
 
-	return e ? e : bus_kv_open(&s->legs, s->edge->bus, &legs, detail);
+	if (!e)
+		e = bus_kv_open(&s->legs, s->edge->bus, &legs, detail);
+	return e ? e : bus_kv_open(&s->calls, s->edge->bus, &calls, detail);
 }
 
 err_t store_new(struct store **ret, struct edge *edge, struct err_detail *detail)
@@ -115,6 +118,8 @@ void store_free(struct store **ref)
 		bus_kv_unwatch(&s->watch_legs);
 	if (s->watch_bindings)
 		bus_kv_unwatch(&s->watch_bindings);
+	if (s->calls)
+		bus_kv_close(&s->calls);
 	if (s->legs)
 		bus_kv_close(&s->legs);
 	if (s->bindings)
@@ -181,4 +186,12 @@ void store_leg_gone(struct store *s, const char *tenant, const char *leg_id)
 
 	leg_key(s, tenant, leg_id, key);
 	gone(s->legs, key);
+}
+
+err_t store_call(struct store *s, const char *tenant, const char *call_id, bus_reply_fn *fn, void *arg)
+{
+	char key[256];
+
+	snprintf(key, sizeof(key), "%s.%s", tenant, call_id);
+	return bus_kv_get(s->calls, key, fn, arg);
 }

@@ -23,4 +23,7 @@ void store_leg_gone(struct store *s, const char *tenant, const char *leg_id);
 /* Entries of `legs` live so long; established legs are written again at half of it. */
 #define STORE_LEG_TTL_MS 600000
 
+/* What call-control holds of a call: ERR_NOT_FOUND when it exists no more. */
+err_t store_call(struct store *s, const char *tenant, const char *call_id, bus_reply_fn *fn, void *arg) MUST;
+
 #endif

@@ -100,6 +100,10 @@ class Call:
             if pause:
                 time.sleep(pause)
 
+    def forget(self):
+        """As if its BYE had been lost: the telephone knows nothing of the call any more."""
+        self.ua.engine.call(self._forget)
+
     def hold(self):
         self.ua.engine.call(self._reinvite, "sendonly")
 
@@ -110,6 +114,10 @@ class Call:
         return "%s call %s of %s" % ("outgoing" if self.outgoing else "incoming", self.id[:12], self.ua.user)
 
     # ---- on the engine's thread ----
+    def _forget(self):
+        self.ua.by_id.pop(self.id, None)
+        self._to("ended", "us", "forgotten")
+
     def _to(self, state, by="", reason=""):
         if self.state == "ended":
             return
@@ -280,6 +288,7 @@ class Ua:
         self.registered = 0
         self.log = []
         self.gone = False
+        self.dead = False
         self.engine.post(self.engine.watch, self.sock, self._receive)
 
     # ---- for tests ----
@@ -323,7 +332,16 @@ class Ua:
     def __exit__(self, *_):
         self.close()
 
+    def fall_dead(self):
+        """Its power is gone, the network behind it is not: nothing comes back any more, not even an ICMP message."""
+        self.engine.call(self._fall_dead)
+
     # ---- on the engine's thread ----
+    def _fall_dead(self):
+        self.dead = True
+        for c in self.calls:
+            c.rtp.muted = True
+
     def _vanish(self):
         if self.gone:
             return
@@ -341,7 +359,7 @@ class Ua:
         return "%s<sip:%s@%s>%s" % (name, self.user, self.domain, ";tag=" + token() if tag else "")
 
     def send(self, m, to=None):
-        if self.gone:
+        if self.gone or self.dead:
             return
         self.log.append((time.monotonic(), "out", m))
         try:
@@ -415,7 +433,7 @@ class Ua:
                 data, source = self.sock.recvfrom(65536)
             except OSError:
                 return
-            if len(data) < 20:
+            if len(data) < 20 or self.dead:
                 continue
             m = Message.parse(data)
             self.log.append((time.monotonic(), "in", m))
@@ -465,7 +483,7 @@ class Ua:
             c._on_request(m)
         elif m.method == "INVITE":
             self._incoming(m)
-        elif m.method == "OPTIONS":
+        elif m.method == "OPTIONS" and not tag_of(m.get("to")):
             self.respond(m, 200)
         elif m.method != "ACK":
             self.respond(m, 481)

@@ -43,7 +43,7 @@ class Callers:
         self.scenario.write_text(text.replace("@BEFORE_TALK@", before_talk).replace("@TALK@", pause).replace(
             "@AFTER_TALK@", after_talk))
         self.args = ["sipp", "-sf", str(self.scenario), "-s", number or company.number_of(what), "%s:%d" % (to or stage.sip), "-i", host, "-p",
-                     str(port), "-mi", host, "-mp", str(port + 2), "-r", "%g" % rate, "-m", str(self.calls), "-l", str(at_most), "-nostdin",
+                     str(port), "-mi", host, "-mp", str(port + 2), "-r", "%g" % rate, "-m", str(self.calls), "-l", str(at_most), "-nostdin", "-aa",
                      "-nd", "-trace_stat", "-stf", str(self.dir / "stat.csv"), "-fd", "1", "-trace_rtt", "-rtt_freq", "20", "-recv_timeout",
                      str(answer_within_ms), "-timeout", "%ds" % self.most_s]
         if rate != int(rate):

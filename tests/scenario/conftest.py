@@ -17,7 +17,7 @@ from cluster import Cluster, ClusterError  # noqa: E402
 from facts import Facts, settled  # noqa: E402
 from sipua import Ua  # noqa: E402
 
-ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_phones", "test_tenants", "test_load", "test_backends", "test_kills", "test_media", "test_soak"]
+ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_tenants", "test_load", "test_backends", "test_kills", "test_media", "test_soak"]
 CALLS = {"edge-1": "trunkline_edge_legs", "media-1": "trunkline_media_endpoints", "media-2": "trunkline_media_endpoints", "cc-1": "trunkline_calls", "cc-2": "trunkline_calls",
          "router-1": "trunkline_router_calls_waiting", "router-2": "trunkline_router_calls_waiting"}
 

@@ -7,6 +7,8 @@ import pytest
 
 from crowd import Crowd
 from facts import settled
+from storm import Storm
+from world import AGENT
 
 HELD, AGAIN = 5000, 1500
 PHONES = pathlib.Path(__file__).resolve().parents[2] / "build" / "release" / "bin" / "sip-phones"
@@ -117,3 +119,21 @@ def test_each_of_a_thousand_quick_calls_is_answered_once_and_stands_in_kafka(sce
     assert len(mine(facts)) == 1000
     assert all(len(x.all("agent_answered")) == 1 for x in mine(facts))
     assert not [p for x in mine(facts) for p in x.problems()]
+
+
+def test_all_telephones_register_at_the_same_moment_and_calls_go_on_beside_it_GT_15(scene):
+    company = scene.huaxia
+    made = [company.agent("7%03d" % i, ["nobody"], logs_in=False) for i in range(150)]
+    deadline = time.monotonic() + 30
+    while not company.published():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    scene.agent("1101", answers=0.02)
+    call = scene.call("soak", "+4917006001").wait_hears(AGENT, 0.2)
+    storm = Storm(scene.sip, company.domain, {a.id: a.password for a in made})
+    try:
+        took = storm.run(timeout=60)
+    finally:
+        storm.close()
+    assert len(took) == len(made) and storm.answers == {401: len(made), 200: len(made)}, storm.answers
+    call.wait_hears(AGENT, 0.2).hang_up()

@@ -1,0 +1,126 @@
+/* What got out of step is found (GT-15): phones asked within a call, legs without a call, offers that nobody took. */
+#include "itest_peer.h"
+
+static void cc_probe(const struct leg_ref *l)
+{
+	Trunkline__Edge__V1__LegProbe p = TRUNKLINE__EDGE__V1__LEG_PROBE__INIT;
+	command_t c = to_leg(l, CMD(PROBE));
+
+	c.probe = &p;
+	cc_send("cc-1", &c);
+}
+
+static void whatever_a_phone_answers_within_its_call_shows_that_it_lives(void **state)
+{
+	static const char *const answers[] = { "200 OK", "405 Method Not Allowed", "501 Not Implemented", "500 Server Error" };
+	struct peer p;
+	struct call c;
+	struct leg_ref l;
+
+	(void)state;
+	peer_open(&p);
+	l = establish(&p, &c);
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		cc_probe(&l);
+		peer_expect(&p, "OPTIONS ");
+		assert_string_equal(header(&p, "To"), c.from);
+		answer(&p, NULL, answers[i], NULL, "");
+		assert_true(cc_event("cc-1", EV(STATE))->state->answered);
+	}
+	in_dialog(&c, "BYE", "", "");
+	peer_expect(&p, "SIP/2.0 200");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye");
+	peer_close(&p);
+}
+
+static void a_phone_that_knows_no_such_call_has_lost_its_bye(void **state)
+{
+	struct peer p;
+	struct call c;
+	struct leg_ref l;
+
+	(void)state;
+	peer_open(&p);
+	l = establish(&p, &c);
+	cc_probe(&l);
+	peer_expect(&p, "OPTIONS ");
+	answer(&p, NULL, "481 Call/Transaction Does Not Exist", NULL, "");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye-lost");
+	cc_attach(&l, "cc-1");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye-lost");
+	peer_close(&p);
+}
+
+static void a_phone_that_answers_nothing_is_gone(void **state)
+{
+	struct peer p;
+	struct call c;
+	struct leg_ref l;
+
+	(void)state;
+	peer_open(&p);
+	l = establish(&p, &c);
+	cc_probe(&l);
+	peer_expect(&p, "OPTIONS ");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "phone-gone");
+	peer_close(&p);
+}
+
+/* KV `calls` has no entry of it, and no call-control says a word. */
+static void a_leg_without_a_call_is_hung_up(void **state)
+{
+	const event_t *ev;
+	struct peer p;
+	struct call c;
+
+	(void)state;
+	peer_open(&p);
+	establish(&p, &c);
+	ev = cc_event_in("cc-1", EV(ENDED), 20000);
+	assert_non_null(ev);
+	assert_string_equal(ev->ended->cause, "hung-up");
+	peer_expect(&p, "BYE ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	peer_close(&p);
+}
+
+static void an_offer_that_nobody_took_is_made_once_more(void **state)
+{
+	const event_t *first, *second;
+	struct leg_ref l;
+	struct peer p;
+	struct call c;
+
+	(void)state;
+	peer_open(&p);
+	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
+	invite(&c, "", SDP_A);
+	first = cc_event("offer", EV(OFFER));
+	l = leg_of(first);
+	second = cc_event("offer", EV(OFFER)); /* whoever got the first one is dead */
+	assert_string_equal(second->leg_id, l.leg);
+	assert_string_equal(second->call_id, first->call_id);
+	assert_string_equal(second->offer->sip_call_id, c.call_id);
+	cc_answer(&l, SDP_B);
+	peer_expect(&p, "SIP/2.0 200");
+	learn(&c);
+	ack(&c, "");
+	cc_event("cc-1", EV(ANSWERED));
+	in_dialog(&c, "BYE", "", "");
+	peer_expect(&p, "SIP/2.0 200");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye");
+	peer_close(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(whatever_a_phone_answers_within_its_call_shows_that_it_lives, forget),
+		cmocka_unit_test_setup(a_phone_that_knows_no_such_call_has_lost_its_bye, forget),
+		cmocka_unit_test_setup(a_phone_that_answers_nothing_is_gone, forget),
+		cmocka_unit_test_setup(a_leg_without_a_call_is_hung_up, forget),
+		cmocka_unit_test_setup(an_offer_that_nobody_took_is_made_once_more, forget),
+	};
+
+	return cmocka_run_group_tests(tests, world_start, world_stop);
+}
