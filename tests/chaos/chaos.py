@@ -26,7 +26,7 @@ import collect  # noqa: E402
 import page  # noqa: E402
 from inject import Injector  # noqa: E402
 from plan import plan  # noqa: E402
-from rows import BY_NAME, ROWS, SHORT, groups  # noqa: E402
+from rows import BY_NAME, LOAD, ROOM, ROWS, SHORT, groups  # noqa: E402
 from theatre import FULL, SMALL, TENANT, Theatre, say  # noqa: E402
 
 ROOT = HERE.parent.parent
@@ -61,9 +61,12 @@ class Load:
         self.size = SMALL if o.short else FULL
         self.plan = plan(rows, o.runs, seed)
 
+    def bounds(self, of):
+        return {k: ROOM.get(k, v) if self.o.short and v is not None else v for k, v in of.items()}
+
     def write_plan(self, **moments):
-        text = {"seed": self.seed, "tenant": TENANT, "size": dataclasses.asdict(self.size), "plan": self.plan, **moments,
-                "rows": {r.name: {"bounds": r.bounds, "lasts_s": r.lasts_s, "faulty_setup": r.faulty_setup, "what": r.what} for r in self.rows}}
+        text = {"seed": self.seed, "tenant": TENANT, "size": dataclasses.asdict(self.size), "plan": self.plan, **moments, "load": self.bounds(LOAD),
+                "rows": {r.name: {"bounds": self.bounds(r.bounds), "lasts_s": r.lasts_s, "faulty_setup": r.faulty_setup, "what": r.what} for r in self.rows}}
         (self.dir / "plan.json").write_text(json.dumps(text, indent=1) + "\n")
 
     def run(self):

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "tests" / "lib"))
 import recount  # noqa: E402
 from api import message  # noqa: E402
 from facts import TOPICS, Facts  # noqa: E402
+from rows import LOAD  # noqa: E402
 
 T0, TENANT = 1_800_000_000_000, "chaos"
 FAULT_S, END_S = 20.0, 40.0
@@ -146,7 +147,7 @@ class GoodRun:
                                           for w, v in (("before", 1), ("after", 1 + self.fenced))])
         (d / "left.json").write_text(json.dumps({"left": self.left}))
         (d / "agents.json").write_text(json.dumps(self.agents))
-        (d / "plan.json").write_text(json.dumps({"seed": 1, "tenant": TENANT, "stands_ms": ms(10), "ends_ms": ms(END_S),
+        (d / "plan.json").write_text(json.dumps({"seed": 1, "tenant": TENANT, "stands_ms": ms(10), "ends_ms": ms(END_S), "load": LOAD,
                                                  "rows": {"all": {"bounds": self.bounds, "faulty_setup": False}}}))
 
     @staticmethod

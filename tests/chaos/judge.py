@@ -21,10 +21,9 @@ SHOWN = 5
 
 def runs_of(ev):
     """Each fault with its bounds and its time; before the first one, run 0: the load alone."""
-    usual = {"dropped": 0, "gap_ms": 60, "voices": True, "setup_s": 0, "setup_share": 0.999, "order": True, "double": 0, "books": True, "left": 0}
     first = ev.injections[0]["t0_ms"] if ev.injections else ev.ended
-    out = [{"run": 0, "row": "load", "victims": [], "t0_ms": ev.began, "t1_ms": ev.began, "ready_ms": {}, "bounds": usual, "faulty_setup": False,
-            "from_ms": ev.began, "to_ms": first, "last": not ev.injections}]
+    out = [{"run": 0, "row": "load", "victims": [], "t0_ms": ev.began, "t1_ms": ev.began, "ready_ms": {}, "faulty_setup": False,
+            "bounds": {"voices": True, **ev.plan["load"]}, "from_ms": ev.began, "to_ms": first, "last": not ev.injections}]
     for n, i in enumerate(ev.injections):
         row = ev.plan["rows"][i["row"]]
         last = n + 1 == len(ev.injections)
