@@ -21,7 +21,7 @@ asan-build:
 check: unit ## the quick tests: unit tests only
 
 unit: unit-build ## unit tests (ONLY=pattern chooses)
-	@tools/run-tests --suite unit $(if $(ONLY),--only '$(ONLY)') $(TESTS) tools/tools_test
+	@tools/run-tests --suite unit $(if $(ONLY),--only '$(ONLY)') $(TESTS) tools/tools_test tests/chaos/test_judge.py
 
 unit-asan: asan-build ## unit tests under AddressSanitizer and UBSan
 	@tools/run-tests --suite unit-asan $(if $(ONLY),--only '$(ONLY)') $(TESTS:build/$(VARIANT)/%=build/asan/%)
@@ -71,8 +71,8 @@ BENCHES := queue ivr media router events memory
 $(BENCHES:%=bench-%): bench-%: ## one of queue ivr media router events memory
 	@tools/bench $*
 
-chaos: ## kill -9 of each service, stopped PostgreSQL and Kafka, with calls up
-	@tools/chaos
+chaos: ## processes killed, stopped, taken away under load, and an offline judge (ROW=name RUNS=20 SEED=n)
+	@ROW='$(ROW)' RUNS='$(RUNS)' SEED='$(SEED)' tools/chaos
 
 hostile: ## a million malformed messages, good calls beside them (SIP, MEDIA, OTHER, SEED; VARIANT=asan)
 	@tools/hostile

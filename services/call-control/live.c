@@ -284,6 +284,21 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 	finish_if_told(l); /* also of a call that was adopted when it had ended already */
 }
 
+/* A checkpoint takes the place of the one before, and must carry what that one carried and nobody has acknowledged: when we and the
+ * bus die together, what is still on its way is told by the adopter. */
+static err_t put_checkpoint(struct live *l, struct str *out)
+{
+	struct cc_event **end = &l->on_way;
+	err_t e;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = l->pending;
+	e = cc_wire_put_checkpoint(out, l->call, &l->control->self, l->on_way);
+	*end = NULL;
+	return e;
+}
+
 static void write_checkpoint(struct live *l)
 {
 	char key[CALL_NAME + ID_TEXT + 2];
@@ -291,7 +306,7 @@ static void write_checkpoint(struct live *l)
 	err_t e;
 
 	snprintf(key, sizeof(key), "%s.%s", l->call->tenant, l->call->id);
-	e = cc_wire_put_checkpoint(&out, l->call, &l->control->self, l->pending);
+	e = put_checkpoint(l, &out);
 	l->under_way++;
 	if (!e)
 		e = bus_kv_put(l->control->kv, key, out.data, out.len, l->revision, on_written, l);

@@ -115,9 +115,10 @@ static void on_lag(void *arg)
 
 err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
 {
-	char wait[48];
-	/* The broker, too, gathers: else each event by itself would wake broker and client. */
-	const char *const options[] = { "fetch.min.bytes=65536", wait, NULL };
+	char wait[48], member[160];
+	/* The broker, too, gathers: else each event by itself would wake broker and client. A member with a name of its own that
+	 * died and comes back takes its partitions up at once; a nameless one waits until its former self's session is over. */
+	const char *const options[] = { "fetch.min.bytes=65536", wait, member, NULL };
 	struct stream_consumer_params p = { .loop = r->loop,
 					    .brokers = cfg->brokers,
 					    .group = cfg->group,
@@ -133,7 +134,8 @@ err_t ingest_start(struct reporting *r, const struct reporting_config *cfg, stru
 	err_t e = books_new(&r->books);
 
 	(void)snprintf(wait, sizeof(wait), "fetch.wait.max.ms=%lld", (long long)cfg->gather_ms);
-
+	(void)snprintf(member, sizeof(member), "group.instance.id=%s.%s", service_common(r->svc)->site,
+		       service_common(r->svc)->instance);
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);
 	loop_timer_init(&r->retry, r->loop, on_retry, r);

@@ -93,6 +93,16 @@ static void request(struct edge *e, msg_t *msg, sip_t *sip)
 	}
 }
 
+/* Just started: the dialogs of the life before, the tenants and their telephones are still being read. A 481 or 404 would end calls
+ * that are only a moment away; who hears nothing asks again (RFC 3261, 17.1). Without a bus that moment may be long: then a new
+ * call is told so. */
+static bool waking(const struct edge *e, const sip_t *sip)
+{
+	if (e->store && store_synced(e->store) && tenantconf_synced(e->conf))
+		return false;
+	return sip->sip_to->a_tag || sip->sip_request->rq_method == sip_method_cancel || bus_connected(e->bus);
+}
+
 /* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
 static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
 {
@@ -122,6 +132,8 @@ int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 		late_answer(e, msg, sip);
 	} else if (sip->sip_request->rq_method == sip_method_ack) {
 		nta_msg_discard(e->agent, msg); /* of an answer given without state */
+	} else if (waking(e, sip)) {
+		nta_msg_discard(e->agent, msg);
 	} else if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip)) {
 		drop(e, msg, EDGE_REFUSED_STRANGER);
 	} else if (j.verdict == JUDGE_REFUSE) {

@@ -401,13 +401,21 @@ static bool ready(void *arg)
 	return ok;
 }
 
-static void start_edge(void)
+static void spawn_edge(void)
 {
 	const char *argv[] = { binary, "-c", conf_file, NULL };
 	char log[TESTKIT_PATH + 32];
 
 	snprintf(log, sizeof(log), "%s/edge.log", dir);
 	testkit_spawn(&edge, &(struct testkit_spawn){ .argv = argv, .log = log });
+}
+
+static void start_edge(void)
+{
+	char log[TESTKIT_PATH + 32];
+
+	snprintf(log, sizeof(log), "%s/edge.log", dir);
+	spawn_edge();
 	if (!testkit_wait(ready, NULL, 10000)) {
 		struct str out = STR_INIT;
 

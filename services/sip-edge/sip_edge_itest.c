@@ -461,6 +461,30 @@ static void calls_outlive_kill_9_of_the_edge(void **state)
 	peer_close(&phone);
 }
 
+/* Found by chaos runs: the restarted process has its socket before it has read its dialogs. GT-15 */
+static void who_hangs_up_while_the_edge_wakes_up_is_not_told_that_there_is_no_call(void **state)
+{
+	struct peer p;
+	struct call c;
+	bool answered = false;
+
+	(void)state;
+	peer_open(&p);
+	establish(&p, &c);
+	usleep(300000); /* the checkpoint is asynchronous */
+	testkit_proc_stop(&edge, SIGKILL, 1000);
+	spawn_edge();
+	for (int i = 0; i < 1000 && !answered; i++) {
+		in_dialog(&c, "BYE", "", "");
+		answered = peer_got(&p, "SIP/2.0 ", 10);
+	}
+	assert_true(answered);
+	assert_memory_equal(p.rx, "SIP/2.0 200", 11);
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye");
+	assert_true(testkit_wait(ready, NULL, 10000));
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +503,7 @@ int main(void)
 		cmocka_unit_test_setup(an_old_epoch_is_refused_and_a_new_owner_gets_the_events, forget),
 		cmocka_unit_test_setup(another_tenants_command_finds_no_leg, forget),
 		cmocka_unit_test_setup(calls_outlive_kill_9_of_the_edge, forget),
+		cmocka_unit_test_setup(who_hangs_up_while_the_edge_wakes_up_is_not_told_that_there_is_no_call, forget),
 	};
 
 	return cmocka_run_group_tests(tests, world_start, world_stop);

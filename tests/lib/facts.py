@@ -22,7 +22,12 @@ def kcat(brokers, topic):
                         "-f", "%p %o %S %s\n"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
     if p.returncode and b"Unknown topic" not in p.stderr:
         raise RuntimeError("kcat %s %s: %s" % (brokers, topic, p.stderr.decode(errors="replace")[-500:]))
-    out, data, at = [], p.stdout, 0
+    return unpack(p.stdout)
+
+
+def unpack(data):
+    """What kcat has written with the format "%p %o %S %s\\n"."""
+    out, at = [], 0
     while at < len(data):
         m = HEAD.match(data, at)
         if not m:
@@ -103,9 +108,14 @@ class Facts:
 
     @classmethod
     def read(cls, brokers):
+        return cls.of_rows({domain: kcat(brokers, topic) for domain, topic in TOPICS.items()})
+
+    @classmethod
+    def of_rows(cls, rows_of):
+        """rows_of: {domain: [(partition, offset, payload)]}."""
         out, event = cls(), message("trunkline.event.v1.Event")
         for domain, topic in TOPICS.items():
-            rows = kcat(brokers, topic)
+            rows = rows_of[domain]
             out.count[topic], out.bytes[topic] = len(rows), sum(len(r[2]) for r in rows)
             seen = set()
             for _, _, payload in rows:

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,6 +32,8 @@ static void first_line(struct sipmsg *m, struct view line)
 	m->is_request = !starts(line, "SIP/2.0 ");
 	if (!sp)
 		return;
+	if (!m->is_request)
+		m->status = line.n >= 11 ? (unsigned)atoi(sp + 1) : 0;
 	m->method = (struct view){ line.at, (size_t)(sp - line.at) };
 	user = memchr(sp, ':', (size_t)(end - sp));
 	at = user ? memchr(user, '@', (size_t)(end - user)) : NULL;
@@ -53,6 +56,8 @@ static void header(struct sipmsg *m, struct view line)
 		m->call_id = value_of(line, 8);
 	} else if (starts(line, "CSeq:")) {
 		m->cseq = line;
+	} else if (starts(line, "Contact:")) {
+		m->contact = line;
 	}
 }
 
@@ -66,8 +71,10 @@ bool sipmsg_parse(struct sipmsg *m, const char *buf, size_t n)
 		const char *eol = memmem(at, (size_t)(end - at), "\r\n", 2);
 		struct view line = { at, (size_t)((eol ? eol : end) - at) };
 
-		if (!line.n)
+		if (!line.n) {
+			m->body = (struct view){ at + 2, (size_t)(end - at) - 2 };
 			break;
+		}
 		if (first)
 			first_line(m, line);
 		else

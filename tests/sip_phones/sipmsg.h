@@ -1,5 +1,5 @@
 /*
- * sipmsg: as much of SIP as telephones need that answer whatever comes: cuts a request up, writes a response to it.
+ * sipmsg: as much of SIP as telephones need that answer whatever comes: cuts a message up, writes a response to a request.
  *
  *	struct sipmsg m;
  *	if (sipmsg_parse(&m, buf, n) && m.is_request)
@@ -20,10 +20,13 @@ struct view {
 
 struct sipmsg {
 	bool is_request;
+	unsigned status; /* of a response */
 	struct view method, uri_user;
 	struct view via[8], route[4]; /* whole header lines without CRLF */
 	unsigned n_via, n_route;
 	struct view from, to, call_id, cseq;
+	struct view contact; /* whole line; empty when there is none */
+	struct view body;
 	bool to_tagged;
 };
 

@@ -1,0 +1,347 @@
+#!/usr/bin/python3
+"""The judge can fail: of a run that kept every promise one thing is changed, and the judge names what it broke (GT-15).
+
+Runs by itself (TAP, for tools/run-tests) and under pytest.
+"""
+import pathlib
+import sys
+import tempfile
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from goodrun import ON_CALL, RESERVED, GoodRun, ms  # noqa: E402
+from judge import judge  # noqa: E402
+from plan import SPARE_S, plan  # noqa: E402
+from rows import BY_NAME, ROWS  # noqa: E402
+
+
+def broken(run):
+    """{bound: sentences} of the fault's run; that of the load before it must be clean."""
+    with tempfile.TemporaryDirectory() as d:
+        run.write(d)
+        before, after = judge(d)["runs"]
+    assert not before["broken"], before["broken"]
+    return after["broken"]
+
+
+def only(run, *bounds):
+    found = broken(run)
+    assert set(found) == set(bounds), "wanted %s, the judge says %s" % (bounds, found)
+    return found
+
+
+def entry(run, leg, ev):
+    return next(r for r in run.journal[leg] if r["ev"] == ev)
+
+
+def without(run, leg, *evs):
+    run.journal[leg] = [r for r in run.journal[leg] if r["ev"] not in evs]
+
+
+def test_a_run_that_kept_every_promise_is_let_pass():
+    only(GoodRun())
+
+
+def test_a_talking_call_that_gets_a_bye_from_nobody_is_dropped():
+    run = GoodRun()
+    caller, agent = run.legs["l1"]
+    without(run, caller, "bye-sent", "bye-answered")
+    entry(run, caller, "over").update(t=ms(22), why="bye")
+    run.note(caller, 22, "bye-received")
+    entry(run, agent, "bye-received")["t"] = ms(22.01)
+    entry(run, agent, "over")["t"] = ms(22.02)
+    for leg in (caller, agent):
+        entry(run, leg, "rtp")["last"] = ms(22) - 10
+    assert len(only(run, "dropped")["dropped"]) == 1, "one call, told once"
+
+
+def test_a_waiting_call_that_gets_a_bye_is_dropped():
+    run = GoodRun()
+    caller, agent = run.legs["w4"]
+    del run.journal[agent]
+    run.journal[caller] = run.journal[caller][:3]
+    run.note(caller, 22, "bye-received")
+    run.note(caller, 22, "rtp", sent=1, packets=9, lost=0, gaps=0, longest_ms=21, first=ms(5), last=ms(22) - 10, who=0)
+    run.note(caller, 22, "over", why="bye")
+    assert "dropped" in broken(run)
+
+
+def test_a_bye_that_is_answered_481_or_never_shows_a_lost_call():
+    for change in ({"ev": "bye-answered", "status": 481}, {"ev": "timeout", "method": "BYE"}):
+        run = GoodRun()
+        caller, agent = run.legs["s2"]
+        entry(run, caller, "bye-answered").update(change)
+        if change["ev"] == "timeout":
+            entry(run, caller, "over")["why"] = "timeout"
+        only(run, "dropped")
+
+
+def test_an_agent_who_hangs_up_drops_no_call():
+    run = GoodRun()
+    caller, agent = run.legs["s2"]
+    without(run, caller, "bye-sent", "bye-answered")
+    without(run, agent, "bye-received")
+    run.note(agent, 28, "bye-sent")
+    run.note(caller, 28.005, "bye-received")
+    only(run)
+
+
+def test_a_silence_in_a_voice_is_heard():
+    run = GoodRun()
+    run.note(run.legs["l1"][0], 22.08, "gap", **{"from": ms(22), "ms": 80, "who": 2, "then": 2, "lost": 3})
+    only(run, "gap_ms")
+
+
+def test_a_silence_while_the_telephones_stood_still_themselves_is_not_held_against_anybody():
+    run = GoodRun()
+    run.note(run.legs["l1"][0], 22.08, "gap", **{"from": ms(22), "ms": 80, "who": 2, "then": 2, "lost": 3})
+    run.late.append((22.07, 50))
+    only(run)
+
+
+def test_music_that_stops_is_heard():
+    run = GoodRun()
+    run.note(run.legs["w3"][0], 22.5, "gap", **{"from": ms(22), "ms": 500, "who": 0, "then": 0, "lost": 0})
+    only(run, "gap_ms")
+
+
+def test_a_voice_that_never_comes_back_is_a_silence_and_no_re_anchored_call():
+    run = GoodRun()
+    entry(run, run.legs["l1"][1], "rtp")["last"] = ms(20.5)
+    only(run, "gap_ms", "reanchor_s")
+
+
+def test_a_call_that_is_re_anchored_too_late_is_told_from_one_in_time():
+    for back, bounds in ((22.5, ("gap_ms",)), (24, ("gap_ms", "reanchor_s"))):
+        run = GoodRun()
+        run.note(run.legs["l1"][0], back, "gap", **{"from": ms(20), "ms": (back - 20) * 1000, "who": 2, "then": 2, "lost": 9})
+        only(run, *bounds)
+
+
+def test_one_way_audio_is_heard():
+    run = GoodRun()
+    caller, agent = run.legs["s2"]
+    without(run, agent, "heard")
+    only(run, "voices")
+
+
+def test_swapped_parties_are_heard():
+    run = GoodRun()
+    run.note(run.legs["s2"][0], 26, "heard", who=2)
+    only(run, "voices")
+
+
+def test_a_process_that_is_ready_late_or_never_is_seen():
+    for late in (5100, None):
+        run = GoodRun()
+        run.ready_ms = late
+        only(run, "ready_s")
+
+
+def failing_call(run, at):
+    run.note("c99", at, "invite", id=99, group="short", user="+4955", number="+49", call_id="sip-99")
+    run.note("c99", at + 0.1, "refused", status=503)
+    run.note("c99", at + 0.1, "over", why="refused")
+
+
+def test_a_call_that_fails_right_after_the_fault_may_and_later_may_not():
+    run = GoodRun()
+    failing_call(run, 21)
+    only(run)
+    run = GoodRun()
+    failing_call(run, 24)
+    only(run, "setup_s")
+
+
+def test_a_caller_who_gave_up_waiting_for_an_answer_counts_as_failed():
+    run = GoodRun()
+    run.note("c99", 23, "invite", id=99, group="short", user="+4955", number="+49", call_id="sip-99")
+    run.note("c99", 33, "impatient")
+    run.note("c99", 33, "cancel-sent")
+    run.note("c99", 33.1, "over", why="cancelled")
+    only(run, "setup_s")
+
+
+def test_set_up_that_takes_longer_during_the_fault_is_seen():
+    run = GoodRun()
+    entry(run, run.legs["s2"][1], "rings")["t"] += 70
+    with tempfile.TemporaryDirectory() as d:
+        run.write(d)
+        path = pathlib.Path(d, "injections.jsonl")
+        path.write_text(path.read_text().replace('"t1_ms": %d' % ms(20), '"t1_ms": %d' % ms(29)))
+        assert set(judge(d)["runs"][1]["broken"]) == {"p99_ms"}
+
+
+def test_a_caller_served_before_one_who_came_earlier_is_seen():
+    run = GoodRun()
+    for name, at in (("w3", 29), ("w4", 24)):  # the later one first
+        run.event(name, "reserved").time_ms = ms(at)
+    only(run, "order")
+
+
+def test_a_caller_of_higher_priority_may_pass():
+    run = GoodRun()
+    for name, at in (("w3", 29), ("w4", 24)):
+        run.event(name, "reserved").time_ms = ms(at)
+    run.event("w4", "enqueued").enqueued.priority = 5
+    only(run)
+
+
+def test_a_call_that_lost_its_time_of_arrival_is_seen():
+    run = GoodRun()
+    e = run.fact("w3", 23, "enqueued", queue="wait", arrival_ms=ms(23), service_level_ms=5000)
+    run.events.remove(e)
+    run.events.insert(run.events.index(run.event("w3", "reserved")), e)
+    e.seq = 3
+    for kind, seq in (("reserved", 4), ("agent_answered", 5), ("call_ended", 6)):
+        run.event("w3", kind).seq = seq
+    for e in run.events:
+        e.id = "%s.%d" % (e.call_id, e.seq)
+    run.event("w3", "call_ended").call_ended.last_seq = 6
+    only(run, "order")
+
+
+def test_an_agent_who_rang_at_the_fault_and_was_forgotten_is_seen():
+    run = GoodRun()
+    caller, agent = run.legs["w2"]
+    without(run, agent, "acked", "heard")
+    entry(run, agent, "over")["t"] = ms(38)
+    assert "connect_s" in broken(run)
+
+
+def test_an_agent_with_two_calls_is_seen_by_the_telephone():
+    run = GoodRun()
+    run.call("short", "s3", "3000", invited=26, rang=26.02, answered=26.3, over=30)
+    run.agent_events = run.agent_events[:-3]  # the books know nothing of it
+    run.seqs["3000"] -= 3
+    only(run, "double")
+
+
+def test_an_agent_reserved_while_on_a_call_is_seen_in_the_books():
+    run = GoodRun()
+    run.state("1000", 25, ON_CALL, RESERVED, "x", "long")
+    run.agent_events.sort(key=lambda e: e.time_ms)
+    for e in [e for e in run.agent_events if e.agent_id == "1000"][2:]:
+        e.seq = 3 if e.agent_state_changed.to == RESERVED else 4
+        e.id = "chaos.1000.%d" % e.seq
+    assert "double" in broken(run)
+
+
+def test_a_call_that_is_missing_in_kafka_is_seen():
+    run = GoodRun()
+    run.events = [e for e in run.events if e.call_id != "s2"]
+    only(run, "books")
+
+
+def test_a_lost_event_and_a_missing_end_are_seen():
+    for kind in ("agent_answered", "call_ended"):
+        run = GoodRun()
+        run.events.remove(run.event("s2", kind))
+        assert "books" in broken(run)
+
+
+def test_the_same_event_twice_is_no_harm_but_two_ends_are():
+    run = GoodRun()
+    run.events.append(run.event("s2", "agent_answered"))
+    only(run)
+    run = GoodRun()
+    run.fact("s2", 28, "call_ended", ended_ms=ms(28), disposition="answered", last_seq=6)
+    assert "books" in broken(run)
+
+
+def test_events_of_a_call_in_the_wrong_order_are_seen():
+    run = GoodRun()
+    at = run.events.index(run.event("s2", "agent_answered"))
+    run.events[at], run.events[at - 1] = run.events[at - 1], run.events[at]
+    only(run, "books")
+
+
+def test_an_agent_whose_story_has_a_hole_is_seen():
+    run = GoodRun()
+    run.agent_events.remove([e for e in run.agent_events if e.agent_id == "3000"][4])
+    only(run, "books")
+
+
+def test_reports_that_differ_from_a_recount_are_seen():
+    run = GoodRun()
+    run.reports_off = 1
+    only(run, "books")
+
+
+def test_a_recording_that_is_lost_is_seen():
+    run = GoodRun()
+    run.recordings_lost.add("s2")
+    only(run, "books")
+
+
+def test_a_call_the_books_call_abandoned_although_it_talked_is_seen():
+    run = GoodRun()
+    run.event("s2", "call_ended").call_ended.disposition = "abandoned"
+    only(run, "books")
+
+
+def test_a_stuck_agent_and_a_signed_out_one_are_seen():
+    for state in ("ON_CALL", "RESERVED", "BUSY", "SIGNED_OUT"):
+        run = GoodRun()
+        run.agents[0]["state"] = state
+        only(run, "left")
+
+
+def test_a_ghost_of_a_call_is_seen():
+    run = GoodRun()
+    run.left["cc-1 trunkline_calls"] = 1.0
+    only(run, "left")
+
+
+def test_old_epochs_that_nobody_refused_are_seen():
+    run = GoodRun()
+    run.fenced = 0
+    only(run, "fenced")
+
+
+def test_a_stream_that_does_not_resume_or_has_lost_agents_is_seen():
+    run = GoodRun()
+    run.desk = run.desk[:2]
+    only(run, "streams_s")
+    run = GoodRun()
+    run.desk[2] = (20.9, "there", 2)
+    only(run, "streams_s")
+
+
+def test_a_promise_that_a_row_does_not_make_is_not_judged():
+    run = GoodRun()
+    run.fenced, run.bounds["fenced"] = 0, None
+    only(run)
+
+
+def test_a_seed_makes_the_same_plan_again_and_another_one_another():
+    rows = [r for r in ROWS if r.group == "kills"]
+    assert plan(rows, 5, 7) == plan(rows, 5, 7) != plan(rows, 5, 8)
+    assert sorted(p["row"] for p in plan(rows, 5, 7)) == sorted(r.name for r in rows for _ in range(5))
+
+
+def test_nobody_is_killed_again_before_it_counts_as_stable():
+    for seed in range(20):
+        last = {}
+        for p in plan([BY_NAME["kill-router"], BY_NAME["kill-sip-edge"], BY_NAME["kill-random"]], 10, seed):
+            assert p["at_s"] - last.get(p["victim"], -99) >= SPARE_S, (seed, p)
+            last[p["victim"]] = p["at_s"]
+
+
+def main():
+    failed = 0
+    tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_")]
+    for i, (name, test) in enumerate(tests, 1):
+        text = name.removeprefix("test_").replace("_", " ")
+        try:
+            test()
+            print("ok %d - %s" % (i, text))
+        except Exception as e:
+            failed += 1
+            print("not ok %d - %s\n# %s: %s" % (i, text, type(e).__name__, e))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

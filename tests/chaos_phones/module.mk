@@ -1,0 +1,1 @@
+$(eval $(call program,tests/chaos_phones,chaos-phones,base sip-phones,,))
