@@ -2,7 +2,7 @@
 import os
 
 from . import backends, programs
-from .plan import HOST, ClusterError, write_private
+from .plan import HOST, INSTANCES, ClusterError, write_private
 
 SITE = "centre"
 
