@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """5,000 telephones register at the same moment, with calls beside it (GT-15).
 
-    tests/chaos/rows/register_storm.py [--base 25000] [--phones 5000] [--rate 20] [--within 30]
+    tests/chaos/limits/register_storm.py [--base 25000] [--phones 5000] [--rate 20] [--within 30]
 
 Prints the promises with their figures; exit 1 when one is broken. run(stage, …) does the same on a cluster that is up.
 """

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What runs out: the recordings' disk, RTP ports, file descriptors. Calls go on, the rest is refused and counted, nothing leaks (GT-15).
 
-    tests/chaos/rows/exhaustion.py [--base 25000] [--name exhaustion] [disk] [ports] [files]
+    tests/chaos/limits/exhaustion.py [--base 25000] [--name exhaustion] [disk] [ports] [files]
 
 Needs root for a tiny tmpfs over the cluster's recordings. Exit 1 when a promise is broken. disk(scene), ports(scene) and files(scene) do the same
 on a cluster that is up; ports() wants one whose media engine has PORT_PAIRS pairs of ports.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Ten times the rated load for half a minute: what is served, what is refused and how, and how soon all is well again (GT-15).
 
-    tests/chaos/rows/overload.py [--base 25000] [--rated 60] [--times 10] [--seconds 30] [--agents 400]
+    tests/chaos/limits/overload.py [--base 25000] [--rated 60] [--times 10] [--seconds 30] [--agents 400]
 
 Prints one line a phase and the promises with their figures; exit 1 when one is broken. run(stage, …) does the same on a cluster that is up.
 The callers are SIPp's, which needs its share of the machine: at ten times the rate it takes most of one core, so the rated load is one that
