@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 #define ROOM_LEAST 1024
-#define ROOM_TIMES 4 /* what a message takes in memory, in times of its size on the wire: pointers and zeros are longer there */
-#define CHUNK	   16384
-#define ALIGN	   16
+#define ROOM_TIMES \
+	4 /* what a message takes in memory, in times of its size on the wire: pointers and zeros are longer there */
+#define CHUNK 16384
+#define ALIGN 16
 
 struct chunk {
 	struct chunk *next;
@@ -87,8 +88,8 @@ err_t pbcheck_view(ProtobufCMessage **ret, const ProtobufCMessageDescriptor *des
 	msg = protobuf_c_message_unpack(desc, &a, size, bytes);
 	if (!msg || (uint8_t *)msg != v.first->bytes) {
 		chunks_free(v.first);
-		return v.refused ? err_set(detail, ERR_EXHAUSTED, "", "no memory for a %s", desc->name) :
-				   err_set(detail, ERR_INVALID, "", "is not a valid %s", desc->name);
+		return v.refused ? err_set(detail, ERR_EXHAUSTED, "", "no memory for a %s", desc->name)
+				 : err_set(detail, ERR_INVALID, "", "is not a valid %s", desc->name);
 	}
 	*ret = msg;
 	return ERR_OK;

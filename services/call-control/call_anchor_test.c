@@ -1,58 +1,11 @@
 /* The call core when its media engine is gone (GT-15; RELIABILITY, kill -9 of media): one story per phase and fault. No environment. */
-#include "call_internal.h"
+#include "call_bench_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/mem.h"
 #include "base/str.h"
-#include "call_fixture.h"
-#include "cc_wire.h"
-
-static int64_t now = 1700000000000;
-
-struct bench {
-	struct call *call;
-	struct call_todo todo;
-};
-
-static void step(struct bench *b, struct call_input in)
-{
-	call_todo_reset(&b->todo);
-	b->call->checkpoint = false;
-	call_step(b->call, &in, now, &b->todo);
-	assert_false(b->todo.overflow);
-}
-
-/* The command of this kind for a leg ("": any); NULL: none. */
-static const struct call_command *command(const struct bench *b, enum call_command_kind kind, const char *leg)
-{
-	for (int i = 0; i < b->todo.n_commands; i++)
-		if (b->todo.commands[i].kind == kind && (!*leg || str_eq(b->todo.commands[i].leg->id, leg)))
-			return &b->todo.commands[i];
-	return NULL;
-}
-
-static const struct call_fact *fact(const struct bench *b, enum fact_kind kind)
-{
-	for (int i = 0; i < b->todo.n_facts; i++)
-		if (b->todo.facts[i].kind == kind)
-			return &b->todo.facts[i];
-	return NULL;
-}
-
-static void in_ready(struct bench *b, const char *leg, uint32_t request)
-{
-	step(b, (struct call_input){
-		    .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
-}
-
-static void in_answered(struct bench *b, const char *leg)
-{
-	step(b, (struct call_input){ .kind = INPUT_LEG_ANSWERED, .leg_id = leg, .sdp = "v=1", .sdp_size = 3 });
-}
 
 /* To our re-INVITE; sdp NULL: refused. */
 static void in_reinvited(struct bench *b, const char *leg, const char *sdp)
@@ -70,22 +23,6 @@ static void in_failed(struct bench *b, const char *leg, const char *what, uint32
 		    .kind = INPUT_MEDIA_FAILED, .leg_id = leg, .what = what, .request = request, .error = error });
 }
 
-static void in_play_done(struct bench *b)
-{
-	step(b, (struct call_input){ .kind = INPUT_PLAY_DONE, .leg_id = "c", .play_id = b->call->play_id });
-}
-
-static void in_digit(struct bench *b, char d)
-{
-	step(b, (struct call_input){ .kind = INPUT_DIGIT, .leg_id = "c", .digit = d });
-}
-
-static void tick(struct bench *b, int64_t ms)
-{
-	now += ms;
-	step(b, (struct call_input){ .kind = INPUT_TICK });
-}
-
 static void lost(struct bench *b, const char *engine)
 {
 	step(b, (struct call_input){ .kind = INPUT_MEDIA_LOST, .media = engine, .incarnation = 2 });
@@ -95,20 +32,10 @@ static void lost(struct bench *b, const char *engine)
 
 static void begin(struct bench *b, const char *called, const char *sdp)
 {
-	static int n = 8000;
-
-	memset(b, 0, sizeof(*b));
-	assert_int_equal(call_new(&b->call), ERR_OK);
-	str_copy(b->call->tenant, sizeof(b->call->tenant), "acme");
-	snprintf(b->call->id, sizeof(b->call->id), "%032x", ++n);
-	str_copy(b->call->called, sizeof(b->call->called), called);
-	str_copy(b->call->media, sizeof(b->call->media), "media-1");
+	bench_offered(b, called);
 	b->call->media_incarnation = 1;
-	str_copy(b->call->caller_leg.id, sizeof(b->call->caller_leg.id), "c");
 	assert_int_equal(call_leg_set_sdp(&b->call->caller_leg, sdp, strlen(sdp)), ERR_OK);
-	b->call->conf = fixture_tenant();
-	call_offered(b->call, now, &b->todo);
-	step(b, (struct call_input){ .kind = INPUT_START });
+	in_start(b);
 }
 
 static void to_menu(struct bench *b)
@@ -137,7 +64,7 @@ static void to_ringing(struct bench *b)
 {
 	to_assigned(b);
 	in_ready(b, "a", REQUEST_AGENT);
-	step(b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+	in_ringing(b, "a");
 }
 
 static void to_welcome(struct bench *b)
@@ -155,37 +82,9 @@ static void to_talking(struct bench *b)
 	assert_true(b->call->recording);
 }
 
-/* What another instance finds: only what is in the checkpoint. */
-static void adopt(struct bench *b)
-{
-	static const struct cc_owner owner = { .instance = "cc-1", .incarnation = 1 };
-	struct cc_saved s = { 0 };
-	struct str out = STR_INIT;
-	struct err_detail d;
-
-	assert_int_equal(cc_wire_put_checkpoint(&out, b->call, &owner, NULL), ERR_OK);
-	call_free(&b->call);
-	assert_int_equal(cc_wire_checkpoint(out.data, out.len, &s, &d), ERR_OK);
-	str_done(&out);
-	b->call = s.call;
-	b->call->conf = fixture_tenant();
-	b->call->queue = b->call->queue_id[0] ? tenant_find_queue(b->call->conf, b->call->queue_id) : NULL;
-	b->call->flow = s.flow_id[0] ? tenant_find_flow(b->call->conf, s.flow_id) : NULL;
-	b->call->step = b->call->flow ? flow_find_step(b->call->flow, s.step_id) : FLOW_END;
-	b->call->entered_step = b->call->step;
-	b->call->epoch++;
-	step(b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
-}
-
-static void end(struct bench *b)
-{
-	call_todo_reset(&b->todo);
-	call_free(&b->call);
-}
-
 static void moved(const struct bench *b, const char *leg)
 {
-	const struct call_command *c = command(b, COMMAND_ENDPOINT, leg);
+	const struct call_command *c = command_to(b, COMMAND_ENDPOINT, leg);
 
 	assert_non_null(c);
 	assert_true(c->offer);
@@ -196,10 +95,10 @@ static void moved(const struct bench *b, const char *leg)
 static void settles(struct bench *b, const char *leg)
 {
 	in_ready(b, leg, REQUEST_REANCHOR);
-	assert_int_equal(command(b, COMMAND_REINVITE, leg)->sdp_size, 3);
+	assert_int_equal(said_to(b, COMMAND_REINVITE, leg)->sdp_size, 3);
 	in_reinvited(b, leg, "v=2");
-	assert_string_equal(command(b, COMMAND_REMOTE, leg)->sdp ? "answer" : "", "answer");
-	assert_false(command(b, COMMAND_REMOTE, leg)->offer);
+	assert_string_equal(said_to(b, COMMAND_REMOTE, leg)->sdp ? "answer" : "", "answer");
+	assert_false(said_to(b, COMMAND_REMOTE, leg)->offer);
 }
 
 static void settled(const struct bench *b)
@@ -221,12 +120,12 @@ static void two_who_talk_are_bridged_again_and_the_recording_goes_on(void **stat
 	lost(&b, "media-2");
 	assert_string_equal(b.call->media, "media-2");
 	assert_int_equal(b.call->media_incarnation, 2);
-	assert_string_equal(fact(&b, FACT_REANCHORED)->text, "media-1");
+	assert_string_equal(told(&b, FACT_REANCHORED)->text, "media-1");
 	moved(&b, "c");
 	moved(&b, "a");
-	assert_memory_equal(command(&b, COMMAND_ENDPOINT, "a")->sdp, "v=1", 3); /* what the phone said last */
-	assert_non_null(command(&b, COMMAND_BRIDGE, ""));
-	c = command(&b, COMMAND_RECORD, "c");
+	assert_memory_equal(said_to(&b, COMMAND_ENDPOINT, "a")->sdp, "v=1", 3); /* what the phone said last */
+	assert_non_null(command(&b, COMMAND_BRIDGE));
+	c = command_to(&b, COMMAND_RECORD, "c");
 	assert_true(c->on);
 	assert_int_equal(b.call->n_recordings, 1);
 	assert_null(fact(&b, FACT_RECORDING_STARTED)); /* the same one */
@@ -234,7 +133,7 @@ static void two_who_talk_are_bridged_again_and_the_recording_goes_on(void **stat
 	settles(&b, "a");
 	settled(&b);
 	assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
-	end(&b);
+	bench_end(&b);
 }
 
 static void the_first_command_to_the_new_engine_is_the_endpoint(void **state)
@@ -249,7 +148,7 @@ static void the_first_command_to_the_new_engine_is_the_endpoint(void **state)
 			assert_int_equal(b.todo.commands[i].kind, COMMAND_ENDPOINT);
 			break;
 		}
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_call_that_is_not_answered_yet_gets_its_answer_from_the_new_engine(void **state)
@@ -260,13 +159,13 @@ static void a_call_that_is_not_answered_yet_gets_its_answer_from_the_new_engine(
 	begin(&b, "100", "v=0");
 	assert_int_equal(b.call->phase, CALL_PHASE_ANSWERING);
 	lost(&b, "media-2");
-	assert_int_equal(command(&b, COMMAND_ENDPOINT, "c")->request, REQUEST_CALLER);
-	assert_false(command(&b, COMMAND_ENDPOINT, "c")->offer);
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "c")->request, REQUEST_CALLER);
+	assert_false(said_to(&b, COMMAND_ENDPOINT, "c")->offer);
 	in_ready(&b, "c", REQUEST_CALLER);
-	assert_non_null(command(&b, COMMAND_ANSWER, "c"));
-	assert_null(command(&b, COMMAND_REINVITE, ""));
+	assert_non_null(command_to(&b, COMMAND_ANSWER, "c"));
+	assert_null(command(&b, COMMAND_REINVITE));
 	settled(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 /* RFC 3264: the 200 OK had the offer of the engine that is gone; the answer comes in the ACK. */
@@ -281,13 +180,13 @@ static void a_late_offer_of_the_lost_engine_is_followed_by_another(void **state)
 	lost(&b, "media-2");
 	moved(&b, "c");
 	in_ready(&b, "c", REQUEST_REANCHOR);
-	assert_null(command(&b, COMMAND_REINVITE, "")); /* not before the ACK */
+	assert_null(command(&b, COMMAND_REINVITE)); /* not before the ACK */
 	in_answered(&b, "c");
-	assert_int_equal(command(&b, COMMAND_ATTACH_ENDPOINT, "c")->request, REQUEST_REANCHOR);
+	assert_int_equal(said_to(&b, COMMAND_ATTACH_ENDPOINT, "c")->request, REQUEST_REANCHOR);
 	assert_int_equal(b.call->phase, CALL_PHASE_COLLECTING);
 	settles(&b, "c");
 	settled(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_menu_begins_again(void **state)
@@ -298,14 +197,14 @@ static void a_menu_begins_again(void **state)
 	to_menu(&b);
 	lost(&b, "media-1"); /* restarted */
 	moved(&b, "c");
-	assert_int_equal(command(&b, COMMAND_PLAY, "c")->n_prompts, 1);
-	assert_int_equal(command(&b, COMMAND_PLAY, "c")->play_id, b.call->play_id);
+	assert_int_equal(said_to(&b, COMMAND_PLAY, "c")->n_prompts, 1);
+	assert_int_equal(said_to(&b, COMMAND_PLAY, "c")->play_id, b.call->play_id);
 	assert_null(fact(&b, FACT_STEP));
 	settles(&b, "c");
 	in_play_done(&b);
 	in_digit(&b, '1');
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
-	end(&b);
+	bench_end(&b);
 }
 
 static void what_was_keyed_before_counts(void **state)
@@ -319,12 +218,12 @@ static void what_was_keyed_before_counts(void **state)
 	in_digit(&b, '2');
 	lost(&b, "media-2");
 	moved(&b, "c");
-	assert_null(command(&b, COMMAND_PLAY, ""));
+	assert_null(command(&b, COMMAND_PLAY));
 	assert_string_equal(b.call->digits, "42");
 	in_digit(&b, '7');
 	tick(&b, COLLECT_FIRST_MS);
-	assert_string_equal(fact(&b, FACT_DIGITS)->text, "427");
-	end(&b);
+	assert_string_equal(told(&b, FACT_DIGITS)->text, "427");
+	bench_end(&b);
 }
 
 static void a_prompt_begins_again(void **state)
@@ -340,9 +239,9 @@ static void a_prompt_begins_again(void **state)
 	assert_int_equal(b.call->phase, CALL_PHASE_PLAYING);
 	lost(&b, "media-2");
 	moved(&b, "c");
-	assert_int_equal(command(&b, COMMAND_PLAY, "c")->n_prompts, 1);
+	assert_int_equal(said_to(&b, COMMAND_PLAY, "c")->n_prompts, 1);
 	assert_int_equal(b.call->phase, CALL_PHASE_PLAYING);
-	end(&b);
+	bench_end(&b);
 }
 
 static void who_waits_keeps_the_place_and_hears_music_again(void **state)
@@ -356,13 +255,13 @@ static void who_waits_keeps_the_place_and_hears_music_again(void **state)
 	tick(&b, MUSIC_DELAY_MS);
 	lost(&b, "media-2");
 	moved(&b, "c");
-	assert_true(command(&b, COMMAND_PLAY, "c")->loop);
-	assert_null(command(&b, COMMAND_ENQUEUE, ""));
-	assert_null(command(&b, COMMAND_DEQUEUE, ""));
+	assert_true(said_to(&b, COMMAND_PLAY, "c")->loop);
+	assert_null(command(&b, COMMAND_ENQUEUE));
+	assert_null(command(&b, COMMAND_DEQUEUE));
 	settles(&b, "c");
 	assert_int_equal(b.call->arrival_ms, arrival);
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
-	end(&b);
+	bench_end(&b);
 }
 
 static void who_waits_unanswered_has_nothing_to_move(void **state)
@@ -371,13 +270,13 @@ static void who_waits_unanswered_has_nothing_to_move(void **state)
 
 	(void)state;
 	to_queue(&b);
-	call_leg_set(&b.call->caller_leg, LEG_OFFERED, now);
+	call_leg_set(&b.call->caller_leg, LEG_OFFERED, bench_now);
 	b.call->caller_leg.endpoint = false;
 	lost(&b, "media-2");
 	assert_string_equal(b.call->media, "media-2");
 	assert_int_equal(b.todo.n_commands, 0);
 	assert_null(fact(&b, FACT_REANCHORED));
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_agent_not_dialled_yet_is_dialled_with_the_new_engine(void **state)
@@ -388,12 +287,12 @@ static void an_agent_not_dialled_yet_is_dialled_with_the_new_engine(void **state
 	to_assigned(&b);
 	lost(&b, "media-2");
 	moved(&b, "c");
-	assert_int_equal(command(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_AGENT);
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_AGENT);
 	in_ready(&b, "a", REQUEST_AGENT);
-	assert_non_null(command(&b, COMMAND_DIAL, "a"));
+	assert_non_null(command_to(&b, COMMAND_DIAL, "a"));
 	settles(&b, "c");
 	settled(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_agent_whose_phone_rings_is_told_of_the_new_engine_when_it_answers(void **state)
@@ -405,20 +304,20 @@ static void an_agent_whose_phone_rings_is_told_of_the_new_engine_when_it_answers
 	lost(&b, "media-2");
 	moved(&b, "c");
 	moved(&b, "a");
-	assert_int_equal(command(&b, COMMAND_ENDPOINT, "a")->sdp_size, 0);
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "a")->sdp_size, 0);
 	in_ready(&b, "a", REQUEST_REANCHOR);
-	assert_null(command(&b, COMMAND_REINVITE, ""));
+	assert_null(command(&b, COMMAND_REINVITE));
 	settles(&b, "c");
 	tick(&b, 5000); /* it rings on: nothing is asked of media meanwhile */
-	assert_null(command(&b, COMMAND_ENDPOINT, ""));
+	assert_null(command(&b, COMMAND_ENDPOINT));
 	in_answered(&b, "a");
-	assert_non_null(command(&b, COMMAND_REMOTE, "a"));
-	assert_int_equal(command(&b, COMMAND_ATTACH_ENDPOINT, "a")->request, REQUEST_REANCHOR);
+	assert_non_null(command_to(&b, COMMAND_REMOTE, "a"));
+	assert_int_equal(said_to(&b, COMMAND_ATTACH_ENDPOINT, "a")->request, REQUEST_REANCHOR);
 	settles(&b, "a");
 	in_play_done(&b);
 	assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
 	settled(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 static void the_welcome_begins_again(void **state)
@@ -430,10 +329,10 @@ static void the_welcome_begins_again(void **state)
 	lost(&b, "media-2");
 	moved(&b, "c");
 	moved(&b, "a");
-	assert_false(command(&b, COMMAND_PLAY, "c")->loop);
+	assert_false(said_to(&b, COMMAND_PLAY, "c")->loop);
 	in_play_done(&b);
-	assert_non_null(command(&b, COMMAND_BRIDGE, ""));
-	end(&b);
+	assert_non_null(command(&b, COMMAND_BRIDGE));
+	bench_end(&b);
 }
 
 static void a_call_that_ends_needs_no_engine(void **state)
@@ -449,7 +348,7 @@ static void a_call_that_ends_needs_no_engine(void **state)
 	assert_non_null(fact(&b, FACT_RECORDING_STOPPED));
 	assert_true(call_ended(b.call));
 	assert_string_equal(b.call->cause, "caller-hung-up");
-	end(&b);
+	bench_end(&b);
 }
 
 /* ---- faults meanwhile ----------------------------------------------------------------------------------------------------- */
@@ -471,7 +370,7 @@ static void a_second_death_meanwhile_begins_again(void **state)
 	settles(&b, "a");
 	settled(&b);
 	assert_string_equal(b.call->media, "media-3");
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_phone_that_refuses_again_and_again_ends_the_call(void **state)
@@ -487,16 +386,16 @@ static void a_phone_that_refuses_again_and_again_ends_the_call(void **state)
 		in_reinvited(&b, "a", NULL);
 		assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
 		tick(&b, ANCHOR_AGAIN_MS);
-		assert_null(command(&b, COMMAND_ATTACH_ENDPOINT, "c"));
-		in_ready(&b, "a", command(&b, COMMAND_ATTACH_ENDPOINT, "a")->request);
-		assert_non_null(command(&b, COMMAND_REINVITE, "a"));
+		assert_null(command_to(&b, COMMAND_ATTACH_ENDPOINT, "c"));
+		in_ready(&b, "a", said_to(&b, COMMAND_ATTACH_ENDPOINT, "a")->request);
+		assert_non_null(command_to(&b, COMMAND_REINVITE, "a"));
 	}
 	in_reinvited(&b, "a", NULL);
 	assert_string_equal(b.call->cause, "media-lost");
 	assert_string_equal(b.call->disposition, "answered");
-	assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED, ""));
-	assert_non_null(command(&b, COMMAND_HANG_UP, "c"));
-	end(&b);
+	assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED));
+	assert_non_null(command_to(&b, COMMAND_HANG_UP, "c"));
+	bench_end(&b);
 }
 
 static void a_phone_that_never_answers_ends_the_call(void **state)
@@ -511,7 +410,7 @@ static void a_phone_that_never_answers_ends_the_call(void **state)
 		tick(&b, ANCHOR_PHONE_MS);
 	assert_string_equal(b.call->cause, "media-lost");
 	assert_string_equal(b.call->disposition, "failed");
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_acknowledged_answer_is_no_refusal(void **state)
@@ -525,7 +424,7 @@ static void an_acknowledged_answer_is_no_refusal(void **state)
 	step(&b, (struct call_input){ .kind = INPUT_LEG_ANSWERED, .leg_id = "c" }); /* the ACK to the 200 OK */
 	assert_int_equal(b.call->caller_leg.refusals, 0);
 	assert_int_equal(b.call->caller_leg.anchor, ANCHOR_OFFERED);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_new_engine_that_does_not_answer_is_asked_again_and_then_another(void **state)
@@ -537,7 +436,7 @@ static void a_new_engine_that_does_not_answer_is_asked_again_and_then_another(vo
 	lost(&b, "media-2");
 	for (int i = 0; i < ANCHOR_MEDIA_MAX; i++) {
 		tick(&b, ANCHOR_MEDIA_MS);
-		assert_int_equal(command(&b, COMMAND_ENDPOINT, "c")->request, REQUEST_REANCHOR);
+		assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "c")->request, REQUEST_REANCHOR);
 		assert_false(b.call->stranded);
 	}
 	tick(&b, ANCHOR_MEDIA_MS);
@@ -545,7 +444,7 @@ static void a_new_engine_that_does_not_answer_is_asked_again_and_then_another(vo
 	lost(&b, "media-3");
 	assert_false(b.call->stranded);
 	settles(&b, "c");
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_engine_that_has_lost_a_leg_has_lost_the_call(void **state)
@@ -559,7 +458,7 @@ static void an_engine_that_has_lost_a_leg_has_lost_the_call(void **state)
 	lost(&b, "media-1");
 	in_failed(&b, "c", "play", REQUEST_NONE, ERR_NOT_FOUND); /* of before */
 	assert_false(b.call->stranded);
-	end(&b);
+	bench_end(&b);
 }
 
 static void no_engine_at_all_ends_the_call(void **state)
@@ -574,7 +473,7 @@ static void no_engine_at_all_ends_the_call(void **state)
 	step(&b, (struct call_input){ .kind = INPUT_LEG_ENDED, .leg_id = "c", .cause = "hung-up" });
 	step(&b, (struct call_input){ .kind = INPUT_LEG_ENDED, .leg_id = "a", .cause = "hung-up" });
 	assert_true(call_ended(b.call)); /* nobody waits for an engine that is not there */
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_phone_on_hold_stays_so_and_the_other_hears_music(void **state)
@@ -591,8 +490,8 @@ static void a_phone_on_hold_stays_so_and_the_other_hears_music(void **state)
 				      .sdp_holds = true });
 	in_ready(&b, "a", call_reoffer_request(&b.call->agent_leg));
 	lost(&b, "media-2");
-	assert_memory_equal(command(&b, COMMAND_ENDPOINT, "a")->sdp, "v=8", 3);
-	assert_true(command(&b, COMMAND_PLAY, "c")->loop);
+	assert_memory_equal(said_to(&b, COMMAND_ENDPOINT, "a")->sdp, "v=8", 3);
+	assert_true(said_to(&b, COMMAND_PLAY, "c")->loop);
 	in_ready(&b, "a", REQUEST_REANCHOR);
 	step(&b, (struct call_input){ .kind = INPUT_LEG_ANSWERED,
 				      .leg_id = "a",
@@ -602,7 +501,7 @@ static void a_phone_on_hold_stays_so_and_the_other_hears_music(void **state)
 				      .sdp_holds = true });
 	assert_true(b.call->agent_leg.held);
 	assert_null(fact(&b, FACT_RETRIEVED));
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_reinvite_that_the_lost_engine_did_not_answer_is_answered_by_the_new_one(void **state)
@@ -614,10 +513,10 @@ static void a_reinvite_that_the_lost_engine_did_not_answer_is_answered_by_the_ne
 	step(&b, (struct call_input){
 		     .kind = INPUT_LEG_REOFFER, .leg_id = "a", .request = 5, .sdp = "v=8", .sdp_size = 3 });
 	lost(&b, "media-2");
-	assert_true(command(&b, COMMAND_REMOTE, "a")->offer);
-	in_ready(&b, "a", command(&b, COMMAND_REMOTE, "a")->request);
-	assert_int_equal(command(&b, COMMAND_REANSWER, "a")->request, 5);
-	end(&b);
+	assert_true(said_to(&b, COMMAND_REMOTE, "a")->offer);
+	in_ready(&b, "a", said_to(&b, COMMAND_REMOTE, "a")->request);
+	assert_int_equal(said_to(&b, COMMAND_REANSWER, "a")->request, 5);
+	bench_end(&b);
 }
 
 static void an_owner_that_dies_meanwhile_leaves_the_rest_to_its_adopter(void **state)
@@ -629,16 +528,16 @@ static void an_owner_that_dies_meanwhile_leaves_the_rest_to_its_adopter(void **s
 	lost(&b, "media-2");
 	settles(&b, "c");
 	in_ready(&b, "a", REQUEST_REANCHOR);
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	assert_string_equal(b.call->media, "media-2");
 	assert_int_equal(b.call->media_incarnation, 2);
-	assert_int_equal(command(&b, COMMAND_ATTACH_ENDPOINT, "c")->request, REQUEST_ATTACH);
-	assert_int_equal(command(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_REANCHOR);
+	assert_int_equal(said_to(&b, COMMAND_ATTACH_ENDPOINT, "c")->request, REQUEST_ATTACH);
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_REANCHOR);
 	step(&b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = "c", .answered = true });
-	assert_non_null(command(&b, COMMAND_BRIDGE, ""));
+	assert_non_null(command(&b, COMMAND_BRIDGE));
 	settles(&b, "a");
 	settled(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 /* Its owner and its engine died together: the adopter hears of the engine before the edge has told of the legs. */
@@ -648,17 +547,17 @@ static void an_adopted_call_whose_engine_is_gone_too_goes_on(void **state)
 
 	(void)state;
 	to_talking(&b);
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	lost(&b, "media-2");
 	moved(&b, "c");
 	moved(&b, "a");
-	assert_null(command(&b, COMMAND_BRIDGE, ""));
+	assert_null(command(&b, COMMAND_BRIDGE));
 	step(&b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = "c", .answered = true });
-	assert_non_null(command(&b, COMMAND_BRIDGE, ""));
-	assert_true(command(&b, COMMAND_RECORD, "c")->on);
+	assert_non_null(command(&b, COMMAND_BRIDGE));
+	assert_true(said_to(&b, COMMAND_RECORD, "c")->on);
 	settles(&b, "c");
 	settles(&b, "a");
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_adopter_does_not_know_whether_the_agent_was_dialled_with_the_lost_engine(void **state)
@@ -667,14 +566,14 @@ static void an_adopter_does_not_know_whether_the_agent_was_dialled_with_the_lost
 
 	(void)state;
 	to_assigned(&b);
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	lost(&b, "media-2");
-	assert_int_equal(command(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_AGENT);
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_AGENT);
 	in_ready(&b, "a", REQUEST_AGENT);
-	assert_non_null(command(&b, COMMAND_DIAL, "a"));
+	assert_non_null(command_to(&b, COMMAND_DIAL, "a"));
 	in_answered(&b, "a");
 	settles(&b, "a");
-	end(&b);
+	bench_end(&b);
 }
 
 /* The engine that was thought dead still has the file: what comes is another recording. */
@@ -688,16 +587,16 @@ static void a_recording_whose_file_is_held_goes_on_as_another_one(void **state)
 	str_copy(first, sizeof(first), b.call->recording_id);
 	lost(&b, "media-2");
 	in_failed(&b, "c", "record", REQUEST_NONE, ERR_DENIED); /* a disk, say: nothing helps */
-	assert_null(command(&b, COMMAND_RECORD, ""));
+	assert_null(command(&b, COMMAND_RECORD));
 	in_failed(&b, "c", "record", REQUEST_NONE, ERR_EXISTS);
-	assert_false(command(&b, COMMAND_RECORD, "c")->on);
+	assert_false(said_to(&b, COMMAND_RECORD, "c")->on);
 	step(&b, (struct call_input){ .kind = INPUT_RECORD_DONE, .leg_id = "c", .path = "acme/x.seg" });
 	assert_non_null(fact(&b, FACT_RECORDING_STOPPED));
 	assert_non_null(fact(&b, FACT_RECORDING_STARTED));
-	assert_true(command(&b, COMMAND_RECORD, "c")->on);
+	assert_true(said_to(&b, COMMAND_RECORD, "c")->on);
 	assert_string_not_equal(b.call->recording_id, first);
 	assert_int_equal(b.call->n_recordings, 2);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_phone_that_no_engine_understands_is_refused_with_488(void **state)
@@ -709,14 +608,14 @@ static void a_phone_that_no_engine_understands_is_refused_with_488(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		begin(&b, "100", "v=0");
 		in_failed(&b, "c", "create", REQUEST_CALLER, errors[i]);
-		assert_int_equal(command(&b, COMMAND_HANG_UP, "c")->status, 488);
-		end(&b);
+		assert_int_equal(said_to(&b, COMMAND_HANG_UP, "c")->status, 488);
+		bench_end(&b);
 	}
 	to_talking(&b);
 	lost(&b, "media-2");
 	in_failed(&b, "a", "create", REQUEST_REANCHOR, ERR_PRECONDITION);
 	assert_string_equal(b.call->cause, "media-lost");
-	end(&b);
+	bench_end(&b);
 }
 
 int main(void)

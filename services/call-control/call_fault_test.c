@@ -1,98 +1,22 @@
 /* The call core when something goes wrong beside the caller and the agent: media, edge, router, owner. No environment. */
-#include "call_internal.h"
+#include "call_bench_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/mem.h"
 #include "base/str.h"
-#include "call_fixture.h"
-#include "cc_wire.h"
-
-static int64_t now = 1700000000000;
-
-struct bench {
-	struct call *call;
-	struct call_todo todo;
-};
-
-static void step(struct bench *b, struct call_input in)
-{
-	call_todo_reset(&b->todo);
-	call_step(b->call, &in, now, &b->todo);
-	assert_false(b->todo.overflow);
-}
-
-static const struct call_command *command(const struct bench *b, enum call_command_kind kind)
-{
-	for (int i = 0; i < b->todo.n_commands; i++)
-		if (b->todo.commands[i].kind == kind)
-			return &b->todo.commands[i];
-	return NULL;
-}
-
-static const struct call_fact *fact(const struct bench *b, enum fact_kind kind)
-{
-	for (int i = 0; i < b->todo.n_facts; i++)
-		if (b->todo.facts[i].kind == kind)
-			return &b->todo.facts[i];
-	return NULL;
-}
-
-static void in_ready(struct bench *b, const char *leg, uint32_t request)
-{
-	step(b, (struct call_input){
-		    .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
-}
-
-static void in_answered(struct bench *b, const char *leg)
-{
-	step(b, (struct call_input){ .kind = INPUT_LEG_ANSWERED, .leg_id = leg, .sdp = "v=0", .sdp_size = 3 });
-}
-
-static void in_ended(struct bench *b, const char *leg, const char *cause, uint32_t status)
-{
-	step(b, (struct call_input){ .kind = INPUT_LEG_ENDED, .leg_id = leg, .cause = cause, .status = status });
-}
 
 static void in_state(struct bench *b, const char *leg, bool answered)
 {
 	step(b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = leg, .answered = answered });
 }
 
-static void in_play_done(struct bench *b)
-{
-	step(b, (struct call_input){ .kind = INPUT_PLAY_DONE, .leg_id = "c", .play_id = b->call->play_id });
-}
-
-static void in_assigned(struct bench *b, const char *agent, const char *leg, const char *queue)
-{
-	step(b, (struct call_input){
-		    .kind = INPUT_ASSIGNED, .agent_id = agent, .leg_id = leg, .router_epoch = 7, .queue_id = queue });
-}
-
-static void tick(struct bench *b, int64_t ms)
-{
-	now += ms;
-	step(b, (struct call_input){ .kind = INPUT_TICK });
-}
-
 static void to_greeting(struct bench *b)
 {
-	static int n = 5000;
-
-	memset(b, 0, sizeof(*b));
-	assert_int_equal(call_new(&b->call), ERR_OK);
-	str_copy(b->call->tenant, sizeof(b->call->tenant), "acme");
-	snprintf(b->call->id, sizeof(b->call->id), "%032x", ++n);
-	str_copy(b->call->called, sizeof(b->call->called), "100");
-	str_copy(b->call->media, sizeof(b->call->media), "media-1");
-	str_copy(b->call->caller_leg.id, sizeof(b->call->caller_leg.id), "c");
-	b->call->conf = fixture_tenant();
-	call_offered(b->call, now, &b->todo);
-	step(b, (struct call_input){ .kind = INPUT_START });
+	bench_offered(b, "100");
+	in_start(b);
 	in_ready(b, "c", REQUEST_CALLER);
 	in_answered(b, "c");
 }
@@ -101,7 +25,7 @@ static void to_queue(struct bench *b)
 {
 	to_greeting(b);
 	in_play_done(b);
-	step(b, (struct call_input){ .kind = INPUT_DIGIT, .leg_id = "c", .digit = '1' });
+	in_digit(b, '1');
 	assert_int_equal(b->call->phase, CALL_PHASE_QUEUED);
 }
 
@@ -110,7 +34,7 @@ static void to_ringing(struct bench *b)
 	to_queue(b);
 	in_assigned(b, "1001", "a", "sales");
 	in_ready(b, "a", REQUEST_AGENT);
-	step(b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+	in_ringing(b, "a");
 }
 
 static void to_talking(struct bench *b)
@@ -121,46 +45,18 @@ static void to_talking(struct bench *b)
 	assert_int_equal(b->call->phase, CALL_PHASE_TALKING);
 }
 
-/* What another instance finds: only what is in the checkpoint. */
-static void adopt(struct bench *b)
-{
-	static const struct cc_owner owner = { .instance = "cc-1", .incarnation = 1 };
-	struct cc_saved s = { 0 };
-	struct str out = STR_INIT;
-	struct err_detail d;
-
-	assert_int_equal(cc_wire_put_checkpoint(&out, b->call, &owner, NULL), ERR_OK);
-	call_free(&b->call);
-	assert_int_equal(cc_wire_checkpoint(out.data, out.len, &s, &d), ERR_OK);
-	str_done(&out);
-	b->call = s.call;
-	b->call->conf = fixture_tenant();
-	b->call->queue = b->call->queue_id[0] ? tenant_find_queue(b->call->conf, b->call->queue_id) : NULL;
-	b->call->flow = s.flow_id[0] ? tenant_find_flow(b->call->conf, s.flow_id) : NULL;
-	b->call->step = b->call->flow ? flow_find_step(b->call->flow, s.step_id) : FLOW_END;
-	b->call->entered_step = b->call->step;
-	b->call->epoch++;
-	step(b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
-}
-
-static void end(struct bench *b)
-{
-	call_todo_reset(&b->todo);
-	call_free(&b->call);
-}
-
 /* ---- the agent is not to blame ---------------------------------------------------------------------------------------- */
 
 static void not_blamed(struct bench *b)
 {
 	assert_null(command(b, COMMAND_AGENT_NO_ANSWER));
-	assert_string_equal(command(b, COMMAND_AGENT_GIVE_BACK)->agent_id, "1001");
-	assert_string_equal(fact(b, FACT_AGENT_NO_ANSWER)->text, "failed");
+	assert_string_equal(said(b, COMMAND_AGENT_GIVE_BACK)->agent_id, "1001");
+	assert_string_equal(told(b, FACT_AGENT_NO_ANSWER)->text, "failed");
 	assert_int_equal(b->call->phase, CALL_PHASE_QUEUED);
 	assert_null(command(b, COMMAND_ENQUEUE)); /* not in a tight loop */
 	tick(b, REPEAT_MS);
 	assert_non_null(command(b, COMMAND_ENQUEUE));
-	end(b);
+	bench_end(b);
 }
 
 static void an_agent_whom_media_or_the_edge_could_not_serve_stays_ready(void **state)
@@ -196,10 +92,10 @@ static void a_call_adopted_before_it_was_dialled_gives_the_agent_back(void **sta
 	(void)state;
 	to_queue(&b);
 	in_assigned(&b, "1001", "a", "sales");
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	in_state(&b, "c", true);
-	assert_true(command(&b, COMMAND_RESULT)->accepted); /* the router may not have heard it */
-	assert_string_equal(command(&b, COMMAND_RESULT)->leg_id, "a");
+	assert_true(said(&b, COMMAND_RESULT)->accepted); /* the router may not have heard it */
+	assert_string_equal(said(&b, COMMAND_RESULT)->leg_id, "a");
 	in_ended(&b, "a", "unknown-leg", 0);
 	not_blamed(&b);
 }
@@ -210,10 +106,10 @@ static void the_time_a_phone_rang_is_told(void **state)
 
 	(void)state;
 	to_ringing(&b);
-	now += 9000;
+	bench_now += 9000;
 	in_ended(&b, "a", "no-answer", 0);
-	assert_int_equal(fact(&b, FACT_AGENT_NO_ANSWER)->ms, 9000);
-	end(&b);
+	assert_int_equal(told(&b, FACT_AGENT_NO_ANSWER)->ms, 9000);
+	bench_end(&b);
 }
 
 /* ---- adoption --------------------------------------------------------------------------------------------------------- */
@@ -227,16 +123,16 @@ static void the_longest_wait_and_the_music_survive_an_adoption(void **state)
 	to_queue(&b);
 	arrival = b.call->arrival_ms;
 	assert_true(b.call->wait_deadline_ms > arrival);
-	now += 5000;
-	adopt(&b);
+	bench_now += 5000;
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	assert_int_equal(b.call->wait_deadline_ms, arrival + b.call->queue->max_wait_ms);
 	in_state(&b, "c", true);
-	assert_true(command(&b, COMMAND_PLAY)->loop);
-	assert_true(command(&b, COMMAND_PLAY)->play_id > 1000); /* a number media has not heard from the owner before */
-	now = arrival + b.call->queue->max_wait_ms;
+	assert_true(said(&b, COMMAND_PLAY)->loop);
+	assert_true(said(&b, COMMAND_PLAY)->play_id > 1000); /* a number media has not heard from the owner before */
+	bench_now = arrival + b.call->queue->max_wait_ms;
 	tick(&b, 0);
-	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "timeout");
-	end(&b);
+	assert_string_equal(told(&b, FACT_DEQUEUED)->text, "timeout");
+	bench_end(&b);
 }
 
 static void an_adopted_call_that_rings_does_not_ring_for_ever(void **state)
@@ -245,12 +141,12 @@ static void an_adopted_call_that_rings_does_not_ring_for_ever(void **state)
 
 	(void)state;
 	to_ringing(&b);
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	in_state(&b, "c", true); /* and nothing about the agent's leg, ever */
 	for (int i = 0; i < 20 && b.call->phase == CALL_PHASE_DIALLING; i++)
 		tick(&b, 5000);
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_adopter_says_again_that_the_agent_has_answered(void **state)
@@ -259,13 +155,13 @@ static void an_adopter_says_again_that_the_agent_has_answered(void **state)
 
 	(void)state;
 	to_talking(&b);
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	in_state(&b, "c", true);
 	assert_non_null(command(&b, COMMAND_AGENT_ON_CALL));
 	assert_non_null(command(&b, COMMAND_REMOTE));
-	assert_false(command(&b, COMMAND_REMOTE)->offer);
+	assert_false(said(&b, COMMAND_REMOTE)->offer);
 	assert_non_null(command(&b, COMMAND_BRIDGE));
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_ended_call_that_is_adopted_states_nothing_more(void **state)
@@ -280,14 +176,14 @@ static void an_ended_call_that_is_adopted_states_nothing_more(void **state)
 	step(&b, (struct call_input){ .kind = INPUT_MEDIA_FREED });
 	assert_true(call_ended(b.call));
 	seq = b.call->event_seq;
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	assert_int_equal(b.todo.n_facts, 0);
 	assert_int_equal(b.call->event_seq, seq);
 	assert_int_equal(call_deadline_ms(b.call), 0);
 	assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED));
 	in_state(&b, "c", true); /* a late word of the edge */
 	assert_int_equal(b.todo.n_facts, 0);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_caller_put_on_hold_hears_music_again_after_an_adoption(void **state)
@@ -303,12 +199,12 @@ static void a_caller_put_on_hold_hears_music_again_after_an_adoption(void **stat
 				      .sdp_size = 3,
 				      .sdp_holds = true });
 	assert_non_null(command(&b, COMMAND_PLAY));
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	in_state(&b, "c", true);
 	assert_non_null(command(&b, COMMAND_BRIDGE));
-	assert_true(command(&b, COMMAND_PLAY)->loop);
-	assert_string_equal(command(&b, COMMAND_PLAY)->leg->id, "c");
-	end(&b);
+	assert_true(said(&b, COMMAND_PLAY)->loop);
+	assert_string_equal(said(&b, COMMAND_PLAY)->leg->id, "c");
+	bench_end(&b);
 }
 
 static void a_second_word_of_an_unanswered_leg_does_not_undo_the_answer_under_way(void **state)
@@ -317,16 +213,16 @@ static void a_second_word_of_an_unanswered_leg_does_not_undo_the_answer_under_wa
 
 	(void)state;
 	to_greeting(&b);
-	call_leg_set(&b.call->caller_leg, LEG_ANSWERING, now);
+	call_leg_set(&b.call->caller_leg, LEG_ANSWERING, bench_now);
 	call_set_phase(b.call, CALL_PHASE_ANSWERING);
-	adopt(&b);
+	bench_adopt(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-1" });
 	in_state(&b, "c", false);
 	in_ready(&b, "c", REQUEST_CALLER);
 	assert_non_null(command(&b, COMMAND_ANSWER));
 	in_state(&b, "c", false); /* answer to a repeated question */
 	in_answered(&b, "c");
 	assert_int_equal(b.call->phase, CALL_PHASE_COLLECTING);
-	end(&b);
+	bench_end(&b);
 }
 
 /* ---- lost and late messages -------------------------------------------------------------------------------------------- */
@@ -338,16 +234,16 @@ static void an_assignment_for_a_queue_that_was_left_or_an_attempt_that_is_over_i
 	(void)state;
 	to_queue(&b);
 	in_assigned(&b, "1001", "a", "another");
-	assert_false(command(&b, COMMAND_RESULT)->accepted);
-	assert_string_equal(command(&b, COMMAND_RESULT)->leg_id, "a");
+	assert_false(said(&b, COMMAND_RESULT)->accepted);
+	assert_string_equal(said(&b, COMMAND_RESULT)->leg_id, "a");
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
 	in_assigned(&b, "1001", "a", "sales");
 	in_ready(&b, "a", REQUEST_AGENT);
 	in_ended(&b, "a", "rejected", 486);
 	in_assigned(&b, "1001", "a", "sales"); /* the repeat of an unacknowledged one */
-	assert_false(command(&b, COMMAND_RESULT)->accepted);
+	assert_false(said(&b, COMMAND_RESULT)->accepted);
 	assert_int_equal(b.call->attempt, 1);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_queue_that_the_router_does_not_know_is_left_in_the_end(void **state)
@@ -361,9 +257,9 @@ static void a_queue_that_the_router_does_not_know_is_left_in_the_end(void **stat
 		if (b.call->phase == CALL_PHASE_QUEUED)
 			tick(&b, REPEAT_MS);
 	}
-	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "refused");
+	assert_string_equal(told(&b, FACT_DEQUEUED)->text, "refused");
 	assert_string_equal(b.call->cause, "refused");
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_prompt_whose_end_is_never_told_does_not_stop_the_call(void **state)
@@ -376,7 +272,7 @@ static void a_prompt_whose_end_is_never_told_does_not_stop_the_call(void **state
 	for (int i = 0; i < 100 && b.call->phase == CALL_PHASE_COLLECTING; i++)
 		tick(&b, 10000);
 	assert_int_not_equal(b.call->phase, CALL_PHASE_COLLECTING);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_caller_whose_bye_was_lost_is_found_in_the_ivr_too(void **state)
@@ -390,7 +286,7 @@ static void a_caller_whose_bye_was_lost_is_found_in_the_ivr_too(void **state)
 	assert_non_null(command(&b, COMMAND_ATTACH));
 	in_ended(&b, "c", "bye", 0);
 	assert_string_equal(b.call->cause, "caller-hung-up");
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_recording_whose_end_is_not_told_is_over_when_media_holds_nothing_more(void **state)
@@ -406,7 +302,7 @@ static void a_recording_whose_end_is_not_told_is_over_when_media_holds_nothing_m
 	assert_true(call_ended(b.call));
 	assert_non_null(fact(&b, FACT_RECORDING_STOPPED));
 	assert_non_null(fact(&b, FACT_ENDED));
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_agents_answer_that_is_no_answer_ends_the_call(void **state)
@@ -416,11 +312,11 @@ static void an_agents_answer_that_is_no_answer_ends_the_call(void **state)
 	(void)state;
 	to_ringing(&b);
 	in_answered(&b, "a");
-	assert_int_equal(command(&b, COMMAND_REMOTE)->request, REQUEST_ANSWER);
+	assert_int_equal(said(&b, COMMAND_REMOTE)->request, REQUEST_ANSWER);
 	step(&b, (struct call_input){
 		     .kind = INPUT_MEDIA_FAILED, .leg_id = "a", .request = REQUEST_ANSWER, .error = ERR_PRECONDITION });
 	assert_string_equal(b.call->cause, "failed");
-	end(&b);
+	bench_end(&b);
 }
 
 /* RFC 3261, 14.1: a re-INVITE without an offer; the answer to ours comes in the ACK. */
@@ -431,12 +327,12 @@ static void the_answer_in_the_ack_of_a_reinvite_reaches_media(void **state)
 	(void)state;
 	to_talking(&b);
 	step(&b, (struct call_input){ .kind = INPUT_LEG_REOFFER, .leg_id = "c", .request = 1 });
-	in_ready(&b, "c", command(&b, COMMAND_ATTACH_ENDPOINT)->request);
-	assert_int_equal(command(&b, COMMAND_REANSWER)->sdp_size, 3);
+	in_ready(&b, "c", said(&b, COMMAND_ATTACH_ENDPOINT)->request);
+	assert_int_equal(said(&b, COMMAND_REANSWER)->sdp_size, 3);
 	in_answered(&b, "c");
 	assert_non_null(command(&b, COMMAND_REMOTE));
-	assert_false(command(&b, COMMAND_REMOTE)->offer);
-	end(&b);
+	assert_false(said(&b, COMMAND_REMOTE)->offer);
+	bench_end(&b);
 }
 
 static void nobody_rings_longer_than_the_agent_is_reserved(void **state)
@@ -449,10 +345,10 @@ static void nobody_rings_longer_than_the_agent_is_reserved(void **state)
 				      .agent_id = "1001",
 				      .leg_id = "a",
 				      .queue_id = "sales",
-				      .reserved_until_ms = now + 12000 });
+				      .reserved_until_ms = bench_now + 12000 });
 	in_ready(&b, "a", REQUEST_AGENT);
-	assert_int_equal(command(&b, COMMAND_DIAL)->timeout_ms, 12000 - RESERVED_SPARE_MS);
-	end(&b);
+	assert_int_equal(said(&b, COMMAND_DIAL)->timeout_ms, 12000 - RESERVED_SPARE_MS);
+	bench_end(&b);
 }
 
 static void a_call_whose_media_is_dead_does_not_take_one_agent_after_the_other(void **state)
@@ -471,7 +367,7 @@ static void a_call_whose_media_is_dead_does_not_take_one_agent_after_the_other(v
 	assert_int_equal(b.call->attempt, MEDIA_SILENT_MAX);
 	assert_string_equal(b.call->cause, "failed");
 	assert_string_equal(b.call->disposition, "failed");
-	end(&b);
+	bench_end(&b);
 }
 
 static void in_reoffer(struct bench *b, uint32_t number)
@@ -488,14 +384,14 @@ static void a_reinvite_that_media_never_answered_does_not_spoil_the_next(void **
 	(void)state;
 	to_talking(&b);
 	in_reoffer(&b, 1);
-	first = command(&b, COMMAND_REMOTE)->request;
+	first = said(&b, COMMAND_REMOTE)->request;
 	in_reoffer(&b, 2);
 	in_ready(&b, "a", first); /* an answer to an offer that is no longer asked */
 	assert_null(command(&b, COMMAND_REANSWER));
 	in_ready(&b, "a", call_reoffer_request(&b.call->agent_leg));
-	assert_int_equal(command(&b, COMMAND_REANSWER)->request, 2);
-	assert_int_equal(command(&b, COMMAND_REANSWER)->sdp_size, 3);
-	end(&b);
+	assert_int_equal(said(&b, COMMAND_REANSWER)->request, 2);
+	assert_int_equal(said(&b, COMMAND_REANSWER)->sdp_size, 3);
+	bench_end(&b);
 }
 
 static void a_caller_whom_the_edge_had_to_drop_has_not_hung_up(void **state)
@@ -506,7 +402,7 @@ static void a_caller_whom_the_edge_had_to_drop_has_not_hung_up(void **state)
 	to_queue(&b);
 	in_ended(&b, "c", "drain", 0);
 	assert_string_equal(b.call->disposition, "failed");
-	end(&b);
+	bench_end(&b);
 }
 
 /* GT-15: our overload is not counted against the agents. */
@@ -533,14 +429,14 @@ static void an_agent_whose_phone_never_rang_because_of_us_stays_ready(void **sta
 		in_assigned(&b, "1001", "a", "sales");
 		in_ready(&b, "a", REQUEST_AGENT);
 		if (rows[i].rang)
-			step(&b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+			in_ringing(&b, "a");
 		in_ended(&b, "a", rows[i].cause, 0);
 		assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
 		assert_int_equal(command(&b, COMMAND_AGENT_GIVE_BACK) != NULL, rows[i].stays);
 		assert_int_equal(command(&b, COMMAND_AGENT_NO_ANSWER) != NULL, !rows[i].stays);
 		if (!rows[i].stays)
-			assert_string_equal(command(&b, COMMAND_AGENT_NO_ANSWER)->text, rows[i].reason);
-		end(&b);
+			assert_string_equal(said(&b, COMMAND_AGENT_NO_ANSWER)->text, rows[i].reason);
+		bench_end(&b);
 	}
 }
 
@@ -556,7 +452,7 @@ static void an_edge_that_says_nothing_of_a_dial_does_not_make_the_agent_busy(voi
 	tick(&b, DIAL_GRACE_MS);
 	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
-	end(&b);
+	bench_end(&b);
 }
 
 /* GT-15: no audio comes from a phone. */
@@ -572,13 +468,13 @@ static void silence_ends_no_call_but_has_the_phone_asked(void **state)
 	(void)state;
 	to_talking(&b);
 	for (int i = 0; i < 20; i++) {
-		now += 15000;
+		bench_now += 15000;
 		no_audio(&b, "a");
-		assert_string_equal(command(&b, COMMAND_PROBE)->leg->id, "a");
+		assert_string_equal(said(&b, COMMAND_PROBE)->leg->id, "a");
 		assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
 		in_state(&b, "a", true); /* the phone has answered */
 	}
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_phone_that_is_gone_ends_the_call_as_what_it_was(void **state)
@@ -601,9 +497,9 @@ static void a_phone_that_is_gone_ends_the_call_as_what_it_was(void **state)
 		in_ended(&b, rows[i].leg, rows[i].cause, 0);
 		assert_string_equal(b.call->cause, rows[i].says);
 		assert_string_equal(b.call->disposition, "answered");
-		assert_string_equal(fact(&b, FACT_LEG_FINISHED)->text, rows[i].cause);
+		assert_string_equal(told(&b, FACT_LEG_FINISHED)->text, rows[i].cause);
 		assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED));
-		end(&b);
+		bench_end(&b);
 	}
 }
 
@@ -617,8 +513,8 @@ static void a_caller_who_is_gone_from_the_queue_has_abandoned(void **state)
 	assert_non_null(command(&b, COMMAND_PROBE));
 	in_ended(&b, "c", "phone-gone", 0);
 	assert_string_equal(b.call->disposition, "abandoned");
-	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "abandoned");
-	end(&b);
+	assert_string_equal(told(&b, FACT_DEQUEUED)->text, "abandoned");
+	bench_end(&b);
 }
 
 static void an_edge_that_says_nothing_of_a_silent_phone_is_gone_with_it(void **state)
@@ -630,11 +526,11 @@ static void an_edge_that_says_nothing_of_a_silent_phone_is_gone_with_it(void **s
 	for (int i = 0; i < 4; i++) {
 		no_audio(&b, "c");
 		assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
-		now += 15000;
+		bench_now += 15000;
 	}
 	no_audio(&b, "c");
 	assert_string_equal(b.call->cause, "lost");
-	end(&b);
+	bench_end(&b);
 }
 
 /* GT-15: kill -9 of sip-edge while an agent's phone rings. */
@@ -649,13 +545,13 @@ static void an_edge_that_is_back_is_asked_for_its_legs_and_its_ringing_phones_ar
 	step(&b, (struct call_input){ .kind = INPUT_EDGE_BACK, .edge = "edge-2" });
 	assert_int_equal(b.todo.n_commands, 0);
 	step(&b, (struct call_input){ .kind = INPUT_EDGE_BACK, .edge = "edge-1" });
-	assert_string_equal(command(&b, COMMAND_ATTACH)->leg->id, "c");
-	assert_string_equal(command(&b, COMMAND_HANG_UP)->leg->id, "a");
+	assert_string_equal(said(&b, COMMAND_ATTACH)->leg->id, "c");
+	assert_string_equal(said(&b, COMMAND_HANG_UP)->leg->id, "a");
 	in_state(&b, "c", true); /* the caller was answered: that dialog is known */
 	in_ended(&b, "a", "unknown-leg", 0);
 	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_at_once(void **state)
@@ -670,7 +566,7 @@ static void a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_a
 	assert_string_equal(b.call->cause, "lost");
 	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
 	assert_non_null(command(&b, COMMAND_HANG_UP)); /* the agent's phone */
-	end(&b);
+	bench_end(&b);
 }
 
 int main(void)

@@ -1,118 +1,17 @@
 /* The call core, driven step by step: what it tells the peers and what it records. No environment. */
-#include "call_internal.h"
+#include "call_bench_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "base/mem.h"
-#include "base/str.h"
-#include "call_fixture.h"
-
-static int64_t now = 1700000000000;
-
-struct bench {
-	struct call *call;
-	struct call_todo todo;
-};
 
 /* ---- helpers: one line per thing that happens, one per thing expected ---------------------------------------------- */
-
-static void begin(struct bench *b, const char *called)
-{
-	static int n;
-
-	memset(b, 0, sizeof(*b));
-	assert_int_equal(call_new(&b->call), ERR_OK);
-	str_copy(b->call->tenant, sizeof(b->call->tenant), "acme");
-	snprintf(b->call->id, sizeof(b->call->id), "%032x", ++n);
-	str_copy(b->call->caller, sizeof(b->call->caller), "+4930123");
-	str_copy(b->call->called, sizeof(b->call->called), called);
-	str_copy(b->call->media, sizeof(b->call->media), "media-1");
-	str_copy(b->call->caller_leg.id, sizeof(b->call->caller_leg.id), "c");
-	b->call->conf = fixture_tenant();
-	call_offered(b->call, now, &b->todo);
-	call_todo_reset(&b->todo);
-}
-
-static void end(struct bench *b)
-{
-	call_todo_reset(&b->todo);
-	call_free(&b->call);
-}
-
-static void step(struct bench *b, struct call_input in)
-{
-	call_todo_reset(&b->todo);
-	call_step(b->call, &in, now, &b->todo);
-	assert_false(b->todo.overflow);
-}
-
-static const struct call_command *command(const struct bench *b, enum call_command_kind kind)
-{
-	for (int i = 0; i < b->todo.n_commands; i++)
-		if (b->todo.commands[i].kind == kind)
-			return &b->todo.commands[i];
-	return NULL;
-}
-
-static const struct call_fact *fact(const struct bench *b, enum fact_kind kind)
-{
-	for (int i = 0; i < b->todo.n_facts; i++)
-		if (b->todo.facts[i].kind == kind)
-			return &b->todo.facts[i];
-	return NULL;
-}
-
-static void in_start(struct bench *b)
-{
-	step(b, (struct call_input){ .kind = INPUT_START });
-}
-
-static void in_ready(struct bench *b, const char *leg, uint32_t request)
-{
-	step(b, (struct call_input){
-		    .kind = INPUT_MEDIA_READY, .leg_id = leg, .request = request, .sdp = "v=0", .sdp_size = 3 });
-}
-
-static void in_answered(struct bench *b, const char *leg)
-{
-	step(b, (struct call_input){ .kind = INPUT_LEG_ANSWERED, .leg_id = leg, .sdp = "v=0", .sdp_size = 3 });
-}
-
-static void in_ended(struct bench *b, const char *leg, const char *cause, uint32_t status)
-{
-	step(b, (struct call_input){ .kind = INPUT_LEG_ENDED, .leg_id = leg, .cause = cause, .status = status });
-}
-
-static void in_play_done(struct bench *b)
-{
-	step(b, (struct call_input){
-		    .kind = INPUT_PLAY_DONE, .leg_id = b->call->caller_leg.id, .play_id = b->call->play_id });
-}
-
-static void in_digit(struct bench *b, char d)
-{
-	step(b, (struct call_input){ .kind = INPUT_DIGIT, .leg_id = "c", .digit = d });
-}
-
-static void in_assigned(struct bench *b, const char *agent, const char *leg)
-{
-	step(b, (struct call_input){
-		    .kind = INPUT_ASSIGNED, .agent_id = agent, .leg_id = leg, .router_epoch = 7, .queue_id = "sales" });
-}
-
-static void tick(struct bench *b, int64_t ms)
-{
-	now += ms;
-	step(b, (struct call_input){ .kind = INPUT_TICK });
-}
 
 /* Caller answered and waiting in queue `sales` after pressing 1. */
 static void to_queue(struct bench *b)
 {
-	begin(b, "100");
+	bench_offered(b, "100");
 	in_start(b);
 	in_ready(b, "c", REQUEST_CALLER);
 	in_answered(b, "c");
@@ -124,9 +23,9 @@ static void to_queue(struct bench *b)
 static void to_talking(struct bench *b)
 {
 	to_queue(b);
-	in_assigned(b, "1001", "a");
+	in_assigned(b, "1001", "a", "sales");
 	in_ready(b, "a", REQUEST_AGENT);
-	step(b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+	in_ringing(b, "a");
 	in_answered(b, "a");
 	if (b->call->phase == CALL_PHASE_WELCOME)
 		in_play_done(b);
@@ -157,27 +56,27 @@ static void a_call_is_greeted_asked_for_a_key_and_queued(void **state)
 	struct bench b;
 
 	(void)state;
-	begin(&b, "100");
+	bench_offered(&b, "100");
 	in_start(&b);
 	assert_non_null(command(&b, COMMAND_ENDPOINT));
 	assert_null(command(&b, COMMAND_ANSWER));
 	in_ready(&b, "c", REQUEST_CALLER);
-	assert_int_equal(command(&b, COMMAND_ANSWER)->sdp_size, 3);
+	assert_int_equal(said(&b, COMMAND_ANSWER)->sdp_size, 3);
 	in_answered(&b, "c");
 	assert_non_null(fact(&b, FACT_ANSWERED));
-	assert_int_equal(command(&b, COMMAND_PLAY)->n_prompts, 1);
+	assert_int_equal(said(&b, COMMAND_PLAY)->n_prompts, 1);
 	assert_int_equal(b.call->phase, CALL_PHASE_COLLECTING);
 	in_play_done(&b);
 	in_digit(&b, '1');
-	assert_string_equal(fact(&b, FACT_DIGITS)->text, "1");
+	assert_string_equal(told(&b, FACT_DIGITS)->text, "1");
 	assert_non_null(fact(&b, FACT_ENQUEUED));
 	assert_non_null(command(&b, COMMAND_ENQUEUE));
 	assert_null(command(&b, COMMAND_PLAY));
 	assert_string_equal(b.call->queue_id, "sales");
 	assert_int_equal(b.call->priority, 5);
 	tick(&b, MUSIC_DELAY_MS); /* nobody has taken the call */
-	assert_true(command(&b, COMMAND_PLAY)->loop);
-	end(&b);
+	assert_true(said(&b, COMMAND_PLAY)->loop);
+	bench_end(&b);
 }
 
 static void assert_var(const struct bench *b, const char *name, const char *value)
@@ -191,7 +90,7 @@ static void star_resets_hash_ends_and_too_few_digits_are_asked_again(void **stat
 	struct bench b;
 
 	(void)state;
-	begin(&b, "200"); /* flow account: 2…6 digits, 2 tries, then on_failure */
+	bench_offered(&b, "200"); /* flow account: 2…6 digits, 2 tries, then on_failure */
 	in_start(&b);
 	in_ready(&b, "c", REQUEST_CALLER);
 	in_answered(&b, "c");
@@ -201,9 +100,9 @@ static void star_resets_hash_ends_and_too_few_digits_are_asked_again(void **stat
 	in_digit(&b, '2');
 	in_digit(&b, '#');
 	assert_var(&b, "account", "42");
-	end(&b);
+	bench_end(&b);
 
-	begin(&b, "200");
+	bench_offered(&b, "200");
 	in_start(&b);
 	in_ready(&b, "c", REQUEST_CALLER);
 	in_answered(&b, "c");
@@ -211,9 +110,9 @@ static void star_resets_hash_ends_and_too_few_digits_are_asked_again(void **stat
 	in_digit(&b, '#');
 	assert_int_equal(b.call->phase, CALL_PHASE_COLLECTING); /* second try */
 	tick(&b, 5000);
-	assert_string_equal(fact(&b, FACT_DIGITS)->kind_text, "failed");
+	assert_string_equal(told(&b, FACT_DIGITS)->kind_text, "failed");
 	assert_null(call_var(b.call, "account"));
-	end(&b);
+	bench_end(&b);
 }
 
 static void digits_end_by_their_number_and_by_the_pause_between_them(void **state)
@@ -221,26 +120,26 @@ static void digits_end_by_their_number_and_by_the_pause_between_them(void **stat
 	struct bench b;
 
 	(void)state;
-	begin(&b, "200");
+	bench_offered(&b, "200");
 	in_start(&b);
 	in_ready(&b, "c", REQUEST_CALLER);
 	in_answered(&b, "c");
 	for (const char *d = "123456"; *d; d++)
 		in_digit(&b, *d);
 	assert_var(&b, "account", "123456");
-	assert_string_equal(fact(&b, FACT_DIGITS)->kind_text, "max-digits");
-	end(&b);
+	assert_string_equal(told(&b, FACT_DIGITS)->kind_text, "max-digits");
+	bench_end(&b);
 
-	begin(&b, "200");
+	bench_offered(&b, "200");
 	in_start(&b);
 	in_ready(&b, "c", REQUEST_CALLER);
 	in_answered(&b, "c");
 	in_digit(&b, '1');
 	in_digit(&b, '2');
 	tick(&b, 3000);
-	assert_string_equal(fact(&b, FACT_DIGITS)->kind_text, "timeout");
+	assert_string_equal(told(&b, FACT_DIGITS)->kind_text, "timeout");
 	assert_var(&b, "account", "12");
-	end(&b);
+	bench_end(&b);
 }
 
 static void the_agent_rings_answers_and_both_are_bridged_and_recorded(void **state)
@@ -249,35 +148,35 @@ static void the_agent_rings_answers_and_both_are_bridged_and_recorded(void **sta
 
 	(void)state;
 	to_queue(&b);
-	now += 4000;
-	in_assigned(&b, "1001", "a");
-	assert_true(command(&b, COMMAND_RESULT)->accepted);
+	bench_now += 4000;
+	in_assigned(&b, "1001", "a", "sales");
+	assert_true(said(&b, COMMAND_RESULT)->accepted);
 	assert_non_null(command(&b, COMMAND_ENDPOINT));
 	in_ready(&b, "a", REQUEST_AGENT);
-	assert_string_equal(command(&b, COMMAND_DIAL)->agent_id, "1001");
-	assert_int_equal(command(&b, COMMAND_DIAL)->timeout_ms, 15000);
-	step(&b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+	assert_string_equal(said(&b, COMMAND_DIAL)->agent_id, "1001");
+	assert_int_equal(said(&b, COMMAND_DIAL)->timeout_ms, 15000);
+	in_ringing(&b, "a");
 	assert_non_null(fact(&b, FACT_AGENT_RINGING));
-	now += 1000;
+	bench_now += 1000;
 	in_answered(&b, "a");
-	assert_int_equal(fact(&b, FACT_AGENT_ANSWERED)->ms, 5000);
+	assert_int_equal(told(&b, FACT_AGENT_ANSWERED)->ms, 5000);
 	assert_non_null(command(&b, COMMAND_AGENT_ON_CALL));
 	assert_non_null(command(&b, COMMAND_REMOTE));
 	assert_int_equal(b.call->phase, CALL_PHASE_WELCOME);
 	in_play_done(&b);
 	assert_non_null(command(&b, COMMAND_BRIDGE));
-	assert_true(command(&b, COMMAND_RECORD)->on);
+	assert_true(said(&b, COMMAND_RECORD)->on);
 	assert_non_null(fact(&b, FACT_BRIDGED));
 	assert_non_null(fact(&b, FACT_RECORDING_STARTED));
-	now += 10000;
+	bench_now += 10000;
 	in_ended(&b, "c", "bye", 0);
 	assert_non_null(command(&b, COMMAND_HANG_UP));
-	assert_int_equal(command(&b, COMMAND_AGENT_CALL_ENDED)->timeout_ms, 3000);
+	assert_int_equal(said(&b, COMMAND_AGENT_CALL_ENDED)->timeout_ms, 3000);
 	assert_non_null(command(&b, COMMAND_FREE_CALL));
 	hung_up(&b);
 	assert_string_equal(b.call->cause, "caller-hung-up");
 	assert_string_equal(b.call->disposition, "answered");
-	end(&b);
+	bench_end(&b);
 }
 
 static void facts_are_numbered_without_gaps_and_the_last_is_call_ended(void **state)
@@ -286,10 +185,10 @@ static void facts_are_numbered_without_gaps_and_the_last_is_call_ended(void **st
 	uint64_t seq = 0;
 
 	(void)state;
-	begin(&b, "100");
+	bench_offered(&b, "100");
 	seq = b.call->event_seq;
 	assert_int_equal(seq, 1);
-	end(&b);
+	bench_end(&b);
 	to_talking(&b);
 	seq = b.call->event_seq;
 	in_ended(&b, "a", "bye", 0);
@@ -297,8 +196,8 @@ static void facts_are_numbered_without_gaps_and_the_last_is_call_ended(void **st
 		if (b.todo.facts[i].kind != FACT_RECORDING_STOPPED)
 			assert_int_equal(b.todo.facts[i].seq, ++seq);
 	hung_up(&b);
-	assert_int_equal(fact(&b, FACT_ENDED)->seq, b.call->event_seq);
-	end(&b);
+	assert_int_equal(told(&b, FACT_ENDED)->seq, b.call->event_seq);
+	bench_end(&b);
 }
 
 static void a_caller_who_hangs_up_while_waiting_is_abandoned(void **state)
@@ -307,14 +206,14 @@ static void a_caller_who_hangs_up_while_waiting_is_abandoned(void **state)
 
 	(void)state;
 	to_queue(&b);
-	now += 7000;
+	bench_now += 7000;
 	in_ended(&b, "c", "bye", 0);
-	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "abandoned");
-	assert_int_equal(fact(&b, FACT_DEQUEUED)->ms, 7000);
+	assert_string_equal(told(&b, FACT_DEQUEUED)->text, "abandoned");
+	assert_int_equal(told(&b, FACT_DEQUEUED)->ms, 7000);
 	assert_non_null(command(&b, COMMAND_DEQUEUE));
 	hung_up(&b);
 	assert_string_equal(b.call->disposition, "abandoned");
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_caller_who_hangs_up_while_it_rings_frees_the_agent(void **state)
@@ -323,15 +222,15 @@ static void a_caller_who_hangs_up_while_it_rings_frees_the_agent(void **state)
 
 	(void)state;
 	to_queue(&b);
-	in_assigned(&b, "1001", "a");
+	in_assigned(&b, "1001", "a", "sales");
 	in_ready(&b, "a", REQUEST_AGENT);
 	in_ended(&b, "c", "bye", 0);
 	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
 	assert_non_null(command(&b, COMMAND_HANG_UP));
-	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "abandoned");
+	assert_string_equal(told(&b, FACT_DEQUEUED)->text, "abandoned");
 	assert_false(call_ended(b.call));
 	hung_up(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_agent_who_does_not_answer_goes_busy_and_the_call_keeps_its_place(void **state)
@@ -342,19 +241,19 @@ static void an_agent_who_does_not_answer_goes_busy_and_the_call_keeps_its_place(
 	(void)state;
 	to_queue(&b);
 	arrival = b.call->arrival_ms;
-	in_assigned(&b, "1001", "a");
+	in_assigned(&b, "1001", "a", "sales");
 	in_ready(&b, "a", REQUEST_AGENT);
-	now += 15000;
+	bench_now += 15000;
 	in_ended(&b, "a", "no-answer", 408);
-	assert_string_equal(command(&b, COMMAND_AGENT_NO_ANSWER)->text, "no-answer");
+	assert_string_equal(said(&b, COMMAND_AGENT_NO_ANSWER)->text, "no-answer");
 	assert_non_null(command(&b, COMMAND_ENQUEUE));
 	assert_null(fact(&b, FACT_ENQUEUED));
 	assert_int_equal(b.call->arrival_ms, arrival);
 	assert_int_equal(b.call->n_tried, 1);
-	assert_string_equal(fact(&b, FACT_AGENT_NO_ANSWER)->text, "timeout");
-	in_assigned(&b, "1002", "b");
+	assert_string_equal(told(&b, FACT_AGENT_NO_ANSWER)->text, "timeout");
+	in_assigned(&b, "1002", "b", "sales");
 	assert_int_equal(b.call->attempt, 2);
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_edge_that_says_nothing_even_when_told_to_hang_up_is_not_the_agents_fault(void **state)
@@ -363,9 +262,9 @@ static void an_edge_that_says_nothing_even_when_told_to_hang_up_is_not_the_agent
 
 	(void)state;
 	to_queue(&b);
-	in_assigned(&b, "1001", "a");
+	in_assigned(&b, "1001", "a", "sales");
 	in_ready(&b, "a", REQUEST_AGENT);
-	step(&b, (struct call_input){ .kind = INPUT_LEG_RINGING, .leg_id = "a", .status = 180 });
+	in_ringing(&b, "a");
 	tick(&b, 15000 + DIAL_GRACE_MS);
 	assert_non_null(command(&b, COMMAND_HANG_UP));
 	in_answered(&b, "a"); /* too late */
@@ -375,7 +274,7 @@ static void an_edge_that_says_nothing_even_when_told_to_hang_up_is_not_the_agent
 	tick(&b, DIAL_GRACE_MS);
 	assert_non_null(command(&b, COMMAND_AGENT_GIVE_BACK));
 	assert_int_equal(b.call->phase, CALL_PHASE_QUEUED);
-	end(&b);
+	bench_end(&b);
 }
 
 static void the_longest_wait_leads_to_the_step_for_it(void **state)
@@ -385,13 +284,13 @@ static void the_longest_wait_leads_to_the_step_for_it(void **state)
 	(void)state;
 	to_queue(&b);
 	tick(&b, 60000);
-	assert_string_equal(fact(&b, FACT_DEQUEUED)->text, "timeout");
+	assert_string_equal(told(&b, FACT_DEQUEUED)->text, "timeout");
 	assert_int_equal(b.call->phase, CALL_PHASE_PLAYING); /* step sorry */
 	in_play_done(&b);
 	assert_int_equal(b.call->phase, CALL_PHASE_ENDING);
 	hung_up(&b);
 	assert_string_equal(b.call->disposition, "refused");
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_unacknowledged_place_is_asserted_again_and_after_a_new_epoch(void **state)
@@ -407,7 +306,7 @@ static void an_unacknowledged_place_is_asserted_again_and_after_a_new_epoch(void
 	assert_null(command(&b, COMMAND_ENQUEUE));
 	step(&b, (struct call_input){ .kind = INPUT_ROUTER_EPOCH, .router_epoch = 9 });
 	assert_non_null(command(&b, COMMAND_ENQUEUE));
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_assignment_of_a_call_that_has_one_is_given_back(void **state)
@@ -416,13 +315,13 @@ static void an_assignment_of_a_call_that_has_one_is_given_back(void **state)
 
 	(void)state;
 	to_queue(&b);
-	in_assigned(&b, "1001", "a");
-	in_assigned(&b, "1001", "a"); /* repeated */
-	assert_true(command(&b, COMMAND_RESULT)->accepted);
+	in_assigned(&b, "1001", "a", "sales");
+	in_assigned(&b, "1001", "a", "sales"); /* repeated */
+	assert_true(said(&b, COMMAND_RESULT)->accepted);
 	assert_null(fact(&b, FACT_RESERVED));
-	in_assigned(&b, "1002", "b");
-	assert_false(command(&b, COMMAND_RESULT)->accepted);
-	end(&b);
+	in_assigned(&b, "1002", "b", "sales");
+	assert_false(said(&b, COMMAND_RESULT)->accepted);
+	bench_end(&b);
 }
 
 static void hold_and_retrieve_are_answered_and_measured(void **state)
@@ -437,20 +336,20 @@ static void hold_and_retrieve_are_answered_and_measured(void **state)
 				      .sdp = "v=0",
 				      .sdp_size = 3,
 				      .sdp_holds = true });
-	assert_true(command(&b, COMMAND_REMOTE)->offer);
+	assert_true(said(&b, COMMAND_REMOTE)->offer);
 	assert_non_null(fact(&b, FACT_HELD));
-	assert_true(command(&b, COMMAND_PLAY)->loop);
+	assert_true(said(&b, COMMAND_PLAY)->loop);
 	in_ready(&b, "a", call_reoffer_request(&b.call->agent_leg));
-	assert_int_equal(command(&b, COMMAND_REANSWER)->request, 3);
-	now += 9000;
+	assert_int_equal(said(&b, COMMAND_REANSWER)->request, 3);
+	bench_now += 9000;
 	step(&b, (struct call_input){
 		     .kind = INPUT_LEG_REOFFER, .leg_id = "a", .request = 4, .sdp = "v=0", .sdp_size = 3 });
-	assert_int_equal(fact(&b, FACT_RETRIEVED)->ms, 9000);
+	assert_int_equal(told(&b, FACT_RETRIEVED)->ms, 9000);
 	assert_non_null(command(&b, COMMAND_STOP_PLAY));
 	assert_int_equal(b.call->hold_ms, 9000);
 	in_ended(&b, "c", "bye", 0);
 	hung_up(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_lost_bye_is_found_by_asking(void **state)
@@ -464,7 +363,7 @@ static void a_lost_bye_is_found_by_asking(void **state)
 	in_ended(&b, "a", "unknown-leg", 0);
 	assert_string_equal(b.call->cause, "agent-hung-up");
 	hung_up(&b);
-	end(&b);
+	bench_end(&b);
 }
 
 static void peers_that_never_confirm_do_not_keep_a_call(void **state)
@@ -478,7 +377,7 @@ static void peers_that_never_confirm_do_not_keep_a_call(void **state)
 	tick(&b, ENDING_TIMEOUT_MS);
 	assert_true(call_ended(b.call));
 	assert_non_null(fact(&b, FACT_RECORDING_STOPPED));
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_number_outside_working_hours_takes_the_other_rule(void **state)
@@ -486,15 +385,15 @@ static void a_number_outside_working_hours_takes_the_other_rule(void **state)
 	struct bench b;
 
 	(void)state;
-	begin(&b, "300"); /* forced: reject 486 */
+	bench_offered(&b, "300"); /* forced: reject 486 */
 	in_start(&b);
-	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 486);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 486);
 	assert_string_equal(b.call->cause, "rejected");
-	end(&b);
-	begin(&b, "999");
+	bench_end(&b);
+	bench_offered(&b, "999");
 	in_start(&b);
-	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 404);
-	end(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 404);
+	bench_end(&b);
 }
 
 static void media_that_does_not_answer_refuses_the_call(void **state)
@@ -502,24 +401,24 @@ static void media_that_does_not_answer_refuses_the_call(void **state)
 	struct bench b;
 
 	(void)state;
-	begin(&b, "100");
+	bench_offered(&b, "100");
 	in_start(&b);
 	tick(&b, MEDIA_TIMEOUT_MS);
-	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 503);
-	end(&b);
-	begin(&b, "100");
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 503);
+	bench_end(&b);
+	bench_offered(&b, "100");
 	in_start(&b);
 	step(&b, (struct call_input){
 		     .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .request = REQUEST_CALLER, .error = ERR_INVALID });
-	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 488);
-	end(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 488);
+	bench_end(&b);
 	/* Only codecs that we do not have, or an address of the other family (RFC 5118 ipv6-in-sdp). */
-	begin(&b, "100");
+	bench_offered(&b, "100");
 	in_start(&b);
 	step(&b, (struct call_input){
 		     .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .request = REQUEST_CALLER, .error = ERR_PRECONDITION });
-	assert_int_equal(command(&b, COMMAND_HANG_UP)->status, 488);
-	end(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 488);
+	bench_end(&b);
 }
 
 /* RELIABILITY: kill -9 of call-control in each phase; the adopter asserts what the call needs. */
@@ -533,7 +432,7 @@ static void an_adopted_call_goes_on_where_it_was(void **state)
 	assert_non_null(fact(&b, FACT_ADOPTED));
 	assert_non_null(command(&b, COMMAND_ATTACH));
 	assert_non_null(command(&b, COMMAND_ENQUEUE));
-	end(&b);
+	bench_end(&b);
 
 	to_talking(&b);
 	step(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-2" });
@@ -543,14 +442,14 @@ static void an_adopted_call_goes_on_where_it_was(void **state)
 	assert_non_null(command(&b, COMMAND_RECORD));
 	assert_null(fact(&b, FACT_BRIDGED));
 	assert_null(fact(&b, FACT_RECORDING_STARTED));
-	end(&b);
+	bench_end(&b);
 
 	to_talking(&b); /* the caller hung up while nobody owned the call */
 	step(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-2" });
 	in_ended(&b, "c", "unknown-leg", 0);
 	assert_string_equal(b.call->cause, "lost");
 	assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED));
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_adopted_call_whose_agent_answered_meanwhile_is_connected(void **state)
@@ -559,14 +458,14 @@ static void an_adopted_call_whose_agent_answered_meanwhile_is_connected(void **s
 
 	(void)state;
 	to_queue(&b);
-	in_assigned(&b, "1001", "a");
+	in_assigned(&b, "1001", "a", "sales");
 	in_ready(&b, "a", REQUEST_AGENT);
 	step(&b, (struct call_input){ .kind = INPUT_ADOPTED, .cause = "cc-2" });
 	step(&b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = "c", .answered = true });
 	step(&b, (struct call_input){
 		     .kind = INPUT_LEG_STATE, .leg_id = "a", .answered = true, .sdp = "v=0", .sdp_size = 3 });
 	assert_non_null(command(&b, COMMAND_AGENT_ON_CALL));
-	end(&b);
+	bench_end(&b);
 }
 
 static void an_adopted_call_whose_edge_stays_silent_is_closed_as_lost(void **state)
@@ -579,7 +478,7 @@ static void an_adopted_call_whose_edge_stays_silent_is_closed_as_lost(void **sta
 	for (int i = 0; i < 20 && b.call->phase == CALL_PHASE_TALKING; i++)
 		tick(&b, REPEAT_MS);
 	assert_string_equal(b.call->cause, "lost");
-	end(&b);
+	bench_end(&b);
 }
 
 int main(void)

@@ -410,10 +410,10 @@ err_t cc_wire_checkpoint_owner(const void *data, size_t size, struct cc_owner *r
 static const char *known_text(const char *text)
 {
 	static const char *const known[] = {
-		"caller-hung-up", "agent-hung-up", "flow-end",	 "rejected",   "queue-timeout", "failed",	 "lost",
-		"no-such-number", "suspended",	   "flow-loop",  "full",       "no-agents",     "no-answer",  "busy",
-		"media-timeout",  "caller-gone",   "agent-gone", "media-lost", "answered",	     "abandoned", "ivr",
-		"refused",
+		"caller-hung-up", "agent-hung-up",  "flow-end",	     "rejected",    "queue-timeout", "failed",
+		"lost",		  "no-such-number", "suspended",     "flow-loop",   "full",	     "no-agents",
+		"no-answer",	  "busy",	    "media-timeout", "caller-gone", "agent-gone",    "media-lost",
+		"answered",	  "abandoned",	    "ivr",	     "refused",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)

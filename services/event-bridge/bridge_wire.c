@@ -127,7 +127,8 @@ static void join(char *to, size_t size, const char *const *texts, size_t n)
 	to[used] = '\0';
 }
 
-#define JOIN(to, ...) join(to, sizeof(to), (const char *const[]){ __VA_ARGS__ }, ARRAY_SIZE(((const char *[]){ __VA_ARGS__ })))
+#define JOIN(to, ...) \
+	join(to, sizeof(to), (const char *const[]){ __VA_ARGS__ }, ARRAY_SIZE(((const char *[]){ __VA_ARGS__ })))
 
 /* source and id together identify an event for consumers, so the source must not change when another instance adopts a
  * call and publishes its last events again: it names the tenant and domain, and the instance is an extension. */

@@ -34,7 +34,7 @@ struct job {
 	struct encode_result result;
 	err_t encoded;
 	enum step step;
-	uint64_t seq; /* of its event; 0: found by the sweep */
+	uint64_t seq;	  /* of its event; 0: found by the sweep */
 	int64_t since_ms; /* taken up (monotonic) */
 	struct loop_timer retry;
 };

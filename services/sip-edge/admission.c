@@ -8,7 +8,7 @@
 	0.003 /* … and from there on, times the seconds since the last cut: what has become faster is found */
 #define NEAR	    0.95
 #define BURST_S	    0.05 /* calls that may come at once, in seconds of the rate … */
-#define BURST_LEAST  10	 /* … and at least: a slow machine without load refuses nobody */
+#define BURST_LEAST 10	 /* … and at least: a slow machine without load refuses nobody */
 #define SMOOTH	    0.25 /* weight of one tick in what is served */
 #define FORGET_MS   5000 /* nobody was refused for so long: no limit any more */
 #define LATE_SHARE  4	 /* one of so many answers late: it is not chance */

@@ -23,9 +23,13 @@ static const struct {
 	{ "!odd", 4, true },
 	{ "\r\n\r\n", 4, true },
 	{ "\n", 1, true },
-	{ "\0\1\0\0\x21\x12\xa4\x42" "0123456789ab", 20, false }, /* a STUN binding request */
-	{ "\1\1\0\0\x21\x12\xa4\x42" "0123456789ab", 20, false }, /* its answer */
-	{ "\x16\xfe\xff", 3, false },				  /* DTLS */
+	{ "\0\1\0\0\x21\x12\xa4\x42"
+	  "0123456789ab",
+	  20, false }, /* a STUN binding request */
+	{ "\1\1\0\0\x21\x12\xa4\x42"
+	  "0123456789ab",
+	  20, false },		      /* its answer */
+	{ "\x16\xfe\xff", 3, false }, /* DTLS */
 	{ "", 0, false },
 };
 

@@ -13,10 +13,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define TCP_IDLE_MS    900000 /* a connection without traffic; phones keep theirs alive more often */
-#define TCP_UNKNOWN_MS 20000  /* the same, while nobody has shown to be a phone or a trunk of ours on it */
-#define TCP_CROWDED_MS 2000   /* that, when most descriptors are taken */
-#define TCP_MESSAGE_MS 10000  /* a message that arrives slower than this (slow senders) */
+#define TCP_IDLE_MS    900000	 /* a connection without traffic; phones keep theirs alive more often */
+#define TCP_UNKNOWN_MS 20000	 /* the same, while nobody has shown to be a phone or a trunk of ours on it */
+#define TCP_CROWDED_MS 2000	 /* that, when most descriptors are taken */
+#define TCP_MESSAGE_MS 10000	 /* a message that arrives slower than this (slow senders) */
 #define UDP_BUFFER     (4 << 20) /* bytes that may wait in the socket: what comes while the loop is busy is not lost */
 #define UDP_MTU	       65535	 /* never switch to TCP by size: many phones listen on UDP only */
 
@@ -162,13 +162,13 @@ err_t glue_agent_new(struct edge *e, struct err_detail *detail)
 	e->gate = gate_new(e);
 	if (!e->gate)
 		return err_set(detail, ERR_EXHAUSTED, "sofia", "memory");
-	e->agent = nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1),
-				    NTATAG_MCLASS(e->gate), NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1),
-				    NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(EDGE_MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU),
-				    NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
-				    NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_UNKNOWN_MS),
-				    TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TPTAG_UDP_RMEM(UDP_BUFFER),
-				    TAG_END());
+	e->agent =
+	    nta_agent_create(sip_root_su(e->root), URL_STRING_MAKE(url), on_message, e, NTATAG_UA(1),
+			     NTATAG_MCLASS(e->gate), NTATAG_MERGE_482(1), NTATAG_CLIENT_RPORT(1),
+			     NTATAG_SERVER_RPORT(1), NTATAG_MAXSIZE(EDGE_MESSAGE_MAX), NTATAG_UDP_MTU(UDP_MTU),
+			     NTATAG_CANCEL_487(1), NTATAG_TIMEOUT_408(1), NTATAG_REL100(0),
+			     NTATAG_MAX_PROCEEDING((usize_t)-1), TPTAG_IDLE(TCP_UNKNOWN_MS),
+			     TPTAG_TIMEOUT(TCP_MESSAGE_MS), TPTAG_QUEUESIZE(64), TPTAG_UDP_RMEM(UDP_BUFFER), TAG_END());
 	if (!e->agent)
 		return err_set(detail, ERR_UNAVAILABLE, "sip.port", "%d of %s cannot be bound (UDP and TCP)",
 			       (int)e->cfg.port, e->cfg.address);

@@ -505,7 +505,8 @@ static int world_start(void **state)
 	snprintf(yaml, sizeof(yaml),
 		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\n"
 		 "nats:\n  url: %s\nsip:\n  address: \"%s\"\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n"
-		 "  late_ms: 5000\n  probe_ms: 1500\n  orphan_ms: 8000\n  reoffer_ms: 400\n  tls_port: %d\n  tls_dir: %s\ndrain:\n  timeout_ms: 2000\n",
+		 "  late_ms: 5000\n  probe_ms: 1500\n  orphan_ms: 8000\n  reoffer_ms: 400\n  tls_port: %d\n  tls_dir: "
+		 "%s\ndrain:\n  timeout_ms: 2000\n",
 		 http_port, nats.url, sip_address, sip_port, digest_offer, tls_port, dir);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
 	start_edge();

@@ -27,8 +27,8 @@
 
 #include "edge.h"
 
-#define EDGE_ALLOW  "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER"
-#define EDGE_SERVER "trunkline-edge"
+#define EDGE_ALLOW	 "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, REGISTER"
+#define EDGE_SERVER	 "trunkline-edge"
 #define EDGE_MESSAGE_MAX 32768 /* bytes of a message: 16 KiB of SDP and headers */
 
 /* entry_nta.c */
