@@ -159,7 +159,9 @@ static bool orphan(const struct control *cc, const struct cc_owner *owner)
 	p = find_peer(cc, "call-control", owner->instance);
 	if (!p)
 		return clock_mono_ms() - cc->listening_ms >= LISTEN_MS;
-	return p->dead || (p->hb.incarnation && p->hb.incarnation != owner->incarnation);
+	if (p->dead && !p->hb.incarnation && p->seen_ms >= cc->listening_ms)
+		return true; /* it has said goodbye: no need to have listened for long */
+	return cc->listened && (p->dead || (p->hb.incarnation && p->hb.incarnation != owner->incarnation));
 }
 
 /* Ours, and not here: a write or a delete whose outcome we did not learn. */
@@ -223,6 +225,41 @@ static void adopt(struct control *cc, const struct bus_msg *msg)
 	live_perform(l);
 }
 
+/* ---- what became of ours while we stood still ---------------------------------------------------------------------- *
+ * A call that only waits writes nothing, and so is not refused anything: its owner would never learn that it is somebody
+ * else's, or over, and would not take it back when that somebody dies. */
+
+static void expect_ours(struct control *cc)
+{
+	struct live *l, *tmp;
+
+	HASH_ITER (hh, cc->calls, l, tmp)
+		l->unseen = l->revision;
+}
+
+/* A revision behind our last one that is not ours: what we may have on its way will be refused. */
+static void compare_ours(struct control *cc, const char *key, const struct bus_msg *msg, bool mine)
+{
+	const char *call_id = strchr(key, '.');
+	struct live *l = call_id ? live_find(cc, call_id + 1) : NULL;
+
+	if (!l)
+		return;
+	l->unseen = 0;
+	if (!mine && l->revision && msg->seq > l->revision && !l->deleting)
+		live_lost_ownership(l);
+}
+
+/* No checkpoint any more, and we did not delete it. */
+static void drop_unseen(struct control *cc)
+{
+	struct live *l, *tmp;
+
+	HASH_ITER (hh, cc->calls, l, tmp)
+		if (l->unseen && l->unseen == l->revision && !l->writing && !l->deleting)
+			live_lost_ownership(l);
+}
+
 static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
 {
 	struct control *cc = arg;
@@ -231,27 +268,40 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 
 	if (op == BUS_KV_SYNCED) {
 		bus_kv_unwatch(&cc->scan);
+		drop_unseen(cc);
+		LOG_INFO(NULL, "calls.scanned", "took_ms=%lld calls=%u",
+			 (long long)(clock_mono_ms() - cc->scan_began_ms), HASH_COUNT(cc->calls));
 		return;
 	}
-	if (op == BUS_KV_PUT && msg->size && !cc->draining &&
-	    !cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d) &&
-	    (orphan(cc, &owner) || forgotten(cc, &owner, key, msg)))
+	if (op != BUS_KV_PUT || !msg->size) {
+		compare_ours(cc, key, msg, false);
+		return;
+	}
+	if (cc_wire_checkpoint_owner(msg->data, msg->size, &owner, &d))
+		return;
+	compare_ours(cc, key, msg,
+		     str_eq(owner.instance, cc->self.instance) && owner.incarnation == cc->self.incarnation);
+	if (!cc->draining && (orphan(cc, &owner) || forgotten(cc, &owner, key, msg)))
 		adopt(cc, msg);
 }
 
+/* Before we have listened: only for what became of ours. */
 static void scan(struct control *cc, int64_t now)
 {
 	if (cc->scan || cc->draining || !tenantconf_synced(cc->conf) || !agents_synced(cc->agents))
 		return;
-	if (bus_kv_watch(&cc->scan, cc->kv, ">", on_scan, cc) == ERR_OK)
-		cc->next_scan_ms = now + SCAN_EVERY_MS;
+	if (bus_kv_watch(&cc->scan, cc->kv, ">", on_scan, cc))
+		return;
+	cc->scan_began_ms = now;
+	cc->next_scan_ms = cc->listened ? now + SCAN_EVERY_MS : cc->listening_ms + LISTEN_MS;
+	expect_ours(cc);
 }
 
 void peers_beat(struct control *cc)
 {
 	struct cc_heartbeat hb = { .load = HASH_COUNT(cc->calls),
 				   .capacity = (uint32_t)cc->max_calls,
-				   .draining = cc->draining };
+				   .draining = cc->draining || !cc->offers }; /* nothing new to us */
 	char subject[BATCH_SUBJECT];
 	struct str out = STR_INIT;
 
@@ -273,6 +323,8 @@ void peers_listen(struct control *cc)
 	for (struct peer *p = cc->peers; p; p = p->hh.next)
 		if (!p->dead)
 			p->seen_ms = cc->listening_ms;
+	if (cc->calls)
+		scan(cc, cc->listening_ms);
 }
 
 void peers_tick(struct control *cc)

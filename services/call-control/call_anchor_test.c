@@ -84,7 +84,7 @@ static void to_talking(struct bench *b)
 
 static void moved(const struct bench *b, const char *leg)
 {
-	const struct call_command *c = command_to(b, COMMAND_ENDPOINT, leg);
+	const struct call_command *c = said_to(b, COMMAND_ENDPOINT, leg);
 
 	assert_non_null(c);
 	assert_true(c->offer);
@@ -125,7 +125,7 @@ static void two_who_talk_are_bridged_again_and_the_recording_goes_on(void **stat
 	moved(&b, "a");
 	assert_memory_equal(said_to(&b, COMMAND_ENDPOINT, "a")->sdp, "v=1", 3); /* what the phone said last */
 	assert_non_null(command(&b, COMMAND_BRIDGE));
-	c = command_to(&b, COMMAND_RECORD, "c");
+	c = said_to(&b, COMMAND_RECORD, "c");
 	assert_true(c->on);
 	assert_int_equal(b.call->n_recordings, 1);
 	assert_null(fact(&b, FACT_RECORDING_STARTED)); /* the same one */

@@ -326,11 +326,28 @@ static void the_new_one_takes_the_calls_of_the_next_that_ends(void **state)
 	assert_int_equal(rejects, 0);
 }
 
+/* What stood still while its calls were taken still holds them, and learns of it by nothing: these calls have nothing to
+ * write. It takes them back all the same when the other one stands still. */
+static void who_stood_still_takes_its_former_calls_back(void **state)
+{
+	UNUSED(state);
+	begin(&instances[1]);
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = instances[i].proc.pid;
+
+		assert_int_equal(kill(pid, SIGSTOP), 0);
+		assert_true(testkit_wait_loop(loop, all_are_of, (void *)instances[1 - i].name, PATIENT));
+		assert_int_equal(kill(pid, SIGCONT), 0);
+	}
+	assert_int_equal(rejects, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_instance_told_to_end_loses_no_offer_and_hands_its_calls_over),
 		cmocka_unit_test(the_new_one_takes_the_calls_of_the_next_that_ends),
+		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),
 	};
 
 	return cmocka_run_group_tests_name("call-control", tests, setup, teardown);

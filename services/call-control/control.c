@@ -10,6 +10,7 @@
 #include "log/log.h"
 
 #define SETTLE_MS      400 /* of each of the two parts of an orderly end, at most */
+#define OFFERS_MS      250 /* edges have heard that we drain when we have; what they sent before that is here by then */
 #define SETTLE_POLL_MS 10
 
 const struct config_item control_items[] = {
@@ -92,8 +93,10 @@ static void on_settle(void *arg)
 	struct control *cc = arg;
 	int64_t now = clock_mono_ms();
 
-	if (!cc->deaf && now >= cc->settle_until_ms)
-		control_heard_all(cc); /* the bus is away: nothing comes any more */
+	if (!cc->deaf && ((cc->heard_all_ms && now - cc->heard_all_ms >= OFFERS_MS) || now >= cc->settle_until_ms)) {
+		cc->deaf = true; /* or the bus is away: nothing comes any more */
+		cc->settle_until_ms = now + SETTLE_MS;
+	}
 	if (cc->deaf)
 		inbox_stop(cc); /* what happens from now on the next owner asks for */
 	if (cc->deaf && (live_all_settled(cc) || now >= cc->settle_until_ms))
@@ -104,11 +107,8 @@ static void on_settle(void *arg)
 
 void control_heard_all(struct control *cc)
 {
-	if (!cc->draining || cc->deaf)
-		return;
-	cc->deaf = true;
-	cc->settle_until_ms = clock_mono_ms() + SETTLE_MS;
-	loop_timer_start(&cc->tick, SETTLE_POLL_MS); /* not now: we stand in a subscription that ends then */
+	if (cc->draining && !cc->heard_all_ms)
+		cc->heard_all_ms = clock_mono_ms();
 }
 
 static void on_drain(void *arg)
@@ -117,7 +117,7 @@ static void on_drain(void *arg)
 
 	cc->draining = true;
 	inbox_drain_offers(cc);
-	peers_beat(cc); /* comes back to ourselves, behind the last offer: control_heard_all() */
+	peers_beat(cc); /* comes back to ourselves when the edges have it: control_heard_all() */
 	cc->settle_until_ms = clock_mono_ms() + SETTLE_MS;
 	loop_timer_start(&cc->tick, SETTLE_POLL_MS);
 }

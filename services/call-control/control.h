@@ -37,6 +37,7 @@ struct live {
 	struct control *control;
 	struct loop_timer timer;
 	uint64_t revision;	    /* of the checkpoint */
+	uint64_t unseen;	    /* the same, when a scan began that has not come to it */
 	enum call_input_kind first; /* ADOPTED: once the first checkpoint is acknowledged */
 	char previous_owner[CALL_NAME];
 	bool started, writing, dirty, deleting;
@@ -96,7 +97,9 @@ struct control {
 	bool listened;	       /* that has been long enough to know who is silent */
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
+	int64_t scan_began_ms; /* monotonic */
 	bool draining, bus_up;
+	int64_t heard_all_ms;	 /* monotonic: our heartbeat that says so came back; 0: not yet */
 	bool deaf;		 /* draining, and all that was sent to us before has been taken */
 	int64_t settle_until_ms; /* monotonic */
 	int64_t max_calls;
@@ -106,6 +109,8 @@ struct control {
 int64_t control_now_ms(const struct control *cc);
 
 /* live.c: calls */
+/* Somebody else's now, or over: forgotten without a word. */
+void live_lost_ownership(struct live *l);
 struct live *live_find(struct control *cc, const char *call_id);
 /* Takes over call (and events). revision 0: new. */
 struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,
@@ -156,7 +161,7 @@ void inbox_drain_offers(struct control *cc);
 void inbox_stop(struct control *cc);
 
 /* control.c */
-/* The heartbeat of our drain came back: what was sent to us before it has been taken. */
+/* The heartbeat of our drain came back: every edge has heard it too. */
 void control_heard_all(struct control *cc);
 struct control_config {
 	int64_t max_calls;

@@ -227,7 +227,7 @@ static void publish_all(struct live *l)
 
 /* ---- checkpoint ----------------------------------------------------------------------------------------------------- */
 
-static void lost_ownership(struct live *l)
+void live_lost_ownership(struct live *l)
 {
 	struct log_ctx ctx = ctx_of(l);
 
@@ -256,7 +256,7 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		return;
 	}
 	if (e == ERR_ABORTED) {
-		lost_ownership(l);
+		live_lost_ownership(l);
 		return;
 	}
 	if (e) {

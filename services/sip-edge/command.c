@@ -183,9 +183,34 @@ static void on_message(const struct bus_msg *msg, void *arg)
 	edge_wire_commands(msg->data, msg->size, on_command, on_bad, arg);
 }
 
+static void on_beat(const struct controller_beat *beat, void *arg)
+{
+	struct edge *e = arg;
+
+	if (!controllers_heard(&e->controllers, beat, clock_mono_ms()))
+		return;
+	for (int i = 0; i < CONTROLLERS_MAX; i++)
+		if (str_eq(e->controllers.list[i].instance, beat->instance))
+			dialog_offers_check(e, i);
+}
+
+static void on_beat_message(const struct bus_msg *msg, void *arg)
+{
+	struct err_detail d;
+
+	if (edge_wire_beat(msg->data, msg->size, on_beat, arg, &d))
+		on_bad(&d, arg);
+}
+
 err_t command_start(struct edge *e)
 {
 	char subject[160];
+	err_t err;
+
+	snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.*", e->site);
+	err = bus_subscribe(&e->beats, e->bus, subject, NULL, on_beat_message, e);
+	if (err)
+		return err;
 
 	snprintf(subject, sizeof(subject), "tl.%s.edge.%s", e->site, e->instance);
 	return bus_subscribe(&e->commands, e->bus, subject, NULL, on_message, e);
@@ -195,4 +220,6 @@ void command_stop(struct edge *e)
 {
 	if (e->commands)
 		bus_unsubscribe(&e->commands);
+	if (e->beats)
+		bus_unsubscribe(&e->beats);
 }

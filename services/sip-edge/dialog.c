@@ -83,6 +83,8 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 	d->outbound = outbound;
 	d->born_ms = now_ms;
 	d->born_mono_ms = clock_mono_ms();
+	d->asked_ms = d->born_mono_ms;
+	d->controller = CONTROLLER_NONE;
 	str_copy(d->tenant, sizeof(d->tenant), tenant);
 	str_copy(d->call_id, sizeof(d->call_id), call_id[0] ? call_id : id_new(now_ms, id));
 	str_copy(d->leg_id, sizeof(d->leg_id), leg_id[0] ? leg_id : id_new(now_ms, id));
@@ -115,7 +117,9 @@ void dialog_claim(struct dialog *d)
 	if (!d->outbound && !d->claimed) {
 		d->edge->n_offers--;
 		TAILQ_REMOVE(&d->edge->offers, d, offers);
-		admission_decided(&d->edge->admission, clock_mono_ms() - d->born_mono_ms);
+		admission_decided(&d->edge->admission, clock_mono_ms() - d->asked_ms);
+		controllers_took(&d->edge->controllers, d->controller);
+		d->controller = CONTROLLER_NONE;
 	}
 	d->claimed = true;
 	if (d->state == LEG_OFFERED)
@@ -241,6 +245,24 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 		 d->trunk_id, d->agent_id, (long long)(clock_steady_ms() - d->born_ms), d->owner);
 }
 
+/* To the instance that is quickest now, another than before; to whoever takes it, where none is known. */
+static err_t give_offer(struct dialog *d, const struct edge_event *ev)
+{
+	struct edge *e = d->edge;
+	int64_t now_ms = clock_mono_ms();
+	int before = d->controller;
+
+	if (before >= 0 && !controllers_alive(&e->controllers, before, now_ms))
+		d->asked_ms = now_ms; /* that it did not answer was nobody's lack of time */
+	controllers_took(&e->controllers, before);
+	d->controller = controllers_choose(&e->controllers, before, now_ms);
+	controllers_gave(&e->controllers, d->controller);
+	if (d->controller < 0)
+		return outbox_offer(e->outbox, ev);
+	outbox_to_owner(e->outbox, e->controllers.list[d->controller].instance, ev);
+	return ERR_OK;
+}
+
 static void tell_offer(struct dialog *d, const struct dialog_input *in)
 {
 	struct edge_event ev = {
@@ -264,7 +286,7 @@ static void tell_offer(struct dialog *d, const struct dialog_input *in)
 	if (!d->reoffered && d->edge->cfg.reoffer_ms < wait_ms)
 		wait_ms = d->edge->cfg.reoffer_ms;
 	metric_add(&edge_metric_offers, 1);
-	if (outbox_offer(d->edge->outbox, &ev))
+	if (give_offer(d, &ev))
 		wait_ms = 0; /* the bus takes nothing: as if nobody had taken it */
 	loop_timer_start(&d->timer, wait_ms);
 }
@@ -393,6 +415,17 @@ static void reoffer(struct dialog *d)
 	d->reoffered = true;
 	metric_add(&edge_metric_reoffers, 1);
 	tell_offer(d, &(struct dialog_input){ .reason = d->sip_call_id });
+}
+
+void dialog_offers_check(struct edge *e, int lost)
+{
+	int64_t now_ms = clock_mono_ms();
+	struct dialog *d, *next;
+
+	for (d = TAILQ_FIRST(&e->offers); d && (next = TAILQ_NEXT(d, offers), true); d = next)
+		if (d->state == LEG_OFFERED && !d->reoffered && d->controller >= 0 &&
+		    (d->controller == lost || !controllers_alive(&e->controllers, d->controller, now_ms)))
+			reoffer(d);
 }
 
 static void on_timer(void *arg)

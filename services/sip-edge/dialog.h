@@ -56,6 +56,8 @@ struct dialog {
 	char agent_id[64], trunk_id[64], queue_id[64];
 	uint64_t epoch;
 	bool outbound, claimed, saved, listed, reoffered;
+	int controller;	  /* that has the offer and has not taken it */
+	int64_t asked_ms; /* monotonic: since when one that we thought alive has had it */
 	enum leg_state state;
 	enum renego_state renego;
 	unsigned busy;
@@ -118,6 +120,8 @@ void dialog_free(struct dialog *d);
 /* A call-control has said something about it. */
 void dialog_heard_of(struct dialog *d);
 /* A call-control has taken the offer (any command says so). */
+/* Offers at an instance that is not heard any more, or at the one that is lost, go to another. */
+void dialog_offers_check(struct edge *e, int lost);
 void dialog_claim(struct dialog *d);
 void dialog_event(struct dialog *d, enum leg_event ev, const struct dialog_input *in);
 /* Returns the row's actions: who holds the request answers RENEGO_REPLY_491 and _BUSY. */

@@ -18,13 +18,24 @@
 
 /* ---- what is measured all the time ---- */
 
+/* Of the offers where the next one would go: what waits at an instance that stands still says nothing of the others. */
+static int64_t longest_wait_ms(const struct edge *e, int64_t now_ms)
+{
+	int next = controllers_next(&e->controllers, now_ms);
+	const struct dialog *d;
+
+	TAILQ_FOREACH(d, &e->offers, offers)
+	if (d->controller == next || next == CONTROLLER_NONE)
+		return now_ms - d->asked_ms;
+	return 0;
+}
+
 static void admit(struct edge *e, int64_t now_ms)
 {
-	const struct dialog *oldest = TAILQ_FIRST(&e->offers);
-
 	if (now_ms - e->admission.ticked_ms < ADMISSION_TICK_MS)
 		return;
-	admission_tick(&e->admission, now_ms, oldest ? now_ms - oldest->born_mono_ms : 0, e->lag_ms);
+	dialog_offers_check(e, CONTROLLER_NONE);
+	admission_tick(&e->admission, now_ms, longest_wait_ms(e, now_ms), e->lag_ms);
 	if (admission_limits(&e->admission))
 		e->congested_ms = now_ms;
 }
@@ -206,6 +217,7 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 	e->cfg = *cfg;
 	TAILQ_INIT(&e->offers);
 	TAILQ_INIT(&e->heard);
+	controllers_init(&e->controllers);
 	e->incarnation = (uint64_t)clock_wall_ms();
 	admission_init(&e->admission,
 		       &(struct admission_params){ .target_ms = cfg->late_ms, .least_cps = cfg->least_cps },

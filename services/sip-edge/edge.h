@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include "admission.h"
 #include "bus/bus.h"
+#include "controllers.h"
 #include "edge_config.h"
 #include "edge_wire.h"
 #include "log/log.h"
@@ -43,7 +44,7 @@ struct edge {
 	struct nta_agent_s *agent;
 	char host[64]; /* in Via and Contact; IPv6 in brackets */
 	struct bus *bus;
-	struct bus_sub *commands;
+	struct bus_sub *commands, *beats;
 	struct tenantconf *conf;
 	struct nonces *nonces;
 	struct registrar *registrar;
@@ -57,6 +58,7 @@ struct edge {
 	TAILQ_HEAD(edge_offers, dialog) offers; /* that no call-control has taken yet, the oldest first */
 	TAILQ_HEAD(edge_heard, dialog) heard;	/* all legs, by the last word of a call-control about them */
 	struct admission admission;
+	struct controllers controllers;
 	int64_t congested_ms; /* monotonic: when new calls were limited last */
 	struct loop_idle turn_end;
 	struct loop_timer second;

@@ -332,6 +332,21 @@ void edge_wire_events_add(struct str *out, const struct edge_event *ev)
 		add_small(out, m, ev);
 }
 
+err_t edge_wire_beat(const void *data, size_t size, edge_beat_fn *fn, void *arg, struct err_detail *d)
+{
+	Trunkline__Media__V1__Heartbeat *m = trunkline__media__v1__heartbeat__unpack(NULL, size, data);
+	err_t e = ERR_OK;
+
+	if (!m)
+		return err_set(d, ERR_INVALID, "message", "is not a Heartbeat");
+	if (!str_is_id(m->instance) || strlen(m->instance) >= CONTROLLER_NAME)
+		e = err_set(d, ERR_INVALID, "instance", "is not an id");
+	else
+		fn(&(struct controller_beat){ m->instance, m->incarnation, m->draining }, arg);
+	trunkline__media__v1__heartbeat__free_unpacked(m, NULL);
+	return e;
+}
+
 void edge_wire_heartbeat(struct str *out, const char *instance, unsigned legs, unsigned capacity, bool draining,
 			 uint64_t incarnation)
 {

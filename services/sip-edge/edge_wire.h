@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "controllers.h"
 #include "base/str.h"
 #include "registrar.h"
 
@@ -84,6 +85,10 @@ struct edge_event {
 /* A batch is grown in place: _begin, then _add for each. out->failed tells a lack of memory. */
 void edge_wire_events_begin(struct str *out, const char *instance);
 void edge_wire_events_add(struct str *out, const struct edge_event *ev);
+
+/* A heartbeat of call-control. beat->instance points into the bytes only while fn runs. */
+typedef void edge_beat_fn(const struct controller_beat *beat, void *arg);
+err_t edge_wire_beat(const void *data, size_t size, edge_beat_fn *fn, void *arg, struct err_detail *detail) MUST;
 
 /* Heartbeat: who we are, and since when. */
 void edge_wire_heartbeat(struct str *out, const char *instance, unsigned legs, unsigned capacity, bool draining,

@@ -20,6 +20,13 @@ static void on_bad(const struct err_detail *detail, void *arg)
 		__builtin_trap();
 }
 
+static void on_beat(const struct controller_beat *beat, void *arg)
+{
+	(void)arg;
+	if (!beat->instance[0])
+		__builtin_trap();
+}
+
 static void on_leg(const struct leg_record *r, void *arg)
 {
 	(void)arg;
@@ -32,14 +39,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct aor a;
 	bool own;
 
+	struct err_detail d;
+
 	if (size < 1)
 		return 0;
-	if (data[0] % 3 == 0) {
+	if (data[0] % 4 == 0) {
 		edge_wire_commands(data + 1, size - 1, on_command, on_bad, NULL);
-	} else if (data[0] % 3 == 1) {
+	} else if (data[0] % 4 == 1) {
 		if (!edge_wire_bindings_from_pb(&a, "acme.1001", data + 1, size - 1, "edge-1", &own))
 			while (a.n)
 				binding_done(&a.b[--a.n]);
+	} else if (data[0] % 4 == 2) {
+		(void)!edge_wire_beat(data + 1, size - 1, on_beat, NULL, &d);
 	} else {
 		(void)!edge_wire_leg_from_pb(data + 1, size - 1, on_leg, NULL);
 	}

@@ -1,6 +1,6 @@
 /*
- * outbox: events to call-control, one EdgeEvents message per peer and loop turn. Offers go one by one, so that the queue
- * group spreads them. Core NATS: what is lost with a peer is asked again by the next owner (LegAttach).
+ * outbox: events to call-control, one EdgeEvents message per peer and loop turn. An offer goes to an instance by name
+ * (controllers.h); while none is known, to the queue group. Core NATS: what is lost with a peer is asked again by the next owner (LegAttach).
  */
 #ifndef SIP_EDGE_OUTBOX_H
 #define SIP_EDGE_OUTBOX_H

@@ -1,0 +1,100 @@
+#include "controllers.h"
+
+#include <string.h>
+#include "base/str.h"
+
+void controllers_init(struct controllers *c)
+{
+	memset(c, 0, sizeof(*c));
+	c->last = CONTROLLERS_MAX - 1;
+}
+
+static bool alive(const struct controller *k, int64_t now_ms)
+{
+	return k->instance[0] && !k->gone && now_ms - k->heard_ms < CONTROLLER_DEAD_MS;
+}
+
+bool controllers_alive(const struct controllers *c, int i, int64_t now_ms)
+{
+	return i >= 0 && i < CONTROLLERS_MAX && alive(&c->list[i], now_ms);
+}
+
+/* Its place, or that of the one heard longest ago that owes nothing. */
+static struct controller *place(struct controllers *c, const char *instance)
+{
+	struct controller *oldest = NULL;
+
+	for (int i = 0; i < CONTROLLERS_MAX; i++) {
+		struct controller *k = &c->list[i];
+
+		if (str_eq(k->instance, instance))
+			return k;
+		if (!k->open &&
+		    (!oldest || (oldest->instance[0] && (!k->instance[0] || k->heard_ms < oldest->heard_ms))))
+			oldest = k;
+	}
+	if (oldest) {
+		memset(oldest, 0, sizeof(*oldest));
+		str_copy(oldest->instance, sizeof(oldest->instance), instance);
+	}
+	return oldest;
+}
+
+bool controllers_heard(struct controllers *c, const struct controller_beat *beat, int64_t now_ms)
+{
+	struct controller *k = place(c, beat->instance);
+	bool other;
+
+	if (!k)
+		return false;
+	other = k->incarnation && k->incarnation != beat->incarnation;
+	k->heard_ms = now_ms;
+	k->gone = beat->incarnation == 0;
+	k->draining = beat->draining;
+	k->incarnation = beat->incarnation;
+	return other;
+}
+
+/* The first of the best behind the one that was chosen last. */
+static int best(const struct controllers *c, int but, int64_t now_ms)
+{
+	int found = CONTROLLER_NONE;
+
+	for (int n = 1; n <= CONTROLLERS_MAX; n++) {
+		int i = (c->last + n) % CONTROLLERS_MAX;
+
+		if (i == but || !alive(&c->list[i], now_ms) || c->list[i].draining)
+			continue;
+		if (found < 0 || c->list[i].open < c->list[found].open)
+			found = i;
+	}
+	return found;
+}
+
+int controllers_next(const struct controllers *c, int64_t now_ms)
+{
+	return best(c, CONTROLLER_NONE, now_ms);
+}
+
+int controllers_choose(struct controllers *c, int but, int64_t now_ms)
+{
+	int i = best(c, but, now_ms);
+
+	if (i < 0 && but >= 0)
+		i = best(c, CONTROLLER_NONE, now_ms);
+	if (i >= 0)
+		c->last = i;
+	return i;
+}
+
+void controllers_gave(struct controllers *c, int i)
+{
+	if (i >= 0)
+		c->list[i].open++;
+}
+
+void controllers_took(struct controllers *c, int i)
+{
+	if (i >= 0 && c->list[i].open)
+		c->list[i].open--;
+}
