@@ -338,3 +338,24 @@ err_t agent_step(const struct agent_record *rec, const struct agent_event *ev, i
 	*next = r;
 	return ERR_OK;
 }
+
+/* ---- who wrote it ---- */
+
+static void carry(struct agent_record *next, const struct agent_transition *t, const char *by, const char *writer)
+{
+	if (!t->seq || !*by || strcmp(by, writer) == 0 || next->n_before == AGENT_BEFORE ||
+	    next->last.at_ms - t->at_ms > AGENT_BEFORE_MS)
+		return;
+	next->before[next->n_before] = *t;
+	(void)str_copy(next->before[next->n_before++].writer, AGENT_ID_TEXT, by);
+}
+
+/* What the writer itself has written before is on its way on the same connection, ahead of the next write. */
+void agent_sign(struct agent_record *next, const struct agent_record *rec, const char *writer)
+{
+	next->n_before = 0;
+	carry(next, &rec->last, rec->writer, writer);
+	for (unsigned i = 0; i < rec->n_before; i++)
+		carry(next, &rec->before[i], rec->before[i].writer, writer);
+	(void)str_copy(next->writer, sizeof(next->writer), writer);
+}

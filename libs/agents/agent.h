@@ -42,7 +42,12 @@ struct agent_transition {
 	char call_id[AGENT_CALL_TEXT];
 	char queue_id[AGENT_ID_TEXT];
 	uint64_t seq;
+	char writer[AGENT_ID_TEXT];
 };
+
+/* Transitions of other writers that a record carries on, and for how long: until somebody has noticed that one died. */
+#define AGENT_BEFORE	3
+#define AGENT_BEFORE_MS 20000
 
 struct agent_record {
 	char tenant[AGENT_ID_TEXT];
@@ -65,6 +70,8 @@ struct agent_record {
 	char writer[AGENT_ID_TEXT];
 	struct agent_transition last;
 	int64_t signed_in_ms;
+	struct agent_transition before[AGENT_BEFORE]; /* newest first */
+	unsigned n_before;
 };
 
 /* What happens to an agent, and which members of struct agent_event it needs. */
@@ -111,6 +118,9 @@ void agent_record_init(struct agent_record *rec, const char *tenant, const char 
  * next is written only on ERR_OK and may be rec. The caller sets next->writer. */
 err_t agent_step(const struct agent_record *rec, const struct agent_event *ev, int64_t now_ms,
 		 struct agent_record *next, struct err_detail *detail) MUST;
+
+/* next (a step from rec) will be written by `writer`: its name, and what rec's writers may not have told any more. */
+void agent_sign(struct agent_record *next, const struct agent_record *rec, const char *writer);
 
 /* Signed in and not on the way out: counts as on duty for a queue. */
 bool agent_on_duty(const struct agent_record *rec);

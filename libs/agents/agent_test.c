@@ -263,6 +263,46 @@ static void a_record_survives_the_wire_and_what_is_wrong_is_named(void **arg)
 	assert_int_equal(agent_record_from_pb(&back, "\xff\xff", 2, &d), ERR_INVALID);
 }
 
+static struct agent_record written(struct agent_record r, enum agent_event_kind k, int64_t now, const char *writer)
+{
+	struct agent_record next = step(r, event(k), now);
+
+	agent_sign(&next, &r, writer);
+	return next;
+}
+
+static void a_record_carries_what_other_writers_left_for_a_while(void **arg)
+{
+	struct agent_record r = in_state(AGENT_READY), back;
+	struct err_detail d;
+	void *bytes;
+	size_t n;
+
+	UNUSED(arg);
+	r.last.seq = 0; /* nothing is known of before */
+	r = written(r, AGENT_EV_RESERVE, T0 + 1, "router-1");
+	assert_int_equal(r.n_before, 0);
+	r = written(r, AGENT_EV_ANSWERED, T0 + 2, "cc-1");
+	r = written(r, AGENT_EV_CALL_ENDED, T0 + 3, "cc-1"); /* what it wrote itself goes ahead of this */
+	assert_int_equal(r.n_before, 1);
+	assert_string_equal(r.before[0].writer, "router-1");
+	assert_string_equal(r.before[0].cause, "assigned");
+	r = written(r, AGENT_EV_READY, T0 + 4, "desk-1");
+	assert_int_equal(r.n_before, 2);
+	assert_string_equal(r.before[0].cause, "call-ended");
+	assert_int_equal(agent_record_to_pb(&r, &bytes, &n), ERR_OK);
+	assert_int_equal(agent_record_from_pb(&back, bytes, n, &d), ERR_OK);
+	mem_free(bytes);
+	assert_int_equal(back.n_before, 2);
+	assert_string_equal(back.before[1].writer, "router-1");
+	assert_int_equal(back.before[1].seq, r.before[1].seq);
+	r = written(r, AGENT_EV_RESERVE, T0 + 5, "router-1"); /* its own of before is told */
+	assert_int_equal(r.n_before, 2);
+	assert_string_equal(r.before[0].writer, "desk-1");
+	r = written(r, AGENT_EV_ANSWERED, T0 + 6 + AGENT_BEFORE_MS, "cc-1");
+	assert_int_equal(r.n_before, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_behind_makes_no_negative_duration),
 		cmocka_unit_test(wrap_up_leads_to_ready_by_itself_only_if_configured),
 		cmocka_unit_test(a_record_survives_the_wire_and_what_is_wrong_is_named),
+		cmocka_unit_test(a_record_carries_what_other_writers_left_for_a_while),
 	};
 
 	return cmocka_run_group_tests_name("agent", tests, NULL, NULL);

@@ -114,7 +114,7 @@ void agents_emit_free(struct agents_emit **ref)
 	*ref = NULL;
 }
 
-err_t agents_emit_last(struct agents_emit *em, const struct agent_record *rec)
+err_t agents_emit(struct agents_emit *em, const struct agent_record *rec, const struct agent_transition *t)
 {
 	struct fact *f;
 
@@ -124,7 +124,7 @@ err_t agents_emit_last(struct agents_emit *em, const struct agent_record *rec)
 	if (!f)
 		return ERR_EXHAUSTED;
 	f->em = em;
-	f->t = rec->last;
+	f->t = *t;
 	(void)str_copy(f->tenant, sizeof(f->tenant), rec->tenant);
 	(void)str_copy(f->agent_id, sizeof(f->agent_id), rec->agent_id);
 	(void)str_copy(f->site, sizeof(f->site), rec->site);

@@ -19,7 +19,7 @@ struct agents_emit;
 /* events NULL: says nothing. */
 err_t agents_emit_new(struct agents_emit **ret, struct bus *bus, struct events *events) MUST;
 void agents_emit_free(struct agents_emit **em);
-/* rec->last of the record. ERR_EXHAUSTED: no memory, or too many waiting already. */
-err_t agents_emit_last(struct agents_emit *em, const struct agent_record *rec) MUST;
+/* t: rec->last of the record, or one of those before it. ERR_EXHAUSTED: no memory, or too many waiting already. */
+err_t agents_emit(struct agents_emit *em, const struct agent_record *rec, const struct agent_transition *t) MUST;
 
 #endif

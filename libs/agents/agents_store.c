@@ -280,7 +280,7 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 	op->error = e;
 	if (!e) {
 		/* Memory for the fact was there when the write began or the bus had refused it; whoever doubts republishes. */
-		(void)!agents_emit_last(s->emit, &op->next_rec);
+		(void)!agents_emit(s->emit, &op->next_rec, &op->next_rec.last);
 		set_entry(s, op->entry, &op->next_rec, seq);
 	}
 	finish(op);
@@ -315,7 +315,7 @@ static void start_op(struct op *op)
 	if (e == ERR_PRECONDITION && !op->at && !op->read && read_again(op))
 		return;
 	if (!e) {
-		(void)str_copy(op->next_rec.writer, sizeof(op->next_rec.writer), s->instance);
+		agent_sign(&op->next_rec, &en->rec, s->instance);
 		e = agent_record_to_pb(&op->next_rec, &bytes, &size);
 	}
 	if (!e) {
@@ -546,9 +546,20 @@ void agents_each(const struct agents_store *store, agents_change_fn *fn, void *a
 			fn(en->rec.tenant, en->rec.agent_id, &en->rec, en->revision, arg);
 }
 
-err_t agents_republish_last(struct agents_store *store, const char *tenant, const char *agent_id)
+static bool may_be_untold(const struct agent_transition *t, const char *by, const char *writer, int64_t since_ms)
 {
-	const struct agent_record *rec = agents_find(store, tenant, agent_id, NULL);
+	return t->seq && t->at_ms >= since_ms && (!writer || str_eq(by, writer));
+}
 
-	return rec ? agents_emit_last(store->emit, rec) : ERR_NOT_FOUND;
+unsigned agents_republish(struct agents_store *store, const struct agent_record *rec, const char *writer,
+			  int64_t since_ms)
+{
+	unsigned n = 0;
+
+	for (unsigned i = rec->n_before; i-- > 0;)
+		if (may_be_untold(&rec->before[i], rec->before[i].writer, writer, since_ms))
+			n += agents_emit(store->emit, rec, &rec->before[i]) == ERR_OK;
+	if (may_be_untold(&rec->last, rec->writer, writer, since_ms))
+		n += agents_emit(store->emit, rec, &rec->last) == ERR_OK;
+	return n;
 }

@@ -79,8 +79,9 @@ err_t agents_refresh(struct agents_store *store, const char *tenant, const char 
 err_t agents_seed(struct agents_store *store, const void *record, size_t size, uint64_t revision) MUST;
 void agents_forget(struct agents_store *store, const char *tenant, const char *agent_id, const char *call_id);
 
-/* Publishes `last` of the agent's record again (same event id: nobody counts it twice), for who suspects that its writer
- * died between writing and publishing. ERR_NOT_FOUND: no such record. */
-err_t agents_republish_last(struct agents_store *store, const char *tenant, const char *agent_id) MUST;
+/* Publishes again what a record knows of its transitions since then (the same event ids: whoever counts, counts ids), for who
+ * suspects that their writer died between writing and publishing. writer NULL: anybody's. How many. */
+unsigned agents_republish(struct agents_store *store, const struct agent_record *rec, const char *writer,
+			  int64_t since_ms);
 
 #endif

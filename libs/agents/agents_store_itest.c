@@ -157,6 +157,8 @@ static void two_writers_at_once_both_get_through_and_one_reservation_wins(void *
 struct heard {
 	unsigned n, wrong;
 	uint64_t next_seq;
+	bool any_order; /* what is told late comes behind */
+	bool seen[16];
 };
 
 static void hear(struct heard *h, const void *bytes, size_t size)
@@ -164,6 +166,14 @@ static void hear(struct heard *h, const void *bytes, size_t size)
 	Trunkline__Event__V1__Event *ev = trunkline__event__v1__event__unpack(NULL, size, bytes);
 
 	if (ev && strcmp(ev->agent_id, "1003") != 0) {
+		trunkline__event__v1__event__free_unpacked(ev, NULL);
+		return;
+	}
+	if (ev && h->any_order) {
+		if (ev->seq >= h->next_seq && ev->seq < ARRAY_SIZE(h->seen) && !h->seen[ev->seq]) {
+			h->seen[ev->seq] = true;
+			h->n++;
+		}
 		trunkline__event__v1__event__free_unpacked(ev, NULL);
 		return;
 	}
@@ -211,8 +221,7 @@ static void each_transition_is_told_once_in_order_also_when_published_again(void
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_READY });
 	wait_done(&a, 2);
-	assert_int_equal(agents_republish_last(a.store, "acme", "1003"), ERR_OK);
-	assert_int_equal(agents_republish_last(a.store, "acme", "nobody"), ERR_NOT_FOUND);
+	assert_int_equal(agents_republish(a.store, agents_find(a.store, "acme", "1003", NULL), NULL, 0), 1);
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_BUSY, .reason = "meal" });
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_READY });
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
@@ -224,6 +233,53 @@ static void each_transition_is_told_once_in_order_also_when_published_again(void
 	assert_int_equal(h.wrong, 0);
 	bus_consumer_free(&consumer);
 	side_stop(&a);
+}
+
+static bool heard_three(void *arg)
+{
+	return ((struct heard *)arg)->n >= 3;
+}
+
+/* desk-1 dies between its write and the telling (it has no events to tell with); router-1 writes over it at once. */
+static void what_a_dead_writer_did_not_tell_is_told_though_another_has_written_since(void **arg)
+{
+	struct heard h = { .next_seq = 6 };
+	struct bus_consumer_params cp = {
+		.stream = EVENTS_STREAM, .durable = "test2", .filter = "ev.acme.agent.>", .fn = on_event, .arg = &h
+	};
+	const struct agent_record *rec;
+	struct bus_consumer *consumer;
+	struct events *mute;
+	struct err_detail d;
+	struct side dead, other;
+
+	UNUSED(arg);
+	side_start(&dead, "desk-1");
+	mute = dead.events;
+	dead.events = NULL;
+	agents_store_free(&dead.store);
+	assert_int_equal(agents_store_new(&dead.store,
+					  &(struct agents_store_params){ .bus = dead.bus, .instance = "desk-1" }, &d),
+			 ERR_OK);
+	assert_true(testkit_wait_loop(loop, is_synced, &dead, 5000));
+	apply(&dead, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
+	wait_done(&dead, 1);
+	side_start(&other, "router-1");
+	apply(&other, "1003", (struct agent_event){ .kind = AGENT_EV_READY });
+	wait_done(&other, 1);
+	rec = agents_find(other.store, "acme", "1003", NULL);
+	assert_int_equal(agents_republish(other.store, rec, "nobody", 0), 0);
+	assert_int_equal(agents_republish(other.store, rec, "desk-1", rec->last.at_ms + 1), 0); /* too long ago */
+	assert_int_equal(agents_republish(other.store, rec, "desk-1", 0), 1);
+	assert_int_equal(agents_republish(other.store, rec, NULL, 0), 2);
+	apply(&other, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
+	assert_int_equal(bus_consume(&consumer, other.bus, &cp, &d), ERR_OK);
+	h.any_order = true;
+	assert_true(testkit_wait_loop(loop, heard_three, &h, 5000));
+	bus_consumer_free(&consumer);
+	side_stop(&other);
+	events_free(&mute);
+	side_stop(&dead);
 }
 
 static bool no_agents(void *arg)
@@ -324,6 +380,7 @@ int main(void)
 		cmocka_unit_test(events_at_one_agent_are_applied_in_order_and_refusals_say_why),
 		cmocka_unit_test(two_writers_at_once_both_get_through_and_one_reservation_wins),
 		cmocka_unit_test(each_transition_is_told_once_in_order_also_when_published_again),
+		cmocka_unit_test(what_a_dead_writer_did_not_tell_is_told_though_another_has_written_since),
 		cmocka_unit_test(a_store_that_does_not_watch_works_from_what_it_is_given_or_reads),
 		cmocka_unit_test(a_store_of_one_tenant_sees_no_other),
 	};

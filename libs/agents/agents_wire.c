@@ -56,7 +56,7 @@ static err_t transition_from_pb(struct agent_transition *t, const pb_transition 
 	t->at_ms = pb->at_ms;
 	t->from_since_ms = pb->from_since_ms;
 	t->seq = pb->seq;
-	return ERR_OK;
+	return copy_text(t->writer, sizeof(t->writer), pb->writer, "writer", d);
 }
 
 static err_t texts_from_pb(struct agent_record *r, const pb_record *pb, struct err_detail *d)
@@ -111,6 +111,11 @@ static err_t record_from_pb(struct agent_record *r, const pb_record *pb, struct 
 	if ((e = texts_from_pb(r, pb, d)) || (e = numbers_from_pb(r, pb, d)) ||
 	    (e = pb->last ? transition_from_pb(&r->last, pb->last, d) : ERR_OK))
 		return e;
+	if (pb->n_before > AGENT_BEFORE)
+		return err_set(d, ERR_INVALID, "before", "must have at most %d transitions", AGENT_BEFORE);
+	for (; r->n_before < pb->n_before; r->n_before++)
+		if ((e = transition_from_pb(&r->before[r->n_before], pb->before[r->n_before], d)))
+			return e;
 	if (needs_call && !*pb->call_id)
 		return err_set(d, ERR_INVALID, "call_id", "must be there in state %s", agent_state_name(r->state));
 	return ERR_OK;
@@ -147,6 +152,7 @@ static void transition_to_pb(const struct agent_transition *t, pb_transition *pb
 	pb->call_id = TEXT(t->call_id);
 	pb->queue_id = TEXT(t->queue_id);
 	pb->seq = t->seq;
+	pb->writer = TEXT(t->writer);
 }
 
 static void record_to_pb(const struct agent_record *r, pb_record *pb)
@@ -175,13 +181,19 @@ static void record_to_pb(const struct agent_record *r, pb_record *pb)
 
 err_t agent_record_to_pb(const struct agent_record *rec, void **ret, size_t *ret_size)
 {
-	pb_transition last;
+	pb_transition last, before[AGENT_BEFORE], *list[AGENT_BEFORE];
 	pb_record pb;
 	uint8_t *bytes;
 
 	record_to_pb(rec, &pb);
 	transition_to_pb(&rec->last, &last);
 	pb.last = &last;
+	for (unsigned i = 0; i < rec->n_before; i++) {
+		transition_to_pb(&rec->before[i], &before[i]);
+		list[i] = &before[i];
+	}
+	pb.before = list;
+	pb.n_before = rec->n_before;
 	*ret_size = trunkline__agent__v1__agent_record__get_packed_size(&pb);
 	bytes = mem_alloc(*ret_size);
 	if (!bytes)

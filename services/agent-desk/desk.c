@@ -111,44 +111,32 @@ static void on_bad(const char *key, const struct err_detail *detail, void *arg)
 	LOG_WARN(NULL, "entry.ignored", "key=%s field=%s why=%s", LOG_Q(key), detail->field, LOG_Q(detail->message));
 }
 
-/* Agents whose last change may not have been published: at most this many at a time, the rest is old enough to be known. */
-struct unpublished {
+struct untold {
 	const struct desk *desk;
 	int64_t since_ms;
-	size_t n;
-	struct {
-		char tenant[AGENT_ID_TEXT], agent_id[AGENT_ID_TEXT];
-	} list[1024];
+	unsigned n;
 };
 
-static void collect_unpublished(const char *tenant, const char *agent_id, const struct agent_record *r,
-				uint64_t revision, void *arg)
+/* What our former self may not have told any more. */
+static void say_again(const char *tenant, const char *agent_id, const struct agent_record *r, uint64_t revision,
+		      void *arg)
 {
-	struct unpublished *u = arg;
+	struct untold *u = arg;
 
+	(void)tenant;
+	(void)agent_id;
 	(void)revision;
-	if (!r || r->last.at_ms < u->since_ms || strcmp(r->writer, u->desk->instance) != 0 ||
-	    u->n == ARRAY_SIZE(u->list))
-		return;
-	(void)str_copy(u->list[u->n].tenant, AGENT_ID_TEXT, tenant);
-	(void)str_copy(u->list[u->n++].agent_id, AGENT_ID_TEXT, agent_id);
+	if (r)
+		u->n += agents_republish(u->desk->agents, r, u->desk->instance, u->since_ms);
 }
 
 static void on_agents_synced(void *arg)
 {
 	struct desk *d = arg;
-	struct unpublished *u = mem_zalloc(sizeof(*u));
-	unsigned failed = 0;
+	struct untold u = { d, clock_wall_ms() - REPUBLISH_MS, 0 };
 
-	if (!u)
-		return;
-	u->desk = d;
-	u->since_ms = clock_wall_ms() - REPUBLISH_MS;
-	agents_each(d->agents, collect_unpublished, u);
-	for (size_t i = 0; i < u->n; i++)
-		failed += agents_republish_last(d->agents, u->list[i].tenant, u->list[i].agent_id) != ERR_OK;
-	LOG_INFO(NULL, "agents.synced", "agents=%zu republished=%zu failed=%u", agents_count(d->agents), u->n, failed);
-	mem_free(u);
+	agents_each(d->agents, say_again, &u);
+	LOG_INFO(NULL, "agents.synced", "agents=%zu republished=%u", agents_count(d->agents), u.n);
 }
 
 static void on_state(bool connected, void *arg)

@@ -69,12 +69,16 @@ void owners_seen(struct owners *o, const char *instance, uint64_t incarnation, i
 	set_alive(o, s, true);
 }
 
-void owners_gone(struct owners *o, const char *instance)
+void owners_gone(struct owners *o, const char *instance, uint64_t incarnation, int64_t now_ms)
 {
 	struct owner_seen *s = find(o, instance);
 
+	if (s && incarnation && incarnation != s->incarnation)
+		owners_seen(o, instance, incarnation, now_ms);
+	o->orderly = true;
 	if (s)
 		set_alive(o, s, false);
+	o->orderly = false;
 }
 
 void owners_tick(struct owners *o, int64_t now_ms)

@@ -70,8 +70,11 @@ static void on_owner(const char *instance, bool alive, void *arg)
 
 	LOG_INFO(NULL, alive ? "owner.alive" : "owner.gone", "owner=%s", instance);
 	for (int i = 0; i < ROUTER_SHARDS; i++)
-		if (r->shards[i])
+		if (r->shards[i]) {
 			shard_owner(r->shards[i], instance, alive);
+			if (!alive && !r->owners.orderly)
+				shard_say_again(r->shards[i], instance);
+		}
 }
 
 static void on_heartbeat(const struct bus_msg *msg, void *arg)
@@ -83,7 +86,7 @@ static void on_heartbeat(const struct bus_msg *msg, void *arg)
 	if (router_heartbeat_from_pb(&hb, msg->data, msg->size, &d))
 		metric_add(&router_metric_bad, 1);
 	else if (hb.draining)
-		owners_gone(&r->owners, hb.instance);
+		owners_gone(&r->owners, hb.instance, hb.incarnation, clock_mono_ms());
 	else
 		owners_seen(&r->owners, hb.instance, hb.incarnation, clock_mono_ms());
 }

@@ -45,5 +45,7 @@ void shard_tenant_changed(struct shard *s, const char *tenant, const struct tena
 void perform(struct shard *s, const struct router_fx *fx);
 /* shard_load.c */
 err_t shard_load(struct shard *s) MUST;
+/* What an instance that died may not have told of the agents it changed. */
+void shard_say_again(struct shard *s, const char *instance);
 
 #endif

@@ -1,5 +1,6 @@
 /* What a new leader knows already: configuration, agents, who lives. Also says again what a dead writer may not have said. */
 #include "shard.h"
+#include "log/log.h"
 
 #define REPUBLISH_MS 60000 /* less than the stream's memory of ids, which makes it harmless */
 
@@ -32,11 +33,11 @@ static void load_agent(const char *tenant, const char *agent_id, const struct ag
 {
 	struct load *l = arg;
 
+	(void)agent_id;
 	if (router_shard_of(l->shard->router, tenant) != l->shard)
 		return;
 	shard_agent(l->shard, record, revision, false);
-	if (record->last.at_ms > l->now_ms - REPUBLISH_MS)
-		(void)!agents_republish_last(l->shard->router->agents, tenant, agent_id);
+	agents_republish(l->shard->router->agents, record, NULL, l->now_ms - REPUBLISH_MS);
 }
 
 err_t shard_load(struct shard *s)
@@ -51,4 +52,32 @@ err_t shard_load(struct shard *s)
 	agents_each(s->router->agents, load_agent, &l);
 	router_core_stats(s->core, &st);
 	return st.broken ? ERR_EXHAUSTED : ERR_OK;
+}
+
+struct again {
+	struct shard *shard;
+	const char *writer;
+	unsigned n;
+};
+
+static void say_agent_again(const char *tenant, const char *agent_id, const struct agent_record *record,
+			    uint64_t revision, void *arg)
+{
+	struct again *a = arg;
+
+	(void)agent_id;
+	(void)revision;
+	if (router_shard_of(a->shard->router, tenant) == a->shard)
+		a->n += agents_republish(a->shard->router->agents, record, a->writer,
+					 router_now_ms(a->shard->router) - AGENT_BEFORE_MS);
+}
+
+void shard_say_again(struct shard *s, const char *instance)
+{
+	struct again a = { s, instance, 0 };
+
+	if (!s->core)
+		return;
+	agents_each(s->router->agents, say_agent_again, &a);
+	LOG_INFO(NULL, "owner.said_again", "owner=%s transitions=%u", instance, a.n);
 }
