@@ -142,6 +142,19 @@ static char *forge(jwt_alg_t alg, const char *key)
 	return token;
 }
 
+/* GT-15: clocks an hour apart. */
+static void a_clock_that_is_behind_the_issuers_refuses_nobody(void **state)
+{
+	struct auth_user u;
+	char *token = NULL;
+
+	(void)state;
+	assert_int_equal(auth_sign(signer, &agent, NOW, 7200, &token), ERR_OK);
+	assert_int_equal(verify(token, NOW - 3600, &u, NULL), ERR_OK);
+	assert_int_equal(u.expires_s, NOW + 7200);
+	mem_free(token);
+}
+
 static void a_token_without_signature_is_refused(void **state)
 {
 	struct auth_user u;
@@ -301,6 +314,7 @@ int main(void)
 		cmocka_unit_test(a_signed_token_gives_back_its_user),
 		cmocka_unit_test(an_expired_token_is_refused),
 		cmocka_unit_test(a_token_of_another_key_is_refused),
+		cmocka_unit_test(a_clock_that_is_behind_the_issuers_refuses_nobody),
 		cmocka_unit_test(a_token_without_signature_is_refused),
 		cmocka_unit_test(the_public_key_is_no_hmac_secret),
 		cmocka_unit_test(a_changed_token_is_refused),

@@ -158,3 +158,10 @@ const struct call_fact *told(const struct bench *b, enum fact_kind kind)
 	assert_non_null(f);
 	return f;
 }
+
+/* Without memory it has none. */
+void assert_sdp(const struct call_command *c, const char *sdp)
+{
+	assert_int_equal(c->sdp_size, strlen(sdp));
+	assert_memory_equal(c->sdp, sdp, strlen(sdp));
+}

@@ -36,5 +36,6 @@ const struct call_fact *fact(const struct bench *b, enum fact_kind kind);
 const struct call_command *said(const struct bench *b, enum call_command_kind kind);
 const struct call_command *said_to(const struct bench *b, enum call_command_kind kind, const char *leg);
 const struct call_fact *told(const struct bench *b, enum fact_kind kind);
+void assert_sdp(const struct call_command *c, const char *sdp);
 
 #endif
