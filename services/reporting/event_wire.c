@@ -449,6 +449,31 @@ static inline bool is_call_id(struct kpi_text t)
 	return good == HIGH;
 }
 
+/* Sums of these never overflow: 2^50 ms are 35,000 years. */
+static bool small(const int64_t *ms, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ms[i] > EVENT_MS_MAX || ms[i] < -EVENT_MS_MAX)
+			return false;
+	return true;
+}
+
+static bool times_small(const struct kpi_event *ev)
+{
+	const int64_t head[] = { ev->time_ms, ev->waited_ms, ev->service_level_ms, ev->arrival_ms, ev->duration_ms };
+
+	if (!small(head, ARRAY_SIZE(head)))
+		return false;
+	if (has_tail(ev->kind)) {
+		const int64_t tail[] = { ev->offered_ms, ev->answered_ms, ev->agent_answered_ms,
+					 ev->ended_ms,	 ev->wait_ms,	  ev->talk_ms,
+					 ev->hold_ms };
+
+		return small(tail, ARRAY_SIZE(tail));
+	}
+	return true;
+}
+
 static err_t check(const struct kpi_event *ev, struct err_detail *d)
 {
 	bool agent = ev->kind == KPI_AGENT_STATE;
@@ -463,6 +488,8 @@ static err_t check(const struct kpi_event *ev, struct err_detail *d)
 		return err_set(d, ERR_INVALID, "agent_id, queue_id", "ids are wanted");
 	if (ev->time_ms <= 0)
 		return err_set(d, ERR_INVALID, "time_ms", "milliseconds since 1970 are wanted");
+	if (!times_small(ev))
+		return err_set(d, ERR_INVALID, "…_ms", "times and spans below 2^50 ms are wanted");
 	return ERR_OK;
 }
 

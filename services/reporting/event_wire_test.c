@@ -110,6 +110,18 @@ static bool countable(const Event *m)
 	       (!*m->queue_id || str_is_id(m->queue_id)) && m->time_ms > 0;
 }
 
+static bool times_small(const struct kpi_event *ev)
+{
+	const int64_t ms[] = { ev->time_ms,	ev->waited_ms,	ev->service_level_ms, ev->arrival_ms,
+			       ev->duration_ms, ev->offered_ms, ev->answered_ms,      ev->agent_answered_ms,
+			       ev->ended_ms,	ev->wait_ms,	ev->talk_ms,	      ev->hold_ms };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ms); i++)
+		if (ms[i] > EVENT_MS_MAX || ms[i] < -EVENT_MS_MAX)
+			return false;
+	return true;
+}
+
 /* Texts are the message's, which the caller frees. */
 static err_t by_protobuf_c(struct kpi_event *ev, Event **msg, const void *data, size_t size)
 {
@@ -127,7 +139,7 @@ static err_t by_protobuf_c(struct kpi_event *ev, Event **msg, const void *data, 
 				  .agent_id = text((*msg)->agent_id),
 				  .queue_id = text((*msg)->queue_id) };
 	body(ev, *msg);
-	return ERR_OK;
+	return times_small(ev) ? ERR_OK : ERR_INVALID;
 }
 
 static void assert_text(struct kpi_text a, struct kpi_text b)

@@ -6,7 +6,7 @@
 #include "log/log.h"
 #include "migrations.h"
 
-#define GRACE_MS 1000
+#define GRACE_MS 2500 /* a summary may wait for PostgreSQL; below the time that the service has to drain (3 s) */
 
 const struct config_item reporting_items[] = {
 	CONFIG_STR(struct reporting_config, brokers, "kafka.brokers", "127.0.0.1:9092",
