@@ -250,13 +250,15 @@ static void compare_ours(struct control *cc, const char *key, const struct bus_m
 		live_lost_ownership(l);
 }
 
-/* No checkpoint any more, and we did not delete it. */
+/* No checkpoint any more, and we did not delete it. One that is young may only be not yet where the scan has read (a replica). */
 static void drop_unseen(struct control *cc)
 {
+	int64_t settled_ms = control_now_ms(cc) - SETTLED_MS;
 	struct live *l, *tmp;
 
 	HASH_ITER (hh, cc->calls, l, tmp)
-		if (l->unseen && l->unseen == l->revision && !l->writing && !l->deleting)
+		if (l->unseen && l->unseen == l->revision && !l->writing && !l->deleting &&
+		    l->call->offered_ms < settled_ms)
 			live_lost_ownership(l);
 }
 

@@ -187,11 +187,10 @@ static void on_beat(const struct controller_beat *beat, void *arg)
 {
 	struct edge *e = arg;
 
-	if (!controllers_heard(&e->controllers, beat, clock_mono_ms()))
-		return;
-	for (int i = 0; i < CONTROLLERS_MAX; i++)
-		if (str_eq(e->controllers.list[i].instance, beat->instance))
-			dialog_offers_check(e, i);
+	int lost = controllers_heard(&e->controllers, beat, clock_mono_ms());
+
+	if (lost != CONTROLLER_NONE)
+		dialog_offers_check(e, lost);
 }
 
 static void on_beat_message(const struct bus_msg *msg, void *arg)

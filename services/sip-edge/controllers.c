@@ -40,19 +40,19 @@ static struct controller *place(struct controllers *c, const char *instance)
 	return oldest;
 }
 
-bool controllers_heard(struct controllers *c, const struct controller_beat *beat, int64_t now_ms)
+int controllers_heard(struct controllers *c, const struct controller_beat *beat, int64_t now_ms)
 {
 	struct controller *k = place(c, beat->instance);
 	bool other;
 
 	if (!k)
-		return false;
+		return CONTROLLER_NONE;
 	other = k->incarnation && k->incarnation != beat->incarnation;
 	k->heard_ms = now_ms;
 	k->gone = beat->incarnation == 0;
 	k->draining = beat->draining;
 	k->incarnation = beat->incarnation;
-	return other;
+	return other ? (int)(k - c->list) : CONTROLLER_NONE;
 }
 
 /* The first of the best behind the one that was chosen last. */

@@ -39,8 +39,8 @@ struct controllers {
 };
 
 void controllers_init(struct controllers *c);
-/* True: offers given to it before reached a process that is no more (it has restarted, or ended). */
-bool controllers_heard(struct controllers *c, const struct controller_beat *beat, int64_t now_ms);
+/* Which of the list has lost what was given to it before (it has restarted, or ended); CONTROLLER_NONE: none. */
+int controllers_heard(struct controllers *c, const struct controller_beat *beat, int64_t now_ms);
 /* Never `but`, if there is another. */
 int controllers_choose(struct controllers *c, int but, int64_t now_ms);
 /* Who would be chosen now. */

@@ -10,7 +10,11 @@
 
 static bool beat(struct controllers *c, const char *instance, uint64_t incarnation, int64_t now)
 {
-	return controllers_heard(c, &(struct controller_beat){ .instance = instance, .incarnation = incarnation }, now);
+	int lost =
+	    controllers_heard(c, &(struct controller_beat){ .instance = instance, .incarnation = incarnation }, now);
+
+	assert_true(lost == CONTROLLER_NONE || str_eq(c->list[lost].instance, instance));
+	return lost != CONTROLLER_NONE;
 }
 
 static const char *next(struct controllers *c, int64_t now)

@@ -120,9 +120,9 @@ void dialog_free(struct dialog *d);
 /* A call-control has said something about it. */
 void dialog_heard_of(struct dialog *d);
 /* A call-control has taken the offer (any command says so). */
+void dialog_claim(struct dialog *d);
 /* Offers at an instance that is not heard any more, or at the one that is lost, go to another. */
 void dialog_offers_check(struct edge *e, int lost);
-void dialog_claim(struct dialog *d);
 void dialog_event(struct dialog *d, enum leg_event ev, const struct dialog_input *in);
 /* Returns the row's actions: who holds the request answers RENEGO_REPLY_491 and _BUSY. */
 unsigned dialog_renego(struct dialog *d, enum renego_event ev, const struct dialog_input *in);
