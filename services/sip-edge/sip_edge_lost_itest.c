@@ -1,6 +1,8 @@
 /* What got out of step is found (GT-15): phones asked within a call, legs without a call, offers that nobody took. */
 #include "itest_peer.h"
 
+#include "trunkline/media/v1/media.pb-c.h"
+
 static void cc_probe(const struct leg_ref *l)
 {
 	Trunkline__Edge__V1__LegProbe p = TRUNKLINE__EDGE__V1__LEG_PROBE__INIT;
@@ -113,6 +115,61 @@ static void an_offer_that_nobody_took_is_made_once_more(void **state)
 	peer_close(&p);
 }
 
+/* incarnation 0: its last word. */
+static void cc_beat(const char *instance, uint64_t incarnation)
+{
+	Trunkline__Media__V1__Heartbeat hb = TRUNKLINE__MEDIA__V1__HEARTBEAT__INIT;
+	uint8_t bytes[256];
+	char subject[64];
+
+	hb.instance = (char *)instance;
+	hb.service = (char *)"call-control";
+	hb.incarnation = incarnation;
+	snprintf(subject, sizeof(subject), "tl.centre.hb.call-control.%s", instance);
+	assert_int_equal(bus_publish(bus, subject, bytes, trunkline__media__v1__heartbeat__pack(&hb, bytes)), ERR_OK);
+}
+
+static void answered_and_ended(struct call *c, const event_t *offer)
+{
+	struct leg_ref l = leg_of(offer);
+
+	cc_answer(&l, SDP_B);
+	peer_expect(c->p, "SIP/2.0 200");
+	learn(c);
+	ack(c, "");
+	in_dialog(c, "BYE", "", "");
+	peer_expect(c->p, "SIP/2.0 200");
+}
+
+/* The only instance known gets it by name; it dies, and the one that is there by then gets it. */
+static void an_offer_goes_to_an_instance_by_name_and_from_a_dead_one_to_another(void **state)
+{
+	const event_t *first, *second;
+	struct peer p;
+	struct call c;
+
+	(void)state;
+	peer_open(&p);
+	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
+	invite(&c, "", SDP_A);
+	cc_event("offer", EV(OFFER)); /* nobody is known: for whoever takes it */
+	cc_beat("cc-1", 1);
+	answered_and_ended(&c, cc_event("cc-1", EV(OFFER)));
+	cc_beat("cc-1", 1);
+	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
+	invite(&c, "", SDP_A);
+	first = cc_event("cc-1", EV(OFFER));
+	cc_beat("cc-2", 1);
+	cc_beat("cc-1", 2); /* another process under the name */
+	second = cc_event("cc-2", EV(OFFER));
+	assert_string_equal(second->leg_id, first->leg_id);
+	answered_and_ended(&c, second);
+	assert_null(cc_event_in("offer", EV(OFFER), 0));
+	cc_beat("cc-1", 0);
+	cc_beat("cc-2", 0);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +178,7 @@ int main(void)
 		cmocka_unit_test_setup(a_phone_that_answers_nothing_is_gone, forget),
 		cmocka_unit_test_setup(a_leg_without_a_call_is_hung_up, forget),
 		cmocka_unit_test_setup(an_offer_that_nobody_took_is_made_once_more, forget),
+		cmocka_unit_test_setup(an_offer_goes_to_an_instance_by_name_and_from_a_dead_one_to_another, forget),
 	};
 
 	return cmocka_run_group_tests(tests, world_start, world_stop);
