@@ -43,6 +43,7 @@ void call_free(struct call **pcall)
 		return;
 	*pcall = NULL;
 	mem_free(call->caller_leg.sdp);
+	mem_free(call->caller_leg.invite);
 	mem_free(call->agent_leg.sdp);
 	mem_free(call->vars);
 	tenant_unref(&call->conf);
@@ -76,19 +77,36 @@ bool call_leg_alive(const struct call_leg *leg)
 	return leg->state != LEG_NONE && leg->state != LEG_ENDED;
 }
 
-err_t call_leg_set_sdp(struct call_leg *leg, const void *sdp, size_t size)
+static err_t set_bytes(void **to, size_t *to_size, const void *bytes, size_t size)
 {
 	void *copy = NULL;
 
 	if (size) {
-		copy = mem_dup(sdp, size);
+		copy = mem_dup(bytes, size);
 		if (!copy)
 			return ERR_EXHAUSTED;
 	}
-	mem_free(leg->sdp);
-	leg->sdp = copy;
-	leg->sdp_size = size;
+	mem_free(*to);
+	*to = copy;
+	*to_size = size;
 	return ERR_OK;
+}
+
+err_t call_leg_set_sdp(struct call_leg *leg, const void *sdp, size_t size)
+{
+	return set_bytes(&leg->sdp, &leg->sdp_size, sdp, size);
+}
+
+err_t call_leg_set_invite(struct call_leg *leg, const void *invite, size_t size)
+{
+	return set_bytes(&leg->invite, &leg->invite_size, invite, size);
+}
+
+void call_leg_drop_invite(struct call_leg *leg)
+{
+	mem_free(leg->invite);
+	leg->invite = NULL;
+	leg->invite_size = 0;
 }
 
 /* Memory for an SDP that is only kept for adoption: without it the call goes on. */
@@ -359,12 +377,15 @@ static void leg_state(struct call *call, struct call_leg *leg, const struct call
 		call->adopt_until_ms = 0;
 		if (adopting && call->phase != CALL_PHASE_QUEUED)
 			call->repeat_ms = now_ms + CHECK_LEGS_MS;
-		if (in->answered)
+		if (in->answered) {
 			caller_up(call, now_ms, todo);
-		else if (leg->state == LEG_UP)
-			answer_again(call, todo);
-		else if (adopting)
+			call_leg_drop_invite(leg);
+		} else if (leg->state == LEG_UP || (was_answering && !adopting)) {
+			answer_again(call, todo); /* a revived leg has not heard of it */
+		} else if (adopting) {
 			call_leg_set(leg, LEG_OFFERED, now_ms);
+		}
+		leg->revivals = 0;
 		if (adopting)
 			assert_agent(call, todo);
 		if (adopting || (was_answering && in->answered)) /* or what told of the answer got lost */
@@ -410,12 +431,32 @@ static const char *why_over(const char *cause)
 	return str_eq(cause, "drain") || str_eq(cause, "timeout") ? "failed" : "caller-hung-up";
 }
 
+/* The edge lost the caller's INVITE with its process before it was answered: it gets it back, and tells the leg's state; a caller who
+ * is to be refused gets the refusal after all. false: nothing can be given back, or it was tried. */
+static bool revive(struct call *call, struct call_leg *leg, const char *cause, int64_t now_ms, struct call_todo *todo)
+{
+	if (leg != &call->caller_leg || !call_leg_alive(leg) || !leg->invite_size || !str_eq(cause, "unknown-leg"))
+		return false;
+	if (leg->revivals && now_ms - leg->revived_ms < REVIVE_MS)
+		return true; /* answers a command from before */
+	if (leg->revivals >= REVIVALS_MAX)
+		return false;
+	leg->revivals++;
+	leg->revived_ms = now_ms;
+	todo_command(todo, COMMAND_ATTACH, leg);
+	if (call->phase == CALL_PHASE_ENDING)
+		call_end_again(call, now_ms, todo);
+	return true;
+}
+
 static void leg_ended(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		      struct call_todo *todo)
 {
 	bool agent = leg == &call->agent_leg;
 	bool was_ending = leg->state == LEG_ENDING;
 
+	if (revive(call, leg, in->cause, now_ms, todo))
+		return;
 	if (agent && call->phase == CALL_PHASE_DIALLING && call->dialled && !was_ending &&
 	    str_eq(in->cause, "unknown-leg"))
 		return; /* answers what we asked before we dialled; if the dial was lost, its deadline tells */
@@ -456,6 +497,8 @@ static void leg_answered(struct call *call, struct call_leg *leg, const struct c
 			 struct call_todo *todo)
 {
 	keep_sdp(leg, in);
+	if (!in->reinvite)
+		call_leg_drop_invite(leg); /* established: the edge keeps it by itself */
 	/* An edge of a former version does not say that it is about our re-INVITE. */
 	if (in->reinvite || (leg->anchor == ANCHOR_OFFERED && in->sdp_size)) {
 		call_anchor_answered(call, leg, in, now_ms, todo);

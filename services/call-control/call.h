@@ -21,14 +21,15 @@
 #include "base/id.h"
 #include "tenantconf/tenant.h"
 
-#define CALL_NAME      64  /* ids of tenants, queues, agents, flows, steps, instances, with NUL */
-#define CALL_NUMBER    128 /* calling and called numbers */
-#define CALL_LEG_ID    40
-#define CALL_VARS_MAX  32
-#define CALL_VAR_NAME  32
-#define CALL_VALUE     256
-#define CALL_TRIED_MAX 8
-#define CALL_STEPS_MAX 1000 /* flow steps taken without waiting: more is a loop without an exit */
+#define CALL_NAME	64  /* ids of tenants, queues, agents, flows, steps, instances, with NUL */
+#define CALL_NUMBER	128 /* calling and called numbers */
+#define CALL_LEG_ID	40
+#define CALL_VARS_MAX	32
+#define CALL_VAR_NAME	32
+#define CALL_VALUE	256
+#define CALL_TRIED_MAX	8
+#define CALL_INVITE_MAX 8192
+#define CALL_STEPS_MAX	1000 /* flow steps taken without waiting: more is a loop without an exit */
 
 enum call_phase {
 	CALL_PHASE_NEW,	       /* checkpoint written, nothing done yet */
@@ -64,6 +65,11 @@ struct call_leg {
 	int64_t since_ms; /* of state */
 	void *sdp;	  /* last SDP of the phone; owned */
 	size_t sdp_size;
+	/* The caller's, until answered: what the edge needs to go on with it in another life; owned; none when it was too large. */
+	void *invite;
+	size_t invite_size;
+	unsigned revivals; /* asked of an edge that does not know the leg, since it last knew it; the last one: */
+	int64_t revived_ms;
 	uint32_t reoffer; /* number of a re-INVITE waiting for media's answer; 0: none */
 	enum call_anchor anchor;
 	unsigned refusals; /* of re-INVITEs of this anchoring */
@@ -327,6 +333,8 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 /* The nearest deadline, 0 if none. */
 int64_t call_deadline_ms(const struct call *call);
 bool call_ended(const struct call *call);
+err_t call_leg_set_invite(struct call_leg *leg, const void *invite, size_t size) MUST;
+void call_leg_drop_invite(struct call_leg *leg);
 /* Replaces what the phone said last; keeps the old one when memory is short. */
 err_t call_leg_set_sdp(struct call_leg *leg, const void *sdp, size_t size) MUST;
 const char *call_var(const struct call *call,

@@ -11,6 +11,7 @@ void call_leg_finished(struct call *call, struct call_leg *leg, const char *caus
 	if (!call_leg_alive(leg))
 		return;
 	call_leg_set(leg, LEG_ENDED, now_ms);
+	call_leg_drop_invite(leg);
 	f = todo_fact(todo, call, FACT_LEG_FINISHED, now_ms);
 	f->kind_text = leg == &call->agent_leg ? "agent" : "caller";
 	f->status = status;

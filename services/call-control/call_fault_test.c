@@ -569,11 +569,74 @@ static void a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_a
 	bench_end(&b);
 }
 
+/* kill -9 of sip-edge: it gets the INVITE back that it had not answered, and the call goes on. */
+static void an_edge_that_lost_a_ringing_caller_gets_it_back(void **state)
+{
+	struct bench b;
+	const struct call_command *attach;
+
+	(void)state;
+	to_ringing(&b);
+	assert_int_equal(call_leg_set_invite(&b.call->caller_leg, "INVITE", 6), ERR_OK);
+	in_ended(&b, "c", "unknown-leg", 0); /* answers a command that was under way */
+	attach = said(&b, COMMAND_ATTACH);
+	assert_memory_equal(attach->leg->invite, "INVITE", 6);
+	assert_int_equal(b.call->phase, CALL_PHASE_DIALLING);
+	in_state(&b, "c", false);
+	assert_int_equal(b.call->phase, CALL_PHASE_DIALLING);
+	in_answered(&b, "c");
+	assert_null(b.call->caller_leg.invite); /* the edge keeps it by itself from now on */
+	in_ended(&b, "c", "unknown-leg", 0);
+	assert_string_equal(b.call->cause, "lost");
+	bench_end(&b);
+}
+
+static void an_edge_that_cannot_take_a_caller_back_ends_the_call(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_ringing(&b);
+	assert_int_equal(call_leg_set_invite(&b.call->caller_leg, "INVITE", 6), ERR_OK);
+	for (int i = 0; i < REVIVALS_MAX; i++) {
+		in_ended(&b, "c", "unknown-leg", 0);
+		assert_non_null(command_to(&b, COMMAND_ATTACH, "c"));
+		in_ended(&b, "c", "unknown-leg", 0); /* doubled, or of a command from before */
+		assert_null(command_to(&b, COMMAND_ATTACH, "c"));
+		assert_int_equal(b.call->phase, CALL_PHASE_DIALLING);
+		bench_now += REVIVE_MS;
+	}
+	in_ended(&b, "c", "unknown-leg", 0);
+	assert_string_equal(b.call->cause, "lost");
+	bench_end(&b);
+}
+
+/* The refusal that the edge has lost with its process reaches the caller after all. */
+static void a_caller_who_is_refused_while_the_edge_is_away_hears_it(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_ringing(&b);
+	assert_int_equal(call_leg_set_invite(&b.call->caller_leg, "INVITE", 6), ERR_OK);
+	b.call->caller_leg.state = LEG_OFFERED;
+	call_finish(b.call, "queue-timeout", 480, bench_now, &b.todo);
+	in_ended(&b, "c", "unknown-leg", 0);
+	assert_string_equal(said(&b, COMMAND_ATTACH)->leg->id, "c");
+	assert_non_null(command_to(&b, COMMAND_HANG_UP, "c"));
+	in_ended(&b, "c", "hung-up", 0);
+	assert_int_equal(b.call->caller_leg.state, LEG_ENDED);
+	bench_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_edge_that_is_back_is_asked_for_its_legs_and_its_ringing_phones_are_told_to_stop),
 		cmocka_unit_test(a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_at_once),
+		cmocka_unit_test(an_edge_that_lost_a_ringing_caller_gets_it_back),
+		cmocka_unit_test(an_edge_that_cannot_take_a_caller_back_ends_the_call),
+		cmocka_unit_test(a_caller_who_is_refused_while_the_edge_is_away_hears_it),
 		cmocka_unit_test(silence_ends_no_call_but_has_the_phone_asked),
 		cmocka_unit_test(a_phone_that_is_gone_ends_the_call_as_what_it_was),
 		cmocka_unit_test(a_caller_who_is_gone_from_the_queue_has_abandoned),

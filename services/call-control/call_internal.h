@@ -28,6 +28,8 @@
 #define ANCHOR_REFUSALS	  3
 #define ANCHOR_MAX_MS	  45000 /* beyond 64·T1 + T4: an INVITE that nobody answers has ended the leg by then */
 #define PROBE_SILENT_MS	  60000 /* an edge that says nothing of a phone from which no audio comes: both are gone */
+#define REVIVALS_MAX	  3
+#define REVIVE_MS	  500
 #define CHECK_LEGS_MS	  20000 /* what sip-edge holds is asked for: a lost message is put right within that time */
 
 /* todo.c */

@@ -2,11 +2,12 @@
  * Simulator of the call core: random callers, agents, keys; messages lost, doubled, delayed, out of order; call-control
  * killed at any moment and its calls adopted from the last acknowledged checkpoint, by an instance whose clock is up to three
  * seconds off; or only asleep, so that it wakes up as a second owner, goes on deciding, and is fenced; the media engine killed
- * at any moment, again while its calls move to the next. Virtual time.
+ * at any moment, again while its calls move to the next; the edge killed, with every leg that is not answered. Virtual time.
  *
  * SIM_STEPS (default 200,000) inputs in all; SIM_SEED (random, printed) repeats a run. Invariants, judged when a call's world
  * has come to rest:
  *  - exactly one CallEnded, the last fact; facts numbered 1 … n without a gap, no number with two meanings (every event exactly once);
+ *  - every caller gets a final answer, and no call is lost because the edge that held its INVITE died;
  *  - no ghost: both legs are gone at the edge, nothing is left at media; no stuck agent: every reservation was released;
  *  - the place in the queue never changes: one arrival time per stay;
  *  - an owner that was fenced changes no agent and states no fact; no duration is negative, whatever the clocks say;
@@ -48,7 +49,14 @@ static bool chance(unsigned per_mille)
 }
 
 /* What the world outside holds of one call. */
-enum end_state { END_NONE, END_WAITING, END_RINGING, END_UP, END_GONE };
+enum end_state {
+	END_NONE,
+	END_WAITING,
+	END_RINGING,
+	END_UP,
+	END_LOST /* the edge does not know it any more, the phone waits */,
+	END_GONE
+};
 
 struct mail {
 	int64_t at_ms;
@@ -91,7 +99,7 @@ struct world {
 	unsigned engine;   /* alive; those before are dead */
 	int64_t notice_ms; /* when the shell sees that the call's engine is gone; 0: it is not */
 	struct audio caller_audio, agent_audio;
-	unsigned deaths;
+	unsigned deaths, edge_deaths, revivals;
 	int64_t died_ms;   /* the last one, of an engine or an owner */
 	bool nobody_looks; /* sabotage: the shell does not see that an engine is gone */
 	/* router */
@@ -217,6 +225,13 @@ static void edge_command(struct world *w, const struct call_command *c)
 	if (!s || *s == END_GONE || *s == END_NONE) { /* unknown or gone: said again on every command */
 		post(w, (struct call_input){ .kind = INPUT_LEG_ENDED, .cause = s ? "bye" : "unknown-leg" }, c->leg->id,
 		     1);
+		return;
+	}
+	if (*s == END_LOST && c->kind == COMMAND_ATTACH && c->leg->invite_size) {
+		*s = END_WAITING;
+		w->revivals++;
+	} else if (*s == END_LOST) {
+		post(w, (struct call_input){ .kind = INPUT_LEG_ENDED, .cause = "unknown-leg" }, c->leg->id, 1);
 		return;
 	}
 	switch (c->kind) {
@@ -550,6 +565,18 @@ static void engine_dies(struct world *w)
 		w->notice_ms = w->now_ms + 300 + rng() % 1500;
 }
 
+/* kill -9 of the edge, at work again a second later: it knows the legs that were up, from KV. */
+static void edge_dies(struct world *w)
+{
+	w->edge_deaths++;
+	w->edge_epoch = 0;
+	if (w->caller == END_WAITING)
+		w->caller = END_LOST;
+	if (w->agent == END_RINGING)
+		w->agent = END_LOST;
+	post(w, (struct call_input){ .kind = INPUT_EDGE_BACK, .edge = "edge-1" }, NULL, 1000);
+}
+
 /* What the shell does (anchor.c): sees that the call's engine is gone, now or after an adoption, and names another one. */
 static void shell_looks(struct world *w)
 {
@@ -721,6 +748,8 @@ static void begin(struct world *w, int64_t now_ms)
 	str_copy(w->call->called, sizeof(w->call->called), numbers[rng() % ARRAY_SIZE(numbers)]);
 	w->call->conf = fixture_tenant();
 	w->caller = END_WAITING;
+	str_copy(w->call->caller_leg.edge, sizeof(w->call->caller_leg.edge), "edge-1");
+	assert_int_equal(call_leg_set_invite(&w->call->caller_leg, "INVITE", 6), ERR_OK);
 	call_offered(w->call, w->now_ms, &w->todo);
 	perform(w);
 	checkpoint(w);
@@ -752,6 +781,8 @@ static void judge(struct world *w)
 			complain(w, "a gap in the event numbers");
 	if (w->caller != END_GONE || w->agent == END_RINGING || w->agent == END_UP)
 		complain(w, w->caller != END_GONE ? "a ghost leg: caller" : "a ghost leg: agent");
+	if (w->edge_deaths && !w->crashes && str_eq(w->call->cause, "lost"))
+		complain(w, "a call was lost with its edge");
 	if (w->call->wait_ms < 0 || w->call->hold_ms < 0)
 		complain(w, "a negative duration");
 	if (w->endpoints)
@@ -762,8 +793,13 @@ static void judge(struct world *w)
 
 enum sabotage { NO_SABOTAGE, EARLY_FACTS, NOBODY_LOOKS };
 
+/* How often, in a thousand turns. */
+struct dangers {
+	unsigned owner, engine, edge;
+};
+
 /* One call from offer to rest; returns the number of inputs. */
-static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_per_mille, enum sabotage sabotage)
+static unsigned run(struct world *w, struct dangers per_mille, enum sabotage sabotage)
 {
 	unsigned turns = 0;
 
@@ -788,14 +824,16 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 		deadline = call_deadline_ms(w->call);
 		if (!call_ended(w->call) && deadline && w->now_ms + w->skew_ms >= deadline)
 			input(w, &(struct call_input){ .kind = INPUT_TICK });
-		if (chance(crash_per_mille))
+		if (chance(per_mille.owner))
 			crash(w);
-		if (chance(death_per_mille))
+		if (chance(per_mille.engine))
 			engine_dies(w);
+		if (per_mille.edge && chance(per_mille.edge))
+			edge_dies(w);
 	}
 	if (call_ended(w->call) && w->call->checkpoint)
 		checkpoint(w);
-	if (chance(crash_per_mille * 10)) /* before its checkpoint is deleted */
+	if (chance(per_mille.owner * 10)) /* before its checkpoint is deleted */
 		crash(w);
 	/* A late assignment finds no call: the router gives the agent back by itself. */
 	if (w->assigned)
@@ -815,55 +853,66 @@ static unsigned run(struct world *w, unsigned crash_per_mille, unsigned death_pe
 	return turns;
 }
 
-static void simulate(unsigned crash_per_mille, unsigned death_per_mille)
+static void simulate(struct dangers per_mille)
 {
 	long steps = getenv("SIM_STEPS") ? atol(getenv("SIM_STEPS")) : 200000;
-	uint64_t seed = getenv("SIM_SEED") ? strtoull(getenv("SIM_SEED"), NULL, 10)
-					   : 20261123 + crash_per_mille + 1000 * death_per_mille;
-	unsigned calls = 0, crashes = 0, woken = 0, refused = 0, deaths = 0;
+	uint64_t seed = getenv("SIM_SEED")
+			    ? strtoull(getenv("SIM_SEED"), NULL, 10)
+			    : 20261123 + per_mille.owner + 1000 * per_mille.engine + 1000000 * per_mille.edge;
+	unsigned calls = 0, crashes = 0, woken = 0, refused = 0, deaths = 0, revivals = 0;
 	static struct world w;
 
 	print_message("[   SIM_SEED=%llu SIM_STEPS=%ld\n", (unsigned long long)seed, steps);
 	while (steps > 0) {
 		rng_state = seed + calls;
-		steps -= (long)run(&w, crash_per_mille, death_per_mille, NO_SABOTAGE);
+		steps -= (long)run(&w, per_mille, NO_SABOTAGE);
 		calls++;
 		crashes += w.crashes;
 		woken += w.woken;
 		refused += w.refused;
 		deaths += w.deaths;
+		revivals += w.revivals;
 		if (w.complaint)
 			fail_msg("%s (SIM_SEED=%llu, call %u, phase %s)", w.complaint, (unsigned long long)seed, calls,
 				 call_phase_name(w.call->phase));
 		end(&w);
 	}
 	print_message("[   %u calls, %u crashes, %u owners woke up after they were replaced, %u of their commands "
-		      "refused, %u deaths of "
-		      "engines\n",
-		      calls, crashes, woken, refused, deaths);
-	if (crash_per_mille && calls > 1000) /* what is claimed did happen */
+		      "refused, %u deaths of engines, %u callers given back to an edge\n",
+		      calls, crashes, woken, refused, deaths, revivals);
+	if (per_mille.owner && calls > 1000) /* what is claimed did happen */
 		assert_true(crashes && woken && refused);
-	if (death_per_mille && calls > 1000)
+	if (per_mille.engine && calls > 1000)
 		assert_true(deaths > 0);
+	if (per_mille.edge && calls > 1000)
+		assert_true(revivals > 0);
 }
 
 static void calls_end_cleanly_whatever_is_lost_doubled_or_late(void **state)
 {
 	(void)state;
-	simulate(0, 0);
+	simulate((struct dangers){ 0 });
 }
 
 static void calls_survive_the_death_of_their_owner_at_any_moment(void **state)
 {
 	(void)state;
-	simulate(20, 0);
+	simulate((struct dangers){ .owner = 20 });
 }
 
 static void calls_survive_the_death_of_their_media_engine_and_owner_at_any_moment(void **state)
 {
 	(void)state;
-	simulate(0, 20);
-	simulate(10, 10);
+	simulate((struct dangers){ .engine = 20 });
+	simulate((struct dangers){ .owner = 10, .engine = 10 });
+}
+
+/* GT-15: kill -9 of sip-edge while callers ring. */
+static void no_caller_is_left_without_an_answer_when_the_edge_dies(void **state)
+{
+	(void)state;
+	simulate((struct dangers){ .edge = 20 });
+	simulate((struct dangers){ .owner = 10, .engine = 5, .edge = 10 });
 }
 
 /* The judge can fail: facts published before their checkpoint get two meanings when the owner dies in between. */
@@ -875,7 +924,7 @@ static void the_judge_sees_facts_that_were_published_too_early(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2000 && !seen; i++) {
 		rng_state = 77 + i;
-		run(&w, 40, 0, EARLY_FACTS);
+		run(&w, (struct dangers){ .owner = 40 }, EARLY_FACTS);
 		seen = w.complaint != NULL;
 		end(&w);
 	}
@@ -890,7 +939,7 @@ static void the_judge_sees_phones_that_were_left_with_a_dead_engine(void **state
 	(void)state;
 	for (unsigned i = 0; i < 2000 && !seen; i++) {
 		rng_state = 78 + i;
-		run(&w, 0, 5, NOBODY_LOOKS);
+		run(&w, (struct dangers){ .engine = 5 }, NOBODY_LOOKS);
 		seen = w.complaint && strstr(w.complaint, "dead engine");
 		end(&w);
 	}
@@ -903,6 +952,7 @@ int main(void)
 		cmocka_unit_test(calls_end_cleanly_whatever_is_lost_doubled_or_late),
 		cmocka_unit_test(calls_survive_the_death_of_their_owner_at_any_moment),
 		cmocka_unit_test(calls_survive_the_death_of_their_media_engine_and_owner_at_any_moment),
+		cmocka_unit_test(no_caller_is_left_without_an_answer_when_the_edge_dies),
 		cmocka_unit_test(the_judge_sees_facts_that_were_published_too_early),
 		cmocka_unit_test(the_judge_sees_phones_that_were_left_with_a_dead_engine),
 	};

@@ -21,6 +21,8 @@ struct cc_offer {
 	const char *caller, *caller_name, *called, *trunk_id, *agent_id, *sip_call_id;
 	const void *sdp;
 	size_t sdp_size;
+	const void *invite; /* opaque: for the edge's next life */
+	size_t invite_size;
 };
 struct cc_in {
 	void (*offer)(const struct cc_offer *offer, void *arg);

@@ -57,6 +57,8 @@ static err_t edge_offer(const char *edge, const Trunkline__Edge__V1__EdgeEvent *
 		.sdp = o->sdp.data,
 		.sdp_size = o->sdp.len,
 		.sip_call_id = o->sip_call_id,
+		.invite = o->invite.data,
+		.invite_size = o->invite.len,
 	};
 
 	if (!text_ok(o->caller, CALL_NUMBER) || !text_ok(o->caller_name, CALL_NUMBER))
@@ -66,6 +68,8 @@ static err_t edge_offer(const char *edge, const Trunkline__Edge__V1__EdgeEvent *
 	if (!text_ok(o->trunk_id, CALL_NAME) || !text_ok(o->agent_id, CALL_NAME) ||
 	    !text_ok(o->sip_call_id, CALL_VALUE))
 		return bad(d, "offer", "ids of at most 63 bytes are wanted");
+	if (o->invite.len > CALL_INVITE_MAX)
+		return bad(d, "offer.invite", "at most 8,192 bytes are wanted");
 	if (fn->offer)
 		fn->offer(&offer, fn->arg);
 	return ERR_OK;

@@ -136,6 +136,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 		break;
 	case COMMAND_ATTACH:
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH;
+		attach.invite = (ProtobufCBinaryData)BYTES(c->leg->invite, c->leg->invite_size);
 		m.attach = &attach;
 		break;
 	case COMMAND_PROBE:

@@ -299,6 +299,8 @@ static void leg_to_pb(const struct call_leg *leg, Leg *m)
 	m->endpoint = leg->endpoint;
 	m->held = leg->held;
 	m->anchor = (uint32_t)leg->anchor;
+	m->invite.data = leg->invite;
+	m->invite.len = leg->invite_size;
 }
 
 static void checkpoint_scalars(const struct call *call, Checkpoint *m)
@@ -435,6 +437,8 @@ static err_t leg_from_pb(struct call_leg *leg, const Leg *m)
 	leg->endpoint = m->endpoint;
 	leg->held = m->held;
 	leg->anchor = m->anchor <= ANCHOR_OFFERED ? (enum call_anchor)m->anchor : ANCHOR_WANTED;
+	if (call_leg_set_invite(leg, m->invite.data, m->invite.len))
+		return ERR_EXHAUSTED;
 	return call_leg_set_sdp(leg, m->remote_sdp.data, m->remote_sdp.len);
 }
 

@@ -54,6 +54,8 @@ static err_t call_of_offer(struct call **ret, struct control *cc, const struct c
 	str_copy(call->caller_leg.edge, sizeof(call->caller_leg.edge), o->edge);
 	call->conf = tenant_ref(t);
 	e = call_leg_set_sdp(&call->caller_leg, o->sdp, o->sdp_size);
+	if (!e)
+		e = call_leg_set_invite(&call->caller_leg, o->invite, o->invite_size);
 	if (e) {
 		call_free(&call);
 		return e;

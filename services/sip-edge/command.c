@@ -28,6 +28,8 @@ static void tell_gone(struct edge *e, const struct edge_command *c, const char *
 
 	if (!same && !store_synced(e->store))
 		return;
+	if (!same && c->kind == EDGE_ATTACH && c->invite.size && inbound_revive(e, c, owner))
+		return;
 	if (!same && c->kind == EDGE_HANG_UP && c->agent_id[0])
 		outbound_cancel_unknown(e, c);
 	outbox_to_owner(e->outbox, owner, &ev);

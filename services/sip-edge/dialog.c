@@ -120,6 +120,7 @@ void dialog_claim(struct dialog *d)
 		admission_decided(&d->edge->admission, clock_mono_ms() - d->asked_ms);
 		controllers_took(&d->edge->controllers, d->controller);
 		d->controller = CONTROLLER_NONE;
+		blob_done(&d->kept_invite);
 	}
 	d->claimed = true;
 	if (d->state == LEG_OFFERED)
@@ -154,6 +155,7 @@ void dialog_free(struct dialog *d)
 	blob_done(&d->remote_sdp);
 	blob_done(&d->kept_sdp);
 	blob_done(&d->sent_sdp);
+	blob_done(&d->kept_invite);
 	mem_free(d->sip_call_id);
 	mem_free(d->local);
 	mem_free(d->remote);
@@ -278,6 +280,7 @@ static void tell_offer(struct dialog *d, const struct dialog_input *in)
 		.agent_id = d->agent_id,
 		.sip_call_id = in->reason,
 		.sdp = blob_bytes(&d->remote_sdp),
+		.invite = blob_bytes(&d->kept_invite),
 	};
 
 	int64_t wait_ms =
@@ -458,7 +461,15 @@ void dialog_drain_all(struct edge *e)
 	struct dialog_input in = { .status = 503, .retry_after_s = RETRY_AFTER_S };
 
 	HASH_ITER (hh, e->dialogs, d, next)
-		dialog_event(d, LEG_EV_DRAIN, &in);
+		if (d->outbound || !d->claimed)
+			dialog_event(d, LEG_EV_DRAIN, &in);
+}
+
+void dialog_leave(struct dialog *d)
+{
+	if (!d->outbound && d->claimed)
+		d->invite = NULL; /* destroyed it would be answered 500; the agent's end is silent */
+	dialog_free(d);
 }
 
 /* ---- session timers ---- */

@@ -84,11 +84,12 @@ struct dialog {
 	char route[96];		    /* where in-dialog requests really go; "": by route set and target */
 	char contact[EDGE_CONTACT]; /* ours, told to this peer */
 	struct blob local_sdp, remote_sdp;
-	struct blob kept_sdp; /* to be offered when its turn comes */
-	struct blob sent_sdp; /* offered, not answered yet */
-	uint32_t reoffers;    /* LegReoffer given so far */
-	bool reoffer_update;  /* the waiting one is an UPDATE */
-	bool reoffer_late;    /* it had no SDP: the answer comes in the ACK */
+	struct blob kept_sdp;	 /* to be offered when its turn comes */
+	struct blob sent_sdp;	 /* offered, not answered yet */
+	struct blob kept_invite; /* inbound: InviteRecord, for the offer; none once it is taken */
+	uint32_t reoffers;	 /* LegReoffer given so far */
+	bool reoffer_update;	 /* the waiting one is an UPDATE */
+	bool reoffer_late;	 /* it had no SDP: the answer comes in the ACK */
 	bool reinvite_is_refresh;
 	bool late_offer; /* inbound INVITE without SDP */
 	bool peer_updates;
@@ -142,12 +143,16 @@ struct log_ctx dialog_log(const struct dialog *d);
 /* An established leg from KV. */
 void dialog_adopt(struct edge *e, const struct leg_record *r);
 void dialog_drain_all(struct edge *e);
+/* The process ends: freed without a word to the peer, because the next one goes on with it. */
+void dialog_leave(struct dialog *d);
 
 /* What we hold of the leg, to its owner. */
 void dialog_tell_state(struct dialog *d);
 
 /* ---- actions, in the *_nta.c files ---- */
 void inbound_provisional(struct dialog *d, struct edge_bytes sdp);
+/* The INVITE that an earlier life of this process has not answered, as call-control kept it, is a leg again; false: it cannot be. */
+bool inbound_revive(struct edge *e, const struct edge_command *c, const char *owner);
 void inbound_accept(struct dialog *d, struct edge_bytes sdp);
 void inbound_refuse(struct dialog *d, unsigned status, const char *reason, unsigned retry_after_s);
 void outbound_dial(struct dialog *d, const struct edge_command *c);

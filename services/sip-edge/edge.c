@@ -111,7 +111,7 @@ static bool store_ready(void *arg)
 	return store_synced(e->store);
 }
 
-/* What is not established ends; what is stays in KV for the next process. */
+/* What no call-control has taken, and what we dialled, ends; what is established, or rings at a caller, is for the next process. */
 static void on_drain(void *arg)
 {
 	struct edge *e = arg;
@@ -219,6 +219,7 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 	TAILQ_INIT(&e->heard);
 	controllers_init(&e->controllers);
 	e->incarnation = (uint64_t)clock_wall_ms();
+	e->born_ms = clock_mono_ms();
 	admission_init(&e->admission,
 		       &(struct admission_params){ .target_ms = cfg->late_ms, .least_cps = cfg->least_cps },
 		       clock_mono_ms());
@@ -254,7 +255,7 @@ void edge_free(struct edge **ref)
 	loop_timer_done(&e->lag_probe);
 	command_stop(e);
 	while (e->dialogs)
-		dialog_free(e->dialogs); /* the established ones go on in the next process */
+		dialog_leave(e->dialogs);
 	glue_agent_free(e);
 	sip_root_free(&e->root);
 	store_free(&e->store);

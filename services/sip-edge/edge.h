@@ -65,6 +65,7 @@ struct edge {
 	struct loop_timer lag_probe;
 	int64_t lag_due_ms, lag_ms;
 	uint64_t incarnation; /* wall ms of the start */
+	int64_t born_ms;      /* monotonic, the same */
 	bool draining;
 	struct silent silent;
 	bool crowded; /* most descriptors are taken */

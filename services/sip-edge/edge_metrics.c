@@ -28,6 +28,8 @@ struct metric edge_metric_answered = METRIC_COUNTER("trunkline_edge_answered_tot
 struct metric edge_metric_ended = METRIC_COUNTER("trunkline_edge_ended_total", "legs ended");
 struct metric edge_metric_adopted =
     METRIC_COUNTER("trunkline_edge_adopted_total", "established legs taken over at start");
+struct metric edge_metric_revived =
+    METRIC_COUNTER("trunkline_edge_revived_total", "callers' INVITEs of an earlier life, not answered yet, taken over");
 struct metric edge_metric_register_ok =
     METRIC_COUNTER_L("trunkline_edge_registers_total", "result=\"ok\"", "REGISTER requests by result");
 struct metric edge_metric_register_failed =
@@ -63,6 +65,7 @@ void edge_metrics_register(void)
 		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
 		&edge_metric_commands_bad, &edge_metric_stale,		 &edge_metric_admitted,
 		&edge_metric_strays,	   &edge_metric_ghosts,		 &edge_metric_reoffers,
+		&edge_metric_revived,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -8,7 +8,7 @@ extern struct metric edge_metric_legs, edge_metric_offers_open, edge_metric_regi
     edge_metric_admitted, edge_metric_ghosts, edge_metric_strays, edge_metric_reoffers, edge_metric_nta_server,
     edge_metric_nta_client, edge_metric_nta_legs;
 extern struct metric edge_metric_offers, edge_metric_dials, edge_metric_answered, edge_metric_ended,
-    edge_metric_adopted;
+    edge_metric_adopted, edge_metric_revived;
 extern struct metric edge_metric_register_ok, edge_metric_register_failed, edge_metric_commands,
     edge_metric_commands_bad, edge_metric_stale;
 

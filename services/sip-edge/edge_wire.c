@@ -161,6 +161,10 @@ static err_t body(const PbCommand *m, struct edge_command *c, struct err_detail 
 		c->request = m->reanswer->request;
 		return with_sdp(m->reanswer->sdp, true, c, d);
 	case TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH:
+		c->invite = bytes(m->attach->invite);
+		if (c->invite.size > EDGE_INVITE_MAX)
+			return err_set(d, ERR_INVALID, "attach.invite", "must be at most %d bytes", EDGE_INVITE_MAX);
+		return ERR_OK;
 	case TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_PROBE:
 		return ERR_OK;
 	default:
@@ -259,6 +263,7 @@ static void add_offer(struct str *out, Trunkline__Edge__V1__EdgeEvent m, const s
 	o.agent_id = or_empty(ev->agent_id);
 	o.sip_call_id = or_empty(ev->sip_call_id);
 	o.sdp = pb_bytes(ev->sdp);
+	o.invite = pb_bytes(ev->invite);
 	m.event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_OFFER;
 	m.offer = &o;
 	append_message(out, &m.base);

@@ -15,6 +15,7 @@
 
 #define EDGE_SDP_MAX	 16384
 #define EDGE_HEADERS_MAX 16
+#define EDGE_INVITE_MAX	 8192 /* bytes of an InviteRecord */
 
 struct edge_bytes {
 	const void *data;
@@ -45,7 +46,8 @@ struct edge_command {
 	const char *reason;
 	const char *agent_id; /* hang_up: of an agent's leg, or "" */
 	unsigned retry_after_s;
-	unsigned request; /* reanswer */
+	unsigned request;	  /* reanswer */
+	struct edge_bytes invite; /* attach: of an inbound leg that is not answered */
 	struct {
 		const char *agent_id, *uri; /* one of them, the other "" */
 		const char *trunk_id, *caller, *caller_name, *called, *queue_id;
@@ -81,6 +83,7 @@ struct edge_event {
 	bool outbound, answered, ringing; /* state */
 	uint64_t epoch;			  /* stale */
 	const char *caller, *caller_name, *called, *trunk_id, *agent_id, *sip_call_id; /* offer */
+	struct edge_bytes invite;						       /* offer */
 };
 /* A batch is grown in place: _begin, then _add for each. out->failed tells a lack of memory. */
 void edge_wire_events_begin(struct str *out, const char *instance);
@@ -98,6 +101,15 @@ void edge_wire_bindings_to_pb(struct str *out, const struct aor *a, const char *
 /* key → a->key. *ret_own: written by this very instance. */
 err_t edge_wire_bindings_from_pb(struct aor *ret, const char *key, const void *data, size_t size, const char *instance,
 				 bool *ret_own) MUST;
+
+/* An INVITE that is not answered, for the next life. Strings point into the record that was unpacked. */
+struct invite_record {
+	struct edge_bytes request;
+	const char *source, *to_tag, *trunk_id, *agent_id, *called;
+};
+void edge_wire_invite_to_pb(struct str *out, const struct invite_record *r);
+typedef void edge_invite_fn(const struct invite_record *r, void *arg);
+err_t edge_wire_invite_from_pb(struct edge_bytes record, edge_invite_fn *fn, void *arg) MUST;
 
 /* An established dialog as it stands in KV `legs`. Strings point into the record that was unpacked. */
 #define EDGE_ROUTES_MAX 16

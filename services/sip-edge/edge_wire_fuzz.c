@@ -34,6 +34,13 @@ static void on_leg(const struct leg_record *r, void *arg)
 		__builtin_trap();
 }
 
+static void on_invite(const struct invite_record *r, void *arg)
+{
+	(void)arg;
+	if (!r->request.size || !r->to_tag[0] || !r->source[0])
+		__builtin_trap();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct aor a;
@@ -43,7 +50,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	if (data[0] % 4 == 0) {
+	if (data[0] == 4) {
+		if (edge_wire_invite_from_pb((struct edge_bytes){ data + 1, size - 1 }, on_invite, NULL))
+			return 0;
+	} else if (data[0] % 4 == 0) {
 		edge_wire_commands(data + 1, size - 1, on_command, on_bad, NULL);
 	} else if (data[0] % 4 == 1) {
 		if (!edge_wire_bindings_from_pb(&a, "acme.1001", data + 1, size - 1, "edge-1", &own))

@@ -1,5 +1,6 @@
 /* Where messages come in that belong to no transaction and no dialog of ours: judge, know the sender, dispatch. */
 #include "nta_glue.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "dialog.h"
 #include "edge_metrics.h"
@@ -7,6 +8,8 @@
 #include "store.h"
 
 #include <string.h>
+
+#define REVIVING_MS 10000 /* after the start: by then call-control has given back what was not answered */
 
 static void drop(struct edge *e, msg_t *msg, enum edge_refusal why)
 {
@@ -71,6 +74,11 @@ static void request(struct edge *e, msg_t *msg, sip_t *sip)
 {
 	sip_method_t method = sip->sip_request->rq_method;
 
+	/* The INVITE may be one of our life before, about to be revived: who hears nothing asks again. */
+	if (method == sip_method_cancel && clock_mono_ms() - e->born_ms < REVIVING_MS) {
+		nta_msg_discard(e->agent, msg);
+		return;
+	}
 	if (sip->sip_to->a_tag || method == sip_method_cancel) { /* of a dialog or transaction that is not here */
 		nta_msg_treply(e->agent, msg, SIP_481_NO_CALL, SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
 		return;

@@ -7,6 +7,7 @@
 #include "session_nta.h"
 #include "trunk_use.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,26 +165,67 @@ static int on_ack_cancel(struct dialog *d, nta_incoming_t *irq, const sip_t *sip
 	return 0;
 }
 
-/* Takes msg over, whatever happens. */
-static bool make_transaction(struct dialog *d, msg_t *msg, sip_t *sip)
+/* Takes msg over, whatever happens. tag and by: of an earlier life; NULL: a new tag, and the socket that msg has just come by. */
+static bool make_transaction(struct dialog *d, msg_t *msg, sip_t *sip, const char *tag, tport_t *by)
 {
 	struct edge *e = d->edge;
 
 	d->leg =
 	    nta_leg_tcreate(e->agent, indialog_request, d, SIPTAG_CALL_ID(sip->sip_call_id), SIPTAG_FROM(sip->sip_to),
 			    SIPTAG_TO(sip->sip_from), NTATAG_REMOTE_CSEQ(sip->sip_cseq->cs_seq), TAG_END());
-	if (!d->leg || !nta_leg_tag(d->leg, NULL) ||
+	if (!d->leg || !nta_leg_tag(d->leg, tag) ||
 	    nta_leg_server_route(d->leg, sip->sip_record_route, sip->sip_contact) < 0) {
-		nta_msg_treply(e->agent, msg, SIP_500_INTERNAL_SERVER_ERROR, TAG_END());
+		if (by)
+			msg_destroy(msg);
+		else
+			nta_msg_treply(e->agent, msg, SIP_500_INTERNAL_SERVER_ERROR, TAG_END());
 		return false;
 	}
 	indialog_nat(d, msg, sip);
-	d->invite = nta_incoming_create(e->agent, d->leg, msg, sip, TAG_END());
+	d->invite = nta_incoming_create(e->agent, d->leg, msg, sip, NTATAG_TPORT(by), TAG_END());
 	if (!d->invite)
 		return false;
 	nta_incoming_bind(d->invite, on_ack_cancel, d);
 	/* 100 Trying is sent by nta if no other answer went within 200 ms (RFC 3261 §17.2.1). */
 	return adopt_remember(d, sip->sip_call_id, sip->sip_to, sip->sip_from);
+}
+
+/* Whoever is killed now is not the end of the call: call-control keeps what the next life needs to answer this INVITE. Too large, or
+ * no memory: then it has nothing. */
+static void remember_invite(struct dialog *d)
+{
+	su_home_t home[1] = { SU_HOME_INIT(home) };
+	msg_t *msg = nta_incoming_getrequest(d->invite);
+	struct str out = STR_INIT;
+	char source[GLUE_ROUTE];
+	size_t size = 0;
+	char *text;
+
+	su_home_init(home);
+	glue_address(msg, source);
+	text = msg_as_string(home, msg, NULL, 0, &size);
+	if (text && size <= EDGE_INVITE_MAX)
+		edge_wire_invite_to_pb(&out, &(struct invite_record){ .request = { text, size },
+								      .source = source,
+								      .to_tag = nta_leg_get_tag(d->leg),
+								      .trunk_id = d->trunk_id,
+								      .agent_id = d->agent_id,
+								      .called = d->called });
+	if (!out.failed && out.len <= EDGE_INVITE_MAX)
+		(void)blob_set(&d->kept_invite, (struct edge_bytes){ out.data, out.len });
+	str_done(&out);
+	msg_destroy(msg);
+	su_home_deinit(home);
+}
+
+static void fill_dialog(struct dialog *d, const sip_t *sip)
+{
+	struct edge *e = d->edge;
+
+	d->late_offer = glue_body(sip).size == 0;
+	d->peer_updates = glue_allows(sip, "UPDATE");
+	edge_contact(e, glue_transport(sip), d->contact);
+	session_as_server(sip, (uint32_t)e->cfg.session_expires_s, &d->session);
 }
 
 static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c)
@@ -207,14 +249,12 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		return;
 	}
 	glue_keep_connection(e, msg);
-	d->late_offer = sdp.size == 0;
-	d->peer_updates = glue_allows(sip, "UPDATE");
-	edge_contact(e, glue_transport(sip), d->contact);
-	session_as_server(sip, (uint32_t)e->cfg.session_expires_s, &d->session);
-	if (!make_transaction(d, msg, sip)) {
+	fill_dialog(d, sip);
+	if (!make_transaction(d, msg, sip, NULL, NULL)) {
 		dialog_free(d);
 		return;
 	}
+	remember_invite(d);
 	log = dialog_log(d);
 	LOG_DEBUG(&log, "leg.offered", "caller=%s called=%s trunk=%s agent=%s sip_call_id=%s", LOG_Q(d->caller),
 		  LOG_Q(d->called), d->trunk_id, d->agent_id, LOG_Q(sip->sip_call_id->i_id));
@@ -239,6 +279,123 @@ void inbound_invite(struct edge *e, msg_t *msg, sip_t *sip)
 		return;
 	}
 	offer(e, msg, sip, &c);
+}
+
+/* ---- in another life ---- */
+
+struct revival {
+	struct edge *edge;
+	const struct edge_command *command;
+	const char *owner;
+	bool done;
+};
+
+/* "10.0.0.1:5062", "[2001:db8::1]:5062" */
+static bool set_source(msg_t *msg, const char *text)
+{
+	char host[GLUE_ROUTE];
+	const char *colon = strrchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : sizeof(host);
+	bool six = text[0] == '[';
+	su_sockaddr_t a = { 0 };
+
+	if (n >= sizeof(host) || n < 3)
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)(six ? n - 2 : n), text + (six ? 1 : 0));
+	a.su_family = six ? AF_INET6 : AF_INET;
+	a.su_port = htons((uint16_t)atoi(colon + 1));
+	if (inet_pton(a.su_family, host, six ? (void *)&a.su_sin6.sin6_addr : (void *)&a.su_sin.sin_addr) != 1)
+		return false;
+	return msg_set_address(msg, &a, six ? sizeof(a.su_sin6) : sizeof(a.su_sin)) >= 0;
+}
+
+/* The socket by which answers go to where the request came from. */
+static tport_t *way_back(const struct edge *e, const sip_t *sip, msg_t *msg)
+{
+	char host[GLUE_ROUTE], port[8];
+	tp_name_t name = { .tpn_proto = glue_transport(sip), .tpn_canon = host, .tpn_host = host, .tpn_port = port };
+
+	glue_host(msg, host);
+	snprintf(port, sizeof(port), "%u", ntohs(msg_addr(msg)->su_port));
+	return tport_by_name(nta_agent_tports(e->agent), &name);
+}
+
+/* Takes msg over. */
+static struct dialog *revived(struct revival *v, const struct invite_record *r, msg_t *msg, sip_t *sip, tport_t *by)
+{
+	const struct edge_command *c = v->command;
+	struct edge *e = v->edge;
+	struct dialog *d = dialog_new(e, c->tenant, c->call_id, c->leg_id, false);
+	const struct tenant *t = tenantconf_find_tenant(e->conf, c->tenant);
+	struct caller who = { .tenant = t, .trunk = t && r->trunk_id[0] ? tenant_find_trunk(t, r->trunk_id) : NULL };
+
+	if (!d || !blob_set(&d->remote_sdp, glue_body(sip))) {
+		msg_destroy(msg);
+		if (d)
+			dialog_free(d);
+		return NULL;
+	}
+	dialog_claim(d); /* no offer: its owner is known */
+	d->epoch = c->epoch;
+	str_copy(d->owner, sizeof(d->owner), v->owner);
+	str_copy(who.agent_id, sizeof(who.agent_id), r->agent_id);
+	str_copy(who.called, sizeof(who.called), r->called);
+	fill_caller(d, sip, &who);
+	str_copy(d->trunk_id, sizeof(d->trunk_id), r->trunk_id);
+	fill_dialog(d, sip);
+	/* It was within its trunk's limit when it came. */
+	if ((d->trunk_id[0] && trunk_use_take(&d->trunk_use, e->trunks, d->tenant, d->trunk_id, 0)) ||
+	    !make_transaction(d, msg, sip, r->to_tag, by)) {
+		dialog_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+static void on_record(const struct invite_record *r, void *arg)
+{
+	struct revival *v = arg;
+	struct edge *e = v->edge;
+	msg_t *msg = msg_make(sip_default_mclass(), 0, r->request.data, (ssize_t)r->request.size);
+	sip_t *sip = msg ? sip_object(msg) : NULL;
+	struct dialog *d;
+	struct log_ctx log;
+	tport_t *by;
+
+	if (!sip || !sip->sip_request || sip->sip_request->rq_method != sip_method_invite || sip_sanity_check(sip) ||
+	    !set_source(msg, r->source) || !(by = way_back(e, sip, msg))) {
+		if (msg)
+			msg_destroy(msg);
+		return;
+	}
+	/* The caller has asked again meanwhile, and is a new call. */
+	if (nta_incoming_find(e->agent, sip, sip->sip_via)) {
+		msg_destroy(msg);
+		return;
+	}
+	d = revived(v, r, msg, sip, by);
+	if (!d)
+		return;
+	d->state = LEG_OFFERED;
+	v->done = true;
+	metric_add(&edge_metric_revived, 1);
+	log = dialog_log(d);
+	LOG_INFO(&log, "leg.revived", "caller=%s called=%s trunk=%s owner=%s epoch=%llu", LOG_Q(d->caller),
+		 LOG_Q(d->called), d->trunk_id, d->owner, (unsigned long long)d->epoch);
+	dialog_tell_state(d);
+}
+
+bool inbound_revive(struct edge *e, const struct edge_command *c, const char *owner)
+{
+	struct revival v = { .edge = e, .command = c, .owner = owner };
+
+	if (e->draining || e->n_dialogs >= (size_t)e->cfg.max_legs)
+		return false;
+	if (edge_wire_invite_from_pb(c->invite, on_record, &v)) {
+		metric_add(&edge_metric_commands_bad, 1);
+		LOG_WARN(NULL, "invite.invalid", "leg=%s", LOG_Q(c->leg_id));
+	}
+	return v.done;
 }
 
 /* ---- answers ---- */

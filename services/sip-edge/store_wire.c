@@ -109,6 +109,48 @@ err_t edge_wire_bindings_from_pb(struct aor *ret, const char *key, const void *d
 	return e;
 }
 
+/* ---- INVITEs that are not answered ---- */
+
+void edge_wire_invite_to_pb(struct str *out, const struct invite_record *r)
+{
+	Trunkline__Edge__V1__InviteRecord m = TRUNKLINE__EDGE__V1__INVITE_RECORD__INIT;
+
+	m.request = (ProtobufCBinaryData){ .data = (uint8_t *)r->request.data, .len = r->request.size };
+	m.source = (char *)r->source;
+	m.to_tag = (char *)r->to_tag;
+	m.trunk_id = (char *)r->trunk_id;
+	m.agent_id = (char *)r->agent_id;
+	m.called = (char *)r->called;
+	pack_whole(out, &m.base);
+}
+
+static bool invite_ok(const Trunkline__Edge__V1__InviteRecord *m)
+{
+	return m->request.len && m->source[0] && sip_header_value_ok(m->source, TEXT_MAX) && m->to_tag[0] &&
+	       sip_header_value_ok(m->to_tag, TEXT_MAX) && m->called[0] && strlen(m->called) < SIP_USER_MAX &&
+	       sip_header_value_ok(m->called, SIP_USER_MAX) && (!m->trunk_id[0] || str_is_id(m->trunk_id)) &&
+	       (!m->agent_id[0] || str_is_id(m->agent_id));
+}
+
+err_t edge_wire_invite_from_pb(struct edge_bytes record, edge_invite_fn *fn, void *arg)
+{
+	Trunkline__Edge__V1__InviteRecord *m =
+	    trunkline__edge__v1__invite_record__unpack(NULL, record.size, record.data);
+	err_t e = m && invite_ok(m) ? ERR_OK : ERR_INVALID;
+
+	if (!e)
+		fn(&(struct invite_record){ .request = { m->request.data, m->request.len },
+					    .source = m->source,
+					    .to_tag = m->to_tag,
+					    .trunk_id = m->trunk_id,
+					    .agent_id = m->agent_id,
+					    .called = m->called },
+		   arg);
+	if (m)
+		trunkline__edge__v1__invite_record__free_unpacked(m, NULL);
+	return e;
+}
+
 /* ---- legs ---- */
 
 void edge_wire_leg_to_pb(struct str *out, const struct leg_record *r)

@@ -65,7 +65,14 @@ def test_an_agents_phone_that_died_before_or_while_it_rings_costs_no_call_GT_15(
         time.sleep(0.5)
 
 
-def test_kill_9_of_sip_edge_while_a_phone_rings_frees_the_agent_and_closes_the_books_GT_15(scene):
+def edge_is_back(scene, pid):
+    deadline = time.monotonic() + FOUND_S
+    while scene.cluster.status()["edge-1"]["pid"] in (None, pid) or scene.cluster.status()["edge-1"]["health"] != "ready":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_kill_9_of_sip_edge_while_a_phone_rings_loses_neither_the_agent_nor_the_caller_GT_15(scene):
     agent, other = scene.agent("1001"), scene.agent("1101")
     pid = scene.cluster.status()["edge-1"]["pid"]
     unanswered = scene.call("early", "+4917041021")     # the caller hears ringing: no 200 yet
@@ -73,24 +80,22 @@ def test_kill_9_of_sip_edge_while_a_phone_rings_frees_the_agent_and_closes_the_b
     ringing, ringing_too = agent.phone.wait_call(), other.phone.wait_call()
     unanswered.wait("ringing")
     answered.wait("up")
-    other.phone.answers = 0.05                          # the next call
+    agent.phone.answers = other.phone.answers = 0.05    # the next call
     os.kill(pid, signal.SIGKILL)                        # at once: the phones ring for three seconds
-    deadline = time.monotonic() + FOUND_S
-    while scene.cluster.status()["edge-1"]["pid"] in (None, pid) or scene.cluster.status()["edge-1"]["health"] != "ready":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    edge_is_back(scene, pid)
     ringing.wait("ended", FOUND_S)                      # CANCEL by the new process
     ringing_too.wait("ended", FOUND_S)
     assert ringing.reason == "cancel" and ringing_too.reason == "cancel"
-    leg = other.phone.wait_call(timeout=FOUND_S)        # the caller who was answered is offered again
-    assert leg.caller == "+4917041022"
-    leg.wait("up")
-    answered.wait_hears(AGENT, 0.3)
-    answered.hang_up()
-    scene.wait_state(agent, "READY", timeout=FOUND_S)
-    c = scene.facts_of("+4917041021", timeout=FOUND_S)
-    assert (c.ended.cause, c.ended.disposition) == ("lost", "failed")
-    unanswered._to("ended", "us", "given up")           # its INVITE is answered by nobody any more
+    for phone, caller in ((agent.phone, unanswered), (other.phone, answered)):
+        leg = phone.wait_call(timeout=FOUND_S)          # both callers are offered again
+        assert leg.caller == caller.ua.user
+        leg.wait("up")
+        caller.wait_hears(AGENT, 0.3)                   # whoever was not answered by the process that died is, by the next
+        caller.hang_up()
+    for caller in (unanswered, answered):
+        c = scene.facts_of(caller.ua.user, timeout=FOUND_S)
+        assert (c.ended.disposition, c.kinds.count("enqueued")) == ("answered", 1)
+    assert scene.cluster.metric("edge-1", "trunkline_edge_revived_total") >= 1
 
 
 def test_a_phone_that_answers_an_edge_which_died_meanwhile_is_acknowledged_and_hung_up_GT_15(scene):
@@ -100,11 +105,32 @@ def test_a_phone_that_answers_an_edge_which_died_meanwhile_is_acknowledged_and_h
     leg = agent.phone.wait_call()
     os.kill(pid, signal.SIGKILL)
     leg.answer()                                        # into the void, and again and again
-    deadline = time.monotonic() + FOUND_S
-    while scene.cluster.status()["edge-1"]["pid"] in (None, pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    edge_is_back(scene, pid)
     leg.wait("ended", FOUND_S)
     assert leg.acked and leg.reason == "bye"
-    scene.wait_state(agent, "READY", timeout=FOUND_S)
-    call._to("ended", "us", "given up")
+    leg = agent.phone.wait_call(timeout=FOUND_S)        # the caller still waits
+    leg.answer().wait("up")
+    call.wait_hears(AGENT, 0.3)
+    call.hang_up()
+    scene.facts_of("+4917041031", timeout=FOUND_S)
+
+
+def test_callers_who_hear_ringing_keep_their_places_through_two_deaths_of_sip_edge_GT_15(scene):
+    calls = []
+    for i in range(5):
+        calls.append(scene.call("early", "+491704105%d" % i).wait("ringing"))
+        time.sleep(0.05)
+    for _ in range(2):
+        pid = scene.cluster.status()["edge-1"]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        edge_is_back(scene, pid)
+        time.sleep(1.5)                                 # the heartbeat tells call-control
+        assert all(c.state == "ringing" for c in calls)
+    calls[3].hang_up()                                  # CANCEL: the new process knows what it is about
+    calls[3].wait_ended()
+    agent = scene.agent("1001", answers=0.05)
+    for i in (0, 1, 2, 4):
+        calls[i].wait_hears(AGENT, 0.2, timeout=FOUND_S)
+        assert agent.phone.calls[-1].caller == calls[i].ua.user
+        calls[i].hang_up()
+    assert [scene.facts_of(c.ua.user).ended.disposition for c in calls] == ["answered"] * 3 + ["abandoned", "answered"]
