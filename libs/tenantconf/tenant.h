@@ -96,6 +96,8 @@ struct tenant {
 	uint64_t version;
 	const char *display_name;
 	bool suspended;
+	const struct flow *announcement; /* what a new call hears while it is suspended; NULL: 480 */
+	bool suspension_ends_calls;	 /* those in progress */
 	const char *time_zone;
 	const char *sip_domain;
 	size_t n_numbers, n_trunks, n_calendars, n_flows, n_prompts, n_queues, n_skills;
@@ -128,6 +130,7 @@ void tenant_agent_unref(const struct tenant_agent **a);
 
 /* By id; NULL if there is none. */
 const struct tenant_queue *tenant_find_queue(const struct tenant *t, const char *id);
+/* The announcement of a suspended tenant is found, too: its id is none that an administrator could choose. */
 const struct flow *tenant_find_flow(const struct tenant *t, const char *id);
 const struct tenant_prompt *tenant_find_prompt(const struct tenant *t, const char *id);
 const struct tenant_skill *tenant_find_skill(const struct tenant *t, const char *id);

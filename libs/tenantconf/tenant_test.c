@@ -147,6 +147,27 @@ static void an_agent_fits_a_queue_when_it_has_every_skill_at_the_level(void **st
 	tenant_unref(&t);
 }
 
+/* GT-3 */
+static void a_suspended_tenants_announcement_is_a_flow_of_one_step_that_no_administrator_can_name(void **state)
+{
+	const struct tenant *t = confkit_tenant(
+	    HEAD PROMPTS "'suspended':true,'suspension':{'announcementPromptId':'hello','endCalls':true}}");
+
+	(void)state;
+	assert_true(t->suspended && t->suspension_ends_calls);
+	assert_int_equal(t->announcement->n_steps, 1);
+	assert_int_equal(t->announcement->steps[0].kind, FLOW_PLAY);
+	assert_int_equal(t->announcement->steps[0].next, FLOW_END);
+	assert_ptr_equal(t->announcement->steps[0].play.prompts.list[0], tenant_find_prompt(t, "hello"));
+	assert_ptr_equal(tenant_find_flow(t, t->announcement->id), t->announcement);
+	assert_int_equal(t->n_flows, 0);
+	tenant_unref(&t);
+	t = confkit_tenant(HEAD "'suspended':true}");
+	assert_null(t->announcement);
+	assert_false(t->suspension_ends_calls);
+	tenant_unref(&t);
+}
+
 static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **state)
 {
 	static const struct {
@@ -167,6 +188,8 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 		  "queues[0].skills[1].skill_id", "twice" },
 		{ HEAD "'queues':[{'id':'q','musicPromptId':'none'}]}", "queues[0].music_prompt_id",
 		  "there is no prompt" },
+		{ HEAD "'suspension':{'announcementPromptId':'none'}}", "suspension.announcement_prompt_id",
+		  "there is no prompt 'none'" },
 		{ HEAD "'queues':[{'id':'q','maxWaitMs':'-1'}]}", "queues[0].max_wait_ms", "not within" },
 		{ HEAD "'queues':[{'id':'q','displayName':'a\\u0007b'}]}", "queues[0].display_name",
 		  "control character" },
@@ -362,6 +385,7 @@ int main(void)
 		cmocka_unit_test(a_number_is_found_with_and_without_plus_and_says_where_a_call_goes),
 		cmocka_unit_test(a_trunk_is_found_by_the_longest_prefix_and_by_its_user),
 		cmocka_unit_test(an_agent_fits_a_queue_when_it_has_every_skill_at_the_level),
+		cmocka_unit_test(a_suspended_tenants_announcement_is_a_flow_of_one_step_that_no_administrator_can_name),
 		cmocka_unit_test(what_breaks_a_rule_is_refused_with_the_path_of_the_field),
 		cmocka_unit_test(a_loop_through_a_step_that_takes_time_is_a_menu_and_allowed),
 		cmocka_unit_test(text_with_variables_is_expanded_and_cut_at_whole_characters),

@@ -222,6 +222,7 @@ static void adopt(struct control *cc, const struct bus_msg *msg)
 	LOG_INFO(&(struct log_ctx){ .tenant = s.call->tenant, .call = s.call->id }, "call.adopting",
 		 "from=%s phase=%s epoch=%llu", s.owner.instance, call_phase_name(s.call->phase),
 		 (unsigned long long)s.call->epoch);
+	suspended_changed(cc, tenantconf_find_tenant(cc->conf, s.call->tenant));
 	live_perform(l);
 }
 
@@ -339,6 +340,7 @@ void peers_tick(struct control *cc)
 	cc->ticked_ms = now;
 	peers_beat(cc);
 	inbox_take_offers(cc);
+	suspended_tick(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {
 		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS && !str_eq(p->hb.service, "media")) {
 			p->dead = true;

@@ -184,6 +184,7 @@ enum call_input_kind {
 	INPUT_ROUTER_EPOCH, /* a new leader: assert the place */
 	INPUT_TICK,	    /* a deadline has passed */
 	INPUT_EDGE_BACK,    /* that edge was restarted: what was not established is lost */
+	INPUT_SUSPENDED,    /* the tenant is, and its calls in progress are to end (GT-3) */
 	INPUT_DRAIN,	    /* nothing: the shell hands over; reserved for tests */
 };
 

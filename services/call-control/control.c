@@ -128,11 +128,22 @@ static void on_conf_error(const char *key, const struct err_detail *d, void *arg
 	LOG_WARN(NULL, "config.ignored", "key=%s field=%s why=%s", key, LOG_Q(d->field), LOG_Q(d->message));
 }
 
+static void on_conf_change(enum tenantconf_change what, const char *tenant, const char *agent_id, void *arg)
+{
+	struct control *cc = arg;
+
+	(void)agent_id;
+	if (what == TENANTCONF_TENANT && cc->conf)
+		suspended_changed(cc, tenantconf_find_tenant(cc->conf, tenant));
+}
+
 static err_t open_stores(struct control *cc, struct err_detail *d)
 {
 	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 5000 };
 	struct agents_store_params agents = { .bus = cc->bus, .instance = cc->self.instance, .no_watch = true };
-	struct tenantconf_params conf = { .bus = cc->bus, .on_error = on_conf_error, .arg = cc };
+	struct tenantconf_params conf = {
+		.bus = cc->bus, .on_change = on_conf_change, .on_error = on_conf_error, .arg = cc
+	};
 	err_t e;
 
 	e = bus_kv_open(&cc->kv, cc->bus, &calls, d);

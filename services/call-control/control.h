@@ -91,6 +91,7 @@ struct control {
 	int64_t listening_ms; /* monotonic: since when heartbeats have been heard without a break */
 	int64_t ticked_ms;    /* monotonic: last peers_tick() */
 	int64_t heard_ms;     /* monotonic: last heartbeat of anybody, our own included */
+	bool look_suspended;  /* a tenant's calls are to end (suspended.c) */
 	struct loop_timer media_timer, anchor_timer;
 	struct live *stranded; /* calls whose media engine is gone */
 	struct left *left;     /* what such an engine may still hold */
@@ -148,6 +149,12 @@ void anchor_check_all(struct control *cc);
 /* An engine that was silent beats again. */
 void anchor_heard(struct control *cc, const struct peer *p);
 void anchor_forget(struct live *l);
+
+/* suspended.c: calls of tenants that are suspended and want their calls to end (GT-3) */
+/* A tenant's configuration has changed, or we have taken over a call. */
+void suspended_changed(struct control *cc, const struct tenant *t);
+/* With each tick, a few hundred calls at a time. */
+void suspended_tick(struct control *cc);
 
 /* orphans.c: media holds something of a call that is not here */
 void orphans_look(struct control *cc, const char *tenant, const char *call_id, const char *media);

@@ -4,7 +4,7 @@ import time
 import pytest
 from patience import patient
 from api import ApiError
-from world import AGENT, MUSIC, OTHER_AGENT
+from world import AGENT, MUSIC, OTHER_AGENT, WELCOME
 
 
 def refusal(fn, **fields):
@@ -127,22 +127,46 @@ def test_a_lead_watches_the_facts_of_its_own_company_only(scene):
     assert {e.tenant for e in seen} == {"acme"}
 
 
-def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene):
-    operator = scene.acme.api.admin
+def suspend(scene, on, **how):
+    """The operator suspends the company huaxia, or resumes it; `how` as in Suspension."""
+    tenant = {"name": "tenants/huaxia", "suspended": on, "suspension": how}
+    scene.acme.api.admin.UpdateTenant(tenant=tenant, update_mask="suspended,suspension")
+    deadline = time.monotonic() + patient(10)
+    while not scene.huaxia.published():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
 
-    def suspend(on):
-        operator.UpdateTenant(tenant={"name": "tenants/huaxia", "suspended": on}, update_mask="suspended")
-        deadline = time.monotonic() + patient(10)
-        while not scene.huaxia.published():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(0.3)
-    suspend(True)
+
+def test_a_suspended_company_hears_an_announcement_and_its_calls_end_or_go_on_as_the_operator_chose_GT_3_1_2(scene):
+    agent = scene.agent("1001", scene.huaxia, answers=0.05)
+    talking = scene.call("sales", "+8613905013", scene.huaxia).wait_hears(AGENT, 0.2)
+    try:
+        suspend(scene, True, announcement_prompt_id="welcome")
+        new = scene.call("sales", "+8613905014", scene.huaxia)
+        new.wait_hears(WELCOME, 0.2)
+        new.wait_ended()                                # hung up by us at the end of the prompt
+        c = scene.facts_of("+8613905014", tenant="huaxia")
+        assert (c.ended.cause, c.ended.disposition, c.agent_id) == ("suspended", "refused", "")
+        assert talking.state == "up"                    # calls in progress go on
+        suspend(scene, True, announcement_prompt_id="welcome", end_calls=True)
+        talking.wait_ended()
+        assert scene.facts_of("+8613905013", tenant="huaxia").ended.cause == "suspended"
+    finally:
+        suspend(scene, False)
+    again = scene.call("sales", "+8613905015", scene.huaxia)
+    again.wait_hears(AGENT, 0.2, timeout=30)            # as before, with the agent who was signed in all the time
+    again.hang_up()
+    assert agent.phone.calls[-1].caller == "+8613905015"
+
+
+def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene):
+    suspend(scene, True)
     try:
         call = scene.call("sales", "+8613905003", scene.huaxia)
         call.wait_ended()
         assert call.status == 480
         scene.call("sales", "+4917050004").wait_hears(MUSIC, 0.2).hang_up()
     finally:
-        suspend(False)
+        suspend(scene, False)
     scene.call("sales", "+8613905004", scene.huaxia).wait_hears(MUSIC, 0.2).hang_up()
