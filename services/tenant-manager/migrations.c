@@ -7,9 +7,11 @@
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
 FILE_SYMBOL(migration_0001, "0001_tenancy.sql");
+FILE_SYMBOL(migration_0003, "0003_quotas.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
 	{ "0001_tenancy.sql", migration_0001 },
+	{ "0003_quotas.sql", migration_0003 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

@@ -13,6 +13,8 @@
 #include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/event/v1/event.pb-c.h"
 
+#define QUOTAS_FIELD 16 /* of TenantConfig */
+
 static void put_varint(struct str *out, uint64_t v)
 {
 	for (; v >= 0x80; v >>= 7)
@@ -36,7 +38,7 @@ static err_t keep(struct task *t, const void *bytes, size_t size)
 
 /* ---- main ---- */
 
-static err_t put_head(struct task *t, struct str *out, const struct db_result *res)
+static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 {
 	Trunkline__Config__V1__TenantConfig head = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	size_t size;
@@ -51,7 +53,10 @@ static err_t put_head(struct task *t, struct str *out, const struct db_result *r
 	const void *bytes = pbr_pack(&t->arena, &head.base, &size);
 	if (bytes)
 		str_append_n(out, bytes, size);
-	return bytes ? ERR_OK : ERR_EXHAUSTED;
+	const void *quotas = db_bytes(res, 0, 6, &size);
+	if (quotas && size)
+		put_message(out, QUOTAS_FIELD, quotas, size);
+	return bytes && quotas ? ERR_OK : ERR_EXHAUSTED;
 }
 
 /* A message in wire format is the concatenation of its fields: the stored resources go in as they are. */
@@ -88,7 +93,7 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 	if (!e)
 		e = db_exec(tx, &res,
 			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
-			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0) "
+			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas "
 			    "FROM tm.tenant WHERE tenant = tm.tenant()",
 			    0, NULL);
 	if (!e && db_rows(res))
