@@ -91,6 +91,16 @@ struct tenant_trunk {
 	unsigned max_calls;		  /* 0: none */
 };
 
+/* What it may use at most (GT-3.1.2c), 0: no limit. Enforced by whoever gives the resource away. */
+struct tenant_quotas {
+	unsigned queues, flows, agents, numbers, prompts;
+	uint64_t prompt_bytes;
+	unsigned agents_signed_in;
+	unsigned api_requests_per_s;
+	unsigned inbound_calls;
+	unsigned calls_per_s;
+};
+
 struct tenant {
 	const char *id;
 	uint64_t version;
@@ -100,6 +110,7 @@ struct tenant {
 	bool suspension_ends_calls;	 /* those in progress */
 	const char *time_zone;
 	const char *sip_domain;
+	struct tenant_quotas quotas;
 	size_t n_numbers, n_trunks, n_calendars, n_flows, n_prompts, n_queues, n_skills;
 	const struct tenant_number *numbers;
 	const struct tenant_trunk *trunks;

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "merge.h"
 #include "pbr.h"
+#include "quota.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
@@ -52,6 +53,8 @@ err_t ops_resource_create(struct db_tx *tx, void *arg)
 	e = merge_resource(&m, j, NULL, c.sip_domain, c.version);
 	if (!e)
 		e = ops_store(&c, m.msg, NULL);
+	if (!e)
+		e = quota_check_new(&c);
 	if (!e)
 		e = write_credential(&c, hash);
 	if (!e) {
