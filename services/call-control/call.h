@@ -159,6 +159,7 @@ struct call {
 	int64_t anchor_at_ms; /* what re-anchoring waits for is asked again then; 0: nothing */
 	int64_t anchor_since_ms;
 	unsigned anchor_tries; /* of the new engine */
+	bool over_quota;       /* to be refused: the tenant has as many calls as it may */
 	bool checkpoint;       /* set by call_step when what was decided must be written */
 };
 

@@ -57,6 +57,10 @@ void call_route(struct call *call, int64_t now_ms, struct call_todo *todo)
 	const struct tenant_number *number = call->conf ? tenant_find_number(call->conf, call->called) : NULL;
 	const struct tenant_target *target = number ? tenant_number_target(number, now_ms) : NULL;
 
+	if (call->over_quota) {
+		call_finish(call, "over-quota", 486, now_ms, todo); /* as a full trunk: the caller hears busy */
+		return;
+	}
 	if (!target) {
 		call_finish(call, "no-such-number", 404, now_ms, todo);
 		return;

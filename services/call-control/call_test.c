@@ -456,6 +456,20 @@ static void a_call_to_a_suspended_tenant_is_refused_or_hears_the_announcement(vo
 	bench_end(&b);
 }
 
+static void a_call_beyond_the_tenants_limit_hears_busy(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_offered(&b, "100");
+	b.call->over_quota = true;
+	in_start(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 486);
+	assert_string_equal(b.call->cause, "over-quota");
+	assert_string_equal(b.call->disposition, "refused");
+	bench_end(&b);
+}
+
 static void calls_in_progress_of_a_suspended_tenant_end_when_they_are_told_to(void **state)
 {
 	struct bench b;
@@ -554,6 +568,7 @@ int main(void)
 		cmocka_unit_test(a_number_outside_working_hours_takes_the_other_rule),
 		cmocka_unit_test(media_that_does_not_answer_refuses_the_call),
 		cmocka_unit_test(a_call_to_a_suspended_tenant_is_refused_or_hears_the_announcement),
+		cmocka_unit_test(a_call_beyond_the_tenants_limit_hears_busy),
 		cmocka_unit_test(calls_in_progress_of_a_suspended_tenant_end_when_they_are_told_to),
 		cmocka_unit_test(an_adopted_call_goes_on_where_it_was),
 		cmocka_unit_test(an_adopted_call_whose_agent_answered_meanwhile_is_connected),

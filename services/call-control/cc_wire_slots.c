@@ -41,7 +41,8 @@ err_t cc_wire_slots(const void *data, size_t size, struct slot_book *ret, struct
 
 		row->incarnation = m->rows[i]->incarnation;
 		row->held = m->rows[i]->held;
-		if (!str_is_id(m->rows[i]->instance) || !str_copy(row->instance, sizeof(row->instance), m->rows[i]->instance))
+		if (!str_is_id(m->rows[i]->instance) ||
+		    !str_copy(row->instance, sizeof(row->instance), m->rows[i]->instance))
 			e = err_set(d, ERR_INVALID, "rows.instance", "an id is wanted");
 	}
 	pbcheck_view_done(view);

@@ -8,6 +8,7 @@
 #include "cc_metrics.h"
 #include "events/events.h"
 #include "log/log.h"
+#include "quota.h"
 
 #define SETTLE_MS      400 /* of each of the two parts of an orderly end, at most */
 #define OFFERS_MS      250 /* edges have heard that we drain when we have; what they sent before that is here by then */
@@ -156,7 +157,7 @@ static err_t open_stores(struct control *cc, struct err_detail *d)
 		e = agents_store_new(&cc->agents, &agents, d);
 	if (!e)
 		e = tenantconf_new(&cc->conf, &conf, d);
-	return e;
+	return e ? e : quota_open(cc, d);
 }
 
 err_t control_new(struct control **ret, struct service *svc, const struct control_config *cfg, struct err_detail *d)
@@ -223,12 +224,14 @@ void control_free(struct control **pcc)
 	if (cc->scan)
 		bus_kv_unwatch(&cc->scan);
 	inbox_stop(cc);
+	quota_close(cc);
 	agents_store_free(&cc->agents);
 	tenantconf_free(&cc->conf);
 	events_free(&cc->events);
 	bus_kv_close(&cc->kv);
 	bus_free(&cc->bus);
 	live_free_all(cc);
+	quota_free(cc);
 	peers_free(cc);
 	batches_done(&cc->batches);
 	call_todo_reset(&cc->todo);

@@ -9,7 +9,7 @@
 #include "log/log.h"
 #include "slots.h"
 
-#define STRIKE_MS 10000 /* from when an owner is known to be gone: its calls are counted by others by then */
+#define STRIKE_MS 6000 /* from when an owner is known to be gone: its calls are counted by others by then */
 #define ASK_MS	  40
 #define POLL_MS	  20
 #define DOUBTS	  SLOT_ROWS_MAX
@@ -365,8 +365,7 @@ static void free_tenant(struct tenant_slots *t)
 {
 	struct waiter *w, *next;
 
-	DL_FOREACH_SAFE(t->waiters, w, next)
-	{
+	DL_FOREACH_SAFE (t->waiters, w, next) {
 		call_free(&w->call);
 		mem_free(w->sip_call_id);
 		mem_free(w);

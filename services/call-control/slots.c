@@ -137,8 +137,8 @@ static void set_row(struct slot_book *book, const struct slot_row *self, uint32_
 {
 	size_t i = 0;
 
-	while (i < book->n && !(book->rows[i].incarnation == self->incarnation &&
-				str_eq(book->rows[i].instance, self->instance)))
+	while (i < book->n &&
+	       !(book->rows[i].incarnation == self->incarnation && str_eq(book->rows[i].instance, self->instance)))
 		i++;
 	if (i == SLOT_ROWS_MAX)
 		return; /* more instances than a book has rows: this one lets nobody in */
@@ -165,8 +165,8 @@ static bool strike(struct slots *s, bool (*dead)(const struct slot_row *row, voi
 	return any;
 }
 
-const struct slot_book *slots_next(struct slots *s, int64_t now_ms,
-				   bool (*dead)(const struct slot_row *row, void *arg), void *arg)
+const struct slot_book *slots_next(struct slots *s, int64_t now_ms, bool (*dead)(const struct slot_row *row, void *arg),
+				   void *arg)
 {
 	uint32_t want;
 	bool struck;

@@ -58,8 +58,8 @@ uint32_t slots_room(const struct slots *s);
 bool slots_full(const struct slots *s);
 /* What is to be written now, over s->expected; NULL: nothing. After it slots_written() must come. dead: of rows that are to be struck;
  * may be NULL. */
-const struct slot_book *slots_next(struct slots *s, int64_t now_ms,
-				   bool (*dead)(const struct slot_row *row, void *arg), void *arg);
+const struct slot_book *slots_next(struct slots *s, int64_t now_ms, bool (*dead)(const struct slot_row *row, void *arg),
+				   void *arg);
 /* revision: of what was accepted. */
 void slots_written(struct slots *s, bool accepted, uint64_t revision);
 /* What the bucket says; an old word is ignored. revision 0: there is no book. */

@@ -165,7 +165,7 @@ static struct {
 	struct slot_book book;
 	uint64_t revision;
 	unsigned turn, incarnation;
-	uint32_t homeless;	       /* calls of the dead that nobody has taken over yet */
+	uint32_t homeless; /* calls of the dead that nobody has taken over yet */
 	unsigned homeless_since, taken_over_at;
 	struct slot_row graves[1024]; /* whose calls have been taken over */
 	int n_graves, fresh_graves;
@@ -341,7 +341,8 @@ static void instances_that_share_a_limit_never_exceed_it_and_use_it_all(void **s
 			turn(i / 5000 % 2 ? 300 : 60); /* more than there is room for, then less */
 		assert_true(w.let_in > 1000 && w.refused > 100 && w.deaths > 2);
 	}
-	print_message("[   the last run: %u let in, %u refused, %u deaths, %u writes\n", w.let_in, w.refused, w.deaths, w.writes);
+	print_message("[   the last run: %u let in, %u refused, %u deaths, %u writes\n", w.let_in, w.refused, w.deaths,
+		      w.writes);
 }
 
 int main(void)

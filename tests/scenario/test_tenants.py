@@ -4,6 +4,7 @@ import time
 import pytest
 from patience import patient
 from api import ApiError
+from test_kills import back
 from world import AGENT, MUSIC, OTHER_AGENT, WELCOME
 
 
@@ -127,15 +128,66 @@ def test_a_lead_watches_the_facts_of_its_own_company_only(scene):
     assert {e.tenant for e in seen} == {"acme"}
 
 
-def suspend(scene, on, **how):
-    """The operator suspends the company huaxia, or resumes it; `how` as in Suspension."""
-    tenant = {"name": "tenants/huaxia", "suspended": on, "suspension": how}
-    scene.acme.api.admin.UpdateTenant(tenant=tenant, update_mask="suspended,suspension")
+def change(scene, **fields):
+    """The operator changes the company huaxia, and it is in effect everywhere."""
+    scene.acme.api.admin.UpdateTenant(tenant={"name": "tenants/huaxia", **fields}, update_mask=",".join(fields))
     deadline = time.monotonic() + patient(10)
     while not scene.huaxia.published():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(0.3)
+
+
+def suspend(scene, on, **how):
+    change(scene, suspended=on, suspension=how)
+
+
+def let_in(calls):
+    """Those of the calls that are up, when all of them know."""
+    deadline = time.monotonic() + patient(10)
+    while not all(c.state in ("up", "ended") for c in calls):
+        assert time.monotonic() < deadline, [c.state for c in calls]
+        time.sleep(0.02)
+    return [c for c in calls if c.state == "up"]
+
+
+def test_a_company_has_as_many_calls_at_a_time_as_its_quota_says_whichever_instance_takes_them_GT_3_1_2(scene):
+    change(scene, quotas={"inbound_calls": 5})
+    try:
+        calls = [scene.call("held", "+861390600%d" % i, scene.huaxia) for i in range(9)]    # at once, to both call-controls
+        up = let_in(calls)
+        assert len(up) == 5 and {c.status for c in calls if c not in up} == {486}
+        c = scene.facts_of(next(c for c in calls if c not in up).ua.user, tenant="huaxia")
+        assert (c.ended.cause, c.ended.disposition) == ("over-quota", "refused")
+        others = scene.call("sales", "+4917050014").wait_hears(MUSIC, 0.2)                  # the other company has none
+        others.hang_up()
+
+        for gone in up[:2]:
+            gone.hang_up()
+            gone.wait_ended()
+            scene.facts_of(gone.ua.user, tenant="huaxia")
+        time.sleep(0.5)
+        more = [scene.call("held", "+861390601%d" % i, scene.huaxia) for i in range(4)]
+        assert len(let_in(more)) == 2
+
+        pid = scene.cluster.status()["cc-1"]["pid"]     # its calls are counted by whoever takes them over
+        scene.cluster.kill("cc-1")
+        back(scene, "cc-1", pid)
+        time.sleep(3)
+        assert let_in([scene.call("held", "+8613906021", scene.huaxia)]) == []
+        up = up[2:] + let_in(more)
+        assert [c.state for c in up] == ["up"] * 5
+
+        change(scene, quotas={"inbound_calls": 6})
+        deadline = time.monotonic() + patient(15)       # what the dead one held is counted beside, until it is surely over
+        while not let_in([scene.call("held", "+8613906030", scene.huaxia)]):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        assert let_in([scene.call("held", "+861390603%d" % i, scene.huaxia) for i in (1, 2)]) == []
+        change(scene, quotas={"inbound_calls": 2})      # ends no call
+        assert all(c.state == "up" for c in up)
+    finally:
+        change(scene, quotas={})
 
 
 def test_a_suspended_company_hears_an_announcement_and_its_calls_end_or_go_on_as_the_operator_chose_GT_3_1_2(scene):
