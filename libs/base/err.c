@@ -78,6 +78,7 @@ err_t err_set(struct err_detail *d, err_t code, const char *field, const char *f
 		va_start(ap, fmt);
 		vsnprintf(d->message, sizeof(d->message), fmt, ap);
 		va_end(ap);
+		d->retry_ms = 0;
 		/* Both go on the wire, as UTF-8, and may quote what came from there, or be cut in a character. */
 		str_utf8_clean(d->field);
 		str_utf8_clean(d->message);

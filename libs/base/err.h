@@ -9,6 +9,7 @@
 #define BASE_ERR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define MUST		  __attribute__((warn_unused_result))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -38,6 +39,7 @@ typedef enum err {
 struct err_detail {
 	char field[96];
 	char message[256];
+	int64_t retry_ms; /* worth trying again after; 0: nothing is said of it */
 };
 
 /* "NOT_FOUND" …; never NULL. */

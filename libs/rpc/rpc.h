@@ -57,7 +57,8 @@ err_t rpc_server_start(struct rpc_server *s) MUST; /* after all rpc_server_add()
 void rpc_server_set_descriptors(struct rpc_server *s, const void *bytes, size_t size);
 
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *response);
-/* Finishes with a status; detail (may be NULL) goes into the message and as google.rpc.Status/BadRequest detail. */
+/* Finishes with a status; detail (may be NULL) goes into the message and as google.rpc.Status/BadRequest detail;
+ * its retry_ms as google.rpc.RetryInfo. */
 void rpc_fail(struct rpc_call *call, err_t code, const struct err_detail *detail);
 /* Streaming: queues one message. ERR_EXHAUSTED: 1,024 messages or 8 MiB are queued, slow reader (the caller decides: drop
  * or fail). ERR_CANCELLED: the peer is gone. */

@@ -9,7 +9,7 @@
 
 static void a_field_error_crosses_the_wire_whole(void **state)
 {
-	struct err_detail d = { "queues[3].skill_id", "must name a skill: a-z" }, back = { 0 };
+	struct err_detail d = { "queues[3].skill_id", "must name a skill: a-z", 0 }, back = { 0 };
 	struct str s = STR_INIT;
 
 	(void)state;
@@ -29,7 +29,7 @@ static void the_bytes_are_those_of_google_rpc(void **state)
 				   "\x12\x08\x0a\x06\x0a\x01"
 				   "f\x12\x01"
 				   "d";
-	struct err_detail d = { "f", "d" };
+	struct err_detail d = { "f", "d", 0 };
 	struct str s = STR_INIT;
 
 	(void)state;
@@ -39,9 +39,24 @@ static void the_bytes_are_those_of_google_rpc(void **state)
 	str_done(&s);
 }
 
+static void when_to_try_again_crosses_the_wire_as_retry_info(void **state)
+{
+	static const char duration[] = "google.rpc.RetryInfo\x12\x0a\x0a\x08\x08\x02\x10\x80\xca\xb5\xee\x01";
+	struct err_detail d = { "quotas.api_requests_per_s", "10 of 10", 2500 }, back = { 0 };
+	struct str s = STR_INIT;
+
+	(void)state;
+	rpc_status_encode(&s, ERR_EXHAUSTED, &d);
+	assert_non_null(memmem(s.data, s.len, duration, sizeof(duration) - 1));
+	rpc_status_decode(s.data, s.len, &back);
+	assert_string_equal(back.field, d.field);
+	assert_int_equal(back.retry_ms, 2500);
+	str_done(&s);
+}
+
 static void details_cut_anywhere_do_no_harm(void **state)
 {
-	struct err_detail d = { "field", "message" }, back;
+	struct err_detail d = { "field", "message", 12345 }, back;
 	struct str s = STR_INIT;
 
 	(void)state;
@@ -69,6 +84,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_field_error_crosses_the_wire_whole),
 		cmocka_unit_test(the_bytes_are_those_of_google_rpc),
+		cmocka_unit_test(when_to_try_again_crosses_the_wire_as_retry_info),
 		cmocka_unit_test(details_cut_anywhere_do_no_harm),
 		cmocka_unit_test(codes_of_strangers_become_unknown),
 	};

@@ -327,6 +327,60 @@ static err_t build_numbers(struct build *b)
 
 /* ---- the tenant ---- */
 
+/* One step that plays the prompt; what follows is the end. */
+static err_t build_announcement(struct build *b, const char *prompt_id)
+{
+	struct tenant *t = &b->s->pub;
+	const struct tenant_prompt **prompt = list(b, 1, sizeof(const struct tenant_prompt *));
+	struct flow_step *step = list(b, 1, sizeof(*step));
+	struct flow *flow = list(b, 1, sizeof(*flow));
+
+	if (!prompt || !step || !flow)
+		return ERR_EXHAUSTED;
+	*prompt = tenant_find_prompt(t, prompt_id);
+	if (!*prompt)
+		return err_set(b->detail, ERR_INVALID, "suspension.announcement_prompt_id", "there is no prompt '%s'",
+			       prompt_id);
+	*step = (struct flow_step){
+		.id = "announcement", .kind = FLOW_PLAY, .next = FLOW_END, .play.prompts = { 1, prompt }
+	};
+	*flow = (struct flow){ .id = "(suspended)", .display_name = "", .n_steps = 1, .steps = step };
+	t->announcement = flow;
+	return ERR_OK;
+}
+
+static err_t build_suspension(struct build *b)
+{
+	const Trunkline__Config__V1__Suspension *pb = b->pb->suspension;
+
+	if (!pb)
+		return ERR_OK;
+	b->s->pub.suspension_ends_calls = pb->end_calls;
+	return str_empty(pb->announcement_prompt_id) ? ERR_OK : build_announcement(b, pb->announcement_prompt_id);
+}
+
+static err_t build_quotas(struct build *b)
+{
+	const Trunkline__Config__V1__Quotas *pb = b->pb->quotas;
+	err_t e = pb ? check_resource(&pb->base, b->detail) : ERR_OK;
+
+	if (e == ERR_INVALID)
+		check_prefix(b->detail, "quotas.");
+	if (e || !pb)
+		return e;
+	b->s->pub.quotas = (struct tenant_quotas){ .queues = pb->queues,
+						   .flows = pb->flows,
+						   .agents = pb->agents,
+						   .numbers = pb->numbers,
+						   .prompts = pb->prompts,
+						   .prompt_bytes = pb->prompt_bytes,
+						   .agents_signed_in = pb->agents_signed_in,
+						   .api_requests_per_s = pb->api_requests_per_s,
+						   .inbound_calls = pb->inbound_calls,
+						   .calls_per_s = pb->calls_per_s };
+	return ERR_OK;
+}
+
 static err_t build_head(struct build *b)
 {
 	const Trunkline__Config__V1__TenantConfig *pb = b->pb;
@@ -352,9 +406,10 @@ static err_t build_head(struct build *b)
 
 static err_t build_all(struct build *b)
 {
-	static err_t (*const parts[])(struct build *) = { build_head,	build_skill_list, build_prompts,
-							  build_queues, build_calendars,  build_flows,
-							  build_trunks, build_numbers };
+	static err_t (*const parts[])(struct build *) = { build_head,	 build_quotas, build_skill_list,
+							  build_prompts, build_queues, build_calendars,
+							  build_flows,	 build_trunks, build_numbers,
+							  build_suspension };
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < ARRAY_SIZE(parts); i++)

@@ -8,6 +8,8 @@
 #include "tenantconf/tz.h"
 
 #define DAY_MS	       (24 * 3600 * 1000LL)
+#define COUNT_MAX      1000000 /* of quotas */
+#define RATE_MAX       100000
 #define SKILLS_MAX     100
 #define NAME_MAX_BYTES 200
 
@@ -270,6 +272,34 @@ static err_t check_number_resource(const Trunkline__Config__V1__Number *n, struc
 	return e ? e : check_target(n->forced, n->force, "forced", "force is set", d);
 }
 
+static err_t check_quotas(const Trunkline__Config__V1__Quotas *q, struct err_detail *d)
+{
+	const struct {
+		const char *field;
+		uint64_t value;
+		int64_t max;
+	} rows[] = {
+		{ "queues", q->queues, COUNT_MAX },
+		{ "flows", q->flows, COUNT_MAX },
+		{ "agents", q->agents, COUNT_MAX },
+		{ "numbers", q->numbers, COUNT_MAX },
+		{ "prompts", q->prompts, COUNT_MAX },
+		{ "prompt_bytes", q->prompt_bytes, 1LL << 40 },
+		{ "agents_signed_in", q->agents_signed_in, COUNT_MAX },
+		{ "api_requests_per_s", q->api_requests_per_s, RATE_MAX },
+		{ "inbound_calls", q->inbound_calls, 10LL * COUNT_MAX },
+		{ "calls_per_s", q->calls_per_s, RATE_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (rows[i].value > (uint64_t)rows[i].max)
+			return err_set(d, ERR_INVALID, rows[i].field,
+				       "%llu is more than %lld, the highest limit; 0 is none",
+				       (unsigned long long)rows[i].value, (long long)rows[i].max);
+	}
+	return ERR_OK;
+}
+
 typedef err_t check_fn(const void *msg, struct err_detail *d);
 static const struct {
 	const ProtobufCMessageDescriptor *desc;
@@ -287,6 +317,7 @@ static const struct {
 	CHECK(prompt, check_prompt),
 	CHECK(flow, check_flow),
 	CHECK(agent, check_agent),
+	CHECK(quotas, check_quotas),
 };
 
 err_t check_resource(const ProtobufCMessage *resource, struct err_detail *detail)

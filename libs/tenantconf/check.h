@@ -1,6 +1,6 @@
 /*
- * check: the rules of config.proto for one resource (Number, Trunk, Calendar, Skill, Queue, Prompt, Flow, Agent), and the
- * references it makes. Pure, any thread. This is the one header of the library that shows protobuf types: for
+ * check: the rules of config.proto for one resource (Number, Trunk, Calendar, Skill, Queue, Prompt, Flow, Agent; and
+ * Quotas), and the references it makes. Pure, any thread. This is the one header of the library that shows protobuf types: for
  * tenant-manager, which receives resources one by one, and for this library's own reader.
  *
  *	err_t e = check_resource(&queue->base, &detail);         // detail.field: "skills[0].level"

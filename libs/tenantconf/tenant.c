@@ -55,6 +55,8 @@ const struct flow *tenant_find_flow(const struct tenant *t, const char *id)
 {
 	size_t i = index_find(&snapshot(t)->flows, id);
 
+	if (t->announcement && strcmp(t->announcement->id, id) == 0)
+		return t->announcement;
 	return i == INDEX_NONE ? NULL : &t->flows[i];
 }
 

@@ -91,13 +91,26 @@ struct tenant_trunk {
 	unsigned max_calls;		  /* 0: none */
 };
 
+/* What it may use at most (GT-3.1.2c), 0: no limit. Enforced by whoever gives the resource away. */
+struct tenant_quotas {
+	unsigned queues, flows, agents, numbers, prompts;
+	uint64_t prompt_bytes;
+	unsigned agents_signed_in;
+	unsigned api_requests_per_s;
+	unsigned inbound_calls;
+	unsigned calls_per_s;
+};
+
 struct tenant {
 	const char *id;
 	uint64_t version;
 	const char *display_name;
 	bool suspended;
+	const struct flow *announcement; /* what a new call hears while it is suspended; NULL: 480 */
+	bool suspension_ends_calls;	 /* those in progress */
 	const char *time_zone;
 	const char *sip_domain;
+	struct tenant_quotas quotas;
 	size_t n_numbers, n_trunks, n_calendars, n_flows, n_prompts, n_queues, n_skills;
 	const struct tenant_number *numbers;
 	const struct tenant_trunk *trunks;
@@ -128,6 +141,7 @@ void tenant_agent_unref(const struct tenant_agent **a);
 
 /* By id; NULL if there is none. */
 const struct tenant_queue *tenant_find_queue(const struct tenant *t, const char *id);
+/* The announcement of a suspended tenant is found, too: its id is none that an administrator could choose. */
 const struct flow *tenant_find_flow(const struct tenant *t, const char *id);
 const struct tenant_prompt *tenant_find_prompt(const struct tenant *t, const char *id);
 const struct tenant_skill *tenant_find_skill(const struct tenant *t, const char *id);

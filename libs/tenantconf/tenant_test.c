@@ -69,6 +69,31 @@ static void a_snapshot_has_its_references_resolved_and_its_defaults_filled_in(vo
 	assert_null(t);
 }
 
+static void a_snapshot_carries_the_quotas_and_none_of_them_is_no_limit_GT_3_1_2(void **state)
+{
+	const struct tenant *t = confkit_tenant(
+	    HEAD "'quotas':{'queues':1,'flows':2,'agents':3,'numbers':4,'prompts':5,'promptBytes':'1099511627776',"
+		 "'agentsSignedIn':7,'apiRequestsPerS':8,'inboundCalls':10000000,'callsPerS':10}}");
+	const struct tenant_quotas *q = &t->quotas;
+
+	(void)state;
+	assert_int_equal(q->queues, 1);
+	assert_int_equal(q->flows, 2);
+	assert_int_equal(q->agents, 3);
+	assert_int_equal(q->numbers, 4);
+	assert_int_equal(q->prompts, 5);
+	assert_true(q->prompt_bytes == 1ull << 40);
+	assert_int_equal(q->agents_signed_in, 7);
+	assert_int_equal(q->api_requests_per_s, 8);
+	assert_int_equal(q->inbound_calls, 10000000);
+	assert_int_equal(q->calls_per_s, 10);
+	tenant_unref(&t);
+	t = confkit_tenant(WHOLE);
+	assert_int_equal(t->quotas.queues, 0);
+	assert_int_equal(t->quotas.calls_per_s, 0);
+	tenant_unref(&t);
+}
+
 static void a_number_is_found_with_and_without_plus_and_says_where_a_call_goes(void **state)
 {
 	const struct tenant *t = confkit_tenant(WHOLE);
@@ -147,6 +172,27 @@ static void an_agent_fits_a_queue_when_it_has_every_skill_at_the_level(void **st
 	tenant_unref(&t);
 }
 
+/* GT-3 */
+static void a_suspended_tenants_announcement_is_a_flow_of_one_step_that_no_administrator_can_name(void **state)
+{
+	const struct tenant *t = confkit_tenant(
+	    HEAD PROMPTS "'suspended':true,'suspension':{'announcementPromptId':'hello','endCalls':true}}");
+
+	(void)state;
+	assert_true(t->suspended && t->suspension_ends_calls);
+	assert_int_equal(t->announcement->n_steps, 1);
+	assert_int_equal(t->announcement->steps[0].kind, FLOW_PLAY);
+	assert_int_equal(t->announcement->steps[0].next, FLOW_END);
+	assert_ptr_equal(t->announcement->steps[0].play.prompts.list[0], tenant_find_prompt(t, "hello"));
+	assert_ptr_equal(tenant_find_flow(t, t->announcement->id), t->announcement);
+	assert_int_equal(t->n_flows, 0);
+	tenant_unref(&t);
+	t = confkit_tenant(HEAD "'suspended':true}");
+	assert_null(t->announcement);
+	assert_false(t->suspension_ends_calls);
+	tenant_unref(&t);
+}
+
 static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **state)
 {
 	static const struct {
@@ -158,6 +204,9 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 		{ "{'tenant':'a','timeZone':'UTC','sipDomain':'A.test'}", "sip_domain", "lower case" },
 		{ HEAD "'skills':[{'id':'a'},{'id':'a'}]}", "skills[1]", "there twice" },
 		{ HEAD "'skills':[{'id':'A'}]}", "skills[0].id", "is no id" },
+		{ HEAD "'quotas':{'agents':1000001}}", "quotas.agents", "1000001 is more than 1000000" },
+		{ HEAD "'quotas':{'promptBytes':'1099511627777'}}", "quotas.prompt_bytes", "the highest limit" },
+		{ HEAD "'quotas':{'callsPerS':100001}}", "quotas.calls_per_s", "0 is none" },
 		{ HEAD "'queues':[{'id':'q','skills':[{'skillId':'x','level':1}]}]}", "queues[0].skills[0].skill_id",
 		  "there is no skill 'x'" },
 		{ HEAD SKILLS "'queues':[{'id':'q','skills':[{'skillId':'chess','level':11}]}]}",
@@ -167,6 +216,8 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 		  "queues[0].skills[1].skill_id", "twice" },
 		{ HEAD "'queues':[{'id':'q','musicPromptId':'none'}]}", "queues[0].music_prompt_id",
 		  "there is no prompt" },
+		{ HEAD "'suspension':{'announcementPromptId':'none'}}", "suspension.announcement_prompt_id",
+		  "there is no prompt 'none'" },
 		{ HEAD "'queues':[{'id':'q','maxWaitMs':'-1'}]}", "queues[0].max_wait_ms", "not within" },
 		{ HEAD "'queues':[{'id':'q','displayName':'a\\u0007b'}]}", "queues[0].display_name",
 		  "control character" },
@@ -359,9 +410,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_snapshot_has_its_references_resolved_and_its_defaults_filled_in),
+		cmocka_unit_test(a_snapshot_carries_the_quotas_and_none_of_them_is_no_limit_GT_3_1_2),
 		cmocka_unit_test(a_number_is_found_with_and_without_plus_and_says_where_a_call_goes),
 		cmocka_unit_test(a_trunk_is_found_by_the_longest_prefix_and_by_its_user),
 		cmocka_unit_test(an_agent_fits_a_queue_when_it_has_every_skill_at_the_level),
+		cmocka_unit_test(a_suspended_tenants_announcement_is_a_flow_of_one_step_that_no_administrator_can_name),
 		cmocka_unit_test(what_breaks_a_rule_is_refused_with_the_path_of_the_field),
 		cmocka_unit_test(a_loop_through_a_step_that_takes_time_is_a_menu_and_allowed),
 		cmocka_unit_test(text_with_variables_is_expanded_and_cut_at_whole_characters),

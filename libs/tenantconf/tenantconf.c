@@ -427,7 +427,7 @@ err_t tenantconf_find_inbound(const struct tenantconf *tc, const struct sockaddr
 	const struct tenant *t;
 	const struct tenant_number *n = tenantconf_find_number(tc, called, &t);
 
-	if (!n || t->suspended)
+	if (!n || (t->suspended && !t->announcement))
 		return ERR_NOT_FOUND;
 	const struct tenant_trunk *trunk =
 	    username ? tenant_find_trunk_by_user(t, username) : tenant_find_trunk_by_address(t, src);

@@ -55,7 +55,7 @@ bool tenantconf_address_known(const struct tenantconf *tc, const struct sockaddr
 
 /* Whose call is this? number → tenant → the trunk of that tenant from which it may come: so tenants that share a
  * carrier's gateway stay apart. username: of verified digest credentials, NULL if by address.
- * ERR_NOT_FOUND: no such number, or the tenant is suspended; ERR_DENIED: the number is not this peer's. */
+ * ERR_NOT_FOUND: no such number, or the tenant is suspended and has no announcement; ERR_DENIED: the number is not this peer's. */
 struct tenantconf_inbound {
 	const struct tenant *tenant;
 	const struct tenant_number *number;

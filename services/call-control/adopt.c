@@ -7,6 +7,7 @@
  * the start, after a time without the bus, after a pause of this process. Else one deaf instance would take everybody's calls.
  */
 #include "control.h"
+#include "quota.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -150,7 +151,7 @@ struct peer *peers_media(const struct control *cc)
 
 /* ---- orphans --------------------------------------------------------------------------------------------------------- */
 
-static bool orphan(const struct control *cc, const struct cc_owner *owner)
+bool peers_gone(const struct control *cc, const struct cc_owner *owner)
 {
 	const struct peer *p;
 
@@ -222,6 +223,10 @@ static void adopt(struct control *cc, const struct bus_msg *msg)
 	LOG_INFO(&(struct log_ctx){ .tenant = s.call->tenant, .call = s.call->id }, "call.adopting",
 		 "from=%s phase=%s epoch=%llu", s.owner.instance, call_phase_name(s.call->phase),
 		 (unsigned long long)s.call->epoch);
+	suspended_changed(cc, tenantconf_find_tenant(cc->conf, s.call->tenant));
+	l->counted = !call_ended(s.call);
+	if (l->counted)
+		quota_count(cc, s.call);
 	live_perform(l);
 }
 
@@ -283,7 +288,7 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		return;
 	compare_ours(cc, key, msg,
 		     str_eq(owner.instance, cc->self.instance) && owner.incarnation == cc->self.incarnation);
-	if (!cc->draining && (orphan(cc, &owner) || forgotten(cc, &owner, key, msg)))
+	if (!cc->draining && (peers_gone(cc, &owner) || forgotten(cc, &owner, key, msg)))
 		adopt(cc, msg);
 }
 
@@ -339,6 +344,8 @@ void peers_tick(struct control *cc)
 	cc->ticked_ms = now;
 	peers_beat(cc);
 	inbox_take_offers(cc);
+	suspended_tick(cc);
+	quota_tick(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {
 		if (!p->dead && cc->bus_up && now - p->seen_ms > DEAD_MS && !str_eq(p->hb.service, "media")) {
 			p->dead = true;

@@ -753,6 +753,9 @@ void call_step(struct call *call, const struct call_input *in, int64_t now_ms, s
 			call_end_if_done(call, now_ms, todo);
 		}
 		return;
+	case INPUT_SUSPENDED:
+		call_suspended(call, now_ms, todo);
+		return;
 	case INPUT_MEDIA_LOST:
 		call_media_lost(call, in, now_ms, todo);
 		return;

@@ -159,6 +159,7 @@ struct call {
 	int64_t anchor_at_ms; /* what re-anchoring waits for is asked again then; 0: nothing */
 	int64_t anchor_since_ms;
 	unsigned anchor_tries; /* of the new engine */
+	bool over_quota;       /* to be refused: the tenant has as many calls as it may */
 	bool checkpoint;       /* set by call_step when what was decided must be written */
 };
 
@@ -184,6 +185,7 @@ enum call_input_kind {
 	INPUT_ROUTER_EPOCH, /* a new leader: assert the place */
 	INPUT_TICK,	    /* a deadline has passed */
 	INPUT_EDGE_BACK,    /* that edge was restarted: what was not established is lost */
+	INPUT_SUSPENDED,    /* the tenant is, and its calls in progress are to end (GT-3) */
 	INPUT_DRAIN,	    /* nothing: the shell hands over; reserved for tests */
 };
 

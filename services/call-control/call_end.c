@@ -41,6 +41,8 @@ static const char *disposition(const struct call *call, const char *cause)
 {
 	if (call->agent_answered_ms)
 		return "answered";
+	if (str_eq(cause, "suspended"))
+		return "refused";
 	if (str_eq(cause, "failed") || str_eq(cause, "lost") || str_eq(cause, "media-lost"))
 		return "failed";
 	if (call->queued_ms)

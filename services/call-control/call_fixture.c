@@ -12,7 +12,7 @@
 
 typedef Trunkline__Config__V1__FlowStep Step;
 
-static const struct tenant *cached;
+static const struct tenant *cached[FIXTURES];
 
 /* What the configuration is put together from, once; it lives as long as the program. */
 static void *piece(size_t size)
@@ -150,8 +150,9 @@ static Trunkline__Config__V1__Number *number(const char *text, const char *flow,
 	return n;
 }
 
-static void build(void)
+static void build(enum fixture which)
 {
+	Trunkline__Config__V1__Suspension suspension = TRUNKLINE__CONFIG__V1__SUSPENSION__INIT;
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	Trunkline__Config__V1__Flow main_flow = TRUNKLINE__CONFIG__V1__FLOW__INIT,
 				    account = TRUNKLINE__CONFIG__V1__FLOW__INIT;
@@ -202,17 +203,26 @@ static void build(void)
 	t.flows = flows;
 	t.n_numbers = 4;
 	t.numbers = numbers;
+	t.suspended = which != FIXTURE_USUAL;
+	suspension.end_calls = which == FIXTURE_ENDS;
+	suspension.announcement_prompt_id = (char *)(uintptr_t)(which == FIXTURE_ANNOUNCES ? "greet" : "");
+	t.suspension = &suspension;
 	size = trunkline__config__v1__tenant_config__get_packed_size(&t);
 	bytes = malloc(size);
 	trunkline__config__v1__tenant_config__pack(&t, bytes);
-	if (tenantconf_tenant_from_pb(&cached, bytes, size, &d))
+	if (tenantconf_tenant_from_pb(&cached[which], bytes, size, &d))
 		testkit_die("fixture: %s: %s", d.field, d.message);
 	free(bytes);
 }
 
+const struct tenant *fixture_suspended(enum fixture which)
+{
+	if (!cached[which])
+		build(which);
+	return tenant_ref(cached[which]);
+}
+
 const struct tenant *fixture_tenant(void)
 {
-	if (!cached)
-		build();
-	return tenant_ref(cached);
+	return fixture_suspended(FIXTURE_USUAL);
 }

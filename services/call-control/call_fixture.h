@@ -11,5 +11,8 @@
 
 /* A new reference; aborts the test if the configuration does not validate. */
 const struct tenant *fixture_tenant(void);
+/* The same tenant suspended: nothing chosen, with an announcement, or so that calls end. */
+enum fixture { FIXTURE_USUAL, FIXTURE_SUSPENDED, FIXTURE_ANNOUNCES, FIXTURE_ENDS, FIXTURES };
+const struct tenant *fixture_suspended(enum fixture which);
 
 #endif

@@ -31,17 +31,42 @@ static void to_queue(struct call *call, const struct tenant_queue *queue, uint32
 	call->wanted_agent[0] = '\0';
 }
 
+/* An announcement, if the operator wants one; its end is the call's. */
+static void suspended(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	call->flow = call->conf->announcement;
+	if (call->flow)
+		call_flow_go(call, 0, now_ms, todo);
+	else
+		call_finish(call, "suspended", 480, now_ms, todo);
+}
+
+static bool is_announcement(const struct call *call)
+{
+	return call->flow && call->conf && call->flow == call->conf->announcement;
+}
+
+void call_suspended(struct call *call, int64_t now_ms, struct call_todo *todo)
+{
+	if (!is_announcement(call))
+		call_finish(call, "suspended", 480, now_ms, todo);
+}
+
 void call_route(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
 	const struct tenant_number *number = call->conf ? tenant_find_number(call->conf, call->called) : NULL;
 	const struct tenant_target *target = number ? tenant_number_target(number, now_ms) : NULL;
 
+	if (call->over_quota) {
+		call_finish(call, "over-quota", 486, now_ms, todo); /* as a full trunk: the caller hears busy */
+		return;
+	}
 	if (!target) {
 		call_finish(call, "no-such-number", 404, now_ms, todo);
 		return;
 	}
 	if (call->conf->suspended) {
-		call_finish(call, "suspended", 480, now_ms, todo);
+		suspended(call, now_ms, todo);
 		return;
 	}
 	switch (target->kind) {
@@ -259,7 +284,7 @@ void call_flow_run(struct call *call, int64_t now_ms, struct call_todo *todo)
 		int next;
 
 		if (!s) {
-			call_finish(call, "flow-end", 480, now_ms, todo);
+			call_finish(call, is_announcement(call) ? "suspended" : "flow-end", 480, now_ms, todo);
 			return;
 		}
 		if (todo->n_facts >= TODO_MAX - 4) {

@@ -64,6 +64,8 @@ void call_force_end(struct call *call, int64_t now_ms, struct call_todo *todo);
 
 /* call_flow.c */
 void call_route(struct call *call, int64_t now_ms, struct call_todo *todo);
+/* The tenant is suspended and its calls are to end: who hears the announcement hears it to its end. */
+void call_suspended(struct call *call, int64_t now_ms, struct call_todo *todo);
 void call_flow_run(struct call *call, int64_t now_ms, struct call_todo *todo);
 /* Goes on at a step index (-1: the flow is over). */
 void call_flow_go(struct call *call, int step, int64_t now_ms, struct call_todo *todo);

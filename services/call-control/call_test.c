@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
+#include "call_fixture.h"
 
 /* ---- helpers: one line per thing that happens, one per thing expected ---------------------------------------------- */
 
@@ -421,6 +422,71 @@ static void media_that_does_not_answer_refuses_the_call(void **state)
 	bench_end(&b);
 }
 
+static void suspend(struct bench *b, enum fixture how)
+{
+	tenant_unref(&b->call->conf);
+	b->call->conf = fixture_suspended(how);
+}
+
+/* GT-3: suspend and resume a tenant. */
+static void a_call_to_a_suspended_tenant_is_refused_or_hears_the_announcement(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_offered(&b, "100");
+	suspend(&b, FIXTURE_SUSPENDED);
+	in_start(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 480);
+	assert_string_equal(b.call->cause, "suspended");
+	bench_end(&b);
+
+	bench_offered(&b, "100");
+	suspend(&b, FIXTURE_ANNOUNCES);
+	in_start(&b);
+	in_ready(&b, "c", REQUEST_CALLER);
+	in_answered(&b, "c");
+	assert_string_equal(said(&b, COMMAND_PLAY)->prompts[0]->id, "greet");
+	step(&b, (struct call_input){ .kind = INPUT_SUSPENDED }); /* hears it to its end */
+	assert_int_equal(b.call->phase, CALL_PHASE_PLAYING);
+	in_play_done(&b);
+	assert_non_null(command(&b, COMMAND_HANG_UP));
+	assert_string_equal(b.call->cause, "suspended");
+	assert_string_equal(b.call->disposition, "refused");
+	bench_end(&b);
+}
+
+static void a_call_beyond_the_tenants_limit_hears_busy(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_offered(&b, "100");
+	b.call->over_quota = true;
+	in_start(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 486);
+	assert_string_equal(b.call->cause, "over-quota");
+	assert_string_equal(b.call->disposition, "refused");
+	bench_end(&b);
+}
+
+static void calls_in_progress_of_a_suspended_tenant_end_when_they_are_told_to(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_talking(&b);
+	step(&b, (struct call_input){ .kind = INPUT_SUSPENDED });
+	assert_string_equal(b.call->cause, "suspended");
+	assert_string_equal(b.call->disposition, "answered");
+	assert_non_null(command_to(&b, COMMAND_HANG_UP, "c"));
+	assert_non_null(command_to(&b, COMMAND_HANG_UP, "a"));
+	assert_non_null(command(&b, COMMAND_AGENT_CALL_ENDED));
+	step(&b, (struct call_input){ .kind = INPUT_SUSPENDED }); /* once */
+	assert_int_equal(b.todo.n_commands, 0);
+	bench_end(&b);
+}
+
 /* RELIABILITY: kill -9 of call-control in each phase; the adopter asserts what the call needs. */
 static void an_adopted_call_goes_on_where_it_was(void **state)
 {
@@ -501,6 +567,9 @@ int main(void)
 		cmocka_unit_test(peers_that_never_confirm_do_not_keep_a_call),
 		cmocka_unit_test(a_number_outside_working_hours_takes_the_other_rule),
 		cmocka_unit_test(media_that_does_not_answer_refuses_the_call),
+		cmocka_unit_test(a_call_to_a_suspended_tenant_is_refused_or_hears_the_announcement),
+		cmocka_unit_test(a_call_beyond_the_tenants_limit_hears_busy),
+		cmocka_unit_test(calls_in_progress_of_a_suspended_tenant_end_when_they_are_told_to),
 		cmocka_unit_test(an_adopted_call_goes_on_where_it_was),
 		cmocka_unit_test(an_adopted_call_whose_agent_answered_meanwhile_is_connected),
 		cmocka_unit_test(an_adopted_call_whose_edge_stays_silent_is_closed_as_lost),

@@ -38,6 +38,9 @@ struct metric cc_metric_reanchor_failed =
 struct metric cc_metric_stranded =
     METRIC_GAUGE("trunkline_call_stranded", "calls whose media engine is gone and that wait for another");
 
+struct metric cc_metric_over_quota = METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"inbound_calls\"",
+						      "what was refused because the tenant uses as much as it may");
+
 void cc_metrics_register(void)
 {
 	struct metric *const all[] = {
@@ -47,7 +50,7 @@ void cc_metrics_register(void)
 		&cc_metric_events,	    &cc_metric_publish_retries, &cc_metric_agent_refused,
 		&cc_metric_bad_messages,    &cc_metric_out_of_memory,	&cc_metric_send_failed,
 		&cc_metric_media_instances, &cc_metric_reanchored,	&cc_metric_reanchor_failed,
-		&cc_metric_stranded,	    &cc_metric_orphans
+		&cc_metric_stranded,	    &cc_metric_orphans,		&cc_metric_over_quota
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "call.h"
+#include "slots.h"
 
 /* ---- in ---- */
 struct cc_offer {
@@ -48,6 +49,10 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 /* Whatever media holds of a call that exists no more. */
 void cc_wire_put_call_free(struct str *out, const char *tenant, const char *call_id);
 void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb);
+
+/* The book of a tenant's slots (KV `quota`). */
+err_t cc_wire_slots(const void *data, size_t size, struct slot_book *ret, struct err_detail *detail) MUST;
+void cc_wire_put_slots(struct str *out, const struct slot_book *book);
 
 /* ---- out: appended to a batch; start it with the owner, then one piece per command ---- */
 void cc_wire_put_edge_owner(struct str *out, const char *owner);

@@ -38,6 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size)
 		return 0;
+	if (data[0] == 255) {
+		struct slot_book book;
+
+		return cc_wire_slots(data + 1, size - 1, &book, &d) == ERR_INTERNAL ? -1 : 0;
+	}
 	switch (data[0] % 6) {
 	case 0:
 		e = cc_wire_edge_events(data + 1, size - 1, &fn, &d);

@@ -415,7 +415,7 @@ static const char *known_text(const char *text)
 		"caller-hung-up", "agent-hung-up",  "flow-end",	     "rejected",    "queue-timeout", "failed",
 		"lost",		  "no-such-number", "suspended",     "flow-loop",   "full",	     "no-agents",
 		"no-answer",	  "busy",	    "media-timeout", "caller-gone", "agent-gone",    "media-lost",
-		"answered",	  "abandoned",	    "ivr",	     "refused",
+		"answered",	  "abandoned",	    "ivr",	     "refused",	    "over-quota",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)

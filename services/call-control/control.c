@@ -8,6 +8,7 @@
 #include "cc_metrics.h"
 #include "events/events.h"
 #include "log/log.h"
+#include "quota.h"
 
 #define SETTLE_MS      400 /* of each of the two parts of an orderly end, at most */
 #define OFFERS_MS      250 /* edges have heard that we drain when we have; what they sent before that is here by then */
@@ -128,11 +129,22 @@ static void on_conf_error(const char *key, const struct err_detail *d, void *arg
 	LOG_WARN(NULL, "config.ignored", "key=%s field=%s why=%s", key, LOG_Q(d->field), LOG_Q(d->message));
 }
 
+static void on_conf_change(enum tenantconf_change what, const char *tenant, const char *agent_id, void *arg)
+{
+	struct control *cc = arg;
+
+	(void)agent_id;
+	if (what == TENANTCONF_TENANT && cc->conf)
+		suspended_changed(cc, tenantconf_find_tenant(cc->conf, tenant));
+}
+
 static err_t open_stores(struct control *cc, struct err_detail *d)
 {
 	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 5000 };
 	struct agents_store_params agents = { .bus = cc->bus, .instance = cc->self.instance, .no_watch = true };
-	struct tenantconf_params conf = { .bus = cc->bus, .on_error = on_conf_error, .arg = cc };
+	struct tenantconf_params conf = {
+		.bus = cc->bus, .on_change = on_conf_change, .on_error = on_conf_error, .arg = cc
+	};
 	err_t e;
 
 	e = bus_kv_open(&cc->kv, cc->bus, &calls, d);
@@ -145,7 +157,7 @@ static err_t open_stores(struct control *cc, struct err_detail *d)
 		e = agents_store_new(&cc->agents, &agents, d);
 	if (!e)
 		e = tenantconf_new(&cc->conf, &conf, d);
-	return e;
+	return e ? e : quota_open(cc, d);
 }
 
 err_t control_new(struct control **ret, struct service *svc, const struct control_config *cfg, struct err_detail *d)
@@ -212,12 +224,14 @@ void control_free(struct control **pcc)
 	if (cc->scan)
 		bus_kv_unwatch(&cc->scan);
 	inbox_stop(cc);
+	quota_close(cc);
 	agents_store_free(&cc->agents);
 	tenantconf_free(&cc->conf);
 	events_free(&cc->events);
 	bus_kv_close(&cc->kv);
 	bus_free(&cc->bus);
 	live_free_all(cc);
+	quota_free(cc);
 	peers_free(cc);
 	batches_done(&cc->batches);
 	call_todo_reset(&cc->todo);

@@ -31,6 +31,7 @@
 struct control;
 struct events;
 struct left;
+struct quotas;
 
 struct live {
 	struct call *call;
@@ -41,6 +42,7 @@ struct live {
 	enum call_input_kind first; /* ADOPTED: once the first checkpoint is acknowledged */
 	char previous_owner[CALL_NAME];
 	bool started, writing, dirty, deleting;
+	bool counted;		   /* against the tenant's limit (quota.h) */
 	bool lost;		   /* somebody else's now: freed when nothing is under way */
 	int under_way;		   /* callbacks that still hold this object */
 	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
@@ -91,6 +93,8 @@ struct control {
 	int64_t listening_ms; /* monotonic: since when heartbeats have been heard without a break */
 	int64_t ticked_ms;    /* monotonic: last peers_tick() */
 	int64_t heard_ms;     /* monotonic: last heartbeat of anybody, our own included */
+	struct quotas *quotas;
+	bool look_suspended; /* a tenant's calls are to end (suspended.c) */
 	struct loop_timer media_timer, anchor_timer;
 	struct live *stranded; /* calls whose media engine is gone */
 	struct left *left;     /* what such an engine may still hold */
@@ -132,6 +136,8 @@ void peers_beat(struct control *cc);
 /* The bus is back: who was not heard meanwhile is not dead for that. */
 void peers_listen(struct control *cc);
 void peers_free(struct control *cc);
+/* Nobody is at work any more under that name and incarnation. */
+bool peers_gone(const struct control *cc, const struct cc_owner *owner);
 /* Least loaded media instance that is alive, by its last heartbeat and what it was given since (hb.load is the caller's to
  * raise); NULL if there is none. */
 struct peer *peers_media(const struct control *cc);
@@ -149,10 +155,18 @@ void anchor_check_all(struct control *cc);
 void anchor_heard(struct control *cc, const struct peer *p);
 void anchor_forget(struct live *l);
 
+/* suspended.c: calls of tenants that are suspended and want their calls to end (GT-3) */
+/* A tenant's configuration has changed, or we have taken over a call. */
+void suspended_changed(struct control *cc, const struct tenant *t);
+/* With each tick, a few hundred calls at a time. */
+void suspended_tick(struct control *cc);
+
 /* orphans.c: media holds something of a call that is not here */
 void orphans_look(struct control *cc, const char *tenant, const char *call_id, const char *media);
 
 /* inbox.c: subscriptions */
+/* The tenant's limit has been asked: the call begins, or is refused (call->over_quota). Takes it over. */
+void inbox_admitted(struct control *cc, struct call *call, const char *sip_call_id);
 err_t inbox_start(struct control *cc) MUST;
 /* Offers are taken from when the configuration is here: before that every tenant would be unknown. */
 void inbox_take_offers(struct control *cc);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "cc_metrics.h"
 #include "log/log.h"
+#include "quota.h"
 #include "sdp/sdp.h"
 
 #define ADOPTING_MS 10000 /* after the start: by then the calls of a former life are somebody's */
@@ -60,11 +61,30 @@ static err_t call_of_offer(struct call **ret, struct control *cc, const struct c
 		call_free(&call);
 		return e;
 	}
-	call_offered(call, control_now_ms(cc), &cc->todo);
-	if (cc->todo.n_facts)
-		str_copy(cc->todo.facts[0].text, sizeof(cc->todo.facts[0].text), o->sip_call_id);
 	*ret = call;
 	return ERR_OK;
+}
+
+void inbox_admitted(struct control *cc, struct call *call, const char *sip_call_id)
+{
+	struct cc_offer o = { .edge = call->caller_leg.edge, .tenant = call->tenant, .call_id = call->id };
+	struct live *l;
+
+	o.leg_id = call->caller_leg.id;
+	call_offered(call, control_now_ms(cc), &cc->todo);
+	if (cc->todo.n_facts)
+		str_copy(cc->todo.facts[0].text, sizeof(cc->todo.facts[0].text), sip_call_id);
+	l = live_new(cc, call, NULL, 0, INPUT_START);
+	if (!l) {
+		call_todo_reset(&cc->todo);
+		refuse(cc, &o, 503, "no memory");
+		if (!call->over_quota)
+			quota_give(cc, call);
+		call_free(&call);
+		return;
+	}
+	l->counted = !call->over_quota;
+	live_step(l, &(struct call_input){ .kind = INPUT_START });
 }
 
 static void on_offer(const struct cc_offer *o, void *arg)
@@ -72,10 +92,9 @@ static void on_offer(const struct cc_offer *o, void *arg)
 	struct control *cc = arg;
 	const struct tenant *t = tenantconf_find_tenant(cc->conf, o->tenant);
 	struct call *call = NULL;
-	struct live *l;
 
 	metric_add(&cc_metric_offers, 1);
-	if (live_find(cc, o->call_id))
+	if (live_find(cc, o->call_id) || quota_waits(cc, o->tenant, o->call_id))
 		return; /* repeated by the edge: the first command is on its way */
 	if (!t) {
 		refuse(cc, o, 404, "unknown tenant");
@@ -89,14 +108,7 @@ static void on_offer(const struct cc_offer *o, void *arg)
 		refuse(cc, o, 503, "no memory");
 		return;
 	}
-	l = live_new(cc, call, NULL, 0, INPUT_START);
-	if (!l) {
-		call_todo_reset(&cc->todo);
-		call_free(&call);
-		refuse(cc, o, 503, "no memory");
-		return;
-	}
-	live_step(l, &(struct call_input){ .kind = INPUT_START });
+	quota_ask(cc, call, o->sip_call_id);
 }
 
 /* ---- inputs -------------------------------------------------------------------------------------------------------- */

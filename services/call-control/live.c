@@ -1,5 +1,6 @@
 /* live: one call in this process: steps, checkpoints, publication of its facts. */
 #include "control.h"
+#include "quota.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -67,6 +68,8 @@ static void forget(struct live *l)
 {
 	if (!l->lost) {
 		l->lost = true;
+		if (l->counted)
+			quota_give(l->control, l->call);
 		anchor_forget(l);
 		HASH_DELETE(hh, l->control->calls, l);
 		DL_APPEND2(l->control->lost, l, lost_prev, lost_next);

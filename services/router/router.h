@@ -61,10 +61,10 @@ void router_fail(struct router *r);
 int64_t router_now_ms(const struct router *r);
 struct shard *router_shard_of(const struct router *r, const char *tenant);
 
-extern struct metric router_metric_leading, router_metric_assigned, router_metric_conflicts, router_metric_fenced,
-    router_metric_given_back, router_metric_reconciled, router_metric_waiting, router_metric_idle, router_metric_bad,
-    router_metric_send_failed, router_metric_requests, router_metric_reserve_us, router_metric_takeovers,
-    router_metric_input_us;
+extern struct metric router_metric_leading, router_metric_leases_over, router_metric_assigned, router_metric_conflicts,
+    router_metric_fenced, router_metric_given_back, router_metric_reconciled, router_metric_waiting, router_metric_idle,
+    router_metric_bad, router_metric_send_failed, router_metric_requests, router_metric_reserve_us,
+    router_metric_takeovers, router_metric_input_us;
 void router_metrics_register(void);
 
 #endif

@@ -8,6 +8,9 @@ struct metric router_metric_conflicts =
     METRIC_COUNTER("trunkline_router_conflicts_total", "reservations lost to another writer of the agent's record");
 struct metric router_metric_fenced =
     METRIC_COUNTER("trunkline_router_fenced_total", "writes refused because another leader was at work");
+struct metric router_metric_leases_over =
+    METRIC_COUNTER("trunkline_router_leases_over_total",
+		   "shards given up because their lease was over, unrenewed: nothing was written after that");
 struct metric router_metric_given_back = METRIC_COUNTER("trunkline_router_given_back_total", "reservations given back");
 struct metric router_metric_reconciled =
     METRIC_COUNTER("trunkline_router_reconciled_total", "agents set free of calls that do not exist");
@@ -24,11 +27,13 @@ struct metric router_metric_input_us =
 
 void router_metrics_register(void)
 {
-	struct metric *const all[] = { &router_metric_leading,	  &router_metric_takeovers,  &router_metric_requests,
-				       &router_metric_assigned,	  &router_metric_conflicts,  &router_metric_fenced,
-				       &router_metric_given_back, &router_metric_reconciled, &router_metric_waiting,
-				       &router_metric_idle,	  &router_metric_bad,	     &router_metric_send_failed,
-				       &router_metric_reserve_us, &router_metric_input_us };
+	struct metric *const all[] = {
+		&router_metric_leading,	   &router_metric_takeovers,  &router_metric_requests,
+		&router_metric_assigned,   &router_metric_conflicts,  &router_metric_fenced,
+		&router_metric_given_back, &router_metric_reconciled, &router_metric_waiting,
+		&router_metric_idle,	   &router_metric_bad,	      &router_metric_send_failed,
+		&router_metric_reserve_us, &router_metric_input_us,   &router_metric_leases_over
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);

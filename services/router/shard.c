@@ -229,6 +229,7 @@ static void on_lost(void *arg)
 {
 	struct shard *s = arg;
 
+	metric_add(&router_metric_leases_over, 1);
 	LOG_WARN(NULL, "shard.lost", "shard=%u epoch=%llu", s->number, (unsigned long long)s->epoch);
 	stop_leading(s);
 }

@@ -5,10 +5,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "api_rate.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "ops.h"
 #include "publisher.h"
+#include "quota.h"
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
@@ -47,6 +49,14 @@ static void session_free(void *arg)
 	mem_free(s);
 }
 
+/* Operators have all the time they want. */
+static err_t check_rate(const struct admin *a, const char *method, const struct auth_user *u, struct err_detail *detail)
+{
+	if (u->scopes & AUTH_OPERATOR || strncmp(method, SERVICE, sizeof(SERVICE) - 1) != 0)
+		return ERR_OK;
+	return api_rate_take(a->tm->api_rate, u->tenant, detail);
+}
+
 err_t admin_authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
 {
 	const struct admin *a = arg;
@@ -61,6 +71,8 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 			      &session->user, detail);
 	if (!e)
 		e = auth_check(a->rules, method, &session->user, detail);
+	if (!e)
+		e = check_rate(a, method, &session->user, detail);
 	if (e)
 		mem_free(session);
 	else
@@ -271,6 +283,7 @@ err_t admin_new(struct admin **ret, struct manager *tm)
 	a->tm = tm;
 	metrics_register(&requests_ok);
 	metrics_register(&requests_failed);
+	quota_register();
 	*ret = a;
 	return ERR_OK;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "pbr.h"
+#include "quota.h"
 
 #define NUMBER_TEXT 24
 
@@ -18,10 +19,10 @@ static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
 static err_t lock_tenant(struct change *c)
 {
 	struct db_result *res = NULL;
-	err_t e =
-	    db_exec(c->tx, &res,
-		    "SELECT version, sip_domain, config_bytes FROM tm.tenant WHERE tenant = tm.tenant() FOR UPDATE", 0,
-		    NULL);
+	err_t e = db_exec(c->tx, &res,
+			  "SELECT version, sip_domain, config_bytes, quotas FROM tm.tenant WHERE tenant = tm.tenant() "
+			  "FOR UPDATE",
+			  0, NULL);
 
 	if (!e && !db_rows(res))
 		e = err_set(&c->job->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
@@ -29,6 +30,7 @@ static err_t lock_tenant(struct change *c)
 		c->version = (uint64_t)db_int(res, 0, 0) + 1;
 		(void)str_copy(c->sip_domain, sizeof(c->sip_domain), db_text(res, 0, 1));
 		c->config_bytes = db_int(res, 0, 2);
+		e = quota_from_row(&c->job->arena, res, 0, 3, &c->quotas);
 	}
 	db_result_free(&res);
 	return e;

@@ -12,8 +12,9 @@ struct change {
 	struct job *job;
 	uint64_t version; /* of this change: what it writes carries it */
 	char sip_domain[256];
-	int64_t config_bytes; /* of the tenant's resources without agents; the operation adjusts it */
-	bool repeated;	      /* the request was answered before: job->reply is that answer, nothing is to be done */
+	const ProtobufCMessage *quotas; /* the tenant's; NULL: no limits */
+	int64_t config_bytes;		/* of the tenant's resources without agents; the operation adjusts it */
+	bool repeated; /* the request was answered before: job->reply is that answer, nothing is to be done */
 };
 /* Locks the tenant; looks whether the request is a repetition. */
 err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;

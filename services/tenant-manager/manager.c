@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "admin.h"
+#include "api_rate.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "bootstrap.h"
@@ -96,6 +97,8 @@ static err_t open_auth(struct manager *tm, struct err_detail *detail)
 		e = auth_signer_new(&tm->signer, tm->config->private_key_file, detail);
 	if (!e)
 		e = throttle_new(&tm->throttle);
+	if (!e)
+		e = api_rate_new(&tm->api_rate, tm);
 	return e ? e : bootstrap_new(&tm->bootstrap, tm, detail);
 }
 
@@ -178,6 +181,7 @@ void manager_free(struct manager **ref)
 	admin_free(&tm->admin);
 	bootstrap_free(&tm->bootstrap);
 	throttle_free(&tm->throttle);
+	api_rate_free(&tm->api_rate);
 	auth_signer_free(&tm->signer);
 	auth_verifier_free(&tm->verifier);
 	mem_free(tm);

@@ -6,6 +6,7 @@
  *	ops_*.c       what a job does, inside one transaction
  *	publisher.c   outbox → KV, prompt store, events
  *	upload.c      UploadPrompt;  audio.c: any file → 8 kHz
+ *	quota.c       what a tenant may have; api_rate.c: how often it may ask
  *	login.c       AuthService;  bootstrap.c: the first operator's token
  */
 #ifndef TM_MANAGER_H
@@ -38,6 +39,7 @@ struct manager {
 	struct admin *admin;
 	struct bootstrap *bootstrap;
 	struct throttle *throttle;
+	struct api_rate *api_rate;
 };
 
 err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config,

@@ -192,6 +192,13 @@ static void furnish(const char *t, const char *number)
 	(void)must("CreateNumber", j);
 }
 
+static bool announces(void *arg)
+{
+	const struct tenant *t = tenantconf_find_tenant(((struct reader *)arg)->conf, "acme");
+
+	return t && t->suspended && t->suspension_ends_calls && t->announcement;
+}
+
 /* ---- tests ---- */
 
 static void a_tenant_lives_from_creation_to_deletion_and_the_call_services_follow(void **state)
@@ -238,6 +245,34 @@ static void a_tenant_lives_from_creation_to_deletion_and_the_call_services_follo
 	make_tenant("acme");
 	furnish("acme", "+862012345678");
 	wait_seen((struct want){ &r, "acme", "+862012345678", "1001", 0, false });
+	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
+	wait_seen((struct want){ &r, "acme", NULL, NULL, 0, true });
+	reader_stop(&r);
+}
+
+/* GT-3 */
+static void what_a_suspension_does_to_calls_is_chosen_published_and_keeps_its_prompt(void **state)
+{
+	struct reader r;
+
+	(void)state;
+	reader_start(&r);
+	make_tenant("acme");
+	upload(op(), "acme", "closed", 9, NULL);
+	refused(op(), "UpdateTenant",
+		"{\"tenant\":{\"name\":\"tenants/acme\",\"suspension\":{\"announcementPromptId\":\"none\"}},"
+		"\"updateMask\":\"suspension\"}",
+		ERR_INVALID, "tenant.suspension.announcement_prompt_id", "no prompt 'none'");
+	(void)must("UpdateTenant",
+		   "{\"tenant\":{\"name\":\"tenants/acme\",\"suspended\":true,\"suspension\":"
+		   "{\"announcementPromptId\":\"closed\",\"endCalls\":true}},\"updateMask\":\"suspended,suspension\"}");
+	assert_true(testkit_wait_loop(fx.loop, announces, &r, 5000));
+	const char *t = must("GetTenant", "{\"name\":\"tenants/acme\"}");
+	assert_non_null(strstr(t, "\"announcementPromptId\":\"closed\""));
+	refused(op(), "DeletePrompt", "{\"name\":\"tenants/acme/prompts/closed\"}", ERR_PRECONDITION, "name",
+		"suspension");
+	(void)must("UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\"},\"updateMask\":\"suspended,suspension\"}");
+	(void)must("DeletePrompt", "{\"name\":\"tenants/acme/prompts/closed\"}");
 	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
 	wait_seen((struct want){ &r, "acme", NULL, NULL, 0, true });
 	reader_stop(&r);
@@ -627,6 +662,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tenant_lives_from_creation_to_deletion_and_the_call_services_follow),
+		cmocka_unit_test(what_a_suspension_does_to_calls_is_chosen_published_and_keeps_its_prompt),
 		cmocka_unit_test(an_uploaded_prompt_is_8_khz_mono_in_the_store_and_goes_when_nobody_names_it),
 		cmocka_unit_test(malformed_input_names_the_field_and_what_would_be_right),
 		cmocka_unit_test(an_edit_of_what_somebody_else_has_changed_is_refused_by_its_etag),

@@ -32,6 +32,8 @@ err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret) MUST;
 err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored *old) MUST;
 /* Removes audio that no prompt of the tenant names any more, and marks it. */
 err_t ops_drop_audio(struct change *c, const char *sha256) MUST;
+/* The tenant's suspension plays that prompt. */
+err_t ops_announces(struct change *c, const char *prompt_id, bool *ret) MUST;
 err_t ops_check_etag(struct job *j, uint64_t revision) MUST;
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "merge.h"
 #include "pbr.h"
+#include "quota.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
@@ -52,6 +53,8 @@ err_t ops_resource_create(struct db_tx *tx, void *arg)
 	e = merge_resource(&m, j, NULL, c.sip_domain, c.version);
 	if (!e)
 		e = ops_store(&c, m.msg, NULL);
+	if (!e)
+		e = quota_check_new(&c);
 	if (!e)
 		e = write_credential(&c, hash);
 	if (!e) {
@@ -133,6 +136,15 @@ static err_t check_referrers(struct change *c)
 	return e;
 }
 
+static err_t check_announcement(struct change *c)
+{
+	struct job *j = c->job;
+	bool announces = false;
+	err_t e = strcmp(j->method->kind->name, "prompt") == 0 ? ops_announces(c, j->rq.id, &announces) : ERR_OK;
+
+	return announces ? err_set(&j->detail, ERR_PRECONDITION, "name", "in use by the tenant's suspension") : e;
+}
+
 static err_t delete_row(struct change *c, const struct stored *old)
 {
 	struct job *j = c->job;
@@ -166,6 +178,8 @@ err_t ops_resource_delete(struct db_tx *tx, void *arg)
 		e = ops_check_etag(j, old.revision);
 	if (!e)
 		e = check_referrers(&c);
+	if (!e)
+		e = check_announcement(&c);
 	if (!e)
 		e = delete_row(&c, &old);
 	if (!e) {

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "merge.h"
 #include "pbr.h"
+#include "quota.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
@@ -18,14 +19,27 @@
 	"<= 2) "                                                                                                       \
 	"THEN published_version ELSE version END, "                                                                    \
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
-	"revision"
+	"revision, quotas, suspension"
 
-static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, const struct db_result *res, int row)
+static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
+				Trunkline__Config__V1__Suspension **ret)
+{
+	size_t size;
+	const void *bytes = db_bytes(res, row, 11, &size);
+
+	if (bytes && size)
+		*ret = (void *)pbr_unpack(a, &trunkline__config__v1__suspension__descriptor, bytes, size);
+	return bytes && (!size || *ret);
+}
+
+static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_result *res, int row)
 {
 	Trunkline__Admin__V1__Tenant *t = (void *)pbr_new(a, &trunkline__admin__v1__tenant__descriptor);
+	const ProtobufCMessage *quotas;
 
-	if (!t)
+	if (!t || quota_from_row(a, res, row, 10, &quotas))
 		return NULL;
+	t->quotas = (Trunkline__Config__V1__Quotas *)quotas;
 	t->name = arena_printf(a, "tenants/%s", db_text(res, row, 0));
 	t->display_name = arena_strdup(a, db_text(res, row, 1));
 	t->time_zone = arena_strdup(a, db_text(res, row, 2));
@@ -36,6 +50,8 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, const stru
 	t->create_time_ms = db_int(res, row, 7);
 	t->update_time_ms = db_int(res, row, 8);
 	t->etag = arena_strdup(a, db_text(res, row, 9));
+	if (!suspension_from_row(a, res, row, &t->suspension))
+		return NULL;
 	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag ? t : NULL;
 }
 
@@ -60,7 +76,71 @@ static err_t check_tenant(struct job *j, const Trunkline__Admin__V1__Tenant *t)
 
 	if (!e)
 		e = check_time_zone(t->time_zone, "tenant.time_zone", &j->detail);
-	return e ? e : check_domain(t->sip_domain, "tenant.sip_domain", &j->detail);
+	if (!e)
+		e = check_domain(t->sip_domain, "tenant.sip_domain", &j->detail);
+	if (e || !t->quotas)
+		return e;
+	e = check_resource(&t->quotas->base, &j->detail);
+	if (e == ERR_INVALID)
+		check_prefix(&j->detail, "tenant.quotas.");
+	return e;
+}
+
+/* In place of parameter $(index + 1). */
+static err_t bind_quotas(struct change *c, int index, const Trunkline__Admin__V1__Tenant *t)
+{
+	size_t size = 0;
+	const void *bytes = t->quotas ? pbr_pack(&c->job->arena, &t->quotas->base, &size) : "";
+
+	if (bytes)
+		db_bind_bytes(c->tx, index, bytes, size);
+	return bytes ? ERR_OK : ERR_EXHAUSTED;
+}
+
+static const char *announcement(const Trunkline__Admin__V1__Tenant *t)
+{
+	return t->suspension ? t->suspension->announcement_prompt_id : "";
+}
+
+/* The prompt is there, and stays: ops_resource_delete() asks (ops_announces). */
+static err_t check_announcement(struct change *c, const Trunkline__Admin__V1__Tenant *t)
+{
+	const char *params[] = { announcement(t) };
+	struct db_result *res = NULL;
+	err_t e = ERR_OK;
+
+	if (str_empty(params[0]))
+		return ERR_OK;
+	e = db_exec(c->tx, &res, "SELECT FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'prompt' AND id = $1",
+		    1, params);
+	if (!e && !db_rows(res))
+		e = err_set(&c->job->detail, ERR_INVALID, "tenant.suspension.announcement_prompt_id",
+			    "there is no prompt '%.63s'", params[0]);
+	db_result_free(&res);
+	return e;
+}
+
+err_t ops_announces(struct change *c, const char *prompt_id, bool *ret)
+{
+	const char *params[] = { prompt_id };
+	struct db_result *res = NULL;
+	err_t e =
+	    db_exec(c->tx, &res, "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND announcement = $1", 1, params);
+
+	*ret = !e && db_rows(res);
+	db_result_free(&res);
+	return e;
+}
+
+static err_t bind_suspension(struct change *c, int index, const Trunkline__Admin__V1__Tenant *t)
+{
+	size_t size = 0;
+	void *bytes = t->suspension ? pbr_pack(&c->job->arena, &t->suspension->base, &size) : (void *)"";
+
+	if (!bytes)
+		return ERR_EXHAUSTED;
+	db_bind_bytes(c->tx, index, bytes, size);
+	return ERR_OK;
 }
 
 /* ---- create ---- */
@@ -69,14 +149,19 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	struct job *j = c->job;
 	char version[24];
-	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f", version };
+	const char *params[] = {
+		t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f", version, NULL, NULL
+	};
+	err_t e = bind_quotas(c, 5, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
-	err_t e =
-	    db_exec(c->tx, NULL,
-		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, revision) "
-		    "VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5)",
-		    5, params);
+	if (!e)
+		e = bind_suspension(c, 6, t);
+	if (!e)
+		e = db_exec(c->tx, NULL,
+			    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
+			    "revision, quotas, suspension) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, $7)",
+			    7, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
 	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
@@ -107,6 +192,8 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 	if (!e)
 		e = check_tenant(j, t);
 	if (!e)
+		e = check_announcement(&c, t);
+	if (!e)
 		e = insert(&c, t);
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
@@ -135,7 +222,7 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
-static err_t fill_list(struct job *j, const struct db_result *res)
+static err_t fill_list(struct job *j, struct db_result *res)
 {
 	Trunkline__Admin__V1__ListTenantsResponse *r =
 	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
@@ -176,41 +263,83 @@ err_t ops_tenant_list(struct db_tx *tx, void *arg)
 
 /* ---- update ---- */
 
+/* What may be changed, and what a tenant's administrator is told who tries it. NULL: may. */
+static const struct open_field {
+	const char *name, *refusal;
+} open_fields[] = {
+	{ "display_name", NULL },
+	{ "time_zone", NULL },
+	{ "suspended", "only operators suspend a tenant" },
+	{ "suspension", "only operators say what a suspension does" },
+	{ "quotas", "only operators change a tenant's quotas" },
+};
+
+static const struct open_field *find_open(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(open_fields); i++) {
+		if (strcmp(open_fields[i].name, name) == 0)
+			return &open_fields[i];
+	}
+	return NULL;
+}
+
+/* Other quotas than the tenant has; those that were read may come back with the rest. */
+static bool other_quotas(struct job *j, const Trunkline__Admin__V1__Tenant *t)
+{
+	const ProtobufCMessage *wanted = pbr_message(j->rq.resource, "quotas");
+	size_t a_size = 0, b_size = 0;
+	const void *a = wanted ? pbr_pack(&j->arena, wanted, &a_size) : "";
+	const void *b = t->quotas ? pbr_pack(&j->arena, &t->quotas->base, &b_size) : "";
+
+	return wanted && (!a || !b || a_size != b_size || memcmp(a, b, a_size) != 0);
+}
+
+/* Of a field that is in the mask. Whoever names no field changes what may be changed. */
+static err_t merge_field(struct job *j, Trunkline__Admin__V1__Tenant *t, const ProtobufCFieldDescriptor *f,
+			 bool explicitly)
+{
+	const struct open_field *open = find_open(f->name);
+	bool by_operator = (j->user.scopes & AUTH_OPERATOR) != 0;
+
+	if (!open)
+		return explicitly ? err_set(&j->detail, ERR_INVALID, "update_mask", "'%s' cannot be changed", f->name)
+				  : ERR_OK;
+	if (!open->refusal || by_operator) {
+		pbr_copy_field(&t->base, j->rq.resource, f);
+		return ERR_OK;
+	}
+	if (explicitly || (strcmp(f->name, "quotas") == 0 && other_quotas(j, t)))
+		return err_set(&j->detail, ERR_DENIED, "update_mask", "%s", open->refusal);
+	return ERR_OK;
+}
+
 static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
 {
-	static const char *const open[] = { "display_name", "time_zone", "suspended" };
 	bool explicitly;
 	err_t e = merge_check_mask(&j->rq, &j->detail);
 
-	for (unsigned i = 0; !e && i < t->base.descriptor->n_fields; i++) {
-		const ProtobufCFieldDescriptor *f = &t->base.descriptor->fields[i];
-		bool may = false;
-
-		for (size_t k = 0; k < ARRAY_SIZE(open); k++)
-			may = may || strcmp(f->name, open[k]) == 0;
-		if (!merge_masked(&j->rq, f, &explicitly))
-			continue;
-		if (!may && explicitly)
-			e = err_set(&j->detail, ERR_INVALID, "update_mask", "'%s' cannot be changed", f->name);
-		else if (may && strcmp(f->name, "suspended") == 0 && !(j->user.scopes & AUTH_OPERATOR) && explicitly)
-			e = err_set(&j->detail, ERR_DENIED, "update_mask", "only operators suspend a tenant");
-		else if (may && (strcmp(f->name, "suspended") != 0 || (j->user.scopes & AUTH_OPERATOR)))
-			pbr_copy_field(&t->base, j->rq.resource, f);
-	}
+	for (unsigned i = 0; !e && i < t->base.descriptor->n_fields; i++)
+		if (merge_masked(&j->rq, &t->base.descriptor->fields[i], &explicitly))
+			e = merge_field(j, t, &t->base.descriptor->fields[i], explicitly);
 	return e;
 }
 
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24];
-	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version };
+	const char *params[] = { t->display_name, t->time_zone,	   t->suspended ? "t" : "f", version, NULL,
+				 NULL,		  announcement(t) };
+	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
-	return db_exec(
-	    c->tx, NULL,
-	    "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, revision = $4, "
-	    "updated_at = now() WHERE tenant = tm.tenant()",
-	    4, params);
+	if (!e)
+		e = bind_suspension(c, 5, t);
+	return e ? e
+		 : db_exec(c->tx, NULL,
+			   "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, "
+			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, updated_at = now() "
+			   "WHERE tenant = tm.tenant()",
+			   7, params);
 }
 
 err_t ops_tenant_update(struct db_tx *tx, void *arg)
@@ -231,6 +360,8 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 	e = t ? merge(j, t) : ERR_EXHAUSTED;
 	if (!e)
 		e = check_tenant(j, t);
+	if (!e)
+		e = check_announcement(&c, t);
 	if (!e)
 		e = update(&c, t);
 	if (!e)

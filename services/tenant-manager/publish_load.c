@@ -13,6 +13,8 @@
 #include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/event/v1/event.pb-c.h"
 
+#define QUOTAS_FIELD 16 /* of TenantConfig */
+
 static void put_varint(struct str *out, uint64_t v)
 {
 	for (; v >= 0x80; v >>= 7)
@@ -36,9 +38,10 @@ static err_t keep(struct task *t, const void *bytes, size_t size)
 
 /* ---- main ---- */
 
-static err_t put_head(struct task *t, struct str *out, const struct db_result *res)
+static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 {
 	Trunkline__Config__V1__TenantConfig head = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	const void *bytes;
 	size_t size;
 
 	t->version = (uint64_t)db_int(res, 0, 0);
@@ -48,10 +51,19 @@ static err_t put_head(struct task *t, struct str *out, const struct db_result *r
 	head.time_zone = (char *)db_text(res, 0, 2);
 	head.sip_domain = (char *)db_text(res, 0, 3);
 	head.suspended = strcmp(db_text(res, 0, 4), "t") == 0;
-	const void *bytes = pbr_pack(&t->arena, &head.base, &size);
+	bytes = db_bytes(res, 0, 7, &size);
+	if (bytes && size)
+		head.suspension =
+		    (void *)pbr_unpack(&t->arena, &trunkline__config__v1__suspension__descriptor, bytes, size);
+	if (!bytes || (size && !head.suspension))
+		return ERR_EXHAUSTED;
+	bytes = pbr_pack(&t->arena, &head.base, &size);
 	if (bytes)
 		str_append_n(out, bytes, size);
-	return bytes ? ERR_OK : ERR_EXHAUSTED;
+	const void *quotas = db_bytes(res, 0, 6, &size);
+	if (quotas && size)
+		put_message(out, QUOTAS_FIELD, quotas, size);
+	return bytes && quotas ? ERR_OK : ERR_EXHAUSTED;
 }
 
 /* A message in wire format is the concatenation of its fields: the stored resources go in as they are. */
@@ -88,7 +100,7 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 	if (!e)
 		e = db_exec(tx, &res,
 			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
-			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0) "
+			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, suspension "
 			    "FROM tm.tenant WHERE tenant = tm.tenant()",
 			    0, NULL);
 	if (!e && db_rows(res))

@@ -8,6 +8,7 @@
 #include "merge.h"
 #include "ops.h"
 #include "pbr.h"
+#include "quota.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
@@ -194,17 +195,30 @@ static Trunkline__Config__V1__Prompt *make_prompt(struct job *j, const struct st
 	return p;
 }
 
+/* Within the tenant's quotas: audio that takes the place of other audio needs only what it is longer. */
+static err_t write_all(struct change *c, const Trunkline__Config__V1__Prompt *p, const struct stored *old)
+{
+	uint64_t audio_bytes;
+	err_t e = quota_audio(c, &audio_bytes);
+
+	if (!e)
+		e = write_audio(c, c->job->upload);
+	if (!e)
+		e = ops_store(c, &p->base, old);
+	if (!e && old && strcmp(pbr_string(old->msg, "sha256"), p->sha256) != 0)
+		e = ops_drop_audio(c, pbr_string(old->msg, "sha256"));
+	if (!e && !old)
+		e = quota_check_new(c);
+	return e ? e : quota_check_audio(c, audio_bytes);
+}
+
 static err_t replace(struct change *c, const struct stored *old)
 {
 	struct job *j = c->job;
 	const Trunkline__Config__V1__Prompt *p = make_prompt(j, old);
 	const ProtobufCMessage *before = NULL;
-	err_t e = p ? write_audio(c, j->upload) : ERR_EXHAUSTED;
+	err_t e = p ? write_all(c, p, old) : ERR_EXHAUSTED;
 
-	if (!e)
-		e = ops_store(c, &p->base, old);
-	if (!e && old && strcmp(pbr_string(old->msg, "sha256"), p->sha256) != 0)
-		e = ops_drop_audio(c, pbr_string(old->msg, "sha256"));
 	if (e)
 		return e;
 	j->reply = merge_public(&j->arena, j->rq.tenant, j->method->kind, j->rq.id, &p->base, c->version);

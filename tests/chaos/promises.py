@@ -16,7 +16,7 @@ AFTER_FAILURE_MS = 3000  # a call whose agent could not be reached waits 2 s bef
 NOTICED_MS = 60
 SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
-FENCED = ("trunkline_router_fenced_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
+FENCED = ("trunkline_router_fenced_total", "trunkline_router_leases_over_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
 
 
 def once(fn):

@@ -11,7 +11,7 @@ Bounds: a promise that a row does not name is not judged there.
     double       agents with two calls at once, at most
     books        every call of the callers stands in Kafka with one end, in order and without gaps; reports equal a recount
     left         calls, legs, endpoints, agents that are stuck at the end, at most
-    fenced       writes or commands with an old epoch that were refused, at least
+    fenced       writes or commands with an old epoch that were refused, and leases that their holder found over and gave up, at least
     streams_s    a lead's stream of events is there again within this, everybody still signed in
     p99_ms       set-up (INVITE to the agent's INVITE) at p99 during the fault, over the load's own before it
     reanchor_s, reanchor_share   of a dead engine's calls so many hear each other again within this

@@ -4,7 +4,8 @@ import time
 import pytest
 from patience import patient
 from api import ApiError
-from world import AGENT, MUSIC, OTHER_AGENT
+from test_kills import back
+from world import AGENT, MUSIC, OTHER_AGENT, WELCOME
 
 
 def refusal(fn, **fields):
@@ -127,22 +128,97 @@ def test_a_lead_watches_the_facts_of_its_own_company_only(scene):
     assert {e.tenant for e in seen} == {"acme"}
 
 
-def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene):
-    operator = scene.acme.api.admin
+def change(scene, **fields):
+    """The operator changes the company huaxia, and it is in effect everywhere."""
+    scene.acme.api.admin.UpdateTenant(tenant={"name": "tenants/huaxia", **fields}, update_mask=",".join(fields))
+    deadline = time.monotonic() + patient(10)
+    while not scene.huaxia.published():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
 
-    def suspend(on):
-        operator.UpdateTenant(tenant={"name": "tenants/huaxia", "suspended": on}, update_mask="suspended")
-        deadline = time.monotonic() + patient(10)
-        while not scene.huaxia.published():
+
+def suspend(scene, on, **how):
+    change(scene, suspended=on, suspension=how)
+
+
+def let_in(calls):
+    """Those of the calls that are up, when all of them know."""
+    deadline = time.monotonic() + patient(10)
+    while not all(c.state in ("up", "ended") for c in calls):
+        assert time.monotonic() < deadline, [c.state for c in calls]
+        time.sleep(0.02)
+    return [c for c in calls if c.state == "up"]
+
+
+def test_a_company_has_as_many_calls_at_a_time_as_its_quota_says_whichever_instance_takes_them_GT_3_1_2(scene):
+    change(scene, quotas={"inbound_calls": 5})
+    try:
+        calls = [scene.call("held", "+861390600%d" % i, scene.huaxia) for i in range(9)]    # at once, to both call-controls
+        up = let_in(calls)
+        assert len(up) == 5 and {c.status for c in calls if c not in up} == {486}
+        c = scene.facts_of(next(c for c in calls if c not in up).ua.user, tenant="huaxia")
+        assert (c.ended.cause, c.ended.disposition) == ("over-quota", "refused")
+        others = scene.call("sales", "+4917050014").wait_hears(MUSIC, 0.2)                  # the other company has none
+        others.hang_up()
+
+        for gone in up[:2]:
+            gone.hang_up()
+            gone.wait_ended()
+            scene.facts_of(gone.ua.user, tenant="huaxia")
+        time.sleep(0.5)
+        more = [scene.call("held", "+861390601%d" % i, scene.huaxia) for i in range(4)]
+        assert len(let_in(more)) == 2
+
+        pid = scene.cluster.status()["cc-1"]["pid"]     # its calls are counted by whoever takes them over
+        scene.cluster.kill("cc-1")
+        back(scene, "cc-1", pid)
+        time.sleep(3)
+        assert let_in([scene.call("held", "+8613906021", scene.huaxia)]) == []
+        up = up[2:] + let_in(more)
+        assert [c.state for c in up] == ["up"] * 5
+
+        change(scene, quotas={"inbound_calls": 6})
+        deadline = time.monotonic() + patient(15)       # what the dead one held is counted beside, until it is surely over
+        while not let_in([scene.call("held", "+8613906030", scene.huaxia)]):
             assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(0.3)
-    suspend(True)
+            time.sleep(0.5)
+        assert let_in([scene.call("held", "+861390603%d" % i, scene.huaxia) for i in (1, 2)]) == []
+        change(scene, quotas={"inbound_calls": 2})      # ends no call
+        assert all(c.state == "up" for c in up)
+    finally:
+        change(scene, quotas={})
+
+
+def test_a_suspended_company_hears_an_announcement_and_its_calls_end_or_go_on_as_the_operator_chose_GT_3_1_2(scene):
+    agent = scene.agent("1001", scene.huaxia, answers=0.05)
+    talking = scene.call("sales", "+8613905013", scene.huaxia).wait_hears(AGENT, 0.2)
+    try:
+        suspend(scene, True, announcement_prompt_id="welcome")
+        new = scene.call("sales", "+8613905014", scene.huaxia)
+        new.wait_hears(WELCOME, 0.2)
+        new.wait_ended()                                # hung up by us at the end of the prompt
+        c = scene.facts_of("+8613905014", tenant="huaxia")
+        assert (c.ended.cause, c.ended.disposition, c.agent_id) == ("suspended", "refused", "")
+        assert talking.state == "up"                    # calls in progress go on
+        suspend(scene, True, announcement_prompt_id="welcome", end_calls=True)
+        talking.wait_ended()
+        assert scene.facts_of("+8613905013", tenant="huaxia").ended.cause == "suspended"
+    finally:
+        suspend(scene, False)
+    again = scene.call("sales", "+8613905015", scene.huaxia)
+    again.wait_hears(AGENT, 0.2, timeout=30)            # as before, with the agent who was signed in all the time
+    again.hang_up()
+    assert agent.phone.calls[-1].caller == "+8613905015"
+
+
+def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene):
+    suspend(scene, True)
     try:
         call = scene.call("sales", "+8613905003", scene.huaxia)
         call.wait_ended()
         assert call.status == 480
         scene.call("sales", "+4917050004").wait_hears(MUSIC, 0.2).hang_up()
     finally:
-        suspend(False)
+        suspend(scene, False)
     scene.call("sales", "+8613905004", scene.huaxia).wait_hears(MUSIC, 0.2).hang_up()
