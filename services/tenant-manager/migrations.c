@@ -7,9 +7,11 @@
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
 FILE_SYMBOL(migration_0001, "0001_tenancy.sql");
+FILE_SYMBOL(migration_0002, "0002_audit_chain.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
 	{ "0001_tenancy.sql", migration_0001 },
+	{ "0002_audit_chain.sql", migration_0002 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);
