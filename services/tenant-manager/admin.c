@@ -248,13 +248,16 @@ static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
 	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
-	struct method m = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
+	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
+	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
 	err_t e = add_verbs(a, NULL);
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
 		e = add_verbs(a, &kinds[i]);
 	if (!e)
-		e = add(a, &m, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+	if (!e)
+		e = add(a, &verify, ADMINISTRATORS, "VerifyAudit", "audit.verify");
 	if (!e)
 		e = upload_register(a->tm);
 	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "UploadPrompt", ADMINISTRATORS };

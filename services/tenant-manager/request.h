@@ -12,13 +12,20 @@
 #include "rpc/rpc.h"
 #include "manager.h"
 
-enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE };
+enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE, VERB_VERIFY };
 
 struct method {
 	const struct kind *kind; /* NULL: tenants */
 	enum verb verb;
 	const char *action; /* "queues.create", for the audit */
 	err_t (*op)(struct db_tx *tx, void *job);
+};
+
+/* Of ListAuditEntries; "" and 0: any. */
+struct audit_filter {
+	const char *actor, *action, *resource_prefix;
+	int64_t from_ms, to_ms;
+	bool oldest_first;
 };
 
 struct request {
@@ -32,6 +39,7 @@ struct request {
 	char *const *paths; /* of the update mask */
 	int page_size;
 	const char *page_token;
+	struct audit_filter audit;
 	const char *resource_field; /* "queue": stands before the fields in errors */
 };
 
