@@ -40,12 +40,11 @@ static err_t check_tenant(struct db_tx *tx, struct job *j)
 
 static err_t column_bytes(struct db_result *res, int row, int col, struct auditchain_bytes *ret)
 {
-	*ret = (struct auditchain_bytes){ .data = db_bytes(res, row, col, &ret->size) };
-	if (!ret->data && ret->size == SIZE_MAX)
-		return ERR_EXHAUSTED;
-	if (!ret->data)
-		ret->size = 0;
-	return ERR_OK;
+	size_t size = 0;
+	const void *data = db_bytes(res, row, col, &size);
+
+	*ret = (struct auditchain_bytes){ data, data ? size : 0 };
+	return !data && size == SIZE_MAX ? ERR_EXHAUSTED : ERR_OK;
 }
 
 /* Of a row with COLUMNS; lives as long as the result. */
@@ -193,7 +192,7 @@ static err_t query_list(struct db_tx *tx, struct job *j, int64_t after, struct d
 err_t ops_audit_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
-	int64_t after = j->rq.audit.oldest_first ? -1 : INT64_MAX;
+	int64_t after = j->rq.audit.oldest_first ? INT64_MIN : INT64_MAX;
 	struct db_result *res = NULL;
 	struct head head;
 	err_t e = begin(tx, j, &head);
