@@ -89,11 +89,14 @@ static err_t load_head(struct db_tx *tx, struct head *ret)
 	return e;
 }
 
-/* One view of it all: an entry written meanwhile would stand behind the head. */
+/* One view of it all: an entry written meanwhile would stand behind the head. And each page by the index in its order:
+ * without fresh statistics the planner takes all that follows and sorts it, for every page. */
 static err_t begin(struct db_tx *tx, struct job *j, struct head *head)
 {
 	job_restart(j);
 	err_t e = db_exec(tx, NULL, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", 0, NULL);
+	if (!e)
+		e = db_queue(tx, "SET LOCAL enable_bitmapscan = off", 0, NULL);
 	if (!e)
 		e = check_tenant(tx, j);
 	return e ? e : load_head(tx, head);
