@@ -344,17 +344,38 @@ static void nobody_changes_or_removes_an_entry_or_the_head_GT_16(void **state)
 	check_holds("keep", 6);
 }
 
-static void the_service_role_adds_an_entry_and_the_database_chains_it(void **state)
+/* Two versions work side by side while one replaces the other: the one before knows neither hash nor head. */
+static void the_previous_versions_entries_are_chained_by_the_database(void **state)
 {
+	static const char insert[] =
+	    "BEGIN; SET LOCAL trunkline.tenant = 'added'; "
+	    "INSERT INTO tm.audit (tenant, seq, actor, action, resource, peer, before, after) SELECT tm.tenant(), "
+	    "coalesce(max(seq), 0) + 1, 'a', 'b', 'c', 'd', NULL, 'e' FROM tm.audit WHERE tenant = tm.tenant() "
+	    "RETURNING "
+	    "seq; COMMIT";
+
 	(void)state;
 	make_history("added");
-	assert_string_equal(
-	    psql(fx.dsn,
-		 "BEGIN; SET LOCAL trunkline.tenant = 'added'; INSERT INTO tm.audit (tenant, seq, actor, action, "
-		 "resource, peer) VALUES ('added', 7, 'a', 'b', 'c', 'd'), ('added', 8, 'a', 'b', 'c', 'd'); "
-		 "COMMIT"),
-	    "");
-	check_holds("added", 8);
+	assert_string_equal(psql(fx.dsn, insert), "7\n");
+	assert_string_equal(psql(fx.dsn, insert), "8\n");
+	make_skill("added", "mine");
+	check_holds("added", 9);
+}
+
+static void the_documented_way_to_erase_an_entry_works_for_the_owner_and_is_told_ever_after_GT_16(void **state)
+{
+	(void)state;
+	make_history("law");
+	assert_string_equal(psql(fx.owner_dsn,
+				 "BEGIN; ALTER TABLE tm.audit DISABLE TRIGGER audit_keep; "
+				 "ALTER TABLE tm.audit NO FORCE ROW LEVEL SECURITY; "
+				 "UPDATE tm.audit SET before = NULL, after = NULL WHERE tenant = 'law' AND seq = 3; "
+				 "ALTER TABLE tm.audit FORCE ROW LEVEL SECURITY; "
+				 "ALTER TABLE tm.audit ENABLE TRIGGER audit_keep; COMMIT"),
+			    "");
+	make_skill("law", "later");
+	check_broken("law", 3, "not what was written");
+	assert_non_null(strstr(psql(fx.pg.dsn, "DELETE FROM tm.audit"), "only ever added to"));
 }
 
 /* ---- what was there before ---- */
@@ -495,7 +516,8 @@ int main(void)
 		cmocka_unit_test(a_cut_end_stays_visible_however_much_is_written_afterwards_GT_16),
 		cmocka_unit_test(without_its_head_an_audit_takes_no_change_and_says_so),
 		cmocka_unit_test(nobody_changes_or_removes_an_entry_or_the_head_GT_16),
-		cmocka_unit_test(the_service_role_adds_an_entry_and_the_database_chains_it),
+		cmocka_unit_test(the_previous_versions_entries_are_chained_by_the_database),
+		cmocka_unit_test(the_documented_way_to_erase_an_entry_works_for_the_owner_and_is_told_ever_after_GT_16),
 		cmocka_unit_test(the_migration_chains_what_is_there_to_the_hashes_of_the_vector_GT_16),
 		cmocka_unit_test(the_audit_is_filtered_by_who_what_which_and_when),
 		cmocka_unit_test(who_may_not_see_the_audit_may_not_verify_it),
