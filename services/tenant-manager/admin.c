@@ -169,6 +169,14 @@ err_t job_check_tenant(struct job *j)
 	return auth_tenant(&j->user, j->rq.tenant, &tenant, &j->detail);
 }
 
+static void on_gone(struct rpc_call *call, void *arg)
+{
+	struct job *j = arg;
+
+	(void)call;
+	atomic_store(&j->gone, true);
+}
+
 static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *arg)
 {
 	const struct entry *en = arg;
@@ -179,6 +187,7 @@ static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *ar
 		rpc_fail(call, e, NULL);
 		return;
 	}
+	rpc_on_cancel(call, on_gone, j);
 	e = request_from_pb(&j->rq, &en->m, req, &j->detail);
 	if (!e)
 		e = job_check_tenant(j);

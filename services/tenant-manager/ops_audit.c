@@ -14,7 +14,7 @@
 #define NUMBER_TEXT    24
 #define PAGE_BYTES_MAX (2u << 20) /* clients of gRPC take 4 MiB unless they are told otherwise */
 #define VERIFY_PAGE    "200"
-#define VERIFY_MS_MAX  60000 /* a worker is not held longer by one question */
+#define VERIFY_MS_MAX  60000 /* a worker is not held longer by one question, whatever the caller's deadline */
 #define COLUMNS	       "seq, tm.audit_time_us(at), actor, action, resource, peer, before, after, hash "
 
 static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
@@ -247,6 +247,9 @@ static err_t verify_all(struct db_tx *tx, struct job *j, struct auditchain *c)
 
 	do {
 		e = verify_page(tx, c, &after, &n);
+		/* The caller has gone, or this service goes: a stop cancels the calls. */
+		if (!e && atomic_load(&j->gone))
+			e = ERR_CANCELLED;
 		if (!e && clock_mono_ms() - began_ms > VERIFY_MS_MAX)
 			e = err_set(&j->detail, ERR_TIMEOUT, "",
 				    "after a minute it stands at entry %" PRIu64

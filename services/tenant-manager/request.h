@@ -5,6 +5,7 @@
 #ifndef TM_REQUEST_H
 #define TM_REQUEST_H
 
+#include <stdatomic.h>
 #include "auth/auth.h"
 #include "base/arena.h"
 #include "db/db.h"
@@ -52,6 +53,7 @@ struct job {
 	char peer[64];
 	char fingerprint[65];
 	struct upload *upload; /* UploadPrompt only; owned */
+	atomic_bool gone;      /* nobody waits for the answer any more; what takes long on a worker looks at it */
 	/* results; begun anew with each attempt */
 	struct arena arena;
 	ProtobufCMessage *reply;
