@@ -38,7 +38,7 @@ static void make_skill(const char *tenant, const char *id)
 /* Six entries: the tenant, and skills s2 to s6, each as its seq. */
 static void make_history(const char *tenant)
 {
-	char id[8];
+	char id[16];
 
 	make_tenant(tenant);
 	for (int i = 2; i <= 6; i++) {
