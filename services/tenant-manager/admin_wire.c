@@ -89,6 +89,7 @@ static err_t take_page(struct request *rq, const ProtobufCMessage *pb, struct er
 	rq->page_token = pbr_string(pb, "page_token");
 	if (strlen(rq->page_token) > 64)
 		return err_set(detail, ERR_INVALID, "page_token", "not a next_page_token");
+	rq->filter = pbr_string(pb, "filter");
 	return ERR_OK;
 }
 

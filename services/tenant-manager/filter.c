@@ -66,7 +66,8 @@ static err_t take_path(struct reader *r, struct filter_term *t, const ProtobufCM
 		name[n] = '\0';
 		t->path[t->depth] = protobuf_c_message_descriptor_get_field_by_name(desc, name);
 		if (!t->path[t->depth])
-			return err_set(r->detail, ERR_INVALID, "filter", "'%s' is no field of %s", name, desc->short_name);
+			return err_set(r->detail, ERR_INVALID, "filter", "'%s' is no field of %s", name,
+				       desc->short_name);
 		desc = t->path[t->depth]->type == PROTOBUF_C_TYPE_MESSAGE ? t->path[t->depth]->descriptor : NULL;
 		t->depth++;
 		r->at += n;
@@ -156,15 +157,16 @@ static err_t check_value(struct reader *r, struct filter_term *t)
 	if (set)
 		return ERR_OK;
 	if (!scalar(f))
-		return err_set(r->detail, ERR_INVALID, "filter", "'%s' is not compared as a whole: name a field within it, or ask '%s:*'",
-			       f->name, f->name);
+		return err_set(r->detail, ERR_INVALID, "filter",
+			       "'%s' is not compared as a whole: name a field within it, or ask '%s:*'", f->name,
+			       f->name);
 	if (f->type == PROTOBUF_C_TYPE_STRING)
 		return t->op == FILTER_EQ || t->op == FILTER_NE || t->op == FILTER_HAS
 			   ? ERR_OK
 			   : err_set(r->detail, ERR_INVALID, "filter", "'%s' is text: = != and : compare it", f->name);
 	if (!as_number(t, &t->number))
-		return err_set(r->detail, ERR_INVALID, "filter", "'%s' is a number or true or false; '%.40s' is none", f->name,
-			       t->text);
+		return err_set(r->detail, ERR_INVALID, "filter", "'%s' is a number or true or false; '%.40s' is none",
+			       f->name, t->text);
 	return ERR_OK;
 }
 
@@ -188,7 +190,8 @@ static err_t take_term(struct reader *r, const ProtobufCMessageDescriptor *of)
 	return e;
 }
 
-err_t filter_parse(struct filter *ret, const char *text, const ProtobufCMessageDescriptor *of, struct err_detail *detail)
+err_t filter_parse(struct filter *ret, const char *text, const ProtobufCMessageDescriptor *of,
+		   struct err_detail *detail)
 {
 	struct reader r = { .begin = text, .at = text, .f = ret, .detail = detail };
 	err_t e = ERR_OK;

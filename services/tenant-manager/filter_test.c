@@ -76,13 +76,15 @@ static void filters_find_what_they_say(void **state)
 
 static void members_of_a_oneof_are_there_when_they_are_set(void **state)
 {
-	ProtobufCMessage *m = parse(&trunkline__config__v1__number__descriptor,
-				    "{\"number\":\"12\",\"working\":{\"queueId\":\"sales\"},\"other\":{\"rejectStatus\":480}}");
+	ProtobufCMessage *m =
+	    parse(&trunkline__config__v1__number__descriptor,
+		  "{\"number\":\"12\",\"working\":{\"queueId\":\"sales\"},\"other\":{\"rejectStatus\":480}}");
 	struct err_detail d;
 	struct filter f;
 
 	(void)state;
-	assert_int_equal(filter_parse(&f, "working.queue_id = sales AND other.reject_status >= 480", m->descriptor, &d), ERR_OK);
+	assert_int_equal(filter_parse(&f, "working.queue_id = sales AND other.reject_status >= 480", m->descriptor, &d),
+			 ERR_OK);
 	assert_true(filter_match(&f, m));
 	assert_int_equal(filter_parse(&f, "working.flow_id = *", m->descriptor, &d), ERR_OK);
 	assert_false(filter_match(&f, m));

@@ -40,6 +40,7 @@ struct request {
 	char *const *paths; /* of the update mask */
 	int page_size;
 	const char *page_token;
+	const char *filter; /* of a list, "": everything */
 	struct audit_filter audit;
 	const char *resource_field; /* "queue": stands before the fields in errors */
 };
