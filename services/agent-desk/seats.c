@@ -205,19 +205,37 @@ static unsigned used_by_others(const struct room *r, const struct holder *me)
 	return used;
 }
 
+static bool is_taken(const struct room *r, const struct seat *seat)
+{
+	return seat->coming || (is_his(r, seat) && seat->holder->signed_in);
+}
+
 static bool is_free(const struct room *r, size_t i)
 {
-	const struct seat *seat = &r->seats[i];
+	return i >= r->n || (!r->seats[i].trying && !is_taken(r, &r->seats[i]));
+}
 
-	if (i >= r->n || (!seat->holder && !seat->trying))
-		return true;
-	return !seat->trying && !seat->coming && !(is_his(r, seat) && seat->holder->signed_in);
+/* Below which seats are given away: rule 8. */
+static unsigned end_of_seats(const struct room *r, unsigned limit)
+{
+	size_t n = limit < r->n ? limit : r->n;
+	unsigned elsewhere = r->n_signed_in + r->n_coming;
+
+	for (size_t i = 0; i < n; i++)
+		elsewhere -= is_taken(r, &r->seats[i]);
+	for (unsigned end = limit; elsewhere && end; end--) {
+		if (end + elsewhere <= limit)
+			return end;
+		if (end <= r->n && is_taken(r, &r->seats[end - 1]))
+			elsewhere++;
+	}
+	return elsewhere ? 0 : limit;
 }
 
 /* SIZE_MAX: none. From another place for each agent, so that those who come at once do not meet. */
 static size_t find_free(const struct room *r, const char *agent_id, unsigned limit)
 {
-	size_t span = limit < r->n + AHEAD ? limit : r->n + AHEAD, from = hash_fnv1a32(agent_id) % span;
+	size_t span = limit < r->n + AHEAD ? limit : r->n + AHEAD, from = span ? hash_fnv1a32(agent_id) % span : 0;
 
 	for (size_t i = 0; i < span; i++) {
 		size_t at = (from + i) % span;
@@ -250,29 +268,44 @@ static err_t take(struct room *r, size_t i, struct seat_choice *ret)
 	return ERR_OK;
 }
 
-err_t seats_choose(struct seats *s, const char *tenant, const char *agent_id, unsigned limit, int64_t now_ms,
-		   struct seat_choice *ret)
+static bool is_beyond(const struct room *r, const struct holder *me, uint64_t agent_revision)
 {
-	struct room *r = get_room(s, tenant);
-	const struct holder *me = r ? (struct holder *)map_find(&r->holders, agent_id) : NULL;
-	const struct seat *seat;
+	return me &&
+	       (me->revision > agent_revision || (me->seat && r->seats[me->seat - 1].agent_revision > agent_revision));
+}
 
-	if (!r)
-		return ERR_EXHAUSTED;
-	*ret = (struct seat_choice){ .answer = SEAT_FULL, .used = used_by_others(r, me) };
+static err_t choose(struct room *r, const struct holder *me, const char *agent_id, unsigned limit, int64_t now_ms,
+		    struct seat_choice *ret)
+{
 	if (ret->used < limit) {
+		unsigned end = end_of_seats(r, limit);
 		size_t own = me && me->seat ? me->seat - 1 : SIZE_MAX;
-		size_t i = own < limit && !r->seats[own].trying ? own : find_free(r, agent_id, limit);
+		size_t i = own < end && !r->seats[own].trying ? own : find_free(r, agent_id, end);
 
 		if (i != SIZE_MAX)
 			return take(r, i, ret);
 	}
-	seat = find_settled(r, me, now_ms);
+	const struct seat *seat = find_settled(r, me, now_ms);
 	if (seat) {
 		ret->answer = SEAT_FENCE;
 		ret->agent_revision = seat->agent_revision;
 		(void)str_copy(ret->agent_id, sizeof(ret->agent_id), seat->holder->id);
 	}
+	return ERR_OK;
+}
+
+err_t seats_choose(struct seats *s, const char *tenant, const char *agent_id, uint64_t agent_revision, unsigned limit,
+		   int64_t now_ms, struct seat_choice *ret)
+{
+	struct room *r = get_room(s, tenant);
+	const struct holder *me = r ? (struct holder *)map_find(&r->holders, agent_id) : NULL;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	*ret = (struct seat_choice){ .answer = SEAT_FULL, .used = used_by_others(r, me) };
+	if (!is_beyond(r, me, agent_revision))
+		return choose(r, me, agent_id, limit, now_ms, ret);
+	ret->answer = SEAT_REREAD;
 	return ERR_OK;
 }
 

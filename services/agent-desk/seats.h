@@ -14,8 +14,9 @@
  *    (AGENT_EV_FENCE, on r): either that comes first, and the sign-in will be refused, or the sign-in has.
  * 7. What is seen here may be old: it chooses what to try and words the refusal, never more. A refusal is given on the second
  *    look, after the sign-outs of a moment ago have come.
- * 8. Signed in without a seat (there was no limit then), or on one beyond a lowered limit: counts as in use here. So a new limit
- *    is exact against sign-ins that every desk has seen, a moment after every desk has seen the limit.
+ * 8. Signed in without a seat (there was no limit then), or on one beyond a lowered limit: for each of them a seat at the end is
+ *    not given away: only those below the highest L with L + (signed in, not below L) ≤ limit. Who leaves lets L grow, nobody
+ *    new lets it shrink: so this is exact, too, at once among desks that know the limit and who was there before it.
  * 9. Killed anywhere: a seat that is nobody's, settled by 6. `seats` lost: as 8.
  */
 #ifndef AGENT_DESK_SEATS_H
@@ -48,6 +49,7 @@ enum seat_answer {
 	SEAT_TAKE,  /* index, on revision (0: there is none yet); nobody else here is given it until seats_tried() */
 	SEAT_FENCE, /* first agent_id on agent_revision, then ask again */
 	SEAT_FULL,
+	SEAT_REREAD, /* the agent's record is beyond agent_revision: written over, a seat for a later one would look free */
 };
 struct seat_choice {
 	enum seat_answer answer;
@@ -57,9 +59,9 @@ struct seat_choice {
 	uint64_t agent_revision;
 	unsigned used; /* by others */
 };
-/* For an agent who is signed out; limit ≥ 1. ERR_EXHAUSTED: no memory. */
-err_t seats_choose(struct seats *s, const char *tenant, const char *agent_id, unsigned limit, int64_t now_ms,
-		   struct seat_choice *ret) MUST;
+/* For an agent who is signed out as of agent_revision (0: has no record); limit ≥ 1. ERR_EXHAUSTED: no memory. */
+err_t seats_choose(struct seats *s, const char *tenant, const char *agent_id, uint64_t agent_revision, unsigned limit,
+		   int64_t now_ms, struct seat_choice *ret) MUST;
 void seats_tried(struct seats *s, const char *tenant, unsigned index);
 
 #endif

@@ -271,7 +271,8 @@ static void refuse(struct sign_in *si)
 
 static void choose(struct sign_in *si)
 {
-	err_t e = seats_choose(si->s->seats, si->tenant, si->agent_id, si->limit, clock_mono_ms(), &si->choice);
+	err_t e =
+	    seats_choose(si->s->seats, si->tenant, si->agent_id, si->revision, si->limit, clock_mono_ms(), &si->choice);
 
 	if (e)
 		fail(si, e, "no memory");
@@ -279,6 +280,8 @@ static void choose(struct sign_in *si)
 		write_seat(si);
 	else if (si->choice.answer == SEAT_FENCE)
 		fence(si);
+	else if (si->choice.answer == SEAT_REREAD)
+		begin(si);
 	else
 		refuse(si);
 }
