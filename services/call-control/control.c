@@ -39,8 +39,10 @@ static void on_state(bool connected, void *arg)
 {
 	struct control *cc = arg;
 
-	if (connected && !cc->bus_up)
+	if (connected && !cc->bus_up) {
 		peers_listen(cc);
+		live_say_again(cc);
+	}
 	cc->bus_up = connected;
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", cc->self.instance);
 }

@@ -132,6 +132,8 @@ struct live *live_find(struct control *cc, const char *call_id);
 struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,
 		      enum call_input_kind first) MUST;
 void live_step(struct live *l, const struct call_input *in);
+/* The bus was away, and with it what was said last: each call says again what it needs, within AGAIN_MS. */
+void live_say_again(struct control *cc);
 /* Facts and commands in control->todo are performed; the checkpoint is written if the call asks for it. */
 void live_perform(struct live *l);
 /* After bus_free(): callbacks that were under way never come. */

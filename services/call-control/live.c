@@ -545,6 +545,20 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 	return l;
 }
 
+#define AGAIN_MS 100
+
+void live_say_again(struct control *cc)
+{
+	int64_t now = control_now_ms(cc);
+	struct live *l, *next;
+	unsigned n = 0;
+
+	HASH_ITER (hh, cc->calls, l, next) {
+		l->call->repeat_ms = now + n++ % AGAIN_MS;
+		arm(l);
+	}
+}
+
 bool live_all_settled(const struct control *cc)
 {
 	for (const struct live *l = cc->calls; l; l = l->hh.next)
