@@ -20,7 +20,7 @@ const char *agent_event_name(enum agent_event_kind k)
 		[AGENT_EV_ANSWERED] = "answered",	[AGENT_EV_NO_ANSWER] = "no-answer",
 		[AGENT_EV_CALL_ENDED] = "call-ended",	[AGENT_EV_WRAP_UP_OVER] = "wrap-up-over",
 		[AGENT_EV_FINISH_WRAP_UP] = "wrap-up-finished", [AGENT_EV_RECONCILED] = "reconciled",
-		[AGENT_EV_TAKE_OVER] = "taken-over",
+		[AGENT_EV_TAKE_OVER] = "taken-over",	[AGENT_EV_FENCE] = "fenced",
 	};
 
 	return (unsigned)k < AGENT_EVENTS ? names[k] : "?";
@@ -246,6 +246,7 @@ static const struct row rows[] = {
 	{ AGENT_RESERVED,   AGENT_EV_RECONCILED,     act_unreserve },
 	{ AGENT_ON_CALL,    AGENT_EV_RECONCILED,     act_free },
 	{ AGENT_RESERVED,   AGENT_EV_TAKE_OVER,	     act_take_over },
+	{ AGENT_SIGNED_OUT, AGENT_EV_FENCE,	     act_sign_out },
 };
 
 /* What an event asks for, beside a row: the same call as the record's, members that must be there; and what to tell
@@ -267,6 +268,7 @@ static const struct {
 	[AGENT_EV_FINISH_WRAP_UP] = { .right = "only an agent in WRAP_UP can finish it" },
 	[AGENT_EV_RECONCILED] = { .same_call = true, .right = "only RESERVED and ON_CALL depend on a call" },
 	[AGENT_EV_TAKE_OVER] = { .same_call = true, .right = "only a reservation can be taken over" },
+	[AGENT_EV_FENCE] = { .right = "only who is signed out can be kept from signing in" },
 };
 
 static err_t check_event(const struct agent_event *ev, struct err_detail *detail)

@@ -89,6 +89,7 @@ enum agent_event_kind {
 	AGENT_EV_FINISH_WRAP_UP, /* the agent ends it */
 	AGENT_EV_RECONCILED,	 /* call_id: the call exists no more */
 	AGENT_EV_TAKE_OVER,	 /* call_id, router_epoch: a new router leader makes the reservation its own */
+	AGENT_EV_FENCE,		 /* stays SIGNED_OUT: a sign-in on the former revision can come no more */
 	AGENT_EVENTS
 };
 

@@ -73,6 +73,7 @@ static const struct {
 	{ AGENT_RESERVED, AGENT_EV_RECONCILED, AGENT_READY, "" },
 	{ AGENT_ON_CALL, AGENT_EV_RECONCILED, AGENT_READY, "" },
 	{ AGENT_RESERVED, AGENT_EV_TAKE_OVER, AGENT_RESERVED, "" },
+	{ AGENT_SIGNED_OUT, AGENT_EV_FENCE, AGENT_SIGNED_OUT, "" },
 };
 
 static int find_legal(enum agent_state s, enum agent_event_kind k)

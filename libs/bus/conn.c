@@ -1,8 +1,10 @@
 #include "conn.h"
 
 #include "base/clock.h"
+#include "base/filestamp.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "log/log.h"
 #include "resolve.h"
 #include "tls.h"
 
@@ -216,9 +218,36 @@ static void log_in(struct conn *c)
 	conn_flush(c);
 }
 
+static int64_t files_stamp(const struct conn *c)
+{
+	return filestamp((const char *const[]){ c->p.ca_file, c->p.cert_file, c->p.key_file }, 3);
+}
+
+/* Certificates that were renewed meanwhile hold from the next connection on. Half-written ones do not: what we have goes on. */
+static void renew(struct conn *c)
+{
+	int64_t stamp = files_stamp(c);
+	struct err_detail d;
+	SSL_CTX *ctx;
+
+	if (stamp == c->tls_stamp)
+		return;
+	if (tls_context_new(&ctx, c->p.ca_file, c->p.cert_file, c->p.key_file, &d)) {
+		LOG_WARN(NULL, "bus.certificates_not_renewed", "field=%s why=%s", LOG_Q(d.field), LOG_Q(d.message));
+		return;
+	}
+	SSL_CTX_free(c->tls);
+	c->tls = ctx;
+	c->tls_stamp = stamp;
+	LOG_INFO(NULL, "bus.certificates_renewed", "cert_file=%s", LOG_Q(c->p.cert_file ? c->p.cert_file : ""));
+}
+
 static void secure(struct conn *c)
 {
-	err_t e = tls_start(c->tls, c->fd, url(c)->host, &c->ssl);
+	err_t e;
+
+	renew(c);
+	e = tls_start(c->tls, c->fd, url(c)->host, &c->ssl);
 
 	if (e) {
 		drop(c, "TLS could not be set up");
@@ -654,6 +683,8 @@ err_t conn_init(struct conn *c, const struct conn_params *p, struct err_detail *
 	if (!c->in)
 		return ERR_EXHAUSTED;
 	e = nats_urls_parse(p->url, &c->urls, &c->n_urls, detail);
+	if (!e && any_tls(c))
+		c->tls_stamp = files_stamp(c);
 	if (!e && any_tls(c))
 		e = tls_context_new(&c->tls, p->ca_file, p->cert_file, p->key_file, detail);
 	return e;

@@ -51,6 +51,7 @@ struct conn {
 	struct nats_url *urls;
 	size_t n_urls, url_at;
 	SSL_CTX *tls;
+	int64_t tls_stamp; /* of the files it was made from */
 	SSL *ssl;
 
 	int fd;

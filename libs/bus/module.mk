@@ -1,1 +1,1 @@
-$(eval $(call library,bus,base loop,jansson ssl,))
+$(eval $(call library,bus,base loop log,jansson ssl,))

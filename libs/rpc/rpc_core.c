@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/filestamp.h"
 #include "base/mem.h"
 #include "pbcheck/pbcheck.h"
 
@@ -119,28 +120,49 @@ static err_t server_creds_check(const struct rpc_tls *tls, struct err_detail *de
 	return ERR_OK;
 }
 
-err_t rpc_creds_server(grpc_server_credentials **ret, const struct rpc_tls *tls, struct err_detail *detail)
+/* Half-written files, or a key that is not the certificate's: what was read before goes on, and the next handshake looks again. */
+static grpc_ssl_certificate_config_reload_status fetch_certs(void *arg, grpc_ssl_server_certificate_config **ret)
 {
+	struct rpc_certs *c = arg;
+	int64_t now = filestamp((const char *const[]){ c->tls.ca_file, c->tls.cert_file, c->tls.key_file }, 3);
 	struct pems p = { STR_INIT, STR_INIT, STR_INIT };
 	grpc_ssl_pem_key_cert_pair pair;
+	struct err_detail d;
+
+	if (now == c->stamp)
+		return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
+	*ret = NULL;
+	if (!pems_load(&p, &c->tls, &d)) {
+		pair = (grpc_ssl_pem_key_cert_pair){ str_text(&p.key), str_text(&p.cert) };
+		/* gRPC wants some authority here even when it asks no client for a certificate. */
+		*ret =
+		    grpc_ssl_server_certificate_config_create(p.ca.len ? str_text(&p.ca) : pair.cert_chain, &pair, 1);
+	}
+	pems_done(&p);
+	if (!*ret)
+		return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
+	c->stamp = now;
+	return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+}
+
+err_t rpc_creds_server(grpc_server_credentials **ret, struct rpc_certs *c, struct err_detail *detail)
+{
+	struct pems p = { STR_INIT, STR_INIT, STR_INIT };
 	err_t e;
 
-	if (tls_off(tls)) {
+	if (tls_off(&c->tls)) {
 		*ret = grpc_insecure_server_credentials_create();
 		return ERR_OK;
 	}
-	e = server_creds_check(tls, detail);
+	e = server_creds_check(&c->tls, detail);
 	if (!e)
-		e = pems_load(&p, tls, detail);
-	if (!e) {
-		pair = (grpc_ssl_pem_key_cert_pair){ str_text(&p.key), str_text(&p.cert) };
-		*ret = grpc_ssl_server_credentials_create_ex(p.ca.len ? str_text(&p.ca) : NULL, &pair, 1,
-							     request_type(tls), NULL);
-		if (!*ret)
-			e = err_set(detail, ERR_INVALID, "tls", "certificate or key is not usable");
-	}
+		e = pems_load(&p, &c->tls, detail); /* to say what is wrong with them */
 	pems_done(&p);
-	return e;
+	if (e)
+		return e;
+	*ret = grpc_ssl_server_credentials_create_with_options(
+	    grpc_ssl_server_credentials_create_options_using_config_fetcher(request_type(&c->tls), fetch_certs, c));
+	return *ret ? ERR_OK : err_set(detail, ERR_INVALID, "tls", "certificate or key is not usable");
 }
 
 err_t rpc_creds_client(grpc_channel_credentials **ret, const struct rpc_tls *tls, struct err_detail *detail)

@@ -36,7 +36,13 @@ grpc_byte_buffer *rpc_buffer_pack(const ProtobufCMessage *msg);
 /* Takes over buffer. */
 err_t rpc_buffer_unpack(ProtobufCMessage **ret, const ProtobufCMessageDescriptor *desc, grpc_byte_buffer *buffer,
 			struct err_detail *detail) MUST;
-err_t rpc_creds_server(grpc_server_credentials **ret, const struct rpc_tls *tls, struct err_detail *detail) MUST;
+/* Certificates of a server, read again for a handshake when the files have changed; gRPC calls from threads of its own, one at a time. */
+struct rpc_certs {
+	struct rpc_tls tls;
+	int64_t stamp; /* of the files that were read; 0: none */
+};
+/* c lives as long as the server. */
+err_t rpc_creds_server(grpc_server_credentials **ret, struct rpc_certs *c, struct err_detail *detail) MUST;
 err_t rpc_creds_client(grpc_channel_credentials **ret, const struct rpc_tls *tls, struct err_detail *detail) MUST;
 /* SPIFFE id, DNS name or common name of the verified certificate; false if there is none. */
 bool rpc_creds_identity(grpc_call *call, struct str *out);
@@ -101,6 +107,7 @@ struct rpc_method {
 };
 struct rpc_server {
 	struct rpc_server_params params;
+	struct rpc_certs certs;
 	struct rpc_poll poll;
 	grpc_server *grpc;
 	int port;

@@ -94,7 +94,10 @@ static grpc_server *create(const struct rpc_server_params *p)
 static err_t bind_port(struct rpc_server *s, struct err_detail *detail)
 {
 	grpc_server_credentials *creds = NULL;
-	err_t e = rpc_creds_server(&creds, &s->params.tls, detail);
+	err_t e;
+
+	s->certs.tls = s->params.tls;
+	e = rpc_creds_server(&creds, &s->certs, detail);
 
 	if (e)
 		return e;

@@ -110,6 +110,64 @@ static void a_wrong_peer_gets_no_connection(void **state)
 	expect_unavailable(server, (struct rpc_tls){ NULL, NULL, NULL, false });     /* plain text */
 }
 
+static void move(const char *from_dir, const char *name, const char *to_dir)
+{
+	char from[TESTKIT_PATH + 32], to[TESTKIT_PATH + 32];
+
+	snprintf(from, sizeof(from), "%s/%s", from_dir, name);
+	snprintf(to, sizeof(to), "%s/%s", to_dir, name);
+	assert_int_equal(rename(from, to), 0);
+}
+
+static err_t try_with(const struct echo *e, const char *authority)
+{
+	struct echo with = *e;
+	struct rpc_client *c;
+	char text[32];
+	err_t err;
+
+	with.client_tls = (struct rpc_tls){ authority, NULL, NULL, false };
+	c = client(&with, NULL, 2000);
+	err = call_echo(c, "Echo", "x", text, sizeof(text), NULL);
+	rpc_client_free(&c);
+	return err;
+}
+
+/* Rotation of the identities without a restart. */
+static void renewed_certificates_hold_for_the_next_connection_and_broken_ones_do_not(void **state)
+{
+	char own[TESTKIT_PATH], next[TESTKIT_PATH], own_ca[TESTKIT_PATH + 16], next_ca[TESTKIT_PATH + 16],
+	    path[TESTKIT_PATH + 64];
+	char cert[TESTKIT_PATH + 16], key[TESTKIT_PATH + 16], text[32];
+	struct echo e = { .params.tls = { NULL, cert, key, false } };
+	struct rpc_client *standing;
+
+	(void)state;
+	testkit_dir(own);
+	testkit_dir(next);
+	testkit_certificate(own, "server");
+	testkit_certificate(next, "server");
+	snprintf(cert, sizeof(cert), "%s/server.pem", own);
+	snprintf(key, sizeof(key), "%s/server.key", own);
+	snprintf(own_ca, sizeof(own_ca), "%s/ca.pem", own);
+	snprintf(next_ca, sizeof(next_ca), "%s/ca.pem", next);
+	e.client_tls = (struct rpc_tls){ own_ca, NULL, NULL, false };
+	echo_start(&e);
+	standing = client(&e, NULL, 0);
+	assert_int_equal(call_echo(standing, "Echo", "x", text, sizeof(text), NULL), ERR_OK);
+	assert_int_equal(try_with(&e, next_ca), ERR_UNAVAILABLE);
+	move(next, "server.key", own); /* half of it */
+	assert_int_equal(try_with(&e, own_ca), ERR_OK);
+	move(next, "server.pem", own);
+	assert_int_equal(try_with(&e, next_ca), ERR_OK);
+	assert_int_equal(try_with(&e, own_ca), ERR_UNAVAILABLE);
+	assert_int_equal(call_echo(standing, "Echo", "x", text, sizeof(text), NULL), ERR_OK);
+	testkit_file(own, "server.pem", "no certificate", path);
+	assert_int_equal(try_with(&e, next_ca), ERR_OK);
+	rpc_client_free(&standing);
+	echo_stop(&e);
+}
+
 static void missing_certificates_are_named(void **state)
 {
 	struct rpc_server_params p = { .address = "127.0.0.1:0",
@@ -132,6 +190,7 @@ int main(void)
 		cmocka_unit_test(health_is_told_and_watched),
 		cmocka_unit_test(tls_hides_the_call_and_a_client_certificate_names_the_peer),
 		cmocka_unit_test(a_wrong_peer_gets_no_connection),
+		cmocka_unit_test(renewed_certificates_hold_for_the_next_connection_and_broken_ones_do_not),
 		cmocka_unit_test(missing_certificates_are_named),
 	};
 	return cmocka_run_group_tests(tests, make_certificates, NULL);

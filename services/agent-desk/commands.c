@@ -1,6 +1,7 @@
 /* Commands: one table from method to the agent's event; the state machine (libs/agents) judges. */
 #include "desk.h"
 #include "desk_wire.h"
+#include "sign_in.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,14 @@ static void on_applied(err_t e, const struct agent_record *record, uint64_t revi
 	mem_free(c);
 }
 
+/* 0: none. */
+static unsigned agents_limit(const struct desk *d, const char *tenant)
+{
+	const struct tenant *t = tenantconf_find_tenant(d->conf, tenant);
+
+	return t ? t->quotas.agents_signed_in : 0;
+}
+
 static err_t apply(struct desk *d, struct rpc_call *call, const struct command_row *row, const struct agent_event *ev,
 		   const char *tenant, const char *agent_id)
 {
@@ -71,7 +80,9 @@ static err_t apply(struct desk *d, struct rpc_call *call, const struct command_r
 	(void)str_copy(c->tenant, sizeof(c->tenant), tenant);
 	(void)str_copy(c->agent_id, sizeof(c->agent_id), agent_id);
 	(void)str_copy(c->by, sizeof(c->by), desk_user(call)->subject);
-	e = agents_apply(d->agents, tenant, agent_id, ev, on_applied, c);
+	unsigned limit = ev->kind == AGENT_EV_SIGN_IN ? agents_limit(d, tenant) : 0;
+	e = limit ? sign_in(d->sign_ins, tenant, agent_id, limit, on_applied, c)
+		  : agents_apply(d->agents, tenant, agent_id, ev, on_applied, c);
 	if (e)
 		mem_free(c);
 	return e;

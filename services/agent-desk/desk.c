@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "events/events.h"
 #include "log/log.h"
+#include "sign_in.h"
 #include "streams.h"
 
 #define DESK	 "/trunkline.desk.v1.AgentService/"
@@ -69,7 +70,7 @@ const char *desk_agent_name(const struct desk *d, const char *tenant, const char
 
 static bool synced(const struct desk *d)
 {
-	return tenantconf_synced(d->conf) && agents_synced(d->agents);
+	return tenantconf_synced(d->conf) && agents_synced(d->agents) && sign_ins_synced(d->sign_ins);
 }
 
 static err_t authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
@@ -99,7 +100,7 @@ static void on_agent(const char *tenant, const char *agent_id, const struct agen
 {
 	struct desk *d = arg;
 
-	(void)revision;
+	sign_ins_agent(d->sign_ins, tenant, agent_id, record, revision);
 	if (d->streams)
 		streams_agent(d->streams, tenant, agent_id, record);
 }
@@ -186,6 +187,8 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 	if (!e)
 		e = tenantconf_new(&d->conf, &conf, detail);
 	agents.events = d->events;
+	if (!e)
+		e = sign_ins_new(&d->sign_ins, d, detail);
 	if (!e)
 		e = agents_store_new(&d->agents, &agents, detail);
 	return e;
@@ -276,6 +279,7 @@ void desk_free(struct desk **desk)
 	streams_free(&d->streams);
 	queues_free(&d->queues);
 	agents_store_free(&d->agents);
+	sign_ins_free(&d->sign_ins);
 	tenantconf_free(&d->conf);
 	events_free(&d->events);
 	bus_kv_close(&d->calls);

@@ -6,7 +6,7 @@
  * is killed loses nothing but its connections: clients come back, to any desk, and are told the present state first.
  *
  * One loop. desk.c wires; commands.c changes states; streams.c tells; offers.c looks up the call behind a reservation;
- * queues.c keeps what routers say of their queues; facts.c shows the tenant's events to leads.
+ * sign_in.c and seats.c count who is signed in, where that is limited; queues.c keeps what routers say of their queues; facts.c shows the tenant's events to leads.
  */
 #ifndef AGENT_DESK_DESK_H
 #define AGENT_DESK_DESK_H
@@ -31,6 +31,7 @@
 struct streams;
 struct queues;
 struct facts;
+struct sign_ins;
 struct events;
 
 struct desk_config {
@@ -53,6 +54,7 @@ struct desk {
 	struct streams *streams;
 	struct queues *queues;
 	struct facts *facts;
+	struct sign_ins *sign_ins;
 	const char *site, *instance;
 	char source[96];
 };

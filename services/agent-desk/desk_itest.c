@@ -22,6 +22,7 @@
 #include "events/events.h"
 #include "rpc/rpc.h"
 #include "testkit/testkit.h"
+#include "trunkline/agent/v1/agent.pb-c.h"
 #include "trunkline/call/v1/checkpoint.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/desk/v1/agent_service.pb-c.h"
@@ -34,14 +35,14 @@ typedef Trunkline__Desk__V1__AgentStatus status_t;
 typedef Trunkline__Desk__V1__StreamEventsResponse event_t;
 
 static struct testkit_nats nats;
-static struct testkit_proc desk;
+static struct testkit_proc desk, desk2;
 static struct loop *loop;
 static struct bus *bus;
 static struct bus_kv *config, *calls;
 static struct events *events;
 static struct agents_store *store;
 static struct auth_signer *signer;
-static char dir[TESTKIT_PATH], address[32], conf_file[TESTKIT_PATH + 64], binary[512];
+static char dir[TESTKIT_PATH], address[32], address2[32], conf_file[TESTKIT_PATH + 64], binary[512];
 static int http_port;
 
 /* ---- the world around the desk ---- */
@@ -609,6 +610,227 @@ static void facts_are_seen_by_their_tenants_leads_only(void **state)
 	rpc_client_free(&g);
 }
 
+/* ---- a limit of agents signed in, two desks ---- */
+
+static void start_desk2(void)
+{
+	static char conf[TESTKIT_PATH + 64];
+	const char *argv[] = { binary, "-c", conf, NULL };
+	struct str s = STR_INIT;
+
+	snprintf(address2, sizeof(address2), "127.0.0.1:%d", testkit_tcp_port());
+	str_printf(&s, "instance: desk-2\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n",
+		   testkit_tcp_port(), nats.url);
+	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address2, dir);
+	testkit_file(dir, "desk2.yaml", str_text(&s), conf);
+	str_done(&s);
+	testkit_spawn(&desk2, &(struct testkit_spawn){ .argv = argv });
+}
+
+static err_t command_at(const char *where, const char *tenant, const char *agent, const char *method,
+			struct err_detail *d)
+{
+	struct auth_user u = { .scopes = AUTH_AGENT };
+	struct rpc_client *c = NULL;
+	char *token = NULL;
+	status_t st;
+
+	*d = (struct err_detail){ 0 };
+	snprintf(u.subject, sizeof(u.subject), "test:%s", agent);
+	snprintf(u.tenant, sizeof(u.tenant), "%s", tenant);
+	snprintf(u.agent, sizeof(u.agent), "%s", agent);
+	assert_int_equal(auth_sign(signer, &u, clock_wall_ms() / 1000, 600, &token), ERR_OK);
+	assert_int_equal(rpc_client_new(&c, &(struct rpc_client_params){ .target = where, .token = token }), ERR_OK);
+	err_t e = command(c, method, "", "", &st, d);
+	rpc_client_free(&c);
+	mem_free(token);
+	return e;
+}
+
+struct known {
+	const char *where, *tenant, *agent;
+};
+
+static bool agent_known(void *arg)
+{
+	const struct known *k = arg;
+	struct err_detail d;
+
+	return command_at(k->where, k->tenant, k->agent, "GetState", &d) == ERR_OK;
+}
+
+/* An agent is told after its tenant: who knows the one knows the other. */
+static void put_limit(const char *tenant, uint64_t version, unsigned limit, const char *new_agent)
+{
+	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	Trunkline__Config__V1__Quotas q = TRUNKLINE__CONFIG__V1__QUOTAS__INIT;
+	char key[64], domain[64];
+
+	snprintf(key, sizeof(key), "%s.main", tenant);
+	snprintf(domain, sizeof(domain), "%s.example", tenant);
+	t.tenant = t.display_name = (char *)tenant;
+	t.version = version;
+	t.time_zone = (char *)"UTC";
+	t.sip_domain = domain;
+	q.agents_signed_in = limit;
+	t.quotas = &q;
+	put(config, key, &t.base);
+	put_agent(tenant, new_agent, true);
+	struct known k[] = { { address, tenant, new_agent }, { address2, tenant, new_agent } };
+	assert_true(testkit_wait(agent_known, &k[0], 10000));
+	assert_true(testkit_wait(agent_known, &k[1], 10000));
+}
+
+#define RUSH 14
+struct rush {
+	pthread_t thread;
+	char agent[16];
+	const char *where;
+	err_t e;
+	struct err_detail d;
+};
+
+static void *rush_in(void *arg)
+{
+	struct rush *r = arg;
+
+	r->e = command_at(r->where, "lim", r->agent, "SignIn", &r->d);
+	return NULL;
+}
+
+/* Everybody at once, at both desks; returns how many are in. */
+static unsigned rush(struct rush all[RUSH], const char *refusal)
+{
+	unsigned in = 0;
+
+	for (int i = 0; i < RUSH; i++) {
+		snprintf(all[i].agent, sizeof(all[i].agent), "30%02d", i);
+		all[i].where = i % 2 ? address : address2;
+		assert_int_equal(pthread_create(&all[i].thread, NULL, rush_in, &all[i]), 0);
+	}
+	for (int i = 0; i < RUSH; i++) {
+		pthread_join(all[i].thread, NULL);
+		in += all[i].e == ERR_OK;
+		if (all[i].e && (all[i].e != ERR_EXHAUSTED || strcmp(all[i].d.field, "quotas.agents_signed_in") != 0 ||
+				 strcmp(all[i].d.message, refusal) != 0))
+			fail_msg("%s: %s %s: %s", all[i].agent, err_name(all[i].e), all[i].d.field, all[i].d.message);
+	}
+	return in;
+}
+
+static void on_out(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+		   void *arg)
+{
+	(void)record;
+	(void)revision;
+	(void)detail;
+	assert_int_equal(e, ERR_OK);
+	*(bool *)arg = true;
+}
+
+/* As a router or a call-control does it, when a call has ended. */
+static void sign_out_elsewhere(const char *tenant, const char *agent)
+{
+	bool done = false;
+
+	assert_int_equal(agents_apply(store, tenant, agent, &(struct agent_event){ .kind = AGENT_EV_SIGN_OUT }, on_out,
+				      &done),
+			 ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+}
+
+static void as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2(void **state)
+{
+	struct rush all[RUSH];
+	struct err_detail d;
+	int first_in = -1, first_out = -1;
+
+	(void)state;
+	start_desk2();
+	for (int i = 0; i < RUSH; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "30%02d", i);
+		put_agent("lim", id, true);
+	}
+	put_limit("lim", 1, 5, "3099");
+	assert_int_equal(rush(all, "5 of 5 in use"), 5);
+	for (int i = 0; i < RUSH; i++) {
+		first_in = first_in < 0 && !all[i].e ? i : first_in;
+		first_out = first_out < 0 && all[i].e ? i : first_out;
+	}
+	/* Who is in may say so again; another tenant has no limit. */
+	assert_int_equal(command_at(address, "lim", all[first_in].agent, "SignIn", &d), ERR_OK);
+	assert_int_equal(command_at(address2, "globex", "2001", "SignIn", &d), ERR_OK);
+	assert_int_equal(command_at(address2, "globex", "2001", "SignOut", &d), ERR_OK);
+	/* One leaves, by another service: one comes in, and no second one. */
+	sign_out_elsewhere("lim", all[first_in].agent);
+	assert_int_equal(command_at(address, "lim", all[first_out].agent, "SignIn", &d), ERR_OK);
+	assert_int_equal(rush(all, "5 of 5 in use"), 5);
+	/* A desk that is killed takes nobody's place away and gives none. */
+	testkit_proc_stop(&desk, SIGKILL, 5000);
+	start_desk();
+	assert_int_equal(rush(all, "5 of 5 in use"), 5);
+	/* Lowered: they stay, and none comes until there is room. */
+	put_limit("lim", 2, 3, "3098");
+	assert_int_equal(rush(all, "5 of 3 in use"), 5);
+	int left = 0;
+	for (int i = 0; i < RUSH && left < 2; i++)
+		if (!all[i].e && ++left)
+			assert_int_equal(command_at(address, "lim", all[i].agent, "SignOut", &d), ERR_OK);
+	assert_int_equal(command_at(address2, "lim", "3099", "SignIn", &d), ERR_EXHAUSTED);
+	assert_string_equal(d.message, "3 of 3 in use");
+	put_limit("lim", 3, 0, "3097");
+	assert_int_equal(rush(all, ""), RUSH);
+	assert_int_equal(testkit_proc_stop(&desk2, SIGTERM, 10000), 0);
+}
+
+static void on_late(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
+		    void *arg)
+{
+	(void)record;
+	(void)revision;
+	(void)detail;
+	*(int *)arg = (int)e;
+}
+
+static bool got_in(void *arg)
+{
+	struct err_detail d;
+
+	(void)arg;
+	return command_at(address, "dead", "4002", "SignIn", &d) == ERR_OK;
+}
+
+static void a_seat_left_by_a_desk_that_died_is_taken_and_its_late_sign_in_refused_GT_3_1_2(void **state)
+{
+	Trunkline__Agent__V1__Seat seat = TRUNKLINE__AGENT__V1__SEAT__INIT;
+	struct err_detail d;
+	struct bus_kv *seats;
+	int late = -1;
+
+	(void)state;
+	start_desk2();
+	put_agent("dead", "4001", true);
+	put_limit("dead", 1, 1, "4002");
+	assert_int_equal(bus_kv_open(&seats, bus, &(struct bus_kv_params){ .bucket = "seats" }, &d), ERR_OK);
+	seat.agent_id = (char *)"4001";
+	put(seats, "dead.0", &seat.base);
+	assert_int_equal(command_at(address, "dead", "4002", "SignIn", &d), ERR_EXHAUSTED);
+	assert_string_equal(d.message, "1 of 1 in use");
+	assert_true(testkit_wait(got_in, NULL, 15000));
+	assert_int_equal(agents_apply_at(store, "dead", "4001",
+					 &(struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" }, 0,
+					 on_late, &late),
+			 ERR_OK);
+	while (late < 0)
+		loop_turn(loop, 5);
+	assert_int_equal(late, ERR_ABORTED);
+	assert_int_equal(command_at(address2, "dead", "4001", "SignIn", &d), ERR_EXHAUSTED);
+	bus_kv_close(&seats);
+	assert_int_equal(testkit_proc_stop(&desk2, SIGTERM, 10000), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,6 +841,8 @@ int main(void)
 		cmocka_unit_test(a_killed_desk_forgets_nobody),
 		cmocka_unit_test(the_waiting_count_of_a_queue_is_told_as_it_changes),
 		cmocka_unit_test(facts_are_seen_by_their_tenants_leads_only),
+		cmocka_unit_test(as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2),
+		cmocka_unit_test(a_seat_left_by_a_desk_that_died_is_taken_and_its_late_sign_in_refused_GT_3_1_2),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -11,6 +11,7 @@
 #include "agents/agent.h"
 #include "base/arena.h"
 #include "rpc/rpc.h"
+#include "seats.h"
 
 const ProtobufCServiceDescriptor *desk_wire_service(void);
 
@@ -73,6 +74,17 @@ err_t desk_wire_checkpoint_from_pb(struct desk_offer *ret, struct arena *a, cons
 err_t desk_wire_queues_from_pb(const void *bytes, size_t size,
 			       void (*fn)(const char *tenant, const struct desk_queue *q, void *arg), void *arg,
 			       struct err_detail *detail) MUST;
+
+/* A seat as it stands in KV under <tenant>.<index>; the entry's texts are beside it. */
+struct desk_seat {
+	struct seat_entry entry;
+	char tenant[AGENT_ID_TEXT], agent_id[AGENT_ID_TEXT];
+};
+err_t desk_wire_seat_from_pb(struct desk_seat *ret, const char *key, const void *bytes, size_t size,
+			     struct err_detail *detail) MUST;
+#define DESK_SEAT_BYTES 96
+/* How many bytes of buf it takes. */
+size_t desk_wire_seat_to_pb(const char *agent_id, uint64_t agent_revision, uint8_t buf[DESK_SEAT_BYTES]);
 
 /* An event, unpacked once for all who watch. */
 struct desk_fact;

@@ -34,6 +34,20 @@ static void try_request(unsigned method, const uint8_t *data, size_t size)
 	protobuf_c_message_free_unpacked(msg, NULL);
 }
 
+/* The key before the first NUL, then the value. */
+static size_t try_seat(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = memchr(data, 0, size);
+	struct err_detail detail;
+	struct desk_seat seat;
+
+	if (!end)
+		return 0;
+	if (desk_wire_seat_from_pb(&seat, (const char *)data, end + 1, size - (size_t)(end + 1 - data), &detail))
+		return 1;
+	return strlen(seat.entry.tenant) + strlen(seat.entry.agent_id);
+}
+
 static void try_bus(unsigned kind, const uint8_t *data, size_t size)
 {
 	struct desk_facts_filter all = { .call = true, .agent = true, .recording = true };
@@ -48,6 +62,8 @@ static void try_bus(unsigned kind, const uint8_t *data, size_t size)
 		n = desk_wire_checkpoint_from_pb(&offer, &a, data, size, &detail);
 	else if (kind == 1)
 		n = desk_wire_queues_from_pb(data, size, on_queue, &n, &detail);
+	else if (kind == 3)
+		n = try_seat(data, size);
 	else if (!desk_wire_fact_from_pb(&fact, data, size, &detail))
 		n = desk_wire_fact_matches(fact, &all);
 	(void)n;
@@ -60,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
 		return 0;
-	if (data[0] < 3)
+	if (data[0] < 4)
 		try_bus(data[0], data + 1, size - 1);
 	else
 		try_request(data[0], data + 1, size - 1);

@@ -5,11 +5,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "pbcheck/pbcheck.h"
+#include "trunkline/agent/v1/agent.pb-c.h"
 #include "trunkline/call/v1/checkpoint.pb-c.h"
 #include "trunkline/desk/v1/agent_service.pb-c.h"
 #include "trunkline/router/v1/router.pb-c.h"
 
-#define VARIABLES_MAX 256
+#define VARIABLES_MAX  256
+#define DESK_SEATS_MAX 1000000 /* the highest limit there is (tenantconf) */
 
 typedef Trunkline__Call__V1__CallCheckpoint checkpoint_t;
 
@@ -50,6 +52,52 @@ err_t desk_wire_checkpoint_from_pb(struct desk_offer *ret, struct arena *a, cons
 	e = copy_offer(ret, a, (const checkpoint_t *)(void *)msg);
 	pbcheck_view_done(msg);
 	return e;
+}
+
+/* ---- seats ---- */
+static err_t seat_key(struct desk_seat *s, const char *key, struct err_detail *detail)
+{
+	const char *dot = strchr(key, '.');
+	int64_t index;
+
+	if (!dot || (size_t)(dot - key) >= sizeof(s->tenant))
+		return err_set(detail, ERR_INVALID, "key", "must be <tenant>.<index>");
+	memcpy(s->tenant, key, (size_t)(dot - key));
+	s->tenant[dot - key] = '\0';
+	if (!str_is_id(s->tenant) || str_to_i64(dot + 1, 0, DESK_SEATS_MAX - 1, &index))
+		return err_set(detail, ERR_INVALID, "key", "must be <tenant>.<index>, less than %d", DESK_SEATS_MAX);
+	s->entry.index = (unsigned)index;
+	return ERR_OK;
+}
+
+err_t desk_wire_seat_from_pb(struct desk_seat *ret, const char *key, const void *bytes, size_t size,
+			     struct err_detail *detail)
+{
+	ProtobufCMessage *msg;
+	err_t e = seat_key(ret, key, detail);
+
+	if (!e)
+		e = pbcheck_view(&msg, &trunkline__agent__v1__seat__descriptor, bytes, size, detail);
+	if (e)
+		return e;
+	const Trunkline__Agent__V1__Seat *pb = (const void *)msg;
+	if (!str_is_id(pb->agent_id))
+		e = err_set(detail, ERR_INVALID, "agent_id", "is no id");
+	(void)str_copy(ret->agent_id, sizeof(ret->agent_id), pb->agent_id);
+	ret->entry.agent_revision = pb->agent_revision;
+	ret->entry.tenant = ret->tenant;
+	ret->entry.agent_id = ret->agent_id;
+	pbcheck_view_done(msg);
+	return e;
+}
+
+size_t desk_wire_seat_to_pb(const char *agent_id, uint64_t agent_revision, uint8_t buf[DESK_SEAT_BYTES])
+{
+	Trunkline__Agent__V1__Seat pb = TRUNKLINE__AGENT__V1__SEAT__INIT;
+
+	pb.agent_id = (char *)agent_id;
+	pb.agent_revision = agent_revision;
+	return trunkline__agent__v1__seat__pack(&pb, buf);
 }
 
 /* ---- router → queues ---- */

@@ -179,6 +179,24 @@ static bool forgotten(const struct control *cc, const struct cc_owner *owner, co
 	return !l && llabs(clock_steady_ms() - msg->time_ms) >= SETTLED_MS;
 }
 
+/* Older than any call that exists can be: it came back. While we have not listened for long the cluster may have been away: then the last
+ * write before that is what counts. */
+static bool came_back(const struct control *cc, const struct bus_msg *msg)
+{
+	bool long_enough = clock_mono_ms() - cc->listening_ms > STALE_MS;
+
+	return msg->time_ms < (long_enough ? clock_steady_ms() : cc->newest_ms) - STALE_MS;
+}
+
+static void bury(struct control *cc, const char *key, const struct bus_msg *msg)
+{
+	metric_add(&cc_metric_came_back, 1);
+	LOG_WARN(NULL, "call.came_back", "key=%s age_ms=%lld", LOG_Q(key),
+		 (long long)(clock_steady_ms() - msg->time_ms));
+	if (bus_kv_delete(cc->kv, key, msg->seq, NULL, NULL))
+		metric_add(&cc_metric_send_failed, 1); /* the next scan finds it again */
+}
+
 /* The flow and the queue by name in today's configuration. A step that is no more: the flow is over for this call. */
 static void bind_conf(struct control *cc, const struct cc_saved *s)
 {
@@ -276,10 +294,15 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	if (op == BUS_KV_SYNCED) {
 		bus_kv_unwatch(&cc->scan);
 		drop_unseen(cc);
+		if (cc->looking && cc->listened)
+			cc->next_scan_ms = 0;
+		cc->looking = false;
 		LOG_INFO(NULL, "calls.scanned", "took_ms=%lld calls=%u",
 			 (long long)(clock_mono_ms() - cc->scan_began_ms), HASH_COUNT(cc->calls));
 		return;
 	}
+	if (cc->looking && msg->time_ms < cc->listening_wall_ms && msg->time_ms > cc->newest_ms)
+		cc->newest_ms = msg->time_ms;
 	if (op != BUS_KV_PUT || !msg->size) {
 		compare_ours(cc, key, msg, false);
 		return;
@@ -288,7 +311,11 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		return;
 	compare_ours(cc, key, msg,
 		     str_eq(owner.instance, cc->self.instance) && owner.incarnation == cc->self.incarnation);
-	if (!cc->draining && (peers_gone(cc, &owner) || forgotten(cc, &owner, key, msg)))
+	if (cc->draining || cc->looking || (!peers_gone(cc, &owner) && !forgotten(cc, &owner, key, msg)))
+		return;
+	if (came_back(cc, msg))
+		bury(cc, key, msg);
+	else
 		adopt(cc, msg);
 }
 
@@ -300,6 +327,10 @@ static void scan(struct control *cc, int64_t now)
 	if (bus_kv_watch(&cc->scan, cc->kv, ">", on_scan, cc))
 		return;
 	cc->scan_began_ms = now;
+	cc->looking = cc->newest_of_ms != cc->listening_ms;
+	if (cc->looking)
+		cc->newest_ms = 0;
+	cc->newest_of_ms = cc->listening_ms;
 	cc->next_scan_ms = cc->listened ? now + SCAN_EVERY_MS : cc->listening_ms + LISTEN_MS;
 	expect_ours(cc);
 }
@@ -325,6 +356,7 @@ void peers_beat(struct control *cc)
 void peers_listen(struct control *cc)
 {
 	cc->listening_ms = clock_mono_ms();
+	cc->listening_wall_ms = clock_steady_ms();
 	cc->listened = false;
 	cc->next_scan_ms = cc->listening_ms + LISTEN_MS;
 	for (struct peer *p = cc->peers; p; p = p->hh.next)

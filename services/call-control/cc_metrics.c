@@ -41,6 +41,10 @@ struct metric cc_metric_stranded =
 struct metric cc_metric_over_quota = METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"inbound_calls\"",
 						      "what was refused because the tenant uses as much as it may");
 
+struct metric cc_metric_came_back =
+    METRIC_COUNTER("trunkline_call_came_back_total",
+		   "checkpoints of calls that were over long ago, found in the bucket again");
+
 void cc_metrics_register(void)
 {
 	struct metric *const all[] = {
@@ -50,7 +54,8 @@ void cc_metrics_register(void)
 		&cc_metric_events,	    &cc_metric_publish_retries, &cc_metric_agent_refused,
 		&cc_metric_bad_messages,    &cc_metric_out_of_memory,	&cc_metric_send_failed,
 		&cc_metric_media_instances, &cc_metric_reanchored,	&cc_metric_reanchor_failed,
-		&cc_metric_stranded,	    &cc_metric_orphans,		&cc_metric_over_quota
+		&cc_metric_stranded,	    &cc_metric_orphans,		&cc_metric_over_quota,
+		&cc_metric_came_back
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

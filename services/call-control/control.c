@@ -39,8 +39,10 @@ static void on_state(bool connected, void *arg)
 {
 	struct control *cc = arg;
 
-	if (connected && !cc->bus_up)
+	if (connected && !cc->bus_up) {
 		peers_listen(cc);
+		live_say_again(cc);
+	}
 	cc->bus_up = connected;
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", cc->self.instance);
 }
@@ -140,7 +142,7 @@ static void on_conf_change(enum tenantconf_change what, const char *tenant, cons
 
 static err_t open_stores(struct control *cc, struct err_detail *d)
 {
-	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 5000 };
+	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = MARKER_MS };
 	struct agents_store_params agents = { .bus = cc->bus, .instance = cc->self.instance, .no_watch = true };
 	struct tenantconf_params conf = {
 		.bus = cc->bus, .on_change = on_conf_change, .on_error = on_conf_error, .arg = cc
@@ -180,6 +182,7 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	cc->max_calls = cfg->max_calls;
 	cc->started_ms = clock_mono_ms();
 	cc->listening_ms = cc->ticked_ms = cc->started_ms;
+	cc->listening_wall_ms = clock_steady_ms();
 	cc->self.incarnation = (uint64_t)clock_wall_ms();
 	str_copy(cc->self.instance, sizeof(cc->self.instance), common->instance);
 	str_copy(cc->site, sizeof(cc->site), common->site);

@@ -26,6 +26,13 @@
 
 #define BATCH_SUBJECT 200
 
+/* What is deleted may come back: a nats-server that is killed may forget that a message was replaced or removed, and an older
+ * checkpoint of a call that is over stands there again. So calls that exist write at least each FRESH_MS, what is older than
+ * STALE_MS was over long ago, and until then the marker of its deletion (MARKER_MS) hides everything older. */
+#define FRESH_MS  20000
+#define STALE_MS  50000
+#define MARKER_MS 60000
+
 #define LISTEN_MS 2500 /* before that nobody unheard is believed dead */
 
 struct control;
@@ -51,6 +58,7 @@ struct live {
 	int publishing;		   /* how many of these */
 	struct call_command *held; /* commands that wait for the checkpoint of their step */
 	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
+	int64_t written_ms;	   /* wall: the checkpoint */
 	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
 	struct live *lost_prev, *lost_next;
 	bool stranded; /* in control's list of those whose media engine is gone */
@@ -102,6 +110,10 @@ struct control {
 	int64_t next_scan_ms;  /* monotonic */
 	struct bus_kv_watch *scan;
 	int64_t scan_began_ms; /* monotonic */
+	bool looking;	       /* that scan only looks how new the newest is */
+	int64_t newest_ms;     /* by the server's clock: the last write before listening_ms */
+	int64_t newest_of_ms;  /* the listening_ms for which that is known */
+	int64_t listening_wall_ms;
 	bool draining, bus_up;
 	int64_t heard_all_ms;	 /* monotonic: our heartbeat that says so came back; 0: not yet */
 	bool deaf;		 /* draining, and all that was sent to us before has been taken */
@@ -120,6 +132,8 @@ struct live *live_find(struct control *cc, const char *call_id);
 struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,
 		      enum call_input_kind first) MUST;
 void live_step(struct live *l, const struct call_input *in);
+/* The bus was away, and with it what was said last: each call says again what it needs, within AGAIN_MS. */
+void live_say_again(struct control *cc);
 /* Facts and commands in control->todo are performed; the checkpoint is written if the call asks for it. */
 void live_perform(struct live *l);
 /* After bus_free(): callbacks that were under way never come. */

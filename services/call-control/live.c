@@ -91,12 +91,20 @@ static void append(struct cc_event **list, struct cc_event *more)
 
 /* ---- timer --------------------------------------------------------------------------------------------------------- */
 
+/* The checkpoint is written again then, so that it is seen that the call exists; 0: not. */
+static int64_t fresh_until(const struct live *l)
+{
+	return l->started && l->written_ms && !l->writing && !call_ended(l->call) ? l->written_ms + FRESH_MS : 0;
+}
+
 static void arm(struct live *l)
 {
 	int64_t at = call_deadline_ms(l->call), now = control_now_ms(l->control);
 
 	if (l->retry_ms && (!at || l->retry_ms < at))
 		at = l->retry_ms;
+	if (fresh_until(l) && (!at || fresh_until(l) < at))
+		at = fresh_until(l);
 	if (!at || l->lost)
 		loop_timer_stop(&l->timer);
 	else
@@ -113,6 +121,8 @@ static void on_timer(void *arg)
 		if (!l->writing && (l->dirty || l->pending))
 			write_checkpoint(l);
 	}
+	if (fresh_until(l) && now >= fresh_until(l))
+		write_checkpoint(l);
 	if (l->lost)
 		return;
 	if (l->started && call_deadline_ms(l->call) && now >= call_deadline_ms(l->call))
@@ -272,6 +282,7 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		return;
 	}
 	l->revision = seq;
+	l->written_ms = control_now_ms(l->control);
 	for (int i = 0; i < l->n_ripe; i++)
 		perform_command(l, &l->held[i]);
 	/* What was decided meanwhile without a new step belongs to this one. */
@@ -284,6 +295,8 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 		start(l);
 	else if (l->dirty && !l->writing)
 		write_checkpoint(l);
+	if (!l->lost)
+		arm(l);
 	finish_if_told(l); /* also of a call that was adopted when it had ended already */
 }
 
@@ -530,6 +543,20 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 	l->call->checkpoint = true;
 	l->started = first == INPUT_START; /* its first checkpoint has its first decision in it */
 	return l;
+}
+
+#define AGAIN_MS 100
+
+void live_say_again(struct control *cc)
+{
+	int64_t now = control_now_ms(cc);
+	struct live *l, *next;
+	unsigned n = 0;
+
+	HASH_ITER (hh, cc->calls, l, next) {
+		l->call->repeat_ms = now + n++ % AGAIN_MS;
+		arm(l);
+	}
 }
 
 bool live_all_settled(const struct control *cc)

@@ -84,6 +84,7 @@ err_t router_core_new(struct router_core **ret, const struct router_core_params 
 	core->p.margin_ms = or_default(p->margin_ms, 10000);
 	core->p.look_ms = or_default(p->look_ms, 10000);
 	core->p.park_ms = or_default(p->park_ms, 120000);
+	core->p.hold_ms = or_default(p->hold_ms, 1500);
 	core->now_ms = p->now_ms;
 	core->collecting = true;
 	core->collect_until_ms = p->now_ms + core->p.collect_ms;
@@ -255,14 +256,39 @@ err_t router_core_assert_end(struct router_core *core, const char *owner, uint64
 	return core_done(core);
 }
 
+void core_call_comfort(struct router_core *core, struct call *c)
+{
+	core->n_bereaved -= c->bereaved;
+	c->bereaved = false;
+}
+
+static void end_holding(struct router_core *core)
+{
+	core->hold_until_ms = 0;
+	if (!core->collecting)
+		core_serve_all(core);
+}
+
+void core_hold_check(struct router_core *core)
+{
+	if (core->hold_until_ms && (!core->n_bereaved || core->now_ms >= core->hold_until_ms))
+		end_holding(core);
+}
+
+/* Its calls are taken over within some hundred milliseconds. Until then, and for hold_ms at most, agents wait: given to those
+ * behind, they would make callers who came earlier wait longer than those who came later. */
 static void owner_died(struct router_core *core, struct owner *o)
 {
 	struct call *next;
 
 	for (struct call *c = o->calls; c; c = next) {
 		next = c->owner_next;
-		if (c->state == CALL_WAITING || c->state == CALL_PARKED)
-			core_call_park(core, c, core->p.park_ms);
+		if (c->state != CALL_WAITING && c->state != CALL_PARKED)
+			continue;
+		core_call_park(core, c, core->p.park_ms);
+		core->n_bereaved += !c->bereaved;
+		c->bereaved = true;
+		core->hold_until_ms = core->now_ms + core->p.hold_ms;
 	}
 	check_collected(core);
 }
@@ -278,9 +304,11 @@ static void owner_came(struct router_core *core, struct owner *o)
 
 	for (struct call *c = o->calls; c; c = next) {
 		next = c->owner_next;
+		core_call_comfort(core, c);
 		if (c->state == CALL_PARKED)
 			core_call_wait(core, c);
 	}
+	core_hold_check(core);
 	core_serve_list(core, o->calls, next_of_owner);
 }
 
@@ -331,6 +359,7 @@ err_t router_core_time(struct router_core *core, int64_t now_ms)
 	set_now(core, now_ms);
 	if (core->collecting && core->now_ms >= core->collect_until_ms)
 		end_collecting(core);
+	core_hold_check(core);
 	wheel_turn(&core->wheel, core->now_ms, TIMERS_A_TURN, fired, core);
 	return core_done(core);
 }

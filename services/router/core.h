@@ -31,12 +31,13 @@ struct router_core;
 
 struct router_core_params {
 	uint64_t epoch;
-	int64_t now_ms;		    /* wall */
-	int64_t collect_ms;	    /* 0: 500 */
-	int64_t repeat_ms;	    /* Assigned until its result is seen (0: 1,000) */
-	int64_t margin_ms;	    /* reservation = ring timeout + this (0: 10,000) */
-	int64_t look_ms;	    /* first look whether an agent's call exists (0: 10,000), again after as long */
-	int64_t park_ms;	    /* a dead owner's call is forgotten unless it is asserted by then (0: 120,000) */
+	int64_t now_ms;	    /* wall */
+	int64_t collect_ms; /* 0: 500 */
+	int64_t repeat_ms;  /* Assigned until its result is seen (0: 1,000) */
+	int64_t margin_ms;  /* reservation = ring timeout + this (0: 10,000) */
+	int64_t look_ms;    /* first look whether an agent's call exists (0: 10,000), again after as long */
+	int64_t hold_ms;    /* agents wait so long, at most, for a dead owner's calls to be somebody's (0: 1,500) */
+	int64_t park_ms;    /* a dead owner's call is forgotten unless it is asserted by then (0: 120,000) */
 	bool fault_ignore_conflict; /* for tests of the tests: treats a lost compare-and-set as won */
 	bool fault_lifo;	    /* the same: serves the youngest idle agent first */
 };

@@ -67,6 +67,7 @@ static void enter_queue(struct call *c, struct queue *q)
 void core_call_forget(struct router_core *core, struct call *c)
 {
 	core_call_unwait(core, c);
+	core_call_comfort(core, c);
 	wheel_stop(&c->timer.node);
 	leave_queue(c);
 	leave_owner(c);
@@ -355,6 +356,8 @@ static void enqueue_again(struct router_core *core, const struct router_enqueue_
 	bool same = same_place(c, in, t), serve = c->state == CALL_PARKED;
 
 	enter_owner(c, o);
+	if (o->alive)
+		core_call_comfort(core, c);
 	c->epoch = in->call_epoch;
 	set_tried(core, c, in);
 	if (c->state == CALL_WAITING && !same) {
@@ -410,6 +413,7 @@ err_t router_core_enqueue(struct router_core *core, const struct router_enqueue_
 	} else {
 		enqueue_new(core, in, o, &t, hash);
 	}
+	core_hold_check(core);
 	return core_done(core);
 }
 
@@ -424,6 +428,7 @@ err_t router_core_dequeue(struct router_core *core, const char *tenant, const ch
 		detach(core, c, "call-gone");
 		core_call_forget(core, c);
 	}
+	core_hold_check(core);
 	return core_done(core);
 }
 

@@ -136,7 +136,8 @@ struct call {
 	LINE struct callheap_node node; /* first */
 	uint64_t hash;
 	uint32_t index, tenant;
-	enum call_state state;
+	enum call_state state : 8;
+	bool bereaved; /* its owner died, and nobody has asserted it since */
 	uint32_t priority;
 	struct group *group;
 	struct queue *queue; /* NULL: for one agent, in no queue */
@@ -211,6 +212,8 @@ struct site {
 struct router_core {
 	struct router_core_params p;
 	int64_t now_ms, collect_until_ms;
+	int64_t hold_until_ms; /* an owner died: nobody is assigned until its calls are somebody's; 0: no */
+	uint32_t n_bereaved;   /* calls of which that is still waited for */
 	bool collecting, broken, deposed;
 	struct hmap tenants, skills, queues, agents, calls, owners, groups, classes, orphans, sites;
 	struct pool tenant_pool, skill_pool, queue_pool, agent_pool, call_pool, owner_pool, group_pool, class_pool,
@@ -235,6 +238,15 @@ struct router_core {
 /* core.c */
 err_t core_done(struct router_core *core) MUST; /* ERR_EXHAUSTED once something could not be allocated */
 void core_break(struct router_core *core);
+/* Nobody is assigned now. */
+static inline bool core_holds(const struct router_core *core)
+{
+	return core->collecting || core->hold_until_ms;
+}
+/* The dead owner's call is somebody's again, or gone. */
+void core_call_comfort(struct router_core *core, struct call *c);
+/* Ends the holding back when there is nothing to wait for any more. */
+void core_hold_check(struct router_core *core);
 void core_see_epoch(struct router_core *core, uint64_t epoch); /* a newer one than ours: we are deposed */
 struct router_fx *core_effect(struct router_core *core, enum router_fx_kind kind); /* never NULL */
 bool u32s_add(struct u32s *l, uint32_t v);					   /* false: out of memory */

@@ -291,7 +291,7 @@ void core_call_serve(struct router_core *core, struct call *c)
 		core_call_park(core, c, core->p.park_ms);
 		return;
 	}
-	a = core->collecting ? NULL : pick_agent(core, c);
+	a = core_holds(core) ? NULL : pick_agent(core, c);
 	if (a)
 		reserve(core, c, a);
 	else
@@ -309,7 +309,7 @@ void core_agent_settle(struct router_core *core, struct agent *a)
 	core_agent_unidle(core, a);
 	if (!idle)
 		return;
-	c = core->collecting ? NULL : pick_call(core, a);
+	c = core_holds(core) ? NULL : pick_call(core, a);
 	if (c) {
 		core_call_unwait(core, c);
 		reserve(core, c, a);
@@ -340,7 +340,7 @@ static void serve(struct router_core *core, struct callheap_node **calls, size_t
 	}
 }
 
-/* After collecting. */
+/* After collecting, or holding back. */
 void core_serve_all(struct router_core *core)
 {
 	struct callheap_node **all;
@@ -368,7 +368,7 @@ void core_serve_list(struct router_core *core, struct call *first, struct call *
 	struct callheap_node **list;
 	size_t n = 0;
 
-	if (core->collecting || !core->n_idle)
+	if (core_holds(core) || !core->n_idle)
 		return;
 	for (const struct call *c = first; c; c = next(c))
 		n += c->state == CALL_WAITING;

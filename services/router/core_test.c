@@ -430,6 +430,57 @@ static void a_dead_owners_calls_wait_aside_until_somebody_asserts_them(void **ar
 	world_free(&w);
 }
 
+static void owned(struct world *w, const char *owner, const char *call, int64_t arrival, uint64_t epoch)
+{
+	struct router_enqueue_in in = call_in(call, "sales", arrival, 0);
+
+	in.owner = owner;
+	in.call_epoch = epoch;
+	assert_int_equal(router_core_enqueue(w->core, &in, w->now), ERR_OK);
+}
+
+/* GT-6, found by chaos runs: within half a second later callers were served before those of a call-control that had died. */
+static void nobody_behind_is_served_while_a_dead_owners_calls_are_being_taken_over(void **arg)
+{
+	struct world w = world_new();
+
+	UNUSED(arg);
+	queues(&w);
+	agent_with(&w, "a1", "sales", 9);
+	agent_with(&w, "a2", "sales", 9);
+	owned(&w, "cc-1", "c1", T0, 1);
+	owned(&w, "cc-1", "c2", T0 + 1, 1);
+	owned(&w, "cc-2", "c3", T0 + 2, 1);
+	assert_int_equal(router_core_owner(w.core, "cc-1", false, w.now), ERR_OK);
+	state(&w, "a1", AGENT_READY);
+	expect_reserve(&w, "c3", NULL);
+	owned(&w, "cc-2", "c2", T0 + 1, 2);
+	expect_reserve(&w, "c2", NULL);
+	owned(&w, "cc-2", "c1", T0, 2);
+	expect_reserve(&w, "c1", "a1");
+	state(&w, "a2", AGENT_READY);
+	expect_reserve(&w, "c2", "a2");
+	world_free(&w);
+}
+
+static void calls_that_nobody_takes_over_hold_the_others_back_for_a_moment_only(void **arg)
+{
+	struct world w = world_new();
+
+	UNUSED(arg);
+	queues(&w);
+	agent_with(&w, "a1", "sales", 9);
+	owned(&w, "cc-1", "c1", T0, 1);
+	owned(&w, "cc-2", "c2", T0 + 1, 1);
+	assert_int_equal(router_core_owner(w.core, "cc-1", false, w.now), ERR_OK);
+	state(&w, "a1", AGENT_READY);
+	later(&w, 1400);
+	expect_reserve(&w, "c2", NULL);
+	later(&w, 200);
+	expect_reserve(&w, "c2", "a1");
+	world_free(&w);
+}
+
 static void skills_changed_take_effect_at_once(void **arg)
 {
 	struct world w = world_new();
@@ -475,6 +526,8 @@ int main(void)
 		cmocka_unit_test(wrap_up_ends_by_itself),
 		cmocka_unit_test(an_agent_whose_call_is_gone_at_two_looks_is_reconciled),
 		cmocka_unit_test(a_dead_owners_calls_wait_aside_until_somebody_asserts_them),
+		cmocka_unit_test(nobody_behind_is_served_while_a_dead_owners_calls_are_being_taken_over),
+		cmocka_unit_test(calls_that_nobody_takes_over_hold_the_others_back_for_a_moment_only),
 		cmocka_unit_test(skills_changed_take_effect_at_once),
 	};
 

@@ -361,8 +361,9 @@ static void judge_choice(struct sim *s, const struct router_core *core, const st
 	int chosen = agent_number(fx->agent_id);
 
 	s->decisions++;
-	if (core->collecting)
-		violated(s, "assigned while collecting", fx->call_id, fx->agent_id);
+	if (core_holds(core))
+		violated(s, "assigned while collecting, or while a dead owner's calls are nobody's", fx->call_id,
+			 fx->agent_id);
 	if (!c)
 		return;
 	if (!eligible(s, chosen, queue_of(c)))
@@ -394,7 +395,7 @@ static void judge_choice(struct sim *s, const struct router_core *core, const st
 /* Outside of an input no waiting call has an idle agent. */
 static void judge_rest(struct sim *s, const struct router_core *core)
 {
-	if (core->collecting)
+	if (core_holds(core))
 		return;
 	for (uint32_t g = 0; g < core->group_pool.n; g++) {
 		const struct group *group = pool_at(&core->group_pool, g);

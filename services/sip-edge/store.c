@@ -76,7 +76,7 @@ static err_t open_buckets(struct store *s, struct err_detail *detail)
 		.ttl_ms = 2 * 1000 * s->edge->cfg.expires_max_s,
 	};
 	struct bus_kv_params legs = { .bucket = "legs", .ttl_ms = STORE_LEG_TTL_MS };
-	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 5000 }; /* call-control's */
+	struct bus_kv_params calls = { .bucket = "calls", .history = 1, .marker_ttl_ms = 60000 }; /* call-control's */
 	err_t e = bus_kv_open(&s->bindings, s->edge->bus, &bindings, detail);
 
 	if (!e)

@@ -181,6 +181,14 @@ err_t job_check_tenant(struct job *j)
 	return auth_tenant(&j->user, j->rq.tenant, &tenant, &j->detail);
 }
 
+static void on_gone(struct rpc_call *call, void *arg)
+{
+	struct job *j = arg;
+
+	(void)call;
+	atomic_store(&j->gone, true);
+}
+
 static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *arg)
 {
 	const struct entry *en = arg;
@@ -191,6 +199,7 @@ static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *ar
 		rpc_fail(call, e, NULL);
 		return;
 	}
+	rpc_on_cancel(call, on_gone, j);
 	e = request_from_pb(&j->rq, &en->m, req, &j->detail);
 	if (!e)
 		e = job_check_tenant(j);
@@ -260,13 +269,16 @@ static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
 	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
-	struct method m = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
+	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
+	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
 	err_t e = add_verbs(a, NULL);
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
 		e = add_verbs(a, &kinds[i]);
 	if (!e)
-		e = add(a, &m, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+	if (!e)
+		e = add(a, &verify, ADMINISTRATORS, "VerifyAudit", "audit.verify");
 	if (!e)
 		e = upload_register(a->tm);
 	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "UploadPrompt", ADMINISTRATORS };

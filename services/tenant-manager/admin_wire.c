@@ -12,6 +12,7 @@
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     1000
 #define PATHS_MAX    64
+#define TIME_MS_MAX  (INT64_C(1) << 50) /* microseconds of it are still an int64 */
 
 static err_t take_tenant(struct request *rq, const char *id, const char *field, struct err_detail *detail)
 {
@@ -88,7 +89,33 @@ static err_t take_page(struct request *rq, const ProtobufCMessage *pb, struct er
 	rq->page_token = pbr_string(pb, "page_token");
 	if (strlen(rq->page_token) > 64)
 		return err_set(detail, ERR_INVALID, "page_token", "not a next_page_token");
+	rq->filter = pbr_string(pb, "filter");
 	return ERR_OK;
+}
+
+static err_t take_time(int64_t *ret, const ProtobufCMessage *pb, const char *field, struct err_detail *detail)
+{
+	*ret = pbr_int64(pb, field);
+	if (*ret < 0 || *ret > TIME_MS_MAX)
+		return err_set(detail, ERR_INVALID, field,
+			       "%lld is no time; milliseconds since 1970 are wanted, below 2^50, or 0 for no limit",
+			       (long long)*ret);
+	return ERR_OK;
+}
+
+/* What other lists do not have is empty. */
+static err_t take_audit_filter(struct audit_filter *f, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	*f = (struct audit_filter){ .actor = pbr_string(pb, "actor"),
+				    .action = pbr_string(pb, "action"),
+				    .resource_prefix = pbr_string(pb, "resource_prefix"),
+				    .oldest_first = pbr_bool(pb, "oldest_first") };
+	err_t e = take_time(&f->from_ms, pb, "from_ms", detail);
+	if (!e)
+		e = take_time(&f->to_ms, pb, "to_ms", detail);
+	if (!e && f->to_ms && f->to_ms <= f->from_ms)
+		e = err_set(detail, ERR_INVALID, "to_ms", "must be after from_ms (%lld), or 0", (long long)f->from_ms);
+	return e;
 }
 
 static err_t take_request_id(struct request *rq, const ProtobufCMessage *pb, struct err_detail *detail)
@@ -125,9 +152,13 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		return e ? e : take_mask(rq, pb, detail);
 	case VERB_LIST:
 		e = take_page(rq, pb, detail);
+		if (!e)
+			e = take_audit_filter(&rq->audit, pb, detail);
 		if (!e && m->kind)
 			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 		return e;
+	case VERB_VERIFY:
+		return take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 	default:
 		return take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
 	}

@@ -103,6 +103,15 @@ static err_t bind_message(struct change *c, int index, const ProtobufCMessage *m
 	return ERR_OK;
 }
 
+/* Beside a head that was taken away or set otherwise nothing can be added: no change goes on without its audit. */
+static err_t audit_error(struct job *j, err_t e)
+{
+	if (e != ERR_EXISTS && e != ERR_PRECONDITION)
+		return e;
+	return err_set(&j->detail, ERR_DATA_LOSS, "",
+		       "the audit of this tenant does not go on from its head; 'trunkline audit verify' says where");
+}
+
 err_t change_audit(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after)
 {
 	struct job *j = c->job;
@@ -119,12 +128,12 @@ err_t change_audit(struct change *c, const ProtobufCMessage *before, const Proto
 	if (!e)
 		e = bind_message(c, 5, after);
 	if (!e)
-		e = db_exec(
-		    c->tx, &res,
-		    "INSERT INTO tm.audit (tenant, seq, actor, action, resource, peer, before, after) "
-		    "SELECT tm.tenant(), coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5::bytea, $6::bytea FROM tm.audit "
-		    "WHERE tenant = tm.tenant() RETURNING seq",
-		    6, params);
+		e = db_exec(c->tx, &res,
+			    "INSERT INTO tm.audit (tenant, seq, actor, action, resource, peer, before, after) "
+			    "SELECT tm.tenant(), coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5::bytea, $6::bytea "
+			    "FROM tm.audit_head WHERE tenant = tm.tenant() RETURNING seq",
+			    6, params);
+	e = audit_error(j, e);
 	if (!e)
 		e = change_outbox(c, STAGE_EVENT, "audit.%s", db_text(res, 0, 0));
 	db_result_free(&res);

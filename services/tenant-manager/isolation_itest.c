@@ -96,6 +96,7 @@ static void every_method_says_of_another_tenant_what_it_says_of_none(void **stat
 	check_same_answer(mine, "GetTenant", "{\"name\":\"tenants/@\"}");
 	check_same_answer(mine, "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/@\",\"displayName\":\"mine\"}}");
 	check_same_answer(mine, "ListAuditEntries", "{\"parent\":\"tenants/@\"}");
+	check_same_answer(mine, "VerifyAudit", "{\"parent\":\"tenants/@\"}");
 	check_same_answer(mine, "CreateToken", "{\"tenant\":\"@\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}");
 }
 
@@ -220,9 +221,11 @@ static void the_service_role_can_do_no_more_than_it_must(void **state)
 		&fx, "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = "
 		     "'tm' AND pg_get_userbyid(c.relowner) = 'tenant_manager'"),
 	    "0");
-	assert_string_equal(fixture_sql(&fx, "SELECT has_table_privilege('tenant_manager', 'tm.audit', 'UPDATE') OR "
-					     "has_table_privilege('tenant_manager', 'tm.audit', 'DELETE')"),
-			    "f");
+	assert_string_equal(
+	    fixture_sql(&fx,
+			"SELECT has_table_privilege('tenant_manager', 'tm.audit', 'UPDATE, DELETE, TRUNCATE') OR "
+			"has_table_privilege('tenant_manager', 'tm.audit_head', 'INSERT, UPDATE, DELETE, TRUNCATE')"),
+	    "f");
 	assert_string_equal(fixture_sql(&fx, "SELECT has_schema_privilege('tenant_manager', 'tm', 'CREATE')"), "f");
 }
 
@@ -250,6 +253,7 @@ static void the_service_role_sees_nothing_without_a_tenant_and_only_its_rows_wit
 	assert_non_null(
 	    strstr(as_service("acme", "INSERT INTO tm.audit VALUES ('globex', 1, now(), 'a', 'b', 'c', 'd')"),
 		   "row-level security"));
+	assert_string_equal(as_service("acme", "SELECT count(*) FROM tm.audit_head WHERE tenant = 'globex'"), "0\n");
 	assert_non_null(strstr(as_service("acme", "UPDATE tm.resource SET tenant = 'globex'"), "row-level security"));
 	assert_non_null(strstr(as_service("acme", "SELECT * FROM tm.claim"), "permission denied"));
 }

@@ -278,6 +278,58 @@ static void what_a_suspension_does_to_calls_is_chosen_published_and_keeps_its_pr
 	reader_stop(&r);
 }
 
+static int count_of(const char *text, const char *word)
+{
+	int n = 0;
+
+	for (const char *p = strstr(text, word); p; p = strstr(p + 1, word))
+		n++;
+	return n;
+}
+
+static void lists_hold_what_the_filter_says_page_by_page(void **state)
+{
+	char j[256], token[80] = "";
+	int found = 0, pages = 0;
+
+	(void)state;
+	make_tenant("acme");
+	for (int i = 0; i < 25; i++) {
+		snprintf(j, sizeof(j),
+			 "{\"parent\":\"tenants/acme\",\"agentId\":\"%d\",\"agent\":{\"displayName\":\"Agent "
+			 "%d\",\"enabled\":%s}}",
+			 2000 + i, i, i % 2 ? "true" : "false");
+		(void)must("CreateAgent", j);
+	}
+	do {
+		snprintf(j, sizeof(j),
+			 "{\"parent\":\"tenants/acme\",\"pageSize\":5,\"pageToken\":\"%s\",\"filter\":\"enabled = true "
+			 "AND id != 2001\"}",
+			 token);
+		const char *page = must("ListAgents", j);
+		int n = count_of(page, "\"name\":");
+		assert_true(n <= 5);
+		found += n;
+		snprintf(token, sizeof(token), "%s", fixture_field(page, "nextPageToken"));
+	} while (token[0] && ++pages < 20);
+	assert_int_equal(found, 11);
+	assert_int_equal(count_of(must("ListAgents",
+				       "{\"parent\":\"tenants/acme\",\"filter\":\"display_name = \\\"agent 1*\\\"\"}"),
+				  "\"name\":"),
+			 11);
+	assert_int_equal(count_of(must("ListTenants", "{\"filter\":\"display_name : ACME AND suspended = false\"}"),
+				  "\"name\":"),
+			 1);
+	assert_int_equal(count_of(must("ListTenants", "{\"filter\":\"suspended = true\"}"), "\"name\":"), 0);
+	refused(op(), "ListAgents", "{\"parent\":\"tenants/acme\",\"filter\":\"colour = red\"}", ERR_INVALID, "filter",
+		"no field of Agent");
+	/* What is never answered cannot be asked for either. */
+	assert_int_equal(count_of(must("ListAgents", "{\"parent\":\"tenants/acme\",\"filter\":\"ha1_md5:*\"}"),
+				  "\"name\":"),
+			 0);
+	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
+}
+
 struct fetched {
 	bool done;
 	err_t e;
@@ -663,6 +715,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tenant_lives_from_creation_to_deletion_and_the_call_services_follow),
 		cmocka_unit_test(what_a_suspension_does_to_calls_is_chosen_published_and_keeps_its_prompt),
+		cmocka_unit_test(lists_hold_what_the_filter_says_page_by_page),
 		cmocka_unit_test(an_uploaded_prompt_is_8_khz_mono_in_the_store_and_goes_when_nobody_names_it),
 		cmocka_unit_test(malformed_input_names_the_field_and_what_would_be_right),
 		cmocka_unit_test(an_edit_of_what_somebody_else_has_changed_is_refused_by_its_etag),

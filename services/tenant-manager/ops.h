@@ -19,6 +19,7 @@ err_t ops_tenant_update(struct db_tx *tx, void *job);
 err_t ops_tenant_delete(struct db_tx *tx, void *job);
 err_t ops_prompt_upload(struct db_tx *tx, void *job);
 err_t ops_audit_list(struct db_tx *tx, void *job);
+err_t ops_audit_verify(struct db_tx *tx, void *job);
 
 /* ---- shared by ops_*.c ---- */
 struct stored {

@@ -1,4 +1,5 @@
 #include "ops.h"
+#include "filter.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -214,25 +215,69 @@ static err_t one_of_list(struct job *j, struct db_result *res, int row, Protobuf
 	return *ret ? ERR_OK : ERR_EXHAUSTED;
 }
 
-static err_t fill_list(struct job *j, struct db_result *res)
+/* A page in the making. With a filter rows are read in larger lots, LOOKED_AT_MAX at most: a page may have fewer then, and a token. */
+struct page {
+	struct job *job;
+	struct filter filter;
+	ProtobufCMessage **list;
+	size_t n;
+	int looked_at;
+	const char *last; /* id that was looked at last */
+	bool full;
+};
+#define LOT	      1000
+#define LOOKED_AT_MAX 20000
+
+static err_t take_row(struct page *pg, struct db_result *res, int row)
 {
-	const ProtobufCMessageDescriptor *desc = list_response(j->method->kind);
-	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
-	ProtobufCMessage **list = arena_alloc(&j->arena, ((size_t)n + 1) * sizeof(ProtobufCMessage *));
+	struct job *j = pg->job;
+	ProtobufCMessage *m = NULL;
+	err_t e = one_of_list(j, res, row, &m);
+
+	if (e)
+		return e;
+	pg->looked_at++;
+	pg->last = arena_strdup(&j->arena, db_text(res, row, 0));
+	if (filter_match(&pg->filter, m))
+		pg->list[pg->n++] = m;
+	return pg->last ? ERR_OK : ERR_EXHAUSTED;
+}
+
+/* Rows after pg->last; more than `lot` tells that there are others behind. */
+static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
+{
+	char limit[16];
+	const char *params[] = { pg->job->method->kind->name, pg->last, limit };
+	struct db_result *res = NULL;
+	err_t e;
+
+	snprintf(limit, sizeof(limit), "%d", lot + 1);
+	e = db_exec(tx, &res,
+		    "SELECT id, body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 "
+		    "ORDER BY id LIMIT $3",
+		    3, params);
+	*more = !e && db_rows(res) > lot;
+	for (int i = 0; !e && i < db_rows(res) && i < lot && !pg->full; i++) {
+		e = take_row(pg, res, i);
+		pg->full = pg->n == (size_t)pg->job->rq.page_size || pg->looked_at >= LOOKED_AT_MAX;
+		*more = *more || i + 1 < db_rows(res);
+	}
+	db_result_free(&res);
+	return e;
+}
+
+static err_t read_page(struct db_tx *tx, struct page *pg)
+{
+	struct job *j = pg->job;
+	int lot = pg->filter.n ? LOT : j->rq.page_size;
+	bool more = true;
 	err_t e = ERR_OK;
 
-	j->reply = desc ? pbr_new(&j->arena, desc) : NULL;
-	if (!j->reply || !list)
-		return ERR_EXHAUSTED;
-	for (int i = 0; !e && i < n; i++)
-		e = one_of_list(j, res, i, &list[i]);
-	pbr_set_messages(j->reply, j->method->kind->plural, list, (size_t)n);
-	if (!e && db_rows(res) > n) {
-		char *token = arena_strdup(&j->arena, db_text(res, n - 1, 0));
-
-		e = token ? ERR_OK : ERR_EXHAUSTED;
-		pbr_set_string(j->reply, "next_page_token", token);
-	}
+	while (!e && more && !pg->full)
+		e = take_lot(tx, pg, lot, &more);
+	pbr_set_messages(j->reply, j->method->kind->plural, pg->list, pg->n);
+	if (!e && more)
+		pbr_set_string(j->reply, "next_page_token", pg->last);
 	return e;
 }
 
@@ -251,21 +296,17 @@ static err_t check_tenant(struct db_tx *tx, struct job *j)
 err_t ops_resource_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
-	char limit[16];
-	const char *params[] = { j->method->kind->name, j->rq.page_token, limit };
-	struct db_result *res = NULL;
+	struct page pg = { .job = j, .last = j->rq.page_token };
+	const ProtobufCMessageDescriptor *desc = list_response(j->method->kind);
+	err_t e;
 
 	job_restart(j);
-	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
-	err_t e = check_tenant(tx, j);
+	e = filter_parse(&pg.filter, j->rq.filter, j->method->kind->desc, &j->detail);
 	if (!e)
-		e = db_exec(
-		    tx, &res,
-		    "SELECT id, body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 "
-		    "ORDER BY id LIMIT $3",
-		    3, params);
-	if (!e)
-		e = fill_list(j, res);
-	db_result_free(&res);
-	return e;
+		e = check_tenant(tx, j);
+	if (e)
+		return e;
+	pg.list = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(ProtobufCMessage *));
+	j->reply = desc ? pbr_new(&j->arena, desc) : NULL;
+	return j->reply && pg.list ? read_page(tx, &pg) : ERR_EXHAUSTED;
 }

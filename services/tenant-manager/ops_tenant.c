@@ -1,4 +1,5 @@
 #include "ops.h"
+#include "filter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -149,9 +150,8 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	struct job *j = c->job;
 	char version[24];
-	const char *params[] = {
-		t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f", version, NULL, NULL
-	};
+	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f",
+				 version,	  NULL,		NULL };
 	err_t e = bind_quotas(c, 5, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -222,42 +222,65 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
-static err_t fill_list(struct job *j, struct db_result *res)
-{
-	Trunkline__Admin__V1__ListTenantsResponse *r =
-	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
-	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
+#define LOT	      1000
+#define LOOKED_AT_MAX 20000
 
-	if (!r)
-		return ERR_EXHAUSTED;
-	r->tenants = arena_alloc(&j->arena, ((size_t)n + 1) * sizeof(*r->tenants));
-	if (!r->tenants)
-		return ERR_EXHAUSTED;
-	for (; r->n_tenants < (size_t)n; r->n_tenants++) {
-		r->tenants[r->n_tenants] = tenant_from_row(&j->arena, res, (int)r->n_tenants);
-		if (!r->tenants[r->n_tenants])
+/* After *last; what the filter wants of them goes into r. full: the page is, or enough was looked at. */
+static err_t take_tenants(struct job *j, struct db_result *res, const struct filter *f,
+			  Trunkline__Admin__V1__ListTenantsResponse *r, const char **last, int *looked_at, bool *more)
+{
+	int lot = f->n ? LOT : j->rq.page_size;
+
+	*more = db_rows(res) > lot;
+	for (int i = 0; i < db_rows(res) && i < lot; i++) {
+		Trunkline__Admin__V1__Tenant *t = tenant_from_row(&j->arena, res, i);
+
+		*last = t ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
+		if (!*last)
 			return ERR_EXHAUSTED;
+		if (filter_match(f, &t->base))
+			r->tenants[r->n_tenants++] = t;
+		if (r->n_tenants == (size_t)j->rq.page_size || ++*looked_at >= LOOKED_AT_MAX) {
+			*more = *more || i + 1 < db_rows(res);
+			return ERR_OK;
+		}
 	}
-	if (db_rows(res) > n)
-		r->next_page_token = arena_strdup(&j->arena, db_text(res, n - 1, 0));
-	j->reply = &r->base;
-	return r->next_page_token ? ERR_OK : ERR_EXHAUSTED;
+	return ERR_OK;
 }
 
 /* Operators only: the one question across tenants, by a function of the schema's owner. */
 err_t ops_tenant_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
+	Trunkline__Admin__V1__ListTenantsResponse *r;
+	struct filter filter;
 	char limit[16];
 	const char *params[] = { j->rq.page_token, limit };
-	struct db_result *res = NULL;
+	int looked_at = 0;
+	bool more = true;
+	err_t e;
 
 	job_restart(j);
-	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
-	err_t e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.list_tenants($1, $2)", 2, params);
-	if (!e)
-		e = fill_list(j, res);
-	db_result_free(&res);
+	e = filter_parse(&filter, j->rq.filter, &trunkline__admin__v1__tenant__descriptor, &j->detail);
+	if (e)
+		return e;
+	snprintf(limit, sizeof(limit), "%d", (filter.n ? LOT : j->rq.page_size) + 1);
+	r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
+	if (r)
+		r->tenants = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(*r->tenants));
+	if (!r || !r->tenants)
+		return ERR_EXHAUSTED;
+	while (!e && more && r->n_tenants < (size_t)j->rq.page_size && looked_at < LOOKED_AT_MAX) {
+		struct db_result *res = NULL;
+
+		e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.list_tenants($1, $2)", 2, params);
+		if (!e)
+			e = take_tenants(j, res, &filter, r, &params[0], &looked_at, &more);
+		db_result_free(&res);
+	}
+	if (!e && more)
+		r->next_page_token = (char *)(uintptr_t)params[0];
+	j->reply = &r->base;
 	return e;
 }
 
@@ -327,8 +350,8 @@ static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24];
-	const char *params[] = { t->display_name, t->time_zone,	   t->suspended ? "t" : "f", version, NULL,
-				 NULL,		  announcement(t) };
+	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version, NULL, NULL,
+				 announcement(t) };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -418,83 +441,4 @@ err_t ops_tenant_delete(struct db_tx *tx, void *arg)
 	if (!e)
 		e = change_answer(&c);
 	return e ? e : change_finish(&c);
-}
-
-/* ---- audit ---- */
-
-static err_t audit_record(struct job *j, struct db_result *res, int row, Trunkline__Admin__V1__AuditRecord **ret)
-{
-	Trunkline__Admin__V1__AuditRecord *r =
-	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__audit_record__descriptor);
-	struct arena *a = &j->arena;
-	size_t size;
-
-	if (!r)
-		return ERR_EXHAUSTED;
-	r->seq = (uint64_t)db_int(res, row, 0);
-	r->time_ms = db_int(res, row, 1);
-	r->actor = arena_strdup(a, db_text(res, row, 2));
-	r->action = arena_strdup(a, db_text(res, row, 3));
-	r->resource = arena_strdup(a, db_text(res, row, 4));
-	r->peer = arena_strdup(a, db_text(res, row, 5));
-	for (int i = 0; i < 2; i++) {
-		ProtobufCBinaryData *to = i ? &r->after : &r->before;
-		const void *bytes = db_bytes(res, row, 6 + i, &size);
-
-		if (!bytes)
-			continue;
-		to->data = arena_dup(a, bytes, size);
-		to->len = to->data ? size : 0;
-	}
-	*ret = r;
-	return r->actor && r->action && r->resource && r->peer ? ERR_OK : ERR_EXHAUSTED;
-}
-
-static err_t fill_audit(struct job *j, struct db_result *res)
-{
-	Trunkline__Admin__V1__ListAuditEntriesResponse *r =
-	    (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_audit_entries_response__descriptor);
-	int n = db_rows(res) < j->rq.page_size ? db_rows(res) : j->rq.page_size;
-	err_t e = ERR_OK;
-
-	if (!r)
-		return ERR_EXHAUSTED;
-	r->entries = arena_alloc(&j->arena, ((size_t)n + 1) * sizeof(*r->entries));
-	if (!r->entries)
-		return ERR_EXHAUSTED;
-	for (; !e && r->n_entries < (size_t)n; r->n_entries++)
-		e = audit_record(j, res, (int)r->n_entries, &r->entries[r->n_entries]);
-	if (!e && db_rows(res) > n) {
-		r->next_page_token = arena_strdup(&j->arena, db_text(res, n - 1, 0));
-		e = r->next_page_token ? ERR_OK : ERR_EXHAUSTED;
-	}
-	j->reply = &r->base;
-	return e;
-}
-
-err_t ops_audit_list(struct db_tx *tx, void *arg)
-{
-	struct job *j = arg;
-	int64_t before = INT64_MAX;
-	char before_text[24], limit[16];
-	const char *params[] = { before_text, limit };
-	struct db_result *res = NULL;
-	Trunkline__Admin__V1__Tenant *t;
-
-	job_restart(j);
-	if (!str_empty(j->rq.page_token) && str_to_i64(j->rq.page_token, 0, INT64_MAX, &before))
-		return err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
-	snprintf(before_text, sizeof(before_text), "%" PRId64, before);
-	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
-	err_t e = load(tx, j, &t);
-	if (!e)
-		e = db_exec(tx, &res,
-			    "SELECT seq, floor(extract(epoch FROM at) * 1000)::bigint, actor, action, resource, peer, "
-			    "before, after "
-			    "FROM tm.audit WHERE tenant = tm.tenant() AND seq < $1 ORDER BY seq DESC LIMIT $2",
-			    2, params);
-	if (!e)
-		e = fill_audit(j, res);
-	db_result_free(&res);
-	return e;
 }

@@ -37,6 +37,13 @@ int32_t pbr_int32(const ProtobufCMessage *m, const char *field)
 	return f ? *(int32_t *)member(m, f) : 0;
 }
 
+int64_t pbr_int64(const ProtobufCMessage *m, const char *field)
+{
+	const ProtobufCFieldDescriptor *f = find(m, field, PROTOBUF_C_TYPE_INT64);
+
+	return f ? *(int64_t *)member(m, f) : 0;
+}
+
 const ProtobufCMessage *pbr_message(const ProtobufCMessage *m, const char *field)
 {
 	const ProtobufCFieldDescriptor *f = find(m, field, PROTOBUF_C_TYPE_MESSAGE);

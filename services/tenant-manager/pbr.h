@@ -16,6 +16,7 @@
 const char *pbr_string(const ProtobufCMessage *m, const char *field);
 bool pbr_bool(const ProtobufCMessage *m, const char *field);
 int32_t pbr_int32(const ProtobufCMessage *m, const char *field);
+int64_t pbr_int64(const ProtobufCMessage *m, const char *field);
 const ProtobufCMessage *pbr_message(const ProtobufCMessage *m, const char *field);
 
 /* Writing, fields that the message has (else nothing happens). The value is not copied. */

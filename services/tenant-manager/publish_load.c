@@ -98,11 +98,12 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 	err_t e = db_exec(tx, NULL, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", 0, NULL);
 
 	if (!e)
-		e = db_exec(tx, &res,
-			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
-			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, suspension "
-			    "FROM tm.tenant WHERE tenant = tm.tenant()",
-			    0, NULL);
+		e = db_exec(
+		    tx, &res,
+		    "SELECT version, display_name, time_zone, sip_domain, suspended, "
+		    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, suspension "
+		    "FROM tm.tenant WHERE tenant = tm.tenant()",
+		    0, NULL);
 	if (!e && db_rows(res))
 		t->postponed = strcmp(db_text(res, 0, 5), "t") == 0;
 	if (!e && db_rows(res) && !t->postponed) {

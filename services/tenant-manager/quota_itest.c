@@ -431,6 +431,20 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 	must_refuse(create("CreateQueue", counted[0].format, "old", 9, &d), &d, "quotas.queues", "4 of 4 in use");
 }
 
+static void the_last_of_100_000_agents_is_created_and_no_other_GT_3_1_2(void **state)
+{
+	struct err_detail d;
+
+	(void)state;
+	make_tenant("huge", "{\"agents\":100000}");
+	(void)fixture_sql(
+	    &fx, "INSERT INTO tm.resource (tenant, kind, id, body, revision) SELECT 'huge', 'agent', 'a' || n, "
+		 "decode('0a0468756765' || '1201' || '61', 'hex'), 1 FROM generate_series(1, 99999) n");
+	assert_int_equal(create("CreateAgent", counted[2].format, "huge", 1, &d), ERR_OK);
+	must_refuse(create("CreateAgent", counted[2].format, "huge", 2, &d), &d, "quotas.agents",
+		    "100000 of 100000 in use");
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -458,6 +472,7 @@ int main(void)
 		cmocka_unit_test(the_call_services_are_told_of_the_quotas),
 		cmocka_unit_test(a_tenant_goes_with_its_use_and_comes_back_with_none),
 		cmocka_unit_test(what_was_there_before_quotas_is_counted_when_they_come),
+		cmocka_unit_test(the_last_of_100_000_agents_is_created_and_no_other_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -5,6 +5,7 @@
 #ifndef TM_REQUEST_H
 #define TM_REQUEST_H
 
+#include <stdatomic.h>
 #include "auth/auth.h"
 #include "base/arena.h"
 #include "db/db.h"
@@ -12,13 +13,20 @@
 #include "rpc/rpc.h"
 #include "manager.h"
 
-enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE };
+enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE, VERB_VERIFY };
 
 struct method {
 	const struct kind *kind; /* NULL: tenants */
 	enum verb verb;
 	const char *action; /* "queues.create", for the audit */
 	err_t (*op)(struct db_tx *tx, void *job);
+};
+
+/* Of ListAuditEntries; "" and 0: any. */
+struct audit_filter {
+	const char *actor, *action, *resource_prefix;
+	int64_t from_ms, to_ms;
+	bool oldest_first;
 };
 
 struct request {
@@ -32,6 +40,8 @@ struct request {
 	char *const *paths; /* of the update mask */
 	int page_size;
 	const char *page_token;
+	const char *filter; /* of a list, "": everything */
+	struct audit_filter audit;
 	const char *resource_field; /* "queue": stands before the fields in errors */
 };
 
@@ -44,6 +54,7 @@ struct job {
 	char peer[64];
 	char fingerprint[65];
 	struct upload *upload; /* UploadPrompt only; owned */
+	atomic_bool gone;      /* nobody waits for the answer any more; what takes long on a worker looks at it */
 	/* results; begun anew with each attempt */
 	struct arena arena;
 	ProtobufCMessage *reply;

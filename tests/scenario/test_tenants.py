@@ -222,3 +222,37 @@ def test_a_suspended_company_gets_no_calls_and_the_other_goes_on_GT_3_1_2(scene)
     finally:
         suspend(scene, False)
     scene.call("sales", "+8613905004", scene.huaxia).wait_hears(MUSIC, 0.2).hang_up()
+
+
+def test_the_operators_limits_hold_and_the_other_company_has_its_own_GT_3_1_2(scene):
+    operator, theirs, ours = scene.acme.api.admin, scene.huaxia.own.admin, scene.acme.own.admin
+    used = len(theirs.ListQueues(parent="tenants/huaxia", page_size=1000).queues)
+
+    def limit(**quotas):
+        operator.UpdateTenant(tenant={"name": "tenants/huaxia", "quotas": quotas}, update_mask="quotas")
+        deadline = time.monotonic() + patient(10)
+        while not scene.huaxia.published():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+    first, second = [a for i, a in scene.huaxia.agents.items() if i.startswith(("1001", "8001"))][:2]
+    try:
+        limit(queues=used + 1, agents_signed_in=1)
+        assert refusal(theirs.UpdateTenant, tenant={"name": "tenants/huaxia", "quotas": {}}, update_mask="quotas")[0] == "PERMISSION_DENIED"
+        theirs.CreateQueue(parent="tenants/huaxia", queue_id="last", queue={})
+        assert refusal(theirs.CreateQueue, parent="tenants/huaxia", queue_id="more", queue={}) == (
+            "RESOURCE_EXHAUSTED", "quotas.queues: %d of %d in use" % (used + 1, used + 1))
+        ours.CreateQueue(parent="tenants/acme", queue_id="more", queue={})
+        first.sign_in()
+        assert refusal(second.sign_in) == ("RESOURCE_EXHAUSTED", "quotas.agents_signed_in: 1 of 1 in use")
+        for agent_id in ("1001", "1002"):
+            scene.agent(agent_id)
+        first.sign_out()
+        second.sign_in()
+        second.sign_out()
+    finally:
+        limit()
+        for admin, name in ((theirs, "tenants/huaxia/queues/last"), (ours, "tenants/acme/queues/more")):
+            admin.DeleteQueue(name=name)
+        for a in (first, second):
+            a.sign_out()

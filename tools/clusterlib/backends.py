@@ -157,7 +157,7 @@ WRITES = {
     "media": ["ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.quota.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],
-    "agent-desk": ["$KV.agents.>", "ev.*.agent.>", "ev.*.system.>"],
+    "agent-desk": ["$KV.agents.>", "$KV.seats.>", "ev.*.agent.>", "ev.*.system.>"],
     "recorder": ["ev.*.recording.>", "ev.*.system.>"],
     "event-bridge": ["$KV.positions.>"],
     "reporting": [],
@@ -176,7 +176,7 @@ def never(name):
     """Denials weigh more than permissions, so who may purge one stream gets that family by the list of the others."""
     if name not in MAY:
         return NEVER
-    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "recordings", "positions", "quota"]
+    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "seats", "recordings", "positions", "quota"]
     return [s for s in NEVER if ".PURGE." not in s] + [f"$JS.API.STREAM.PURGE.KV_{b}" for b in kv]
 
 

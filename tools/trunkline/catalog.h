@@ -69,7 +69,7 @@ catalog_run_fn run_create, run_get, run_list, run_update, run_delete, run_apply;
 catalog_run_fn run_upload_prompt;
 catalog_run_fn run_method, run_table; /* any method: flags → request, answer → text */
 catalog_run_fn run_agent_watch, run_events_watch;
-catalog_run_fn run_recording_fetch, run_report_summary;
+catalog_run_fn run_recording_fetch, run_report_summary, run_audit_verify;
 catalog_run_fn run_login, run_logout, run_whoami;
 catalog_run_fn run_completion, run_complete, run_version;
 
