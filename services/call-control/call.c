@@ -580,10 +580,14 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 	}
 }
 
+/* Or, when it is not being hung up: what has become of it? The word that the phone rings may have been lost. */
 static void hang_up_again(struct call *call, int64_t now_ms, struct call_todo *todo)
 {
-	if (call->agent_leg.state != LEG_ENDING)
+	if (call->agent_leg.state != LEG_ENDING) {
+		if (call->dialled && call_leg_alive(&call->agent_leg))
+			todo_command(todo, COMMAND_ATTACH, &call->agent_leg);
 		return;
+	}
 	todo_command(todo, COMMAND_HANG_UP, &call->agent_leg)->text = "no-answer";
 	call->repeat_ms = now_ms + ENDING_REPEAT_MS;
 }

@@ -629,12 +629,31 @@ static void a_caller_who_is_refused_while_the_edge_is_away_hears_it(void **state
 	bench_end(&b);
 }
 
+/* Found by chaos runs (kill-nats): an agent whose phone rang became busy as one who cannot be reached. */
+static void a_phone_of_which_nobody_said_that_it_rings_is_asked_when_the_bus_is_back(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_ringing(&b);
+	b.call->agent_leg.state = LEG_DIALLING; /* that it rings was lost */
+	b.call->rang = false;
+	b.call->repeat_ms = bench_now; /* live_say_again() */
+	tick(&b, 1);
+	assert_non_null(command_to(&b, COMMAND_ATTACH, "a"));
+	step(&b, (struct call_input){ .kind = INPUT_LEG_STATE, .leg_id = "a", .ringing = true });
+	assert_true(b.call->rang);
+	assert_non_null(fact(&b, FACT_AGENT_RINGING));
+	bench_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_edge_that_is_back_is_asked_for_its_legs_and_its_ringing_phones_are_told_to_stop),
 		cmocka_unit_test(a_caller_whose_unanswered_leg_died_with_its_edge_ends_in_the_books_at_once),
 		cmocka_unit_test(an_edge_that_lost_a_ringing_caller_gets_it_back),
+		cmocka_unit_test(a_phone_of_which_nobody_said_that_it_rings_is_asked_when_the_bus_is_back),
 		cmocka_unit_test(an_edge_that_cannot_take_a_caller_back_ends_the_call),
 		cmocka_unit_test(a_caller_who_is_refused_while_the_edge_is_away_hears_it),
 		cmocka_unit_test(silence_ends_no_call_but_has_the_phone_asked),
