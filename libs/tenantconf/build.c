@@ -406,10 +406,9 @@ static err_t build_head(struct build *b)
 
 static err_t build_all(struct build *b)
 {
-	static err_t (*const parts[])(struct build *) = { build_head,	 build_quotas, build_skill_list,
-							  build_prompts, build_queues, build_calendars,
-							  build_flows,	 build_trunks, build_numbers,
-							  build_suspension };
+	static err_t (*const parts[])(
+	    struct build *) = { build_head,	 build_quotas, build_skill_list, build_prompts, build_queues,
+				build_calendars, build_flows,  build_trunks,	 build_numbers, build_suspension };
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < ARRAY_SIZE(parts); i++)
