@@ -47,6 +47,7 @@ static void when_to_try_again_crosses_the_wire_as_retry_info(void **state)
 
 	(void)state;
 	rpc_status_encode(&s, ERR_EXHAUSTED, &d);
+	assert_true(s.len > 0);
 	assert_non_null(memmem(s.data, s.len, duration, sizeof(duration) - 1));
 	rpc_status_decode(s.data, s.len, &back);
 	assert_string_equal(back.field, d.field);

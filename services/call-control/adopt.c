@@ -23,6 +23,7 @@
 #define SCAN_EVERY_MS 300000 /* whatever no heartbeat told of; costs a read of every call that is up */
 #define FORGET_MS     60000
 #define ASLEEP_MS     1500  /* ticks further apart: this process stood still */
+#define STUCK_MS      5000
 #define SETTLED_MS    10000 /* a checkpoint of ours that is older and has no call here is a leftover */
 
 static struct peer *find_peer(const struct control *cc, const char *service, const char *instance)
@@ -180,10 +181,11 @@ static bool forgotten(const struct control *cc, const struct cc_owner *owner, co
 }
 
 /* Older than any call that exists can be: it came back. While we have not listened for long the cluster may have been away: then the last
- * write before that is what counts. */
+ * write before that is what counts; so too when nobody could write for a while although the bus was there. */
 static bool came_back(const struct control *cc, const struct bus_msg *msg)
 {
-	bool long_enough = clock_mono_ms() - cc->listening_ms > STALE_MS;
+	int64_t now = clock_mono_ms();
+	bool long_enough = now - cc->listening_ms > STALE_MS && (!cc->stuck_ms || now - cc->stuck_ms > STALE_MS);
 
 	return msg->time_ms < (long_enough ? clock_steady_ms() : cc->newest_ms) - STALE_MS;
 }
@@ -375,6 +377,8 @@ void peers_tick(struct control *cc)
 		peers_listen(cc);
 	cc->ticked_ms = now;
 	peers_beat(cc);
+	if (bus_write_wait_ms(cc->bus) > STUCK_MS)
+		cc->stuck_ms = now;
 	inbox_take_offers(cc);
 	suspended_tick(cc);
 	quota_tick(cc);

@@ -114,6 +114,7 @@ struct control {
 	int64_t newest_ms;     /* by the server's clock: the last write before listening_ms */
 	int64_t newest_of_ms;  /* the listening_ms for which that is known */
 	int64_t listening_wall_ms;
+	int64_t stuck_ms; /* monotonic: when a write had waited for long, last; 0: never */
 	bool draining, bus_up;
 	int64_t heard_all_ms;	 /* monotonic: our heartbeat that says so came back; 0: not yet */
 	bool deaf;		 /* draining, and all that was sent to us before has been taken */

@@ -213,7 +213,8 @@ void router_core_effects_done(struct router_core *core)
 static void end_collecting(struct router_core *core)
 {
 	core->collecting = false;
-	core_serve_all(core);
+	if (!core_holds(core))
+		core_serve_all(core);
 }
 
 /* At least one live holder, and all of them through. */
