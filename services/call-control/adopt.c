@@ -22,7 +22,7 @@
 #define DEAF_MS	      700    /* no beat of anybody for so long: it is not the others */
 #define SCAN_EVERY_MS 300000 /* whatever no heartbeat told of; costs a read of every call that is up */
 #define FORGET_MS     60000
-#define ASLEEP_MS     1500  /* ticks further apart: this process stood still */
+#define ASLEEP_MS     1500 /* ticks further apart: this process stood still */
 #define STUCK_MS      5000
 #define SETTLED_MS    10000 /* a checkpoint of ours that is older and has no call here is a leftover */
 
