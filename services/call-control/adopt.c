@@ -16,15 +16,16 @@
 #include "cc_metrics.h"
 #include "log/log.h"
 
-#define BEAT_MS	      500
-#define DEAD_MS	      2000
-#define MEDIA_DEAD_MS 1500   /* its calls are silent meanwhile, and to move them by mistake costs them little */
-#define DEAF_MS	      700    /* no beat of anybody for so long: it is not the others */
-#define SCAN_EVERY_MS 300000 /* whatever no heartbeat told of; costs a read of every call that is up */
-#define FORGET_MS     60000
-#define ASLEEP_MS     1500 /* ticks further apart: this process stood still */
-#define STUCK_MS      5000
-#define SETTLED_MS    10000 /* a checkpoint of ours that is older and has no call here is a leftover */
+#define BEAT_MS	       500
+#define DEAD_MS	       2000
+#define MEDIA_DEAD_MS  1500   /* its calls are silent meanwhile, and to move them by mistake costs them little */
+#define DEAF_MS	       700    /* no beat of anybody for so long: it is not the others */
+#define SCAN_EVERY_MS  300000 /* whatever no heartbeat told of; costs a read of every call that is up */
+#define FORGET_MS      60000
+#define ASLEEP_MS      1500 /* ticks further apart: this process stood still */
+#define AGAIN_AFTER_MS 1500
+#define STUCK_MS       5000
+#define SETTLED_MS     10000 /* a checkpoint of ours that is older and has no call here is a leftover */
 
 static struct peer *find_peer(const struct control *cc, const char *service, const char *instance)
 {
@@ -368,6 +369,15 @@ void peers_listen(struct control *cc)
 		scan(cc, cc->listening_ms);
 }
 
+/* Others may have come back later than we, and not have heard the first time. */
+static void say_again(struct control *cc, int64_t now)
+{
+	if (!cc->again_ms || now - cc->again_ms < AGAIN_AFTER_MS)
+		return;
+	live_say_again(cc);
+	cc->again_ms = 0;
+}
+
 void peers_tick(struct control *cc)
 {
 	int64_t now = clock_mono_ms(), media = 0;
@@ -380,6 +390,7 @@ void peers_tick(struct control *cc)
 	if (bus_write_wait_ms(cc->bus) > STUCK_MS)
 		cc->stuck_ms = now;
 	inbox_take_offers(cc);
+	say_again(cc, now);
 	suspended_tick(cc);
 	quota_tick(cc);
 	HASH_ITER (hh, cc->peers, p, tmp) {

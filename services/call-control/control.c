@@ -42,6 +42,7 @@ static void on_state(bool connected, void *arg)
 	if (connected && !cc->bus_up) {
 		peers_listen(cc);
 		live_say_again(cc);
+		cc->again_ms = clock_mono_ms();
 	}
 	cc->bus_up = connected;
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", cc->self.instance);

@@ -114,6 +114,7 @@ struct control {
 	int64_t newest_ms;     /* by the server's clock: the last write before listening_ms */
 	int64_t newest_of_ms;  /* the listening_ms for which that is known */
 	int64_t listening_wall_ms;
+	int64_t again_ms; /* monotonic: since when the bus is back, while somebody may not be; 0: long ago */
 	int64_t stuck_ms; /* monotonic: when a write had waited for long, last; 0: never */
 	bool draining, bus_up;
 	int64_t heard_all_ms;	 /* monotonic: our heartbeat that says so came back; 0: not yet */
