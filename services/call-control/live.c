@@ -91,10 +91,12 @@ static void append(struct cc_event **list, struct cc_event *more)
 
 /* ---- timer --------------------------------------------------------------------------------------------------------- */
 
-/* The checkpoint is written again then, so that it is seen that the call exists; 0: not. */
+/* The checkpoint is written again then, so that it is seen that the call exists; 0: not, or it is to be written anyway (retry_ms). */
 static int64_t fresh_until(const struct live *l)
 {
-	return l->started && l->written_ms && !l->writing && !call_ended(l->call) ? l->written_ms + FRESH_MS : 0;
+	if (!l->started || !l->written_ms || l->writing || l->dirty || call_ended(l->call))
+		return 0;
+	return l->written_ms + FRESH_MS;
 }
 
 static void arm(struct live *l)

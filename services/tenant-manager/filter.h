@@ -20,6 +20,9 @@
 #define FILTER_BYTES 1000
 #define FILTER_TERMS 16
 #define FILTER_DEPTH 4
+/* A list with a filter reads rows in such lots, and looks at so many for one page. */
+#define FILTER_LOT	 1000
+#define FILTER_LOOKED_AT 20000
 
 enum filter_op { FILTER_EQ, FILTER_NE, FILTER_LT, FILTER_LE, FILTER_GT, FILTER_GE, FILTER_HAS };
 

@@ -215,7 +215,7 @@ static err_t one_of_list(struct job *j, struct db_result *res, int row, Protobuf
 	return *ret ? ERR_OK : ERR_EXHAUSTED;
 }
 
-/* A page in the making. With a filter rows are read in larger lots, LOOKED_AT_MAX at most: a page may have fewer then, and a token. */
+/* A page in the making. With a filter rows are read in larger lots, FILTER_LOOKED_AT at most: a page may have fewer then, and a token. */
 struct page {
 	struct job *job;
 	struct filter filter;
@@ -225,9 +225,6 @@ struct page {
 	const char *last; /* id that was looked at last */
 	bool full;
 };
-#define LOT	      1000
-#define LOOKED_AT_MAX 20000
-
 static err_t take_row(struct page *pg, struct db_result *res, int row)
 {
 	struct job *j = pg->job;
@@ -259,7 +256,7 @@ static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
 	*more = !e && db_rows(res) > lot;
 	for (int i = 0; !e && i < db_rows(res) && i < lot && !pg->full; i++) {
 		e = take_row(pg, res, i);
-		pg->full = pg->n == (size_t)pg->job->rq.page_size || pg->looked_at >= LOOKED_AT_MAX;
+		pg->full = pg->n == (size_t)pg->job->rq.page_size || pg->looked_at >= FILTER_LOOKED_AT;
 		*more = *more || i + 1 < db_rows(res);
 	}
 	db_result_free(&res);
@@ -269,7 +266,7 @@ static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
 static err_t read_page(struct db_tx *tx, struct page *pg)
 {
 	struct job *j = pg->job;
-	int lot = pg->filter.n ? LOT : j->rq.page_size;
+	int lot = pg->filter.n ? FILTER_LOT : j->rq.page_size;
 	bool more = true;
 	err_t e = ERR_OK;
 

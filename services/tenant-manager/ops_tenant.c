@@ -222,14 +222,11 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
-#define LOT	      1000
-#define LOOKED_AT_MAX 20000
-
 /* After *last; what the filter wants of them goes into r. full: the page is, or enough was looked at. */
 static err_t take_tenants(struct job *j, struct db_result *res, const struct filter *f,
 			  Trunkline__Admin__V1__ListTenantsResponse *r, const char **last, int *looked_at, bool *more)
 {
-	int lot = f->n ? LOT : j->rq.page_size;
+	int lot = f->n ? FILTER_LOT : j->rq.page_size;
 
 	*more = db_rows(res) > lot;
 	for (int i = 0; i < db_rows(res) && i < lot; i++) {
@@ -240,7 +237,7 @@ static err_t take_tenants(struct job *j, struct db_result *res, const struct fil
 			return ERR_EXHAUSTED;
 		if (filter_match(f, &t->base))
 			r->tenants[r->n_tenants++] = t;
-		if (r->n_tenants == (size_t)j->rq.page_size || ++*looked_at >= LOOKED_AT_MAX) {
+		if (r->n_tenants == (size_t)j->rq.page_size || ++*looked_at >= FILTER_LOOKED_AT) {
 			*more = *more || i + 1 < db_rows(res);
 			return ERR_OK;
 		}
@@ -264,13 +261,13 @@ err_t ops_tenant_list(struct db_tx *tx, void *arg)
 	e = filter_parse(&filter, j->rq.filter, &trunkline__admin__v1__tenant__descriptor, &j->detail);
 	if (e)
 		return e;
-	snprintf(limit, sizeof(limit), "%d", (filter.n ? LOT : j->rq.page_size) + 1);
+	snprintf(limit, sizeof(limit), "%d", (filter.n ? FILTER_LOT : j->rq.page_size) + 1);
 	r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
 	if (r)
 		r->tenants = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(*r->tenants));
 	if (!r || !r->tenants)
 		return ERR_EXHAUSTED;
-	while (!e && more && r->n_tenants < (size_t)j->rq.page_size && looked_at < LOOKED_AT_MAX) {
+	while (!e && more && r->n_tenants < (size_t)j->rq.page_size && looked_at < FILTER_LOOKED_AT) {
 		struct db_result *res = NULL;
 
 		e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.list_tenants($1, $2)", 2, params);

@@ -124,7 +124,10 @@ def test_callers_who_hear_ringing_keep_their_places_through_two_deaths_of_sip_ed
         pid = scene.cluster.status()["edge-1"]["pid"]
         os.kill(pid, signal.SIGKILL)
         edge_is_back(scene, pid)
-        time.sleep(1.5)                                 # the heartbeat tells call-control
+        deadline = time.monotonic() + FOUND_S           # the edge's heartbeat tells call-control, which gives them back
+        while scene.cluster.metric("edge-1", "trunkline_edge_revived_total") < len(calls):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
         assert all(c.state == "ringing" for c in calls)
     calls[3].hang_up()                                  # CANCEL: the new process knows what it is about
     calls[3].wait_ended()
