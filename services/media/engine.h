@@ -25,6 +25,7 @@ struct endpoint;
 struct engine_params {
 	struct loop *control;
 	unsigned workers;
+	bool realtime;	     /* priority.h */
 	struct tapes *tapes; /* with as many rings as workers */
 	enum latch_nat nat;
 	int64_t latch_window_us, timeout_us, abandon_us;

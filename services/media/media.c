@@ -170,6 +170,7 @@ static err_t start_streams(struct media *m, struct err_detail *d)
 	struct engine_params ep = {
 		.control = m->loop,
 		.workers = m->set.workers,
+		.realtime = m->cfg->realtime,
 		.nat = m->set.nat,
 		.latch_window_us = m->cfg->rtp_latch_window_ms * 1000,
 		.timeout_us = m->cfg->rtp_timeout_ms * 1000,

@@ -9,6 +9,7 @@ struct media_config {
 	char *rtp_address, *rtp_public_address, *rtp_nat;
 	int64_t rtp_port_min, rtp_port_max, rtp_latch_window_ms, rtp_timeout_ms;
 	int64_t workers, capacity, abandon_ms;
+	bool realtime;
 	char *data_dir, *cache_dir;
 	int64_t prompt_memory_mb, ring_kb;
 };

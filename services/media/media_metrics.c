@@ -27,6 +27,7 @@ struct media_metrics media_metrics = {
 	.timeouts = METRIC_COUNTER(P "timeouts_total", "endpoints that heard nothing for rtp.timeout_ms"),
 	.tick_late = METRIC_HISTOGRAM(P "tick_late_seconds", "how late a tick began"),
 	.ticks_skipped = METRIC_COUNTER(P "ticks_skipped_total", "ticks lost by overload: audio of prompts delayed"),
+	.realtime_workers = METRIC_GAUGE(P "realtime_workers", "threads that move packets with real-time priority"),
 	.recording_errors = METRIC_COUNTER(P "recording_errors_total", "recordings that could not be written"),
 	.recording_dropped =
 	    METRIC_COUNTER(P "recording_dropped_total", "packets that the recording thread could not take"),

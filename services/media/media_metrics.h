@@ -10,7 +10,7 @@ struct media_metrics {
 	struct metric malformed, refused_source, refused_payload, transcoded;
 	struct metric srtp_wrong_tag, srtp_replayed, srtp_refused;
 	struct metric rtcp_in, rtcp_out, digits, timeouts;
-	struct metric tick_late, ticks_skipped;
+	struct metric tick_late, ticks_skipped, realtime_workers;
 	struct metric recording_errors, recording_dropped;
 	struct metric prompts_loaded, prompts_missing, prompt_bytes;
 	struct metric commands, commands_bad, fenced, events;

@@ -377,6 +377,7 @@ static void tick(void *arg)
 	play_slots(w, w->now_us / TICK_US);
 	flush_counts(w);
 	send_reports(w);
+	priority_look(&w->priority, w->now_us);
 	if (!fall_asleep(w))
 		sleep_until_next(w);
 }
@@ -386,6 +387,7 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 
+	priority_begin(&w->priority, w->engine->params.realtime);
 	loop_run(w->loop);
 	return NULL;
 }

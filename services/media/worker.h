@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "outstream.h"
+#include "priority.h"
 #include "rtpsec/rtpsec.h"
 #include "rtp/rtp_event.h"
 #include "rtp/rtp_stats.h"
@@ -130,6 +131,7 @@ struct worker {
 	unsigned index;
 	pthread_t thread;
 	bool running;
+	struct priority priority;
 	struct tape_ring *ring;
 	pthread_mutex_t mutex; /* guards the next three */
 	struct order *orders, **orders_tail;
