@@ -15,6 +15,7 @@
 #define TOMBS	     16384
 #define NONCES	     65536
 #define LAG_PROBE_MS 50
+#define STRAYS_PER_S 20
 
 /* ---- what is measured all the time ---- */
 
@@ -220,6 +221,7 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 	controllers_init(&e->controllers);
 	e->incarnation = (uint64_t)clock_wall_ms();
 	e->born_ms = clock_mono_ms();
+	bucket_set(&e->strays, STRAYS_PER_S, e->born_ms);
 	admission_init(&e->admission,
 		       &(struct admission_params){ .target_ms = cfg->late_ms, .least_cps = cfg->least_cps },
 		       clock_mono_ms());

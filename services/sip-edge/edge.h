@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include "admission.h"
+#include "base/bucket.h"
 #include "bus/bus.h"
 #include "controllers.h"
 #include "edge_config.h"
@@ -67,6 +68,7 @@ struct edge {
 	uint64_t incarnation; /* wall ms of the start */
 	int64_t born_ms;      /* monotonic, the same */
 	bool draining;
+	struct bucket strays; /* answers to INVITEs of an earlier life that are acknowledged and ended */
 	struct silent silent;
 	bool crowded; /* most descriptors are taken */
 };

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "dialog.h"
 #include "edge_metrics.h"
+#include "indialog_nta.h"
 #include "sip/judge.h"
 #include "store.h"
 
@@ -21,8 +22,8 @@ static void drop(struct edge *e, msg_t *msg, enum edge_refusal why)
  * nobody wants the call any more, so it is acknowledged and ended. */
 static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 {
+	const struct dialog *d;
 	nta_leg_t *leg;
-	nta_outgoing_t *ack;
 
 	if (sip->sip_cseq->cs_method != sip_method_invite || sip->sip_status->st_status / 100 != 2 ||
 	    !sip->sip_to->a_tag) {
@@ -30,16 +31,11 @@ static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 		return;
 	}
 	leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL, sip->sip_from->a_tag, NULL);
-	if (!leg && store_synced(e->store)) {
-		metric_add(&edge_metric_strays, 1);
-		nta_msg_ackbye(e->agent, msg);
-		return;
-	}
 	if (leg) {
-		ack = nta_outgoing_tcreate(
-		    leg, NULL, NULL, NULL, SIP_METHOD_ACK, NULL, NTATAG_ACK_BRANCH(sip->sip_via->v_branch),
-		    SIPTAG_CSEQ(sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq, SIP_METHOD_ACK)), TAG_END());
-		nta_outgoing_destroy(ack);
+		d = nta_leg_magic(leg, indialog_request);
+		outbound_ack_stray(leg, d ? indialog_route(d) : NULL, msg, sip);
+	} else if (store_synced(e->store) && outbound_ours(e, sip) && !bucket_take(&e->strays, clock_mono_ms())) {
+		outbound_end_stray(e, msg, sip);
 	}
 	nta_msg_discard(e->agent, msg);
 }

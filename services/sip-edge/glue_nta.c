@@ -84,6 +84,11 @@ bool glue_behind_nat(msg_t *msg, const sip_t *sip)
 	       port != (v->v_port && v->v_port[0] ? (unsigned)atoi(v->v_port) : 5060u);
 }
 
+bool glue_named(const url_t *url)
+{
+	return url && url->url_host && url->url_host[0] && !host_is_ip_address(url->url_host);
+}
+
 bool glue_stranger(const struct edge *e, msg_t *msg, const sip_t *sip)
 {
 	const url_t *ruri = sip->sip_request->rq_url, *from = sip->sip_from ? sip->sip_from->a_url : NULL;

@@ -19,11 +19,30 @@ bool indialog_sdp_ok(const sip_t *sip)
 	       sip->sip_content_type->c_type && strcasecmp(sip->sip_content_type->c_type, "application/sdp") == 0;
 }
 
+/* Of the proxies between us the one next to us: the first in a request, the last in an answer. */
+static const url_t *next_hop(const sip_t *sip)
+{
+	const sip_record_route_t *r = sip->sip_record_route;
+
+	if (!r)
+		return sip->sip_contact ? sip->sip_contact->m_url : NULL;
+	while (sip->sip_status && r->r_next)
+		r = r->r_next;
+	return r->r_url;
+}
+
 void indialog_nat(struct dialog *d, msg_t *msg, const sip_t *sip)
 {
 	d->route[0] = '\0';
-	if (!sip->sip_record_route && glue_behind_nat(msg, sip))
+	if (glue_named(next_hop(sip)) || (!sip->sip_record_route && glue_behind_nat(msg, sip)))
 		glue_source(msg, sip, d->route);
+}
+
+void indialog_peer(struct dialog *d, msg_t *msg, const sip_t *sip)
+{
+	if (msg && !d->route[0] && glue_named(next_hop(sip)))
+		glue_source(msg, sip, d->route);
+	msg_destroy(msg);
 }
 
 const url_string_t *indialog_route(const struct dialog *d)
@@ -62,6 +81,7 @@ static void reply_session(struct dialog *d, nta_incoming_t *irq, const sip_t *si
 			    TAG_IF(sdp, SIPTAG_PAYLOAD_STR(sdp)), TAG_END());
 	if (sip->sip_contact)
 		nta_leg_server_route(d->leg, NULL, sip->sip_contact);
+	indialog_peer(d, nta_incoming_getrequest(irq), sip);
 	dialog_refreshed(d);
 }
 
@@ -372,6 +392,7 @@ static void reinvite_answered(struct dialog *d, const sip_t *sip)
 
 	if (sip->sip_contact)
 		nta_leg_client_reroute(d->leg, NULL, sip->sip_contact, 0);
+	indialog_peer(d, nta_outgoing_getresponse(d->reinvite_out), sip);
 	indialog_ack(d, sip);
 	if (in.sdp.size)
 		(void)blob_set(&d->remote_sdp, in.sdp);

@@ -7,8 +7,11 @@
 
 /* The callback of every leg. */
 int indialog_request(struct dialog *d, nta_leg_t *leg, nta_incoming_t *irq, const sip_t *sip);
-/* Remembers where the peer really is when its Contact is not that (NAT), unless a proxy recorded itself. */
+/* Remembers where the peer really is when its Contact is not that (NAT), unless a proxy recorded itself; or when the next
+ * hop is a name. From the request that began the dialog. */
 void indialog_nat(struct dialog *d, msg_t *msg, const sip_t *sip);
+/* The same for what comes later: an answer to the INVITE, another Contact. Consumes the reference to msg (NULL: nothing known). */
+void indialog_peer(struct dialog *d, msg_t *msg, const sip_t *sip);
 /* The body is SDP text that may be handed on (type was judged; responses are not judged for it). */
 bool indialog_sdp_ok(const sip_t *sip);
 void indialog_ack(struct dialog *d, const sip_t *response);

@@ -7,6 +7,7 @@
 #define NTA_INCOMING_MAGIC_T struct dialog
 #define NTA_OUTGOING_MAGIC_T void
 
+#include <sofia-sip/hostdomain.h>
 #include <sofia-sip/msg_addr.h>
 #include <sofia-sip/msg_header.h>
 #include <sofia-sip/nta.h>
@@ -43,6 +44,9 @@ void glue_address(msg_t *msg, char ret[GLUE_ROUTE]);
 void glue_host(msg_t *msg, char ret[GLUE_ROUTE]);
 /* Does its Via say another address than it came from? Then the Contact cannot be trusted either (RFC 3581, NAT). */
 bool glue_behind_nat(msg_t *msg, const sip_t *sip);
+/* Is the host a name? Names that a message brings are never looked up: anybody can send some, an answer may never come, and
+ * Sofia waits for it without end. Who sent the message is where it came from. */
+bool glue_named(const url_t *url);
 /* A request that neither comes from a trunk's address nor names a tenant's domain: a scanner, most likely. */
 bool glue_stranger(const struct edge *e, msg_t *msg, const sip_t *sip);
 /* "udp", "tcp", "tls" of the topmost Via (what nta checked against the socket). */
@@ -74,6 +78,12 @@ struct auth_result auth_check(struct edge *e, const sip_t *sip, const char *meth
 			      const struct sockaddr *src);
 /* Stateless 401 with challenge(s), or 403; consumes msg. */
 void auth_refuse(struct edge *e, msg_t *msg, const struct tenant *t, enum auth_verdict v);
+
+/* outbound_nta.c: is this the answer to an INVITE that an earlier life of ours sent, by all that it shows? And ends such a call: ACK
+ * and BYE to where the answer came from. */
+bool outbound_ours(const struct edge *e, const sip_t *sip);
+void outbound_ack_stray(nta_leg_t *leg, const url_string_t *route, msg_t *msg, const sip_t *sip);
+void outbound_end_stray(struct edge *e, msg_t *msg, const sip_t *sip);
 
 /* register_nta.c, inbound_nta.c: consume msg */
 void register_request(struct edge *e, msg_t *msg, sip_t *sip);

@@ -154,7 +154,7 @@ static unsigned to_agent(struct dialog *d, const struct edge_command *c, const s
 
 	snprintf(d->to_uri, sizeof(d->to_uri), "sip:%s@%s", c->dial.agent_id, t->sip_domain);
 	for (size_t i = 0; a && i < a->n; i++)
-		if (!add_branch(d, a->b[i].contact, a->b[i].path[0] ? "" : a->b[i].route, a->b[i].path))
+		if (!add_branch(d, a->b[i].contact, a->b[i].route, a->b[i].path))
 			return 500;
 	return d->n_branches ? 0 : 480;
 }
@@ -335,6 +335,7 @@ static void end_stray(struct branch *b, const sip_t *sip)
 	nta_leg_client_reroute(b->leg, sip->sip_record_route, sip->sip_contact, 1);
 	if (!b->dialog->trunk_id[0] || b->dialog->agent_id[0])
 		str_copy(shadow.route, sizeof(shadow.route), b->route);
+	indialog_peer(&shadow, nta_outgoing_getresponse(b->invite), sip);
 	indialog_ack(&shadow, sip);
 	bye = nta_outgoing_tcreate(b->leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL, TAG_END());
 	(void)bye; /* destroys itself with its final answer */
@@ -368,6 +369,7 @@ static void branch_answered(struct branch *b, const sip_t *sip)
 	/* A trunk's address is where the first INVITE goes; the dialog's requests go to its Contact. */
 	if (d->trunk_id[0] && !d->agent_id[0])
 		d->route[0] = '\0';
+	indialog_peer(d, nta_outgoing_getresponse(b->invite), sip);
 	if (!adopt_remember(d, sip->sip_call_id, sip->sip_from, sip->sip_to))
 		LOG_WARN(NULL, "leg.not_kept", "reason=memory leg=%s", d->leg_id);
 	indialog_ack(d, sip);
@@ -408,6 +410,53 @@ void outbound_cancel(struct dialog *d, const char *reason)
 
 /* ---- a leg that died with an earlier life of ours while it rang ---- */
 
+bool outbound_ours(const struct edge *e, const sip_t *sip)
+{
+	const char *tag = sip->sip_from->a_tag, *leg = tag ? tag + 1 : "";
+	size_t n = strlen(leg);
+	char call_id[160], branch[96];
+	unsigned b, attempt;
+
+	if (!tag || tag[0] != INVITE_TAG[0] || !str_is_id(leg) || sip->sip_via->v_next || !sip->sip_via->v_branch ||
+	    strncmp(sip->sip_call_id->i_id, leg, n) != 0 || sscanf(sip->sip_call_id->i_id + n, "-%u@", &b) != 1)
+		return false;
+	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
+		snprintf(branch, sizeof(branch), INVITE_BRANCH, leg, b, attempt);
+		if (strcasecmp(branch, sip->sip_via->v_branch) == 0)
+			break;
+	}
+	return attempt < ATTEMPTS && snprintf(call_id, sizeof(call_id), INVITE_CALL_ID, leg, b, e->host) > 0 &&
+	       strcmp(call_id, sip->sip_call_id->i_id) == 0;
+}
+
+/* There is no INVITE that nta could find: it is named by its branch. Nor is it kept: a repeated answer comes here again. */
+void outbound_ack_stray(nta_leg_t *leg, const url_string_t *route, msg_t *msg, const sip_t *sip)
+{
+	sip_cseq_t *cseq = sip_cseq_create(msg_home(msg), sip->sip_cseq->cs_seq, SIP_METHOD_ACK);
+
+	nta_outgoing_destroy(nta_outgoing_tcreate(leg, NULL, NULL, route, SIP_METHOD_ACK, NULL,
+						  NTATAG_ACK_BRANCH(sip->sip_via->v_branch), NTATAG_STATELESS(1),
+						  SIPTAG_CSEQ(cseq), TAG_END()));
+}
+
+void outbound_end_stray(struct edge *e, msg_t *msg, const sip_t *sip)
+{
+	struct dialog shadow = { .edge = e };
+
+	shadow.leg = nta_leg_tcreate(e->agent, NULL, NULL, SIPTAG_CALL_ID(sip->sip_call_id), SIPTAG_FROM(sip->sip_from),
+				     SIPTAG_TO(sip->sip_to), SIPTAG_CSEQ(sip->sip_cseq), TAG_END());
+	if (!shadow.leg)
+		return;
+	metric_add(&edge_metric_strays, 1);
+	glue_source(msg, sip, shadow.route);
+	nta_leg_client_route(shadow.leg, sip->sip_record_route, sip->sip_contact);
+	outbound_ack_stray(shadow.leg, indialog_route(&shadow), msg, sip);
+	nta_outgoing_destroy(nta_outgoing_tcreate(shadow.leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL,
+						  TAG_END()));
+	nta_leg_destroy(shadow.leg);
+	sip_root_kick(e->root);
+}
+
 static void cancel_contact(struct edge *e, const struct edge_command *c, const struct tenant *t,
 			   const struct binding *at, unsigned i)
 {
@@ -427,7 +476,7 @@ static void cancel_contact(struct edge *e, const struct edge_command *c, const s
 		return;
 	if (nta_leg_tag(leg, tag)) {
 		cancel = nta_outgoing_tcreate(leg, NULL, NULL,
-					      !at->path[0] && at->route[0] ? URL_STRING_MAKE(at->route) : NULL,
+					      at->route[0] ? URL_STRING_MAKE(at->route) : NULL,
 					      SIP_METHOD_CANCEL, URL_STRING_MAKE(at->contact),
 					      TAG_IF(at->path[0], SIPTAG_ROUTE_STR(at->path)),
 					      NTATAG_BRANCH_KEY(branch), SIPTAG_CSEQ_STR(INVITE_CANCEL), TAG_END());

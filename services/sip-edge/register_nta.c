@@ -71,6 +71,17 @@ static bool paths(struct request *r, const sip_t *sip)
 	return !r->path.failed;
 }
 
+/* Can calls be sent to what it says, the first Path or else the Contacts? Otherwise they go where the REGISTER came from. */
+static bool directly(msg_t *msg, const sip_t *sip)
+{
+	if (sip->sip_path)
+		return !glue_named(sip->sip_path->r_url);
+	for (const sip_contact_t *m = sip->sip_contact; m; m = m->m_next)
+		if (glue_named(m->m_url))
+			return false;
+	return !glue_behind_nat(msg, sip);
+}
+
 static bool read_request(struct request *r, struct edge *e, msg_t *msg, const sip_t *sip)
 {
 	const char *ua = sip->sip_user_agent ? sip->sip_user_agent->g_string : "";
@@ -84,7 +95,7 @@ static bool read_request(struct request *r, struct edge *e, msg_t *msg, const si
 	}
 	if (!paths(r, sip))
 		return false;
-	if (glue_behind_nat(msg, sip))
+	if (!directly(msg, sip))
 		glue_source(msg, sip, r->route);
 	r->rq.route = r->route;
 	r->rq.path = str_text(&r->path);

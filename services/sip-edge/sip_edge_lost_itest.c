@@ -170,6 +170,101 @@ static void an_offer_goes_to_an_instance_by_name_and_from_a_dead_one_to_another(
 	peer_close(&p);
 }
 
+/* ---- answers that nobody here waits for any more ---- */
+
+static bool nothing_is_under_way(void *arg)
+{
+	(void)arg;
+	return metric_value("trunkline_edge_client_transactions") == 0;
+}
+
+static void stray_answer(struct peer *p, const char *leg, const char *tag, const char *branch)
+{
+	peer_send(p,
+		  "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK-%s-0-%s\r\nFrom: <sip:1@acme.example>;tag=%s\r\n"
+		  "To: <sip:1001@acme.example>;tag=phone\r\nCall-ID: %s-0@127.0.0.1\r\nCSeq: 101 INVITE\r\n"
+		  "Contact: <sip:1001@nobody.invalid>\r\nContent-Length: 0\r\n\r\n",
+		  sip_port, leg, branch, tag, leg);
+}
+
+/* The phone picked up while nobody was there, and tells a process that does not know the call. Its Contact is a name: it is reached
+ * where it is. */
+static void who_answers_an_invite_of_an_earlier_life_is_acknowledged_and_hung_up(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_open_at(&p, "127.0.0.77"); /* no trunk's: a telephone */
+	stray_answer(&p, "leg-of-before", "tleg-of-before", "0");
+	peer_expect(&p, "ACK sip:1001@nobody.invalid ");
+	assert_string_equal(header(&p, "CSeq"), "101 ACK");
+	peer_expect(&p, "BYE sip:1001@nobody.invalid ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	assert_true(testkit_wait_loop(loop, nothing_is_under_way, NULL, 5 * WAIT_MS));
+	peer_close(&p);
+}
+
+/* Otherwise one datagram of a stranger would have us send twelve to whom he likes, and keep a transaction for ever. */
+static void answers_to_what_we_never_sent_are_answered_by_nothing(void **state)
+{
+	static const struct {
+		const char *tag, *branch;
+	} made_up[] = { { "tleg-of-before", "7" }, { "tleg-of-befor", "0" }, { "1", "0" }, { "xleg-of-before", "0" } };
+	struct peer p;
+
+	(void)state;
+	peer_open_at(&p, "127.0.0.78");
+	for (size_t i = 0; i < ARRAY_SIZE(made_up); i++)
+		stray_answer(&p, "leg-of-before", made_up[i].tag, made_up[i].branch);
+	assert_false(peer_got(&p, "", 150));
+	assert_int_equal(metric_value("trunkline_edge_client_transactions"), 0);
+	peer_close(&p);
+}
+
+static void a_flood_of_them_is_bounded(void **state)
+{
+	struct peer p;
+	int n = 0;
+
+	(void)state;
+	peer_open_at(&p, "127.0.0.79");
+	for (int i = 0; i < 200; i++) {
+		char leg[32], tag[40];
+
+		snprintf(leg, sizeof(leg), "flood%d", i);
+		snprintf(tag, sizeof(tag), "t%s", leg);
+		stray_answer(&p, leg, tag, "0");
+	}
+	while (peer_got(&p, "ACK ", 150))
+		n++;
+	assert_in_range(n, 1, 40); /* 20 a second, as many at once */
+	peer_close(&p);
+}
+
+static void a_caller_whose_contact_is_a_name_is_reached_where_he_is(void **state)
+{
+	struct peer p;
+	struct call c;
+	struct leg_ref l;
+
+	(void)state;
+	peer_open(&p);
+	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
+	snprintf(c.contact, sizeof(c.contact), "<sip:gateway@nobody.invalid>");
+	invite(&c, "", SDP_A);
+	l = leg_of(cc_event("offer", EV(OFFER)));
+	cc_answer(&l, SDP_B);
+	peer_expect(&p, "SIP/2.0 200");
+	learn(&c);
+	ack(&c, "");
+	cc_event("cc-1", EV(ANSWERED));
+	cc_hang_up(&l);
+	peer_expect(&p, "BYE sip:gateway@nobody.invalid ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	assert_true(cc_event("cc-1", EV(ENDED))->ended->by_us);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +274,10 @@ int main(void)
 		cmocka_unit_test_setup(a_leg_without_a_call_is_hung_up, forget),
 		cmocka_unit_test_setup(an_offer_that_nobody_took_is_made_once_more, forget),
 		cmocka_unit_test_setup(an_offer_goes_to_an_instance_by_name_and_from_a_dead_one_to_another, forget),
+		cmocka_unit_test_setup(who_answers_an_invite_of_an_earlier_life_is_acknowledged_and_hung_up, forget),
+		cmocka_unit_test_setup(answers_to_what_we_never_sent_are_answered_by_nothing, forget),
+		cmocka_unit_test_setup(a_flood_of_them_is_bounded, forget),
+		cmocka_unit_test_setup(a_caller_whose_contact_is_a_name_is_reached_where_he_is, forget),
 	};
 
 	return cmocka_run_group_tests(tests, world_start, world_stop);

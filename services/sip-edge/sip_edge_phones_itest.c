@@ -105,6 +105,40 @@ static void an_agent_who_is_busy_absent_or_does_not_answer_is_told(void **state)
 	peer_close(&p);
 }
 
+/* Nobody looks a name up that a phone says: it would be asked of a name server, and there the call would wait for ever. */
+static void a_phone_whose_contact_is_a_name_rings_where_it_registered_from(void **state)
+{
+	struct call c = { .cseq = 0 };
+	struct str auth = STR_INIT;
+	struct leg_ref l;
+	struct peer p;
+
+	(void)state;
+	peer_open(&p);
+	c = reg_new(&p, "acme", "1002");
+	snprintf(c.contact, sizeof(c.contact), "<sip:1002@phone.invalid>");
+	new_branch(&c);
+	request(&c, "REGISTER", c.ruri, c.cseq, "", "");
+	peer_expect(&p, "SIP/2.0 401");
+	authorization(&p, DIGEST_SHA256, "1002", "secret-1002", "REGISTER", c.ruri, &auth);
+	new_branch(&c);
+	request(&c, "REGISTER", c.ruri, ++c.cseq, str_text(&auth), "");
+	peer_expect(&p, "SIP/2.0 200");
+	str_done(&auth);
+	memset(&c, 0, sizeof(c));
+	l = cc_dial_agent("1002", 5000);
+	peer_expect(&p, "INVITE sip:1002@phone.invalid ");
+	answer(&p, &c, "200 OK", "t1", SDP_A);
+	peer_expect(&p, "ACK ");
+	cc_event("cc-1", EV(ANSWERED));
+	cc_hang_up(&l);
+	peer_expect(&p, "BYE ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	cc_event("cc-1", EV(ENDED));
+	register_as(&p, "acme", "1002", "secret-1002", DIGEST_SHA256, "Expires: 0\r\n");
+	peer_close(&p);
+}
+
 static void an_answer_that_crosses_the_cancel_is_ended_by_bye(void **state)
 {
 	struct peer p;
@@ -316,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup(an_agent_is_rung_with_caller_and_called_number_and_both_sides_can_hang_up,
 				       forget),
 		cmocka_unit_test_setup(an_agent_who_is_busy_absent_or_does_not_answer_is_told, forget),
+		cmocka_unit_test_setup(a_phone_whose_contact_is_a_name_rings_where_it_registered_from, forget),
 		cmocka_unit_test_setup(an_answer_that_crosses_the_cancel_is_ended_by_bye, forget),
 		cmocka_unit_test_setup(all_phones_of_an_agent_ring_and_the_first_answer_wins, forget),
 		cmocka_unit_test_setup(a_trunk_that_challenges_gets_the_digest_of_its_own, forget),

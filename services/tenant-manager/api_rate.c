@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "bucket.h"
+#include "base/bucket.h"
 #include "metrics/metrics.h"
 #include "quota.h"
 #include "tenantconf/map.h"

@@ -1,8 +1,8 @@
 /*
  * bucket: a token bucket: so many a second, and as many at once after a second of rest. Pure; the time is monotonic.
  */
-#ifndef TM_BUCKET_H
-#define TM_BUCKET_H
+#ifndef BASE_BUCKET_H
+#define BASE_BUCKET_H
 
 #include <stdint.h>
 
