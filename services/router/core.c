@@ -87,6 +87,7 @@ err_t router_core_new(struct router_core **ret, const struct router_core_params 
 	core->p.hold_ms = or_default(p->hold_ms, 1500);
 	core->now_ms = p->now_ms;
 	core->collecting = true;
+	core->began_ms = p->now_ms;
 	core->collect_until_ms = p->now_ms + core->p.collect_ms;
 	core->tenant_pool = (struct pool)POOL_INIT(sizeof(struct tenant));
 	core->skill_pool = (struct pool)POOL_INIT(sizeof(struct skill));
@@ -254,6 +255,17 @@ err_t router_core_assert_end(struct router_core *core, const char *owner, uint64
 		o->asserted = true;
 		check_collected(core);
 	}
+	return core_done(core);
+}
+
+err_t router_core_collect(struct router_core *core, int64_t now_ms)
+{
+	set_now(core, now_ms);
+	core->collecting = true;
+	core->began_ms = core->now_ms;
+	core->collect_until_ms = core->now_ms + core->p.hold_ms;
+	for (uint32_t i = 0; i < core->owner_pool.n; i++)
+		((struct owner *)pool_at(&core->owner_pool, i))->asserted = false;
 	return core_done(core);
 }
 

@@ -123,6 +123,9 @@ struct router_result_in {
 	enum router_outcome outcome;
 };
 err_t router_core_result(struct router_core *core, const struct router_result_in *in, int64_t now_ms) MUST;
+/* The bus was away: what was said meanwhile is lost. Holders are asked again for what waits, and until all who live have said so, or
+ * for hold_ms, nothing is assigned: who came during the outage would be passed by who came after it. */
+err_t router_core_collect(struct router_core *core, int64_t now_ms) MUST;
 err_t router_core_assert_end(struct router_core *core, const char *owner, uint64_t router_epoch, int64_t now_ms) MUST;
 /* Heartbeats came or stopped coming. A dead owner's calls wait aside until somebody asserts them. */
 err_t router_core_owner(struct router_core *core, const char *owner, bool alive, int64_t now_ms) MUST;

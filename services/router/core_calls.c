@@ -315,9 +315,9 @@ static void serve_or_adopt(struct router_core *core, struct call *c)
 
 static bool full(const struct router_core *core, const struct router_enqueue_in *in, const struct queue *q)
 {
-	/* Who came before this epoch began, or comes back from an agent who did not answer, had a place already and keeps it. */
+	/* Who came before we began (again) to ask who waits, or comes back from an agent who did not answer, had a place already and keeps it. */
 	return q && q->max_waiting && !in->n_tried && q->waiting >= q->max_waiting && !core->collecting &&
-	       in->arrival_ms >= core->collect_until_ms - core->p.collect_ms;
+	       in->arrival_ms >= core->began_ms;
 }
 
 static void enqueue_new(struct router_core *core, const struct router_enqueue_in *in, struct owner *o,

@@ -65,6 +65,35 @@ static void a_new_leader_takes_over_the_reservation_of_the_old_one(void **arg)
 	world_free(&w);
 }
 
+static void a_leader_whose_bus_was_away_asks_who_waits_before_it_goes_on(void **arg)
+{
+	struct world w = world_new();
+
+	UNUSED(arg);
+	queues(&w);
+	agent_with(&w, "a1", "sales", 9);
+	assert_int_equal(router_core_owner(w.core, "cc-1", true, w.now), ERR_OK);
+	assert_int_equal(router_core_owner(w.core, "cc-2", true, w.now), ERR_OK);
+	later(&w, 1000);
+	assert_int_equal(router_core_collect(w.core, w.now), ERR_OK);
+	state(&w, "a1", AGENT_READY);
+	enqueue(&w, "c2", "sales", w.now, 0); /* what c1's holder said was lost */
+	assert_int_equal(router_core_assert_end(w.core, "cc-1", 7, w.now), ERR_OK);
+	expect_reserve(&w, "c2", NULL);
+	enqueue(&w, "c1", "sales", w.now - 100, 0);
+	assert_int_equal(router_core_assert_end(w.core, "cc-2", 7, w.now), ERR_OK);
+	expect_reserve(&w, "c1", "a1");
+	/* A holder who never ends: not for ever. */
+	assert_int_equal(router_core_collect(w.core, w.now), ERR_OK);
+	agent_with(&w, "a2", "sales", 9);
+	state(&w, "a2", AGENT_READY);
+	later(&w, 1400);
+	expect_reserve(&w, "c2", NULL);
+	later(&w, 200);
+	expect_reserve(&w, "c2", "a2");
+	world_free(&w);
+}
+
 static void a_core_that_sees_a_newer_epoch_wants_nothing_any_more(void **arg)
 {
 	struct world w = world_new();
@@ -171,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_new_leader_assigns_nothing_before_all_have_asserted_and_then_in_order),
+		cmocka_unit_test(a_leader_whose_bus_was_away_asks_who_waits_before_it_goes_on),
 		cmocka_unit_test(a_new_leader_does_not_wait_for_a_holder_who_never_ends),
 		cmocka_unit_test(a_new_leader_takes_over_the_reservation_of_the_old_one),
 		cmocka_unit_test(a_core_that_sees_a_newer_epoch_wants_nothing_any_more),

@@ -186,6 +186,9 @@ static void on_state(bool connected, void *arg)
 	struct router *r = arg;
 
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", r->instance);
+	for (int i = 0; connected && i < ROUTER_SHARDS; i++)
+		if (r->shards[i])
+			shard_bus_back(r->shards[i], router_now_ms(r));
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------- */

@@ -621,8 +621,12 @@ static void router_tick(struct sim *s, int r)
 		if (!ro->core)
 			return;
 	}
-	if (ro->core->collecting && chance(s, 200))
+	if (ro->core->collecting ? chance(s, 200) : rnd(s, 500) == 0) {
+		before = look_before(ro->core);
+		if (!ro->core->collecting) /* the bus was away */
+			after(s, r, router_core_collect(ro->core, router_now(s, r)), &before);
 		tell_epoch(s, r);
+	}
 	before = look_before(ro->core);
 	after(s, r, router_core_time(ro->core, router_now(s, r)), &before);
 }

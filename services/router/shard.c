@@ -171,11 +171,21 @@ static void tell_epoch(struct shard *s)
 	struct str out = STR_INIT;
 	char subject[ROUTER_SUBJECT];
 
+	s->asked_ms = router_now_ms(s->router);
 	(void)snprintf(subject, sizeof(subject), "tl.%s.router-epoch", s->router->site);
 	router_epoch_put(&out, s->number, s->epoch, s->router->instance);
 	if (out.failed || bus_publish(s->router->bus, subject, out.data, out.len))
 		metric_add(&router_metric_send_failed, 1);
 	str_done(&out);
+}
+
+void shard_bus_back(struct shard *s, int64_t now_ms)
+{
+	if (!s->core)
+		return;
+	shard_after(s, router_core_collect(s->core, now_ms));
+	if (s->core)
+		tell_epoch(s);
 }
 
 static err_t start_leading(struct shard *s, uint64_t epoch)
@@ -193,8 +203,6 @@ static err_t start_leading(struct shard *s, uint64_t epoch)
 		return e;
 	s->epoch = epoch;
 	s->told = (struct router_core_stats){ 0 };
-	s->told_again = false;
-	s->since_ms = p.now_ms;
 	router_leading(r);
 	metric_add(&router_metric_leading, 1);
 	metric_add(&router_metric_takeovers, 1);
@@ -256,10 +264,8 @@ void shard_tick(struct shard *s, int64_t now_ms)
 	if (!s->core)
 		return;
 	count(s);
-	if (s->told.collecting && !s->told_again && now_ms > s->since_ms + s->router->cfg->collect_ms / 2) {
-		s->told_again = true; /* somebody did not hear the first */
-		tell_epoch(s);
-	}
+	if (s->told.collecting && now_ms > s->asked_ms + s->router->cfg->collect_ms / 2)
+		tell_epoch(s); /* somebody did not hear it */
 	/* Every queue is looked at once a second, and told unasked each ten seconds. */
 	router_core_statuses(s->core, s->told.queues / 20 + 1, s->router->ticks % 200 < 20, on_status, s);
 }

@@ -16,8 +16,7 @@ struct shard {
 	struct router_core *core; /* NULL: we do not lead */
 	struct bus_sub *sub;
 	struct batches batches; /* each shard its own: the epoch is in a message's head */
-	bool told_again;	/* RouterEpoch a second time while collecting */
-	int64_t since_ms;
+	int64_t asked_ms;	/* RouterEpoch was told last */
 	struct router_core_stats told; /* what the metrics have already */
 	struct conf_job *jobs;	       /* configurations that are being taken over */
 	struct loop_timer conf_turn;
@@ -31,6 +30,8 @@ err_t shard_start(struct shard *s) MUST;
 void shard_agent_conf(struct shard *s, const char *tenant, const char *agent_id, const struct tenant_agent *a);
 void shard_agent(struct shard *s, const struct agent_record *rec, uint64_t revision, bool read);
 void shard_owner(struct shard *s, const char *owner, bool alive);
+/* The bus is back after an outage. */
+void shard_bus_back(struct shard *s, int64_t now_ms);
 void shard_tick(struct shard *s, int64_t now_ms);
 /* After an input that brought memory to its end, or any other: performs the effects. */
 void shard_after(struct shard *s, err_t e);
