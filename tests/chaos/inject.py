@@ -55,6 +55,8 @@ class Injector:
     def victims(self, name):
         if name == "@all":
             return [n for n, c in self.children().items() if c["pid"]]
+        if name == "@others":
+            return ["desk-1", "tm-1", "rec-1", "bridge-1", "rep-1"]
         if name.startswith("@router"):
             led = {}
             for r in ("router-1", "router-2"):

@@ -30,7 +30,7 @@ class Row:
     name: str
     what: str            # for people
     action: str          # a function of inject.py
-    victims: tuple = ()  # instances, or @router-leader, @random, @all; several: one of them, by the seed
+    victims: tuple = ()  # instances, or @router-leader, @random, @others, @all; several: one of them, by the seed
     bounds: dict = dataclasses.field(default_factory=dict)
     lasts_s: float = 0
     rest_s: float = 11   # after the fault: what a run's judgement looks at, and what a process needs to be no crash loop
@@ -51,7 +51,7 @@ def kill(name, victims, what, **bounds):
 
 def stand_still(name, victims, what, bounds, **more):
     return Row("stop-" + name, "SIGSTOP of %s for 30 s, then SIGCONT" % what, "stand_still", victims, {**USUAL, **bounds}, lasts_s=30, rest_s=10,
-               **more)
+               group="stops", **more)
 
 
 ROWS = [
@@ -75,13 +75,12 @@ ROWS = [
     stand_still("router", ("@router-leader",), "the router that leads", {"connect_s": 10, "fenced": 1}),
     stand_still("call-control", ("cc-1", "cc-2"), "a call-control", {"fenced": 1}),
     Row("pause-router", "SIGSTOP of the router that leads for 5 s (its lease is over, its connection is not), then SIGCONT", "stand_still", ("@router-leader",),
-        {**USUAL, "connect_s": 10, "fenced": 1}, lasts_s=5, rest_s=10),
-    Row("pause-call-control", "SIGSTOP of a call-control for 5 s, then SIGCONT", "stand_still", ("cc-1", "cc-2"), {**USUAL, "fenced": 1}, lasts_s=5, rest_s=10),
-    stand_still("agent-desk", ("desk-1",), "agent-desk", {"streams_s": 5}),
+        {**USUAL, "connect_s": 10, "fenced": 1}, lasts_s=5, rest_s=10, group="stops"),
+    Row("pause-call-control", "SIGSTOP of a call-control for 5 s, then SIGCONT", "stand_still", ("cc-1", "cc-2"), {**USUAL, "fenced": 1}, lasts_s=5, rest_s=10,
+        group="stops"),
+    stand_still("others", ("@others",), "agent-desk, tenant-manager, recorder, event-bridge and reporting, all at once,", {"streams_s": 5}),
     stand_still("sip-edge", ("edge-1",), "sip-edge", {}, faulty_setup=True),
     stand_still("media", ("media-1", "media-2"), "a media engine", {"gap_ms": None, "reanchor_s": 6, "reanchor_share": 0.99}),
-    stand_still("event-bridge", ("bridge-1",), "event-bridge", {}),
-    stand_still("recorder", ("rec-1",), "recorder", {}),
     Row("postgres-down", "PostgreSQL away for 60 s", "away", ("postgres",), {**USUAL, "ready_s": 15, "p99_ms": 50}, lasts_s=60, rest_s=15),
     Row("postgres-slow", "every query of PostgreSQL takes 500 ms longer, for 60 s", "slow_queries", ("postgres",), {**USUAL, "p99_ms": 50},
         lasts_s=60, rest_s=10, setup=("@slow-postgres",)),
