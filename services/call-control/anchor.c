@@ -51,21 +51,20 @@ static void free_left(struct control *cc, struct left *left)
 	mem_free(left);
 }
 
-/* Without memory the engine frees it by itself, when nothing has come for long. */
+/* An engine that has restarted since is told, too: what was said before its new beat was heard, the new process may have done.
+ * Without memory the engine frees it by itself, when nothing has come for long. */
 static void leave(struct control *cc, const struct call *call, const char *media, uint64_t incarnation)
 {
 	const struct peer *p = peers_find_media(cc, media);
 	struct left *left;
 
-	if (p && incarnation && p->hb.incarnation != incarnation)
-		return; /* it has restarted: it holds nothing */
 	left = mem_zalloc(sizeof(*left));
 	if (!left)
 		return;
 	str_copy(left->media, sizeof(left->media), media);
 	str_copy(left->tenant, sizeof(left->tenant), call->tenant);
 	str_copy(left->call_id, sizeof(left->call_id), call->id);
-	left->incarnation = incarnation;
+	left->incarnation = p ? p->hb.incarnation : incarnation;
 	left->epoch = call->epoch;
 	left->since_ms = clock_mono_ms();
 	left->due_ms = p && !p->dead ? left->since_ms + DRAIN_MS : 0;

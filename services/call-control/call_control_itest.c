@@ -42,11 +42,12 @@ static struct loop *loop;
 static struct bus *bus;
 static struct bus_kv *config, *calls;
 static struct bus_kv_watch *watch;
-static struct bus_sub *commands;
+static struct bus_sub *commands, *media_commands;
 static struct loop_timer beat;
 static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
-static int n_offered, rejects, attaches;
+static int n_offered, rejects, attaches, freed;
+static bool restarted; /* media-1, which then has no room; media-2 has */
 
 /* ---- the world around it ---- */
 
@@ -78,8 +79,14 @@ static void on_beat(void *arg)
 	hb.instance = (char *)"media-1";
 	hb.service = (char *)"media";
 	hb.capacity = 1000;
-	hb.incarnation = 1;
+	hb.incarnation = restarted ? 2 : 1;
+	hb.load = restarted ? 1000 : 0;
 	say("tl.centre.hb.media.media-1", &hb.base);
+	if (restarted) {
+		hb.instance = (char *)"media-2";
+		hb.load = 0;
+		say("tl.centre.hb.media.media-2", &hb.base);
+	}
 	loop_timer_start(&beat, 300);
 }
 
@@ -153,6 +160,17 @@ static void on_command(const struct bus_msg *msg, void *arg)
 		attaches += m->commands[i]->command_case == TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH;
 	}
 	trunkline__edge__v1__edge_commands__free_unpacked(m, NULL);
+}
+
+static void on_media_command(const struct bus_msg *msg, void *arg)
+{
+	Trunkline__Media__V1__MediaCommands *m = trunkline__media__v1__media_commands__unpack(NULL, msg->size, msg->data);
+
+	UNUSED(arg);
+	assert_non_null(m);
+	for (size_t i = 0; i < m->n_commands; i++)
+		freed += m->commands[i]->command_case == TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CALL_FREE;
+	trunkline__media__v1__media_commands__free_unpacked(m, NULL);
 }
 
 static void offer(void)
@@ -238,6 +256,8 @@ static int setup(void **state)
 			 ERR_OK);
 	assert_int_equal(bus_kv_watch(&watch, calls, ">", on_call, NULL), ERR_OK);
 	assert_int_equal(bus_subscribe(&commands, bus, "tl.centre.edge.edge-1", NULL, on_command, NULL), ERR_OK);
+	assert_int_equal(bus_subscribe(&media_commands, bus, "tl.centre.media.media-1", NULL, on_media_command, NULL),
+			 ERR_OK);
 	put_tenant();
 	loop_timer_init(&beat, loop, on_beat, NULL);
 	on_beat(NULL);
@@ -256,6 +276,7 @@ static int teardown(void **state)
 		assert_int_equal(testkit_proc_stop(&instances[i].proc, SIGTERM, 10000), 0);
 	bus_kv_unwatch(&watch);
 	bus_unsubscribe(&commands);
+	bus_unsubscribe(&media_commands);
 	bus_kv_close(&config);
 	bus_kv_close(&calls);
 	bus_free(&bus);
@@ -342,12 +363,28 @@ static void who_stood_still_takes_its_former_calls_back(void **state)
 	assert_int_equal(rejects, 0);
 }
 
+static bool all_are_freed(void *arg)
+{
+	UNUSED(arg);
+	return freed >= n_offered;
+}
+
+/* What was asked of an engine before its restart was heard of, the new process may have done: its endpoints would stay for hours. */
+static void a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them(void **state)
+{
+	UNUSED(state);
+	freed = 0;
+	restarted = true;
+	assert_true(testkit_wait_loop(loop, all_are_freed, NULL, PATIENT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_instance_told_to_end_loses_no_offer_and_hands_its_calls_over),
 		cmocka_unit_test(the_new_one_takes_the_calls_of_the_next_that_ends),
 		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),
+		cmocka_unit_test(a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them),
 	};
 
 	return cmocka_run_group_tests_name("call-control", tests, setup, teardown);
