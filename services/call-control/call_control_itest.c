@@ -164,7 +164,8 @@ static void on_command(const struct bus_msg *msg, void *arg)
 
 static void on_media_command(const struct bus_msg *msg, void *arg)
 {
-	Trunkline__Media__V1__MediaCommands *m = trunkline__media__v1__media_commands__unpack(NULL, msg->size, msg->data);
+	Trunkline__Media__V1__MediaCommands *m =
+	    trunkline__media__v1__media_commands__unpack(NULL, msg->size, msg->data);
 
 	UNUSED(arg);
 	assert_non_null(m);

@@ -383,8 +383,9 @@ static void check_silence(struct endpoint *ep, int64_t now_us)
 	int64_t since = ep->last_us > ep->expected_us ? ep->last_us : ep->expected_us;
 	bool abandoned = p->abandon_us && now_us - since >= p->abandon_us && !ep->abandoned;
 	int64_t told_us = ep->told_us > since ? ep->told_us : since;
-	bool timed_out =
-	    expects(ep) && now_us - told_us >= p->timeout_us; /* again and again: who asks the phone asks again */
+	/* Again and again: who asks the phone asks again. Also while there is no phone yet: whose call is over, or never was, would
+	 * not be missed by anybody. */
+	bool timed_out = (expects(ep) || !ep->agreed.valid) && now_us - told_us >= p->timeout_us;
 	struct report *r;
 
 	if (!abandoned && !timed_out)

@@ -291,6 +291,19 @@ static void silence_is_reported_once(void **state)
 	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(TIMEOUT), .nth = 1 }));
 }
 
+/* An agent's telephone that was to be dialled, and nobody knows the call any more: call-control looks, and frees it. */
+static void an_endpoint_that_never_hears_of_a_phone_is_reported(void **state)
+{
+	BODY(EndpointCreate, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_CREATE__INIT;
+	command_t c = command("a", COMMAND(CREATE));
+
+	(void)state;
+	c.create = &body;
+	order(c);
+	await("a", CASE(READY));
+	assert_in_range(await("a", CASE(TIMEOUT))->timeout->silence_ms, 1900, 3200);
+}
+
 static void an_old_owner_is_refused_and_a_new_one_takes_over(void **state)
 {
 	BODY(EndpointAttach, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_ATTACH__INIT;
@@ -410,6 +423,7 @@ int main(void)
 		T(a_stranger_is_neither_heard_nor_answered),
 		T(a_stranger_who_comes_first_is_not_latched_to),
 		T(silence_is_reported_once),
+		T(an_endpoint_that_never_hears_of_a_phone_is_reported),
 		T(an_old_owner_is_refused_and_a_new_one_takes_over),
 		T(reports_are_sent_and_counted),
 		T(a_million_random_bytes_do_no_harm),

@@ -212,7 +212,7 @@ struct site {
 struct router_core {
 	struct router_core_params p;
 	int64_t now_ms, collect_until_ms;
-	int64_t began_ms; /* to collect, last */
+	int64_t began_ms;      /* to collect, last */
 	int64_t hold_until_ms; /* an owner died: nobody is assigned until its calls are somebody's; 0: no */
 	uint32_t n_bereaved;   /* calls of which that is still waited for */
 	bool collecting, broken, deposed;

@@ -15,8 +15,8 @@ struct shard {
 	uint64_t epoch;		  /* 0: we do not lead */
 	struct router_core *core; /* NULL: we do not lead */
 	struct bus_sub *sub;
-	struct batches batches; /* each shard its own: the epoch is in a message's head */
-	int64_t asked_ms;	/* RouterEpoch was told last */
+	struct batches batches;	       /* each shard its own: the epoch is in a message's head */
+	int64_t asked_ms;	       /* RouterEpoch was told last */
 	struct router_core_stats told; /* what the metrics have already */
 	struct conf_job *jobs;	       /* configurations that are being taken over */
 	struct loop_timer conf_turn;

@@ -451,8 +451,8 @@ void outbound_end_stray(struct edge *e, msg_t *msg, const sip_t *sip)
 	glue_source(msg, sip, shadow.route);
 	nta_leg_client_route(shadow.leg, sip->sip_record_route, sip->sip_contact);
 	outbound_ack_stray(shadow.leg, indialog_route(&shadow), msg, sip);
-	nta_outgoing_destroy(nta_outgoing_tcreate(shadow.leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL,
-						  TAG_END()));
+	nta_outgoing_destroy(
+	    nta_outgoing_tcreate(shadow.leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL, TAG_END()));
 	nta_leg_destroy(shadow.leg);
 	sip_root_kick(e->root);
 }
@@ -475,8 +475,7 @@ static void cancel_contact(struct edge *e, const struct edge_command *c, const s
 	if (!leg)
 		return;
 	if (nta_leg_tag(leg, tag)) {
-		cancel = nta_outgoing_tcreate(leg, NULL, NULL,
-					      at->route[0] ? URL_STRING_MAKE(at->route) : NULL,
+		cancel = nta_outgoing_tcreate(leg, NULL, NULL, at->route[0] ? URL_STRING_MAKE(at->route) : NULL,
 					      SIP_METHOD_CANCEL, URL_STRING_MAKE(at->contact),
 					      TAG_IF(at->path[0], SIPTAG_ROUTE_STR(at->path)),
 					      NTATAG_BRANCH_KEY(branch), SIPTAG_CSEQ_STR(INVITE_CANCEL), TAG_END());

@@ -181,7 +181,8 @@ static bool nothing_is_under_way(void *arg)
 static void stray_answer(struct peer *p, const char *leg, const char *tag, const char *branch)
 {
 	peer_send(p,
-		  "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK-%s-0-%s\r\nFrom: <sip:1@acme.example>;tag=%s\r\n"
+		  "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 127.0.0.1:%d;branch=z9hG4bK-%s-0-%s\r\nFrom: "
+		  "<sip:1@acme.example>;tag=%s\r\n"
 		  "To: <sip:1001@acme.example>;tag=phone\r\nCall-ID: %s-0@127.0.0.1\r\nCSeq: 101 INVITE\r\n"
 		  "Contact: <sip:1001@nobody.invalid>\r\nContent-Length: 0\r\n\r\n",
 		  sip_port, leg, branch, tag, leg);
