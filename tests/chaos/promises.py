@@ -16,6 +16,7 @@ AFTER_FAILURE_MS = 3000  # a call whose agent could not be reached waits 2 s bef
 NOTICED_MS = 60
 SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
+KEPT_TO_MS = 1000      # of a recording nothing older than that is lost
 FENCED = ("trunkline_router_fenced_total", "trunkline_router_leases_over_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
 
 
@@ -370,12 +371,20 @@ def _reports(ev):
             yield c.ended.ended_ms, "call %s ended %s, in PostgreSQL it is %s" % (c.id, c.ended.disposition, row["disposition"] if row else "missing")
 
 
+def _too_young(ev, c):
+    """Audio is kept to the last second: of a recording that was younger when its engine was killed nothing need be there, if the call ended before another
+    engine had it for as long."""
+    moved, began = c.envelopes("media_reanchored"), c.envelopes("agent_answered")
+    return moved and began and c.ended.ended_ms - moved[-1].time_ms < KEPT_TO_MS and any(
+        began[0].time_ms <= i["t0_ms"] < began[0].time_ms + KEPT_TO_MS for i in ev.injections)
+
+
 def _recordings(ev):
     for c in ev.facts.of(ev.plan["tenant"]):
         if c.ended is None or not c.ended.recording_id or c.ended.talk_ms < TALKED_MS:
             continue
         row = ev.pg_recordings.get(c.ended.recording_id)
-        if row is None or row["state"] != "stored":
+        if (row is None or row["state"] != "stored") and not _too_young(ev, c):
             yield c.ended.ended_ms, "recording %s of call %s is %s" % (c.ended.recording_id, c.id, row["state"] if row else "missing")
 
 

@@ -10,7 +10,7 @@ import tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from goodrun import ON_CALL, RESERVED, GoodRun, ms  # noqa: E402
+from goodrun import FAULT_S, ON_CALL, RESERVED, GoodRun, ms  # noqa: E402
 from judge import judge  # noqa: E402
 from plan import SPARE_S, plan  # noqa: E402
 from rows import BY_NAME, ROWS  # noqa: E402
@@ -273,6 +273,20 @@ def test_a_recording_that_is_lost_is_seen():
     run = GoodRun()
     run.recordings_lost.add("s2")
     only(run, "books")
+
+
+def test_a_recording_that_had_hardly_begun_when_its_engine_was_killed_need_not_be_there():
+    for answered, moved, lost in ((FAULT_S - 0.5, 27.5, False), (FAULT_S - 0.5, 24, True), (FAULT_S - 1.5, 27.5, True)):
+        run = GoodRun()
+        run.recordings_lost.add("s2")
+        run.event("s2", "agent_answered").time_ms = ms(answered)
+        run.fact("s2", moved, "media_reanchored", from_instance="media-1", to_instance="media-2")
+        run.events.insert(run.events.index(run.event("s2", "call_ended")), run.events.pop())
+        moved, ended = run.event("s2", "media_reanchored"), run.event("s2", "call_ended")
+        moved.seq, ended.seq, moved.id, ended.id = ended.seq, moved.seq, ended.id, moved.id
+        ended.call_ended.last_seq = ended.seq
+        found = broken(run)
+        assert any("recording" in text for text in found.get("books", [])) == lost, found
 
 
 def test_a_call_the_books_call_abandoned_although_it_talked_is_seen():
