@@ -12,6 +12,8 @@ import random
 import signal
 import time
 
+from jetstream import leader_of
+
 from clusterlib import health, supervisor
 from clusterlib.plan import INSTANCES, Plan
 
@@ -57,6 +59,10 @@ class Injector:
             return [n for n, c in self.children().items() if c["pid"]]
         if name == "@others":
             return ["desk-1", "tm-1", "rec-1", "bridge-1", "rep-1"]
+        if name == "@each":  # engines last: their calls go on at the other one
+            return ["tm-1", "rep-1", "rec-1", "bridge-1", "desk-1", "router-1", "router-2", "cc-1", "cc-2", "edge-1", "media-1", "media-2"]
+        if name == "@nats-leader":
+            return [leader_of({n: self.theatre.cluster.http_port(n) for n in self.plan.nats_nodes()}, "KV_calls")]
         if name.startswith("@router"):
             led = {}
             for r in ("router-1", "router-2"):
@@ -107,6 +113,15 @@ class Injector:
             self.theatre.cluster.stop(v)
             supervisor.ask(str(self.plan.dir), {"do": "start", "name": v})
         return t0, t0, {}
+
+    def roll(self, victims, row):
+        """Drained and started anew, one after the other, each ready before the next."""
+        t0 = time.time()
+        for v in victims:
+            _, t1, _ = self.bounce([v], row)
+            if self.wait_ready([v], t1, {})[v] is None:
+                break  # it is told as not ready, and the others are left alone
+        return t0, time.time(), {}
 
     def slow_queries(self, victims, row):
         t0 = time.time()

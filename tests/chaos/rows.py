@@ -86,6 +86,10 @@ ROWS = [
         lasts_s=60, rest_s=10, setup=("@slow-postgres",)),
     Row("kafka-down", "Kafka away for 10 minutes", "away", ("kafka",), {**USUAL, "ready_s": 30}, lasts_s=600, rest_s=60, runs=5),
     Row("kafka-down-short", "Kafka away for 60 s", "away", ("kafka",), {**USUAL, "ready_s": 30}, lasts_s=60, rest_s=20),
+    Row("nats-cluster", "kill -9 of the NATS server of three that leads, and after its return of the one that leads then", "kill", ("@nats-leader",),
+        {**USUAL, "ready_s": 30, "setup_s": 4}, rest_s=20, setup=("@three-nats",)),
+    Row("roll", "every service drained and started anew, one after the other", "roll", ("@each",),
+        {**USUAL, "setup_s": 0, "streams_s": 5}, lasts_s=45, rest_s=12),
     Row("nats-restart", "nats-server stopped and started again", "bounce", ("nats",), {**USUAL, "setup_s": 3}, rest_s=14, group="backends"),
 ]
 BY_NAME = {r.name: r for r in ROWS}

@@ -33,6 +33,7 @@ TENANT, TRUNK = "chaos", "127.0.0.2"
 NUMBERS = {"long": "+493001", "wait": "+493002", "short": "+493003"}
 AT_ONCE = 4
 SLOW_POSTGRES = "@slow-postgres"  # of a row's setup: a proxy stands before PostgreSQL
+THREE_NATS = "@three-nats"        # a cluster of three NATS servers, every stream on all of them
 AGENT_PORT, PROXY_PORT = 500, 520  # from the cluster's base
 
 
@@ -160,7 +161,8 @@ class Preference(threading.Thread):
 class Theatre:
     def __init__(self, name, base, directory, size, seed, sets=()):
         self.base, self.dir, self.size, self.seed = base, pathlib.Path(directory), size, seed
-        self.cluster = Cluster(name, base, fresh=True, sets=[s for s in sets if s != SLOW_POSTGRES])
+        self.cluster = Cluster(name, base, fresh=True, sets=[s for s in sets if not s.startswith("@")],
+                               options=("--nats", "3", "--wait", "180") if THREE_NATS in sets else ())
         self.proxy = Proxy(base + PROXY_PORT, base) if SLOW_POSTGRES in sets else None
         self.phones = self.watcher = self.preference = None
         self.is_up = False

@@ -2,10 +2,8 @@
 
 SCENARIO_NATS_BASE: its base port (12000).
 """
-import json
 import os
 import time
-import urllib.request
 
 import pytest
 
@@ -13,6 +11,7 @@ import world
 from api import Api
 from cluster import Cluster
 from conftest import Scene
+from jetstream import leader_of
 from world import AGENT, CALLER, MUSIC
 
 NODES = ("nats", "nats-2", "nats-3")
@@ -28,21 +27,6 @@ def three():
     name = os.environ.get("TRUNKLINE_CLUSTER", "scenario") + "-nats"
     with Cluster(name, int(os.environ.get("SCENARIO_NATS_BASE", "12000")), options=("--nats", "3", "--wait", "180")) as c:
         yield c
-
-
-def leader_of(cluster, stream):
-    """The node that leads a stream, or None while there is none."""
-    for node in NODES:
-        try:
-            with urllib.request.urlopen("http://127.0.0.1:%d/jsz?streams=1" % cluster.http_port(node), timeout=3) as r:
-                accounts = json.load(r).get("account_details", [])
-        except OSError:
-            continue
-        for s in (s for a in accounts for s in a["stream_detail"] if s["name"] == stream):
-            leader = s.get("cluster", {}).get("leader", "")
-            if leader:
-                return next(n for n in reversed(NODES) if leader.endswith("-" + n))
-    return None
 
 
 def new_call_after_the_loss(scene, victim, agent, user):
@@ -81,7 +65,7 @@ def test_the_loss_of_one_of_three_nats_and_then_of_another_costs_no_call_no_plac
         seller = scene.agent("1001", answers=0.05)
         start, took = time.monotonic(), []
         for round_ in range(2):
-            victim = leader_of(three, "KV_calls")
+            victim = leader_of({n: three.http_port(n) for n in NODES}, "KV_calls")
             took.append(round(new_call_after_the_loss(scene, victim, seller, "+491709002%d" % round_), 1))
             three.wait_ready(90)
             gone = [str(c) for c in talking + waiting if c.state != "up"]
