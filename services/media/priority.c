@@ -20,16 +20,16 @@ static int64_t cpu_us(void)
 }
 
 /* Threads that it starts do not inherit it. */
-static bool set(bool realtime)
+static bool set(int policy, bool realtime)
 {
 	struct sched_param param = { .sched_priority = realtime ? LEVEL : 0 };
 
-	return sched_setscheduler(0, (realtime ? SCHED_RR : SCHED_OTHER) | SCHED_RESET_ON_FORK, &param) == 0;
+	return sched_setscheduler(0, policy | SCHED_RESET_ON_FORK, &param) == 0;
 }
 
 static void change(struct priority *p, bool realtime)
 {
-	if (realtime == p->realtime || !set(realtime))
+	if (realtime == p->realtime || !set(realtime ? SCHED_RR : p->usual, realtime))
 		return;
 	p->realtime = realtime;
 	metric_add(&media_metrics.realtime_workers, realtime ? 1 : -1);
@@ -42,7 +42,9 @@ bool priority_wanted(bool realtime, int64_t used_us, int64_t span_us)
 
 void priority_begin(struct priority *p, bool wanted)
 {
-	*p = (struct priority){ .looked_us = clock_mono_us(), .cpu_us = cpu_us() };
+	*p = (struct priority){ .usual = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK,
+				.looked_us = clock_mono_us(),
+				.cpu_us = cpu_us() };
 	if (!wanted)
 		return;
 	change(p, true);

@@ -16,6 +16,7 @@
 
 struct priority {
 	bool permitted, realtime;
+	int usual;	   /* the policy that it began with */
 	int64_t looked_us; /* monotonic */
 	int64_t cpu_us;	   /* that the thread had used then */
 };

@@ -18,15 +18,21 @@ static void a_calm_thread_has_it_a_busy_one_has_not_and_between_nothing_changes(
 	assert_true(priority_wanted(false, 399, 1000));
 }
 
+static int policy(void)
+{
+	return sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+}
+
 static void who_does_not_want_it_stays_like_everybody(void **state)
 {
 	struct priority p;
+	int usual = policy();
 
 	UNUSED(state);
 	priority_begin(&p, false);
 	priority_look(&p, clock_mono_us() + 10 * PRIORITY_LOOK_US);
 	assert_false(p.realtime);
-	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+	assert_int_equal(policy(), usual);
 }
 
 static void burn(int64_t us)
@@ -39,20 +45,19 @@ static void burn(int64_t us)
 static void a_flood_costs_the_thread_its_priority_until_it_is_over(void **state)
 {
 	struct priority p;
-	int policy;
+	int usual = policy();
 
 	UNUSED(state);
 	priority_begin(&p, true);
-	policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
-	assert_int_equal(policy, p.permitted ? SCHED_RR : SCHED_OTHER);
+	assert_int_equal(policy(), p.permitted ? SCHED_RR : usual);
 	burn(20000);
 	/* as if it had been looked at so long before that the CPU time makes almost all of it, or next to nothing */
 	p.looked_us = clock_mono_us() - PRIORITY_LOOK_US;
 	p.cpu_us -= PRIORITY_LOOK_US;
 	priority_look(&p, p.looked_us + PRIORITY_LOOK_US);
-	assert_int_equal(sched_getscheduler(0) & ~SCHED_RESET_ON_FORK, SCHED_OTHER);
+	assert_int_equal(policy(), usual);
 	priority_look(&p, p.looked_us + 100 * PRIORITY_LOOK_US);
-	assert_int_equal(sched_getscheduler(0) & ~SCHED_RESET_ON_FORK, policy);
+	assert_int_equal(policy(), p.permitted ? SCHED_RR : usual);
 	priority_look(&p, p.looked_us + 1); /* too soon */
 	assert_int_equal(p.realtime, p.permitted);
 	priority_begin(&p, false);
