@@ -34,8 +34,8 @@ struct job {
 	struct encode_result result;
 	err_t encoded;
 	enum step step;
-	uint64_t seq;	  /* of its event; 0: found by the sweep */
-	int64_t since_ms; /* taken up (monotonic) */
+	uint64_t seq;	    /* of its event; 0: found by the sweep */
+	int64_t stopped_ms; /* wall time, as the event says: it outlives this job and this process */
 	struct loop_timer retry;
 };
 
@@ -104,7 +104,7 @@ static struct job *job_find(const struct intake *in, const char *tenant, const c
 	return j;
 }
 
-static err_t job_start(struct intake *in, const struct recording *r, uint64_t seq)
+static err_t job_start(struct intake *in, const struct recording *r, uint64_t seq, int64_t stopped_ms)
 {
 	struct job *j = mem_zalloc(sizeof(*j));
 
@@ -113,7 +113,7 @@ static err_t job_start(struct intake *in, const struct recording *r, uint64_t se
 	j->in = in;
 	j->r = *r;
 	j->seq = seq;
-	j->since_ms = clock_mono_ms();
+	j->stopped_ms = stopped_ms;
 	snprintf(j->key, sizeof(j->key), "%s/%s", r->tenant, r->id);
 	loop_timer_init(&j->retry, in->r->loop, job_run, j);
 	HASH_ADD_STR(in->jobs, key, j);
@@ -179,7 +179,7 @@ static void take_result(struct job *j)
  * state only goes forward there. */
 static void take_missing(struct job *j)
 {
-	if (clock_mono_ms() - j->since_ms < j->in->r->cfg->lost_minutes * 60000)
+	if (clock_wall_ms() - j->stopped_ms < j->in->r->cfg->lost_minutes * 60000)
 		j->r.state = RECORDING_RUNNING; /* it may still turn up; until then only what the event says is noted */
 	else
 		j->r.state = RECORDING_LOST;
@@ -343,7 +343,7 @@ static void take_stopped(struct intake *in, const struct fact *f, uint64_t seq)
 
 	if (j && j->seq == seq)
 		return; /* delivered again while it is being done */
-	if (j || job_start(in, &f->r, seq))
+	if (j || job_start(in, &f->r, seq, f->time_ms))
 		nak(in, seq, BUSY_MS);
 }
 
@@ -381,7 +381,7 @@ static void on_orphan(const char *tenant, const char *id, void *arg)
 	(void)str_copy(r.id, sizeof(r.id), id);
 	LOG_WARN(&(struct log_ctx){ .tenant = tenant }, "recording.orphan", "recording=%s", id);
 	metric_add(&recorder_metric_orphans, 1);
-	if (job_start(in, &r, 0))
+	if (job_start(in, &r, 0, clock_wall_ms()))
 		metric_add(&recorder_metric_retries, 1); /* the next sweep finds it again */
 }
 

@@ -141,7 +141,7 @@ static int setup_all(void **state)
 		 "dir: %s/rec\n"
 		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
 		 "public_key_file: %s/token.pub\n"
-		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 0\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n",
+		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n",
 		 testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, address, dir);
 	testkit_file(dir, "recorder.yaml", text, conf);
 	p.loop = loop;
@@ -229,6 +229,8 @@ static void on_ack(err_t e, uint64_t seq, void *arg)
 	*(bool *)arg = true;
 }
 
+static int64_t emitted_ms; /* when it happened; 0: now */
+
 static void emit(const char *tenant, const char *id, const char *agent, const char *caller, bool started_only)
 {
 	Trunkline__Event__V1__RecordingStarted begun = TRUNKLINE__EVENT__V1__RECORDING_STARTED__INIT;
@@ -244,6 +246,7 @@ static void emit(const char *tenant, const char *id, const char *agent, const ch
 	ev.leg_id = (char *)"leg1";
 	ev.agent_id = (char *)agent;
 	ev.queue_id = (char *)"sales";
+	ev.time_ms = emitted_ms;
 	if (started_only) {
 		ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STARTED;
 		ev.recording_started = &begun;
@@ -576,7 +579,12 @@ static void what_is_being_recorded_is_shown_and_what_is_lost_is_told(void **stat
 	emit("acme", "rec3", "1001", "", true);
 	assert_true(testkit_wait(has_state, &u, 5000));
 	assert_int_equal(download(u.c, "rec3", 0, NULL), ERR_PRECONDITION);
-	emit("acme", "rec3", "1001", "138", false); /* stopped, but there is no segment */
+	emit("acme", "rec3", "1001", "138", false); /* stopped, but there is no segment: it may still turn up … */
+	(void)testkit_wait_loop(loop, is_stored, &(unsigned){ stored + 1 }, 1000);
+	assert_true(has_state(&u));
+	emitted_ms = clock_wall_ms() - 11 * 60000; /* … for ten minutes, however often the event has come since */
+	emit("acme", "rec3", "1001", "138", false);
+	emitted_ms = 0;
 	u.state = TRUNKLINE__RECORDING__V1__RECORDING_STATE__RECORDING_STATE_LOST;
 	assert_true(testkit_wait(has_state, &u, 8000));
 	assert_int_equal(download(u.c, "rec3", 0, NULL), ERR_DATA_LOSS);
