@@ -136,13 +136,14 @@ static int setup_all(void **state)
 	(void)str_copy(user_dsn, sizeof(user_dsn), pg.dsn);
 	assert_non_null(strstr(user_dsn, "user=postgres"));
 	memcpy(strstr(user_dsn, "user=postgres"), "user=recorder", 13);
-	snprintf(text, sizeof(text),
-		 "instance: rec-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
-		 "dir: %s/rec\n"
-		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
-		 "public_key_file: %s/token.pub\n"
-		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n",
-		 testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, address, dir);
+	snprintf(
+	    text, sizeof(text),
+	    "instance: rec-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
+	    "dir: %s/rec\n"
+	    "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
+	    "public_key_file: %s/token.pub\n"
+	    "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n",
+	    testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, address, dir);
 	testkit_file(dir, "recorder.yaml", text, conf);
 	p.loop = loop;
 	p.url = nats.url;

@@ -465,6 +465,14 @@ void dialog_drain_all(struct edge *e)
 			dialog_event(d, LEG_EV_DRAIN, &in);
 }
 
+bool dialog_all_last(const struct edge *e)
+{
+	for (const struct dialog *d = e->dialogs; d; d = d->hh.next)
+		if (d->outbound ? d->state != LEG_UP : !d->claimed)
+			return false;
+	return true;
+}
+
 void dialog_leave(struct dialog *d)
 {
 	if (!d->outbound && d->claimed)

@@ -143,6 +143,8 @@ struct log_ctx dialog_log(const struct dialog *d);
 /* An established leg from KV. */
 void dialog_adopt(struct edge *e, const struct leg_record *r);
 void dialog_drain_all(struct edge *e);
+/* Nothing is left but what the next process can go on with. */
+bool dialog_all_last(const struct edge *e);
 /* The process ends: freed without a word to the peer, because the next one goes on with it. */
 void dialog_leave(struct dialog *d);
 

@@ -12,10 +12,12 @@
 #include "tombs.h"
 #include "trunk_use.h"
 
-#define TOMBS	     16384
-#define NONCES	     65536
-#define LAG_PROBE_MS 50
-#define STRAYS_PER_S 20
+#define TOMBS		  16384
+#define NONCES		  65536
+#define LAG_PROBE_MS	  50
+#define STRAYS_PER_S	  20
+#define HAND_OVER_MS	  700 /* for phones that ring to be told to stop */
+#define HAND_OVER_LOOK_MS 50
 
 /* ---- what is measured all the time ---- */
 
@@ -119,8 +121,22 @@ static void on_drain(void *arg)
 
 	dialog_drain_all(e);
 	e->draining = true;
-	if (e->n_dialogs == 0)
+	if (e->cfg.hand_over) {
+		e->hand_over_ms = clock_mono_ms();
+		loop_timer_start(&e->hand_over, HAND_OVER_LOOK_MS);
+	} else if (e->n_dialogs == 0) {
 		service_drained(e->svc);
+	}
+}
+
+static void on_hand_over(void *arg)
+{
+	struct edge *e = arg;
+
+	if (dialog_all_last(e) || clock_mono_ms() - e->hand_over_ms >= HAND_OVER_MS)
+		service_drained(e->svc);
+	else
+		loop_timer_start(&e->hand_over, HAND_OVER_LOOK_MS);
 }
 
 static void on_config_error(const char *key, const struct err_detail *detail, void *arg)
@@ -231,6 +247,7 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 	edge_metrics_register();
 	loop_timer_init(&e->second, e->loop, on_second, e);
 	loop_timer_init(&e->lag_probe, e->loop, on_lag_probe, e);
+	loop_timer_init(&e->hand_over, e->loop, on_hand_over, e);
 	err = make(e, detail);
 	if (err) {
 		edge_free(&e);
@@ -255,6 +272,7 @@ void edge_free(struct edge **ref)
 		return;
 	loop_timer_done(&e->second);
 	loop_timer_done(&e->lag_probe);
+	loop_timer_done(&e->hand_over);
 	command_stop(e);
 	while (e->dialogs)
 		dialog_leave(e->dialogs);

@@ -68,6 +68,8 @@ struct edge {
 	uint64_t incarnation; /* wall ms of the start */
 	int64_t born_ms;      /* monotonic, the same */
 	bool draining;
+	struct loop_timer hand_over;
+	int64_t hand_over_ms; /* monotonic: since when all is left to the next process; 0: it is not */
 	struct bucket strays; /* answers to INVITEs of an earlier life that are acknowledged and ended */
 	struct silent silent;
 	bool crowded; /* most descriptors are taken */

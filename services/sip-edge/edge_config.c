@@ -49,6 +49,11 @@ const struct config_item edge_config_items[] = {
 	    "a leg about which no call-control has said anything for so long is hung up if its call exists no more"),
 	CONFIG_INT(struct edge_config, no_reply_ms, "sip.no_reply_ms", 5000, 500, 32000,
 		   "a phone that has answered our INVITE with nothing, not even 100, is not there"),
+	CONFIG_BOOL(
+	    struct edge_config, hand_over, "sip.hand_over", true,
+	    "at SIGTERM the process ends within a second, for the next one on this address goes on with all calls: "
+	    "nobody is refused; off (an instance that is removed): new calls get 503, the others may end by "
+	    "themselves until drain.timeout_ms"),
 	CONFIG_BOOL(struct edge_config, answer_strangers, "sip.answer_strangers", false,
 		    "answer requests from sources that are neither a trunk nor name a tenant's domain (scanners); off: "
 		    "silence"),

@@ -23,6 +23,7 @@ struct edge_config {
 	int64_t no_reply_ms;	 /* to an INVITE of ours */
 	int64_t probe_ms;	 /* to an OPTIONS of ours */
 	int64_t orphan_ms;	 /* without a word of a call-control */
+	bool hand_over;
 	bool answer_strangers;
 };
 

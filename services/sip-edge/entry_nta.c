@@ -107,13 +107,19 @@ static bool waking(const struct edge *e, const sip_t *sip)
 	return sip->sip_to->a_tag || sip->sip_request->rq_method == sip_method_cancel || bus_connected(e->bus);
 }
 
+/* About to end: what is new is for the next process on this address, which hears it when it is said again. */
+static bool going(const struct edge *e, const sip_t *sip)
+{
+	return e->hand_over_ms && !sip->sip_to->a_tag;
+}
+
 /* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
 static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
 {
 	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to ||
 	    sip->sip_to->a_tag || !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
 		return false;
-	if (!e->draining && !edge_overloaded(e))
+	if ((!e->draining || e->hand_over_ms) && !edge_overloaded(e))
 		return false;
 	if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip))
 		drop(e, msg, EDGE_REFUSED_STRANGER);
@@ -136,7 +142,7 @@ int entry_message(struct edge *e, nta_agent_t *agent, msg_t *msg, sip_t *sip)
 		late_answer(e, msg, sip);
 	} else if (sip->sip_request->rq_method == sip_method_ack) {
 		nta_msg_discard(e->agent, msg); /* of an answer given without state */
-	} else if (waking(e, sip)) {
+	} else if (waking(e, sip) || going(e, sip)) {
 		nta_msg_discard(e->agent, msg);
 	} else if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip)) {
 		drop(e, msg, EDGE_REFUSED_STRANGER);

@@ -225,6 +225,35 @@ static void a_ringing_caller_outlives_a_restart_of_the_edge(void **state)
 	peer_close(&p);
 }
 
+/* A restart in good order refuses nobody: a phone that rings is told to stop, and who calls meanwhile hears nothing until the next
+ * process hears him. */
+static void who_calls_in_the_midst_of_a_restart_is_heard_by_the_next_process(void **state)
+{
+	struct peer p, caller;
+	struct call c;
+
+	(void)state;
+	peer_open(&p);
+	peer_open(&caller);
+	register_as(&p, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	(void)cc_dial_agent("1001", 5000);
+	peer_expect(&p, "INVITE ");
+	answer(&p, NULL, "180 Ringing", "t1", "");
+	cc_event("cc-1", EV(RINGING));
+	assert_int_equal(kill(edge.pid, SIGTERM), 0);
+	peer_expect(&p, "CANCEL "); /* which is not answered: the process waits a little for it */
+	c = call_new(&caller, "+862011110000", "13800138000", "carrier.example");
+	invite(&c, "", SDP_A);
+	assert_false(peer_got(&caller, "SIP/2.0", 300));
+	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, 1500), 0);
+	start_edge();
+	invite(&c, "", SDP_A);
+	peer_expect(&caller, "SIP/2.0 100");
+	assert_non_null(cc_event("offer", EV(OFFER)));
+	peer_close(&caller);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup(an_invite_that_came_again_is_not_revived, forget),
 		cmocka_unit_test_setup(what_is_no_invite_is_an_unknown_leg, forget),
 		cmocka_unit_test_setup(a_ringing_caller_outlives_a_restart_of_the_edge, forget),
+		cmocka_unit_test_setup(who_calls_in_the_midst_of_a_restart_is_heard_by_the_next_process, forget),
 	};
 
 	return cmocka_run_group_tests(tests, world_start, world_stop);
