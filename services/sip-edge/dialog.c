@@ -301,7 +301,7 @@ void dialog_save(struct dialog *d)
 	struct leg_record r = { 0 };
 	void *home = NULL;
 
-	if (d->state != LEG_UP || d->edge->draining)
+	if (d->state != LEG_UP)
 		return;
 	if (adopt_describe(d, &r, &home)) {
 		store_leg(d->edge->store, &r);

@@ -254,6 +254,37 @@ static void who_calls_in_the_midst_of_a_restart_is_heard_by_the_next_process(voi
 	peer_close(&p);
 }
 
+/* Answered when the process is about to end: kept for the next one all the same. */
+static void a_call_that_comes_to_stand_in_the_midst_of_a_restart_is_known_afterwards(void **state)
+{
+	struct peer p, caller;
+	struct call c;
+	struct kept k;
+
+	(void)state;
+	peer_open(&p);
+	peer_open(&caller);
+	ring(&k, &caller, &c, "SIP/2.0 180");
+	register_as(&p, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	(void)cc_dial_agent("1001", 5000);
+	peer_expect(&p, "INVITE ");
+	answer(&p, NULL, "180 Ringing", "t1", "");
+	cc_event("cc-1", EV(RINGING));
+	assert_int_equal(kill(edge.pid, SIGTERM), 0);
+	peer_expect(&p, "CANCEL ");
+	cc_answer(&k.leg, SDP_B);
+	peer_expect(&caller, "SIP/2.0 200");
+	learn(&c);
+	ack(&c, "");
+	cc_event("cc-1", EV(ANSWERED));
+	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, 1500), 0);
+	start_edge();
+	in_dialog(&c, "BYE", "", "");
+	peer_expect(&caller, "SIP/2.0 200");
+	peer_close(&caller);
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +295,8 @@ int main(void)
 		cmocka_unit_test_setup(an_invite_that_came_again_is_not_revived, forget),
 		cmocka_unit_test_setup(what_is_no_invite_is_an_unknown_leg, forget),
 		cmocka_unit_test_setup(a_ringing_caller_outlives_a_restart_of_the_edge, forget),
+		cmocka_unit_test_setup(a_call_that_comes_to_stand_in_the_midst_of_a_restart_is_known_afterwards,
+				       forget),
 		cmocka_unit_test_setup(who_calls_in_the_midst_of_a_restart_is_heard_by_the_next_process, forget),
 	};
 
