@@ -33,6 +33,7 @@ TENANT, TRUNK = "chaos", "127.0.0.2"
 NUMBERS = {"long": "+493001", "wait": "+493002", "short": "+493003"}
 AT_ONCE = 4
 SLOW_POSTGRES = "@slow-postgres"  # of a row's setup: a proxy stands before PostgreSQL
+REGISTERED_S = 86400              # telephones register once: longer than any load
 THREE_NATS = "@three-nats"        # a cluster of three NATS servers, every stream on all of them
 AGENT_PORT, PROXY_PORT = 500, 520  # from the cluster's base
 
@@ -161,7 +162,7 @@ class Preference(threading.Thread):
 class Theatre:
     def __init__(self, name, base, directory, size, seed, sets=()):
         self.base, self.dir, self.size, self.seed = base, pathlib.Path(directory), size, seed
-        self.cluster = Cluster(name, base, fresh=True, sets=[s for s in sets if not s.startswith("@")],
+        self.cluster = Cluster(name, base, fresh=True, sets=[s for s in sets if not s.startswith("@")] + ["sip-edge.sip.expires_max_s=%d" % REGISTERED_S],
                                options=("--nats", "3", "--wait", "180") if THREE_NATS in sets else ())
         self.proxy = Proxy(base + PROXY_PORT, base) if SLOW_POSTGRES in sets else None
         self.phones = self.watcher = self.preference = None
@@ -206,7 +207,7 @@ class Theatre:
 
     def _sign_in(self, agent):
         ua = Ua(agent.id, domain=self.company.domain, server=("127.0.0.1", self.base + 60), password=agent.password)
-        ua.register(contact="<sip:%s@127.0.0.1:%d>" % (agent.id, self.base + AGENT_PORT), expires=7200)
+        ua.register(contact="<sip:%s@127.0.0.1:%d>" % (agent.id, self.base + AGENT_PORT), expires=REGISTERED_S)
         ua.vanish()
         self.company.lead.desk.SignIn(agent_id=agent.id)
         self.company.lead.desk.SetReady(agent_id=agent.id)
