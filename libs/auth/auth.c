@@ -143,6 +143,13 @@ static unsigned scopes_of(const char *text)
 	return have;
 }
 
+uint64_t auth_all_rights(const struct auth_user *user)
+{
+	uint64_t known = *user->tenant ? RIGHTS_TENANT & rights_all() : rights_all();
+
+	return (user->rights | rights_of_scopes(user->scopes)) & known;
+}
+
 /* The set in hex, absent: empty. */
 static err_t claim_rights(json_t *claims, uint64_t *ret, struct err_detail *detail)
 {
@@ -212,7 +219,7 @@ static err_t user_of(json_t *claims, int64_t now_s, struct auth_user *u, struct 
 	if (e)
 		return e;
 	u->scopes = scopes_of(names);
-	u->rights = (u->rights | rights_of_scopes(u->scopes)) & (*u->tenant ? RIGHTS_TENANT & rights_all() : rights_all());
+	u->rights = auth_all_rights(u);
 	return check_user(u, detail);
 }
 

@@ -65,6 +65,8 @@ bool auth_has(const struct auth_user *user, enum right right);
 err_t auth_require(const struct auth_user *user, enum right right, struct err_detail *detail) MUST;
 /* Acts for the platform, on any tenant: the token is of none. */
 bool auth_is_operator(const struct auth_user *user);
+/* Of a user that is to be signed: with those of the scopes. */
+uint64_t auth_all_rights(const struct auth_user *user);
 /* What the user may give to others: what he has; by tenants.delegate all that there is within tenants. */
 uint64_t auth_may_give(const struct auth_user *user);
 /* What everybody says of a tenant that does not exist, or is not the caller's. */

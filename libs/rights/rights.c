@@ -36,7 +36,7 @@ static const struct {
 	[RIGHT_DESK_SUPERVISE] = { "desk.supervise",
 				   "see all agents and facts; with desk.work: act for other agents" },
 	[RIGHT_TENANTS_LIST] = { "tenants.list", "list the tenants of the platform" },
-	[RIGHT_TENANTS_CREATE] = { "tenants.create", "create tenants" },
+	[RIGHT_TENANTS_CREATE] = { "tenants.create", "create tenants, with their quotas" },
 	[RIGHT_TENANTS_DELETE] = { "tenants.delete", "delete tenants with all they have" },
 	[RIGHT_TENANTS_QUOTAS] = { "tenants.quotas", "with tenant.write: set a tenant's quotas" },
 	[RIGHT_TENANTS_SUSPEND] = { "tenants.suspend", "with tenant.write: suspend and resume a tenant" },

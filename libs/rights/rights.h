@@ -52,7 +52,7 @@ enum right {
 	RIGHT_TENANTS_LIST = 40,
 	RIGHT_TENANTS_CREATE = 41,
 	RIGHT_TENANTS_DELETE = 42,
-	RIGHT_TENANTS_QUOTAS = 43,   /* a field of UpdateTenant and CreateTenant */
+	RIGHT_TENANTS_QUOTAS = 43,   /* a field of UpdateTenant */
 	RIGHT_TENANTS_SUSPEND = 44,  /* likewise */
 	RIGHT_TENANTS_DELEGATE = 45, /* gives within tenants what one does not have oneself */
 
