@@ -125,6 +125,28 @@ static void every_permission_is_asked_for_by_a_method_or_within_one(void **state
 	assert_null(rights_name(RIGHT_PUBLIC));
 }
 
+/* Tokens carry the numbers: a permission keeps its own for ever. */
+static void numbers_are_as_they_were(void **state)
+{
+	static const char *const names[] = {
+		[1] = "tenant.read",	     [2] = "tenant.write",	[3] = "numbers.read",	   [4] = "numbers.write",
+		[5] = "trunks.read",	     [6] = "trunks.write",	[7] = "calendars.read",	   [8] = "calendars.write",
+		[9] = "skills.read",	     [10] = "skills.write",	[11] = "queues.read",	   [12] = "queues.write",
+		[13] = "flows.read",	     [14] = "flows.write",	[15] = "prompts.read",	   [16] = "prompts.write",
+		[17] = "agents.read",	     [18] = "agents.write",	[19] = "roles.read",	   [20] = "roles.write",
+		[21] = "tokens.create",	     [22] = "audit.read",	[23] = "reports.read",	   [24] = "recordings.listen",
+		[25] = "recordings.all",     [26] = "desk.work",	[27] = "desk.supervise",   [40] = "tenants.list",
+		[41] = "tenants.create",     [42] = "tenants.delete",	[43] = "tenants.quotas",   [44] = "tenants.suspend",
+		[45] = "tenants.delegate",
+	};
+
+	(void)state;
+	for (int i = 0; i < (int)ARRAY_SIZE(names); i++) {
+		if (names[i])
+			assert_string_equal(rights_name((enum right)i), names[i]);
+	}
+}
+
 static void only_login_needs_no_token(void **state)
 {
 	(void)state;
@@ -208,6 +230,7 @@ int main(void)
 		cmocka_unit_test(every_method_of_every_service_has_a_permission),
 		cmocka_unit_test(no_method_has_two_rows_and_another_none),
 		cmocka_unit_test(every_permission_is_asked_for_by_a_method_or_within_one),
+		cmocka_unit_test(numbers_are_as_they_were),
 		cmocka_unit_test(only_login_needs_no_token),
 		cmocka_unit_test(tenants_roles_have_no_permission_of_operators),
 		cmocka_unit_test(the_built_in_roles_may_what_the_scopes_could),

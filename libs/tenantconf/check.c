@@ -5,14 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
-#include "rights/rights.h"
 #include "tenantconf/tz.h"
 
 #define DAY_MS	       (24 * 3600 * 1000LL)
 #define COUNT_MAX      1000000 /* of quotas */
 #define RATE_MAX       100000
 #define SKILLS_MAX     100
-#define ROLES_MAX      16 /* of an agent */
 #define NAME_MAX_BYTES 200
 
 err_t check_bad(struct err_detail *detail, const char *message, const char *path_fmt, ...)
@@ -151,7 +149,7 @@ static err_t check_skills(Trunkline__Config__V1__SkillLevel *const *skills, size
 	return ERR_OK;
 }
 
-static err_t check_named(const char *id, const char *display_name, struct err_detail *d)
+err_t check_named(const char *id, const char *display_name, struct err_detail *d)
 {
 	err_t e = check_id(id, "id", d);
 
@@ -179,41 +177,6 @@ static err_t check_queue(const Trunkline__Config__V1__Queue *q, struct err_detai
 	return e;
 }
 
-static bool there_twice(char *const *list, size_t i)
-{
-	for (size_t j = 0; j < i; j++) {
-		if (strcmp(list[i], list[j]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static err_t check_role_id(char *const *roles, size_t i, struct err_detail *d)
-{
-	const struct rights_role *built_in = rights_role_find(roles[i]);
-
-	if (built_in && built_in->platform)
-		return err_set(d, ERR_INVALID, "", "'%s' is a role of operators", roles[i]);
-	if (there_twice(roles, i))
-		return err_set(d, ERR_INVALID, "", "'%.63s' is there twice", roles[i]);
-	return check_id(roles[i], "", d);
-}
-
-static err_t check_agent_roles(const Trunkline__Config__V1__Agent *a, struct err_detail *d)
-{
-	if (a->n_roles > ROLES_MAX)
-		return err_set(d, ERR_INVALID, "roles", "%zu of them; at most %d", a->n_roles, ROLES_MAX);
-	for (size_t i = 0; i < a->n_roles; i++) {
-		err_t e = check_role_id(a->roles, i, d);
-
-		if (e) {
-			check_prefix(d, "roles[%zu]", i);
-			return e;
-		}
-	}
-	return ERR_OK;
-}
-
 static err_t check_agent(const Trunkline__Config__V1__Agent *a, struct err_detail *d)
 {
 	err_t e = check_id(a->tenant, "tenant", d);
@@ -230,33 +193,6 @@ static err_t check_agent(const Trunkline__Config__V1__Agent *a, struct err_detai
 static err_t check_skill(const Trunkline__Config__V1__Skill *s, struct err_detail *d)
 {
 	return check_named(s->id, s->display_name, d);
-}
-
-static err_t check_permission(char *const *permissions, size_t i, struct err_detail *d)
-{
-	enum right right = rights_find(permissions[i]);
-
-	if (right == RIGHT_NONE)
-		return err_set(d, ERR_INVALID, "", "'%.60s' is no permission, as queues.read is", permissions[i]);
-	if (rights_bit(right) & RIGHTS_PLATFORM)
-		return err_set(d, ERR_INVALID, "", "'%s' is for operators", permissions[i]);
-	if (there_twice(permissions, i))
-		return err_set(d, ERR_INVALID, "", "'%s' is there twice", permissions[i]);
-	return ERR_OK;
-}
-
-static err_t check_role(const Trunkline__Config__V1__Role *r, struct err_detail *d)
-{
-	err_t e = check_named(r->id, r->display_name, d);
-
-	if (!e && rights_role_find(r->id))
-		e = err_set(d, ERR_INVALID, "id", "'%s' is a built-in role; take another id", r->id);
-	for (size_t i = 0; !e && i < r->n_permissions; i++) {
-		e = check_permission(r->permissions, i, d);
-		if (e)
-			check_prefix(d, "permissions[%zu]", i);
-	}
-	return e;
 }
 
 static err_t check_prompt(const Trunkline__Config__V1__Prompt *p, struct err_detail *d)
