@@ -335,9 +335,15 @@ static void rights_that_are_no_set_are_refused(void **state)
 		const char *rights;
 		err_t want;
 	} rows[] = {
-		{ "800", ERR_OK },		  { "", ERR_UNAUTHENTICATED },	     { "0", ERR_UNAUTHENTICATED },
-		{ "-1", ERR_UNAUTHENTICATED },	  { "0x800", ERR_UNAUTHENTICATED }, { " 800", ERR_UNAUTHENTICATED },
-		{ "queues", ERR_UNAUTHENTICATED }, { "ffffffffffffffff", ERR_OK },  { "fffffffffffffffff", ERR_UNAUTHENTICATED },
+		{ "800", ERR_OK },
+		{ "", ERR_UNAUTHENTICATED },
+		{ "0", ERR_UNAUTHENTICATED },
+		{ "-1", ERR_UNAUTHENTICATED },
+		{ "0x800", ERR_UNAUTHENTICATED },
+		{ " 800", ERR_UNAUTHENTICATED },
+		{ "queues", ERR_UNAUTHENTICATED },
+		{ "ffffffffffffffff", ERR_OK },
+		{ "fffffffffffffffff", ERR_UNAUTHENTICATED },
 	};
 
 	(void)state;

@@ -10,11 +10,12 @@ struct row {
 };
 
 #define ADMIN "/trunkline.admin.v1.AdminService/"
-#define READ_AND_CHANGE(one, many, RIGHTS)               \
-	{ ADMIN "Get" one, RIGHT_##RIGHTS##_READ },      \
-	{ ADMIN "List" many, RIGHT_##RIGHTS##_READ },    \
-	{ ADMIN "Update" one, RIGHT_##RIGHTS##_WRITE },  \
-	{ ADMIN "Delete" one, RIGHT_##RIGHTS##_WRITE }
+#define READ_AND_CHANGE(one, many, RIGHTS)                                                        \
+	{ ADMIN "Get" one, RIGHT_##RIGHTS##_READ }, { ADMIN "List" many, RIGHT_##RIGHTS##_READ }, \
+	    { ADMIN "Update" one, RIGHT_##RIGHTS##_WRITE },                                       \
+	{                                                                                         \
+		ADMIN "Delete" one, RIGHT_##RIGHTS##_WRITE                                        \
+	}
 #define RESOURCE(one, many, RIGHTS) { ADMIN "Create" one, RIGHT_##RIGHTS##_WRITE }, READ_AND_CHANGE(one, many, RIGHTS)
 
 static const struct row admin[] = {
@@ -47,16 +48,11 @@ static const struct row auth[] = {
 
 #define DESK "/trunkline.desk.v1.AgentService/"
 static const struct row desk[] = {
-	{ DESK "SignIn", RIGHT_DESK_WORK },
-	{ DESK "SignOut", RIGHT_DESK_WORK },
-	{ DESK "SetReady", RIGHT_DESK_WORK },
-	{ DESK "SetBusy", RIGHT_DESK_WORK },
-	{ DESK "FinishWrapUp", RIGHT_DESK_WORK },
-	{ DESK "GetState", RIGHT_DESK_WORK },
-	{ DESK "StreamEvents", RIGHT_DESK_WORK },
-	{ DESK "ListAgents", RIGHT_DESK_SUPERVISE },
-	{ DESK "WatchFacts", RIGHT_DESK_SUPERVISE },
-	{ NULL, RIGHT_NONE },
+	{ DESK "SignIn", RIGHT_DESK_WORK },	     { DESK "SignOut", RIGHT_DESK_WORK },
+	{ DESK "SetReady", RIGHT_DESK_WORK },	     { DESK "SetBusy", RIGHT_DESK_WORK },
+	{ DESK "FinishWrapUp", RIGHT_DESK_WORK },    { DESK "GetState", RIGHT_DESK_WORK },
+	{ DESK "StreamEvents", RIGHT_DESK_WORK },    { DESK "ListAgents", RIGHT_DESK_SUPERVISE },
+	{ DESK "WatchFacts", RIGHT_DESK_SUPERVISE }, { NULL, RIGHT_NONE },
 };
 
 #define RECORDING "/trunkline.recording.v1.RecordingService/"

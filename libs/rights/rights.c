@@ -23,8 +23,8 @@ static const struct {
 	[RIGHT_PROMPTS_READ] = { "prompts.read", "see prompts" },
 	[RIGHT_PROMPTS_WRITE] = { "prompts.write", "upload, change, delete prompts" },
 	[RIGHT_AGENTS_READ] = { "agents.read", "see agents" },
-	[RIGHT_AGENTS_WRITE] = { "agents.write",
-				 "create, change, delete agents; passwords and roles of those who may no more than oneself" },
+	[RIGHT_AGENTS_WRITE] = { "agents.write", "create, change, delete agents; passwords and roles of those who may "
+						 "no more than oneself" },
 	[RIGHT_ROLES_READ] = { "roles.read", "see roles" },
 	[RIGHT_ROLES_WRITE] = { "roles.write", "create, change, delete roles, of permissions that one has oneself" },
 	[RIGHT_TOKENS_CREATE] = { "tokens.create", "make tokens, of permissions that one has oneself" },
@@ -33,15 +33,14 @@ static const struct {
 	[RIGHT_RECORDINGS_LISTEN] = { "recordings.listen", "find and download recordings; of an agent: its own" },
 	[RIGHT_RECORDINGS_ALL] = { "recordings.all", "with recordings.listen: everybody's recordings" },
 	[RIGHT_DESK_WORK] = { "desk.work", "work as an agent: sign in and out, states, own events" },
-	[RIGHT_DESK_SUPERVISE] = { "desk.supervise",
-				   "see all agents and facts; with desk.work: act for other agents" },
+	[RIGHT_DESK_SUPERVISE] = { "desk.supervise", "see all agents and facts; with desk.work: act for other agents" },
 	[RIGHT_TENANTS_LIST] = { "tenants.list", "list the tenants of the platform" },
 	[RIGHT_TENANTS_CREATE] = { "tenants.create", "create tenants, with their quotas" },
 	[RIGHT_TENANTS_DELETE] = { "tenants.delete", "delete tenants with all they have" },
 	[RIGHT_TENANTS_QUOTAS] = { "tenants.quotas", "with tenant.write: set a tenant's quotas" },
 	[RIGHT_TENANTS_SUSPEND] = { "tenants.suspend", "with tenant.write: suspend and resume a tenant" },
-	[RIGHT_TENANTS_DELEGATE] = { "tenants.delegate",
-				     "give within tenants every permission, also those that one does not have oneself" },
+	[RIGHT_TENANTS_DELEGATE] = { "tenants.delegate", "give within tenants every permission, also those that one "
+							 "does not have oneself" },
 };
 
 const char *rights_name(enum right right)
@@ -86,11 +85,11 @@ uint64_t rights_all(void)
 #define BIT(name)  (UINT64_C(1) << RIGHT_##name)
 #define BOTH(kind) (BIT(kind##_READ) | BIT(kind##_WRITE))
 /* What a tenant has, to look at. */
-#define READ                                                                                              \
+#define READ                                                                                                \
 	(BIT(TENANT_READ) | BIT(NUMBERS_READ) | BIT(TRUNKS_READ) | BIT(CALENDARS_READ) | BIT(SKILLS_READ) | \
 	 BIT(QUEUES_READ) | BIT(FLOWS_READ) | BIT(PROMPTS_READ) | BIT(AGENTS_READ) | BIT(ROLES_READ) |      \
 	 BIT(AUDIT_READ) | BIT(REPORTS_READ))
-#define ADMINISTER                                                                                       \
+#define ADMINISTER                                                                                            \
 	(READ | BOTH(TENANT) | BOTH(NUMBERS) | BOTH(TRUNKS) | BOTH(CALENDARS) | BOTH(SKILLS) | BOTH(QUEUES) | \
 	 BOTH(FLOWS) | BOTH(PROMPTS) | BOTH(AGENTS) | BOTH(ROLES) | BIT(TOKENS_CREATE))
 #define WORK (BIT(DESK_WORK) | BIT(RECORDINGS_LISTEN))
@@ -104,8 +103,7 @@ static const struct rights_role roles[] = {
 	{ "tenant-admin", "administers one tenant: everything in it", false, ADMINISTER | LEAD },
 	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false, LEAD },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },
-	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true,
-	  READ | BIT(TENANTS_LIST) },
+	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true, READ | BIT(TENANTS_LIST) },
 	{ "operator-allocation", "an operator who allots: quotas, suspending, numbers and trunks of all tenants", true,
 	  READ | BIT(TENANT_WRITE) | BOTH(NUMBERS) | BOTH(TRUNKS) | BIT(TENANTS_LIST) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) },

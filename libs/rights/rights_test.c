@@ -9,13 +9,14 @@
 #include "rights/rights.h"
 
 /* protoc's FileDescriptorSet of everything under proto/. The compiler runs in the root of the project. */
-__asm__(".pushsection .rodata\nprotos_start:\n.incbin \"build/gen/trunkline.binpb\"\nprotos_end:\n.byte 0\n.popsection\n");
+__asm__(
+    ".pushsection .rodata\nprotos_start:\n.incbin \"build/gen/trunkline.binpb\"\nprotos_end:\n.byte 0\n.popsection\n");
 extern const char protos_start[] __attribute__((visibility("hidden")));
 extern const char protos_end[] __attribute__((visibility("hidden")));
 
-#define FILE_PACKAGE  2
-#define FILE_SERVICE  6
-#define NAME	      1
+#define FILE_PACKAGE   2
+#define FILE_SERVICE   6
+#define NAME	       1
 #define SERVICE_METHOD 2
 
 typedef void method_fn(const char *method, void *arg);
@@ -83,7 +84,8 @@ static void every_method_of_every_service_has_a_permission(void **state)
 	while (rights_method_at(rows))
 		rows++;
 	assert_true(n > 50);
-	assert_int_equal(rows, n); /* as each has one, and none has two (below), no row is of a method that is not there */
+	assert_int_equal(rows,
+			 n); /* as each has one, and none has two (below), no row is of a method that is not there */
 }
 
 static void no_method_has_two_rows_and_another_none(void **state)

@@ -62,7 +62,8 @@ void rightskit_check(const ProtobufCServiceDescriptor *service, const char *targ
 		enum right needs = rights_of_method(path);
 		if (!rights_name(needs))
 			testkit_die("%s has no permission", path);
-		err_t e = rightskit_call(m, service, target, signer, agent, rights_all() & ~rights_bit(needs), NULL, &d);
+		err_t e =
+		    rightskit_call(m, service, target, signer, agent, rights_all() & ~rights_bit(needs), NULL, &d);
 		if (e != ERR_DENIED || !strstr(d.message, rights_name(needs)))
 			testkit_die("%s without %s: %s: %s", path, rights_name(needs), err_name(e), d.message);
 		e = rightskit_call(m, service, target, signer, agent, rights_bit(needs), NULL, &d);
@@ -79,8 +80,8 @@ struct auth_signer *rightskit_signer(const char *dir)
 
 	snprintf(key, sizeof(key), "%s/token.key", dir);
 	snprintf(pub, sizeof(pub), "%s/token.pub", dir);
-	if (testkit_run((const char *[]){ "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
-					  "-out", key, NULL },
+	if (testkit_run((const char *[]){ "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
+					  "ec_paramgen_curve:P-256", "-out", key, NULL },
 			&out, 20000) ||
 	    testkit_run((const char *[]){ "openssl", "pkey", "-in", key, "-pubout", "-out", pub, NULL }, &out, 20000) ||
 	    auth_signer_new(&signer, key, NULL))

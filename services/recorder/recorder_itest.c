@@ -469,7 +469,8 @@ static void who_may_not_is_refused(void **state)
 
 static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
 {
-	const ProtobufCMethodDescriptor *m = protobuf_c_service_descriptor_get_method_by_name(SERVICE, "ListRecordings");
+	const ProtobufCMethodDescriptor *m =
+	    protobuf_c_service_descriptor_get_method_by_name(SERVICE, "ListRecordings");
 	struct err_detail d;
 
 	(void)state;
@@ -479,7 +480,8 @@ static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
 			 ERR_DENIED);
 	assert_non_null(strstr(d.message, "recordings.all"));
 	assert_int_equal(rightskit_call(m, SERVICE, address, signer, "",
-					rights_bit(RIGHT_RECORDINGS_LISTEN) | rights_bit(RIGHT_RECORDINGS_ALL), NULL, &d),
+					rights_bit(RIGHT_RECORDINGS_LISTEN) | rights_bit(RIGHT_RECORDINGS_ALL), NULL,
+					&d),
 			 ERR_OK);
 }
 

@@ -85,9 +85,10 @@ static int start(void **state)
 	(void)state;
 	testkit_dir(dir);
 	testkit_postgres_start(&pg);
-	assert_int_equal(
-	    testkit_run((const char *[]){ "psql", "-Xq", pg.dsn, "-c", "CREATE ROLE reporting LOGIN", NULL }, &out, 20000),
-	    0);
+	assert_int_equal(testkit_run((const char *[]){ "psql", "-Xq", pg.dsn, "-c", "CREATE ROLE reporting LOGIN",
+						       NULL },
+				     &out, 20000),
+			 0);
 	str_done(&out);
 	signer = rightskit_signer(dir);
 	start_service();

@@ -14,8 +14,8 @@
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
-#define SERVICE	       "/trunkline.admin.v1.AdminService/"
-#define METHODS_MAX    64
+#define SERVICE	    "/trunkline.admin.v1.AdminService/"
+#define METHODS_MAX 64
 
 struct entry {
 	struct method m;

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-#define NAME_MAX_TEXT 160
+#define NAME_MAX_TEXT	   160
 #define KIND_NOT_PUBLISHED (-1)
 
 struct kind {

@@ -251,8 +251,7 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
 	if (operators && (l->user.scopes & ~(unsigned)AUTH_OPERATOR || *l->user.tenant || l->n_own))
-		return err_set(detail, ERR_INVALID, "scopes",
-			       "an operator has no tenant, and no scope or role of one");
+		return err_set(detail, ERR_INVALID, "scopes", "an operator has no tenant, and no scope or role of one");
 	if (!operators && !*l->user.tenant)
 		return err_set(detail, ERR_INVALID, "tenant", "missing");
 	if (agents != (*l->user.agent != '\0'))

@@ -16,7 +16,8 @@
 #define JSON 2048
 
 /* Ten milliseconds of silence. */
-static const char wav[44 + 160] = "RIFF\xc4\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\xa0\0\0\0";
+static const char wav[44 + 160] =
+    "RIFF\xc4\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\xa0\0\0\0";
 
 static struct fixture fx;
 static struct auth_signer *signer;
@@ -208,7 +209,8 @@ static void a_role_names_permissions_that_there_are_and_none_of_operators_GT_3(v
 		  "'queues.burn' is no permission" },
 		{ "\"id\":\"r\",\"permissions\":[\"\"]", "role.permissions[0]", "is no permission" },
 		{ "\"id\":\"r\",\"permissions\":[\"tenants.create\"]", "role.permissions[0]", "is for operators" },
-		{ "\"id\":\"r\",\"permissions\":[\"audit.read\",\"audit.read\"]", "role.permissions[1]", "there twice" },
+		{ "\"id\":\"r\",\"permissions\":[\"audit.read\",\"audit.read\"]", "role.permissions[1]",
+		  "there twice" },
 		{ "\"id\":\"supervisor\"", "role.id", "built-in" },
 		{ "\"id\":\"operator-readonly\"", "role.id", "built-in" },
 	};
@@ -226,9 +228,11 @@ static void a_role_is_a_resource_like_the_others_and_is_not_published_GT_3(void 
 	char json[512], etag[64];
 
 	(void)state;
-	(void)must("CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"auditor\",\"permissions\":[\"audit.read\"]},"
-				 "\"validateOnly\":true}");
-	refused(fx.operator_token, "GetRole", "{\"name\":\"tenants/acme/roles/auditor\"}", ERR_NOT_FOUND, "name", "no such role");
+	(void)must("CreateRole",
+		   "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"auditor\",\"permissions\":[\"audit.read\"]},"
+		   "\"validateOnly\":true}");
+	refused(fx.operator_token, "GetRole", "{\"name\":\"tenants/acme/roles/auditor\"}", ERR_NOT_FOUND, "name",
+		"no such role");
 	const char *r = must("CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"auditor\",\"permissions\":"
 					   "[\"audit.read\"]},\"requestId\":\"1d5e1b1c-0000-4000-8000-000000000001\"}");
 	assert_string_equal(fixture_field(r, "name"), "tenants/acme/roles/auditor");
@@ -241,7 +245,8 @@ static void a_role_is_a_resource_like_the_others_and_is_not_published_GT_3(void 
 	assert_non_null(strstr(r, "[\"audit.read\"]"));
 	snprintf(json, sizeof(json), "{\"role\":{\"name\":\"tenants/acme/roles/auditor\",\"etag\":\"%s\"}}", etag);
 	refused(fx.operator_token, "UpdateRole", json, ERR_ABORTED, "etag", "changed");
-	r = must("ListRoles", "{\"parent\":\"tenants/acme\",\"filter\":\"permissions : audit.read AND display_name = audit\"}");
+	r = must("ListRoles",
+		 "{\"parent\":\"tenants/acme\",\"filter\":\"permissions : audit.read AND display_name = audit\"}");
 	assert_string_equal(fixture_field(r, "id"), "auditor");
 	r = must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"roles.update\",\"pageSize\":1}");
 	assert_string_equal(fixture_field(r, "resource"), "tenants/acme/roles/auditor");
@@ -263,9 +268,11 @@ static void an_agent_may_what_its_roles_give_from_its_next_login_on_GT_3(void **
 	char token[JSON];
 
 	(void)state;
-	(void)must("CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"reader\",\"permissions\":[\"queues.read\"]}}");
-	(void)must("CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1001\",\"enabled\":true,\"password\":"
-				  "\"correct horse\",\"roles\":[\"reader\",\"supervisor\"]}}");
+	(void)must("CreateRole",
+		   "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"reader\",\"permissions\":[\"queues.read\"]}}");
+	(void)must("CreateAgent",
+		   "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1001\",\"enabled\":true,\"password\":"
+		   "\"correct horse\",\"roles\":[\"reader\",\"supervisor\"]}}");
 	const char *r = login("1001");
 	assert_non_null(strstr(r, "\"queues.read\""));
 	assert_non_null(strstr(r, "\"desk.supervise\""));
@@ -277,10 +284,12 @@ static void an_agent_may_what_its_roles_give_from_its_next_login_on_GT_3(void **
 		"in use by agents/1001");
 	(void)must("UpdateRole", "{\"role\":{\"name\":\"tenants/acme/roles/reader\"},\"updateMask\":\"permissions\"}");
 	assert_null(strstr(login("1001"), "\"queues.read\""));
-	refused(fx.operator_token, "UpdateAgent", "{\"agent\":{\"name\":\"tenants/acme/agents/1001\",\"roles\":[\"nothing\"]}}",
-		ERR_INVALID, "agent.roles[0]", "there is no role 'nothing'");
-	refused(fx.operator_token, "UpdateAgent", "{\"agent\":{\"name\":\"tenants/acme/agents/1001\",\"roles\":[\"operator\"]}}",
-		ERR_INVALID, "agent.roles[0]", "is a role of operators");
+	refused(fx.operator_token, "UpdateAgent",
+		"{\"agent\":{\"name\":\"tenants/acme/agents/1001\",\"roles\":[\"nothing\"]}}", ERR_INVALID,
+		"agent.roles[0]", "there is no role 'nothing'");
+	refused(fx.operator_token, "UpdateAgent",
+		"{\"agent\":{\"name\":\"tenants/acme/agents/1001\",\"roles\":[\"operator\"]}}", ERR_INVALID,
+		"agent.roles[0]", "is a role of operators");
 	(void)must("DeleteAgent", "{\"name\":\"tenants/acme/agents/1001\"}");
 	(void)must("DeleteRole", "{\"name\":\"tenants/acme/roles/reader\"}");
 }
@@ -295,20 +304,25 @@ static void nobody_gives_more_than_he_has_GT_3(void **state)
 	static const struct {
 		const char *method, *json, *field, *needs;
 	} rows[] = {
-		{ "CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"r\",\"permissions\":[\"agents.read\",\"queues.write\"]}}",
+		{ "CreateRole",
+		  "{\"parent\":\"tenants/"
+		  "acme\",\"role\":{\"id\":\"r\",\"permissions\":[\"agents.read\",\"queues.write\"]}}",
 		  "role.permissions", "queues.write" },
 		{ "UpdateRole",
-		  "{\"role\":{\"name\":\"tenants/acme/roles/staff\",\"permissions\":[\"agents.write\",\"recordings.all\"]}}",
+		  "{\"role\":{\"name\":\"tenants/acme/roles/"
+		  "staff\",\"permissions\":[\"agents.write\",\"recordings.all\"]}}",
 		  "role.permissions", "recordings.all" },
-		{ "CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1003\",\"roles\":[\"supervisor\"]}}", "agent.roles",
-		  "reports.read" },
-		{ "UpdateAgent", "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"roles\":[\"tenant-admin\"]}}", "agent.roles",
-		  "tenant.read" },
+		{ "CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1003\",\"roles\":[\"supervisor\"]}}",
+		  "agent.roles", "reports.read" },
+		{ "UpdateAgent", "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"roles\":[\"tenant-admin\"]}}",
+		  "agent.roles", "tenant.read" },
 		/* Whose password one sets one could be. */
-		{ "UpdateAgent", "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"password\":\"mine from now on\"}}", "agent.roles",
-		  "reports.read" },
+		{ "UpdateAgent",
+		  "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"password\":\"mine from now on\"}}",
+		  "agent.roles", "reports.read" },
 		{ "CreateToken", "{\"tenant\":\"acme\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}", "scopes", "tenant.read" },
-		{ "CreateToken", "{\"tenant\":\"acme\",\"roles\":[\"staff\",\"only-audit-read\"]}", "roles", "audit.read" },
+		{ "CreateToken", "{\"tenant\":\"acme\",\"roles\":[\"staff\",\"only-audit-read\"]}", "roles",
+		  "audit.read" },
 		{ "CreateToken", "{\"tenant\":\"acme\",\"agentId\":\"1002\",\"scopes\":[\"SCOPE_AGENT\"]}", "scopes",
 		  "recordings.listen" },
 	};
@@ -317,15 +331,19 @@ static void nobody_gives_more_than_he_has_GT_3(void **state)
 	(void)state;
 	(void)must("CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"staff\",\"permissions\":"
 				 "[\"agents.read\",\"agents.write\",\"roles.write\",\"tokens.create\"]}}");
-	(void)must("CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1002\",\"enabled\":true,\"roles\":[\"supervisor\"]}}");
+	(void)must(
+	    "CreateAgent",
+	    "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1002\",\"enabled\":true,\"roles\":[\"supervisor\"]}}");
 	token_of(staff, fx.operator_token, "{\"tenant\":\"acme\",\"roles\":[\"staff\"]}");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		refused(staff, rows[i].method, rows[i].json, ERR_DENIED, rows[i].field, rows[i].needs);
 	/* What he has he may give, and what stays as it was is not his gift. */
 	token_of(again, staff, "{\"tenant\":\"acme\",\"roles\":[\"staff\"]}");
-	(void)fixture_must(&fx, again, "UpdateAgent", "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"displayName\":\"Mei\"}}");
-	(void)fixture_must(&fx, staff, "CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1003\",\"password\":"
-						      "\"correct horse\",\"roles\":[\"staff\"]}}");
+	(void)fixture_must(&fx, again, "UpdateAgent",
+			   "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"displayName\":\"Mei\"}}");
+	(void)fixture_must(&fx, staff, "CreateAgent",
+			   "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1003\",\"password\":"
+			   "\"correct horse\",\"roles\":[\"staff\"]}}");
 	(void)must("DeleteAgent", "{\"name\":\"tenants/acme/agents/1003\"}");
 }
 
@@ -340,7 +358,8 @@ static void a_token_asks_for_roles_that_fit_it_GT_3(void **state)
 		{ "{\"tenant\":\"acme\",\"roles\":[\"nothing\"]}", ERR_INVALID, "roles", "there is no role 'nothing'" },
 		{ "{\"tenant\":\"acme\",\"roles\":[\"No Id\"]}", ERR_INVALID, "roles[0]", "is no id" },
 		{ "{\"tenant\":\"globex\",\"roles\":[\"only-audit-read\"]}", ERR_INVALID, "roles", "there is no role" },
-		{ "{\"tenant\":\"acme\",\"roles\":[\"operator-readonly\"]}", ERR_INVALID, "scopes", "an operator has no tenant" },
+		{ "{\"tenant\":\"acme\",\"roles\":[\"operator-readonly\"]}", ERR_INVALID, "scopes",
+		  "an operator has no tenant" },
 		{ "{\"roles\":[\"only-audit-read\"]}", ERR_INVALID, "tenant", "missing" },
 		{ "{\"roles\":[\"operator-readonly\",\"only-audit-read\"]}", ERR_INVALID, "scopes", "of one" },
 		{ "{\"tenant\":\"acme\",\"roles\":[\"agent\"]}", ERR_INVALID, "agent_id", "scope agent" },
@@ -349,8 +368,8 @@ static void a_token_asks_for_roles_that_fit_it_GT_3(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		refused(fx.operator_token, "CreateToken", rows[i].json, rows[i].want, rows[i].field, rows[i].message);
-	refused(fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN"), "CreateToken", "{\"roles\":[\"operator-readonly\"]}", ERR_DENIED,
-		"scopes", "only operators");
+	refused(fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN"), "CreateToken", "{\"roles\":[\"operator-readonly\"]}",
+		ERR_DENIED, "scopes", "only operators");
 }
 
 static void operators_have_fine_roles_too_GT_3(void **state)
@@ -362,14 +381,17 @@ static void operators_have_fine_roles_too_GT_3(void **state)
 	(void)fixture_must(&fx, reader, "ListTenants", "{}");
 	(void)fixture_must(&fx, reader, "ListQueues", "{\"parent\":\"tenants/globex\"}");
 	refused(reader, "CreateTenant", "{\"tenantId\":\"mine\",\"tenant\":{}}", ERR_DENIED, "", "tenants.create");
-	refused(reader, "CreateQueue", "{\"parent\":\"tenants/acme\",\"queue\":{\"id\":\"q\"}}", ERR_DENIED, "", "queues.write");
+	refused(reader, "CreateQueue", "{\"parent\":\"tenants/acme\",\"queue\":{\"id\":\"q\"}}", ERR_DENIED, "",
+		"queues.write");
 	refused(reader, "CreateToken", "{\"roles\":[\"operator-readonly\"]}", ERR_DENIED, "", "tokens.create");
 	token_of(allocator, fx.operator_token, "{\"roles\":[\"operator-allocation\"]}");
-	(void)fixture_must(&fx, allocator, "UpdateTenant",
-			   "{\"tenant\":{\"name\":\"tenants/globex\",\"quotas\":{\"agents\":50}},\"updateMask\":\"quotas\"}");
+	(void)fixture_must(
+	    &fx, allocator, "UpdateTenant",
+	    "{\"tenant\":{\"name\":\"tenants/globex\",\"quotas\":{\"agents\":50}},\"updateMask\":\"quotas\"}");
 	refused(allocator, "DeleteTenant", "{\"name\":\"tenants/globex\"}", ERR_DENIED, "", "tenants.delete");
 	refused(fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN"), "UpdateTenant",
-		"{\"tenant\":{\"name\":\"tenants/acme\"},\"updateMask\":\"quotas\"}", ERR_DENIED, "update_mask", "tenants.quotas");
+		"{\"tenant\":{\"name\":\"tenants/acme\"},\"updateMask\":\"quotas\"}", ERR_DENIED, "update_mask",
+		"tenants.quotas");
 }
 
 /* ---- set-up ---- */
@@ -396,7 +418,8 @@ static void furnish(const char *tenant, const char *number)
 		(void)must(rows[i].method, json);
 	}
 	snprintf(json, sizeof(json),
-		 "{\"parent\":\"tenants/%s\",\"number\":{\"number\":\"%s\",\"working\":{\"flowId\":\"x1\"}}}", tenant, number);
+		 "{\"parent\":\"tenants/%s\",\"number\":{\"number\":\"%s\",\"working\":{\"flowId\":\"x1\"}}}", tenant,
+		 number);
 	(void)must("CreateNumber", json);
 }
 

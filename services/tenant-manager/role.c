@@ -22,8 +22,8 @@ static err_t load(struct db_tx *tx, struct arena *a, const char *kind, const cha
 	const char *params[] = { kind, id };
 	struct db_result *res = NULL;
 	size_t size;
-	err_t e =
-	    db_exec(tx, &res, "SELECT body FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2", 2, params);
+	err_t e = db_exec(tx, &res, "SELECT body FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
+			  2, params);
 
 	*ret = NULL;
 	if (!e && db_rows(res)) {

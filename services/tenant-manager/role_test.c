@@ -17,8 +17,11 @@ static void what_the_giver_does_not_have_is_refused_by_name(void **state)
 		uint64_t set;
 		const char *needs; /* NULL: may */
 	} rows[] = {
-		{ &admin, 0, NULL },	      { &admin, queues, NULL }, { &admin, queues | audit, "admin:mei needs audit.read" },
-		{ &root, audit | queues, NULL }, { &root, list, "root needs tenants.list" },
+		{ &admin, 0, NULL },
+		{ &admin, queues, NULL },
+		{ &admin, queues | audit, "admin:mei needs audit.read" },
+		{ &root, audit | queues, NULL },
+		{ &root, list, "root needs tenants.list" },
 	};
 
 	(void)state;
