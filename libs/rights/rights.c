@@ -82,30 +82,31 @@ uint64_t rights_all(void)
 
 /* ---- built-in roles ---- */
 
-#define BIT(name)  (UINT64_C(1) << RIGHT_##name)
-#define BOTH(kind) (BIT(kind##_READ) | BIT(kind##_WRITE))
+#define BIT(name) (UINT64_C(1) << RIGHT_##name)
 /* What a tenant has, to look at. */
 #define READ                                                                                                \
 	(BIT(TENANT_READ) | BIT(NUMBERS_READ) | BIT(TRUNKS_READ) | BIT(CALENDARS_READ) | BIT(SKILLS_READ) | \
 	 BIT(QUEUES_READ) | BIT(FLOWS_READ) | BIT(PROMPTS_READ) | BIT(AGENTS_READ) | BIT(ROLES_READ) |      \
 	 BIT(AUDIT_READ) | BIT(REPORTS_READ))
-#define ADMINISTER                                                                                            \
-	(READ | BOTH(TENANT) | BOTH(NUMBERS) | BOTH(TRUNKS) | BOTH(CALENDARS) | BOTH(SKILLS) | BOTH(QUEUES) | \
-	 BOTH(FLOWS) | BOTH(PROMPTS) | BOTH(AGENTS) | BOTH(ROLES) | BIT(TOKENS_CREATE))
-#define WORK (BIT(DESK_WORK) | BIT(RECORDINGS_LISTEN))
-#define LEAD (WORK | BIT(DESK_SUPERVISE) | BIT(RECORDINGS_ALL) | BIT(REPORTS_READ))
+#define WRITE                                                                                                    \
+	(BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(CALENDARS_WRITE) | BIT(SKILLS_WRITE) | \
+	 BIT(QUEUES_WRITE) | BIT(FLOWS_WRITE) | BIT(PROMPTS_WRITE) | BIT(AGENTS_WRITE) | BIT(ROLES_WRITE) |      \
+	 BIT(TOKENS_CREATE))
+#define WORK	  (BIT(DESK_WORK) | BIT(RECORDINGS_LISTEN))
+#define SUPERVISE (WORK | BIT(DESK_SUPERVISE) | BIT(RECORDINGS_ALL))
 
 /* The first four are the scopes of AuthService (auth.h). An operator runs the platform and does not listen to its calls. */
 static const struct rights_role roles[] = {
 	{ "operator", "runs the platform: all tenants' administration", true,
-	  ADMINISTER | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
+	  READ | WRITE | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) },
-	{ "tenant-admin", "administers one tenant: everything in it", false, ADMINISTER | LEAD },
-	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false, LEAD },
+	{ "tenant-admin", "administers one tenant: everything in it", false, READ | WRITE | SUPERVISE },
+	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false,
+	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },
 	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true, READ | BIT(TENANTS_LIST) },
 	{ "operator-allocation", "an operator who allots: quotas, suspending, numbers and trunks of all tenants", true,
-	  READ | BIT(TENANT_WRITE) | BOTH(NUMBERS) | BOTH(TRUNKS) | BIT(TENANTS_LIST) | BIT(TENANTS_QUOTAS) |
+	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) },
 };
 
