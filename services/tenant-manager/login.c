@@ -24,11 +24,11 @@ struct login {
 	struct auth_user user;
 	int64_t lifetime_s;
 	bool ok;
-	/* CreateToken: of the roles that are asked for */
-	uint64_t built_in;	   /* permissions of built-in ones that are no scopes */
-	bool platform;		   /* one of them is of operators */
-	char *own[ROLES_MAX];	   /* the tenant's; of the request */
-	size_t n_own, missing_own; /* n_own: all are there */
+	/* CreateToken: what is asked for beside scopes */
+	uint64_t by_roles, by_name; /* permissions of roles, and single ones */
+	bool platform;		    /* some are of operators */
+	char *own[ROLES_MAX];	    /* the tenant's; of the request */
+	size_t n_own, missing_own;  /* n_own: all are there */
 };
 
 static const struct {
@@ -219,12 +219,26 @@ static err_t take_role(struct login *l, char *id, const char *field, struct err_
 
 	if (built_in) {
 		l->user.scopes |= auth_scope_find(id);
-		l->built_in |= built_in->rights;
+		l->by_roles |= built_in->rights;
 		l->platform = l->platform || built_in->platform;
 		return ERR_OK;
 	}
 	l->own[l->n_own++] = id;
 	return check_id(id, field, detail);
+}
+
+static err_t take_permissions(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
+			      struct err_detail *detail)
+{
+	for (size_t i = 0; i < req->n_permissions; i++) {
+		enum right right = rights_find(req->permissions[i]);
+
+		if (right == RIGHT_NONE)
+			return check_bad(detail, "no permission, as queues.read is", "permissions[%zu]", i);
+		l->by_name |= rights_bit(right);
+		l->platform = l->platform || rights_bit(right) & RIGHTS_PLATFORM;
+	}
+	return ERR_OK;
 }
 
 static err_t take_roles(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req, struct err_detail *detail)
@@ -238,8 +252,10 @@ static err_t take_roles(struct login *l, const Trunkline__Admin__V1__CreateToken
 		snprintf(field, sizeof(field), "roles[%zu]", i);
 		e = take_role(l, req->roles[i], field, detail);
 	}
-	if (!e && !req->n_scopes && !req->n_roles)
-		e = err_set(detail, ERR_INVALID, "scopes", "missing: at least one, or a role");
+	if (!e)
+		e = take_permissions(l, req, detail);
+	if (!e && !req->n_scopes && !req->n_roles && !req->n_permissions)
+		e = err_set(detail, ERR_INVALID, "scopes", "missing: at least one, or a role, or a permission");
 	return e;
 }
 
@@ -251,7 +267,8 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
 	if (operators && (l->user.scopes & ~(unsigned)AUTH_OPERATOR || *l->user.tenant || l->n_own))
-		return err_set(detail, ERR_INVALID, "scopes", "an operator has no tenant, and no scope or role of one");
+		return err_set(detail, ERR_INVALID, "scopes",
+			       "an operator has no tenant, and neither scope nor role of one");
 	if (!operators && !*l->user.tenant)
 		return err_set(detail, ERR_INVALID, "tenant", "missing");
 	if (agents != (*l->user.agent != '\0'))
@@ -312,7 +329,7 @@ static err_t check_token(struct db_tx *tx, void *arg)
 	if (!e)
 		e = role_rights(tx, l->own, l->n_own, &own, &l->missing_own);
 	if (!e)
-		l->user.rights = l->built_in | own;
+		l->by_roles |= own;
 	return e;
 }
 
@@ -324,7 +341,10 @@ static err_t judge(const struct login *l, const struct auth_user *giver, struct 
 		return err_set(detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
 	if (l->missing_own < l->n_own)
 		return err_set(detail, ERR_INVALID, "roles", "there is no role '%s'", l->own[l->missing_own]);
-	return role_refuse(giver, auth_all_rights(&l->user), l->n_own || l->built_in ? "roles" : "scopes", detail);
+	err_t e = role_refuse(giver, l->by_roles, "roles", detail);
+	if (!e)
+		e = role_refuse(giver, l->by_name, "permissions", detail);
+	return e ? e : role_refuse(giver, auth_all_rights(&l->user), "scopes", detail);
 }
 
 static void on_checked(err_t e, void *arg)
@@ -338,6 +358,7 @@ static void on_checked(err_t e, void *arg)
 		(void)err_set(&detail, e, "", "the database is away; try again");
 	else
 		e = judge(l, &s->user, &detail);
+	l->user.rights = l->by_roles | l->by_name;
 	if (e) {
 		rpc_fail(l->call, e, &detail);
 	} else {
@@ -363,7 +384,6 @@ static void create_token(struct rpc_call *call, const ProtobufCMessage *msg, voi
 	}
 	if (!e && !*l->user.tenant) {
 		l->ok = true;
-		l->user.rights = l->built_in;
 		on_checked(ERR_OK, l);
 		return;
 	}

@@ -8,20 +8,17 @@
 static const char intro[] =
     "# Permissions\n"
     "\n"
-    "Every method of every service needs exactly one permission of the token (`authorization: Bearer …`). Without it "
-    "the answer is\n"
-    "PERMISSION_DENIED, and the message names the permission; a method that is in no table is denied to everybody. A "
-    "token has the permissions\n"
-    "of its scopes, which are the built-in roles `operator`, `tenant-admin`, `supervisor` and `agent`, and of the "
-    "roles that were named when it\n"
-    "was made (`CreateToken`), or that the agent has (`Agent.roles`, at `Login`). A role of a tenant's own making "
-    "(`AdminService.CreateRole`,\n"
-    "`trunkline role create`) has permissions of the first table; nobody gives a permission that he does not have "
-    "himself.\n"
+    "Every method of every service needs exactly one permission of the token (`authorization: Bearer …`).\n"
+    "Without it the answer is PERMISSION_DENIED, and the message names the permission; a method that is in\n"
+    "no table is denied to everybody. A token has the permissions of its scopes, which are the built-in\n"
+    "roles `operator`, `tenant-admin`, `supervisor` and `agent`; of the roles that were named when it was\n"
+    "made (`CreateToken`), or that the agent has (`Agent.roles`, at `Login`); and those that were named one\n"
+    "by one. A role of a tenant's own making (`AdminService.CreateRole`, `trunkline role create`) has\n"
+    "permissions of the first table; nobody gives a permission that he does not have himself.\n"
     "\n"
-    "A token is made once and holds what it was made with: a permission that is taken away is had until the token "
-    "ends, a day at most.\n"
-    "Made by `tools/config-docs` from the tables of the programs (`trunkline role permissions`).\n";
+    "A token is made once and holds what it was made with: a permission that is taken away is had until\n"
+    "the token ends, a day at most. Made by `tools/config-docs` from the tables of the programs\n"
+    "(`trunkline role permissions`).\n";
 
 static void print_methods(enum right right)
 {
