@@ -169,6 +169,7 @@ static void tenants_roles_have_no_permission_of_operators(void **state)
 		assert_int_equal((r->rights & RIGHTS_PLATFORM) != 0, r->platform);
 	}
 	assert_null(rights_role_find("root"));
+	assert_int_equal(rights_role_find("tenant-admin")->rights, RIGHTS_TENANT & rights_all()); /* everything in it */
 }
 
 /* What could be done with each scope before there were permissions, and what could not. */
