@@ -45,9 +45,10 @@ static err_t ref_exists(enum check_kind kind, const char *id, const char *path, 
 	const struct index *ix[] = {
 		[CHECK_CALENDAR] = &b->s->calendars, [CHECK_FLOW] = &b->s->flows,     [CHECK_QUEUE] = &b->s->queues,
 		[CHECK_AGENT] = NULL,		     [CHECK_PROMPT] = &b->s->prompts, [CHECK_SKILL] = &b->s->skills,
+		[CHECK_ROLE] = NULL,
 	};
 
-	/* Agents are entries of their own: whoever needs one looks when it needs it. */
+	/* Agents are entries of their own: whoever needs one looks when it needs it. Roles are not published. */
 	if (!ix[kind] || index_find(ix[kind], id) != INDEX_NONE)
 		return ERR_OK;
 	return err_set(b->detail, ERR_INVALID, path, "there is no %s '%s'", check_kind_name(kind), id);

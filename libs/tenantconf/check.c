@@ -149,7 +149,7 @@ static err_t check_skills(Trunkline__Config__V1__SkillLevel *const *skills, size
 	return ERR_OK;
 }
 
-static err_t check_named(const char *id, const char *display_name, struct err_detail *d)
+err_t check_named(const char *id, const char *display_name, struct err_detail *d)
 {
 	err_t e = check_id(id, "id", d);
 
@@ -185,6 +185,8 @@ static err_t check_agent(const Trunkline__Config__V1__Agent *a, struct err_detai
 		e = check_named(a->id, a->display_name, d);
 	if (!e)
 		e = check_skills(a->skills, a->n_skills, d);
+	if (!e)
+		e = check_agent_roles(a, d);
 	return e ? e : check_ha1(a->ha1_md5, a->ha1_sha256, false, d);
 }
 
@@ -317,6 +319,7 @@ static const struct {
 	CHECK(prompt, check_prompt),
 	CHECK(flow, check_flow),
 	CHECK(agent, check_agent),
+	CHECK(role, check_role),
 	CHECK(quotas, check_quotas),
 };
 

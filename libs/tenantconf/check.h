@@ -1,6 +1,6 @@
 /*
- * check: the rules of config.proto for one resource (Number, Trunk, Calendar, Skill, Queue, Prompt, Flow, Agent; and
- * Quotas), and the references it makes. Pure, any thread. This is the one header of the library that shows protobuf types: for
+ * check: the rules of config.proto for one resource (Number, Trunk, Calendar, Skill, Queue, Prompt, Flow, Agent, Role;
+ * and Quotas), and the references it makes. Pure, any thread. This is the one header of the library that shows protobuf types: for
  * tenant-manager, which receives resources one by one, and for this library's own reader.
  *
  *	err_t e = check_resource(&queue->base, &detail);         // detail.field: "skills[0].level"
@@ -15,8 +15,8 @@
 /* Values and, of a flow, the references between its steps. Not: whether other resources exist. */
 err_t check_resource(const ProtobufCMessage *resource, struct err_detail *detail) MUST;
 
-enum check_kind { CHECK_CALENDAR, CHECK_FLOW, CHECK_QUEUE, CHECK_AGENT, CHECK_PROMPT, CHECK_SKILL };
-/* Calls fn for each reference to another resource of the tenant, with the path of the field, until fn fails. */
+enum check_kind { CHECK_CALENDAR, CHECK_FLOW, CHECK_QUEUE, CHECK_AGENT, CHECK_PROMPT, CHECK_SKILL, CHECK_ROLE };
+/* Calls fn for each reference to another resource of the tenant (built-in roles are none), with the path of the field, until fn fails. */
 typedef err_t check_ref_fn(enum check_kind kind, const char *id, const char *path, void *arg);
 err_t check_refs(const ProtobufCMessage *resource, check_ref_fn *fn, void *arg) MUST;
 /* "queue" … */

@@ -21,6 +21,7 @@
 #include "bus/bus.h"
 #include "events/events.h"
 #include "rpc/rpc.h"
+#include "rightskit/rightskit.h"
 #include "testkit/testkit.h"
 #include "trunkline/agent/v1/agent.pb-c.h"
 #include "trunkline/call/v1/checkpoint.pb-c.h"
@@ -436,6 +437,12 @@ static void a_stranger_is_refused_and_learns_nothing(void **state)
 	rpc_client_free(&lead);
 }
 
+static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
+{
+	(void)state;
+	rightskit_check(SERVICE, address, signer, "1001");
+}
+
 static void a_lead_lists_the_agents_page_by_page(void **state)
 {
 	Trunkline__Desk__V1__ListAgentsRequest req = TRUNKLINE__DESK__V1__LIST_AGENTS_REQUEST__INIT;
@@ -836,6 +843,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agent_signs_in_works_and_signs_out_GT_5_2),
 		cmocka_unit_test(a_stranger_is_refused_and_learns_nothing),
+		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(a_lead_lists_the_agents_page_by_page),
 		cmocka_unit_test(an_offered_call_is_shown_with_what_is_known_of_it),
 		cmocka_unit_test(a_killed_desk_forgets_nobody),

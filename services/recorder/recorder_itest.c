@@ -25,6 +25,7 @@
 #include "recording/segment.h"
 #include "rpc/rpc.h"
 #include "testkit/cmocka_all.h"
+#include "rightskit/rightskit.h"
 #include "testkit/testkit.h"
 #include "trunkline/recording/v1/recording.pb-c.h"
 
@@ -466,6 +467,24 @@ static void who_may_not_is_refused(void **state)
 	rpc_client_free(&c);
 }
 
+static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
+{
+	const ProtobufCMethodDescriptor *m =
+	    protobuf_c_service_descriptor_get_method_by_name(SERVICE, "ListRecordings");
+	struct err_detail d;
+
+	(void)state;
+	rightskit_check(SERVICE, address, signer, "1001");
+	/* Who is no agent has no recordings of its own to listen to. */
+	assert_int_equal(rightskit_call(m, SERVICE, address, signer, "", rights_bit(RIGHT_RECORDINGS_LISTEN), NULL, &d),
+			 ERR_DENIED);
+	assert_non_null(strstr(d.message, "recordings.all"));
+	assert_int_equal(rightskit_call(m, SERVICE, address, signer, "",
+					rights_bit(RIGHT_RECORDINGS_LISTEN) | rights_bit(RIGHT_RECORDINGS_ALL), NULL,
+					&d),
+			 ERR_OK);
+}
+
 static void an_agent_finds_its_own_recordings_only(void **state)
 {
 	list_request req = TRUNKLINE__RECORDING__V1__LIST_RECORDINGS_REQUEST__INIT;
@@ -670,6 +689,7 @@ int main(void)
 		cmocka_unit_test(a_segment_becomes_a_file_with_each_party_in_its_channel),
 		cmocka_unit_test(another_tenants_recording_does_not_exist),
 		cmocka_unit_test(who_may_not_is_refused),
+		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(an_agent_finds_its_own_recordings_only),
 		cmocka_unit_test(search_by_time_number_agent_queue_and_length),
 		cmocka_unit_test(the_same_event_again_changes_nothing),

@@ -13,25 +13,19 @@
 #include "quota.h"
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
-#include "trunkline/admin/v1/auth.pb-c.h"
 
-#define SERVICE	       "/trunkline.admin.v1.AdminService/"
-#define AUTH_SERVICE   "/trunkline.admin.v1.AuthService/"
-#define METHODS_MAX    64
-#define OPERATORS      AUTH_OPERATOR
-#define ADMINISTRATORS (AUTH_OPERATOR | AUTH_TENANT_ADMIN)
+#define SERVICE	    "/trunkline.admin.v1.AdminService/"
+#define METHODS_MAX 64
 
 struct entry {
 	struct method m;
 	struct manager *tm;
-	char rpc[40], path[96], action[40];
+	char rpc[40], action[40];
 };
 struct admin {
 	struct manager *tm;
 	size_t n;
 	struct entry entries[METHODS_MAX];
-	size_t n_rules;
-	struct auth_rule rules[METHODS_MAX + 4];
 };
 
 static struct metric requests_ok =
@@ -52,7 +46,7 @@ static void session_free(void *arg)
 /* Operators have all the time they want. */
 static err_t check_rate(const struct admin *a, const char *method, const struct auth_user *u, struct err_detail *detail)
 {
-	if (u->scopes & AUTH_OPERATOR || strncmp(method, SERVICE, sizeof(SERVICE) - 1) != 0)
+	if (auth_is_operator(u) || strncmp(method, SERVICE, sizeof(SERVICE) - 1) != 0)
 		return ERR_OK;
 	return api_rate_take(a->tm->api_rate, u->tenant, detail);
 }
@@ -62,7 +56,7 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 	const struct admin *a = arg;
 	struct session *session;
 
-	if (strcmp(method, AUTH_SERVICE "Login") == 0)
+	if (rights_of_method(method) == RIGHT_PUBLIC)
 		return ERR_OK;
 	session = mem_zalloc(sizeof(*session));
 	if (!session)
@@ -70,7 +64,7 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000,
 			      &session->user, detail);
 	if (!e)
-		e = auth_check(a->rules, method, &session->user, detail);
+		e = auth_check(method, &session->user, detail);
 	if (!e)
 		e = check_rate(a, method, &session->user, detail);
 	if (e)
@@ -213,7 +207,7 @@ static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *ar
 
 /* ---- the table ---- */
 
-static err_t add(struct admin *a, const struct method *m, unsigned needs, const char *rpc, const char *action)
+static err_t add(struct admin *a, const struct method *m, const char *rpc, const char *action)
 {
 	struct entry *en = &a->entries[a->n++];
 
@@ -221,9 +215,7 @@ static err_t add(struct admin *a, const struct method *m, unsigned needs, const 
 	en->m = *m;
 	(void)str_copy(en->rpc, sizeof(en->rpc), rpc);
 	(void)str_copy(en->action, sizeof(en->action), action);
-	snprintf(en->path, sizeof(en->path), SERVICE "%s", rpc);
 	en->m.action = en->action;
-	a->rules[a->n_rules++] = (struct auth_rule){ en->path, needs };
 	return rpc_server_add(a->tm->server, &trunkline__admin__v1__admin_service__descriptor, en->rpc, RPC_UNARY,
 			      on_call, en);
 }
@@ -233,13 +225,12 @@ static const struct verb_row {
 	const char *prefix, *action;
 	bool many;
 	err_t (*resource_op)(struct db_tx *tx, void *job), (*tenant_op)(struct db_tx *tx, void *job);
-	unsigned tenant_needs;
 } verbs[] = {
-	{ VERB_CREATE, "Create", "create", false, ops_resource_create, ops_tenant_create, OPERATORS },
-	{ VERB_GET, "Get", "get", false, ops_resource_get, ops_tenant_get, ADMINISTRATORS },
-	{ VERB_LIST, "List", "list", true, ops_resource_list, ops_tenant_list, OPERATORS },
-	{ VERB_UPDATE, "Update", "update", false, ops_resource_update, ops_tenant_update, ADMINISTRATORS },
-	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete, OPERATORS },
+	{ VERB_CREATE, "Create", "create", false, ops_resource_create, ops_tenant_create },
+	{ VERB_GET, "Get", "get", false, ops_resource_get, ops_tenant_get },
+	{ VERB_LIST, "List", "list", true, ops_resource_list, ops_tenant_list },
+	{ VERB_UPDATE, "Update", "update", false, ops_resource_update, ops_tenant_update },
+	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete },
 };
 
 /* kind NULL: tenants. */
@@ -260,7 +251,7 @@ static err_t add_verbs(struct admin *a, const struct kind *kind)
 		else
 			snprintf(rpc, sizeof(rpc), "%s%s", v->prefix, v->many ? "Tenants" : "Tenant");
 		snprintf(action, sizeof(action), "%s.%s", kind ? kind->plural : "tenants", v->action);
-		e = add(a, &m, kind ? ADMINISTRATORS : v->tenant_needs, rpc, action);
+		e = add(a, &m, rpc, action);
 	}
 	return e;
 }
@@ -276,14 +267,10 @@ static err_t add_all(struct admin *a)
 	for (size_t i = 0; !e && i < n_kinds; i++)
 		e = add_verbs(a, &kinds[i]);
 	if (!e)
-		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+		e = add(a, &list, "ListAuditEntries", "audit.list");
 	if (!e)
-		e = add(a, &verify, ADMINISTRATORS, "VerifyAudit", "audit.verify");
-	if (!e)
-		e = upload_register(a->tm);
-	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "UploadPrompt", ADMINISTRATORS };
-	a->rules[a->n_rules++] = (struct auth_rule){ AUTH_SERVICE "CreateToken", ADMINISTRATORS };
-	return e;
+		e = add(a, &verify, "VerifyAudit", "audit.verify");
+	return e ? e : upload_register(a->tm);
 }
 
 err_t admin_new(struct admin **ret, struct manager *tm)

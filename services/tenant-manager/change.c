@@ -90,6 +90,18 @@ err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...)
 	    3, params);
 }
 
+err_t change_publish(struct change *c, int64_t bytes)
+{
+	const struct kind *kind = c->job->method->kind;
+
+	if (kind->config_field == KIND_NOT_PUBLISHED)
+		return ERR_OK;
+	if (!kind->config_field)
+		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, c->job->rq.id);
+	c->config_bytes += bytes;
+	return change_outbox(c, STAGE_MAIN, "main");
+}
+
 static err_t bind_message(struct change *c, int index, const ProtobufCMessage *m)
 {
 	size_t size;

@@ -24,6 +24,8 @@ err_t change_end(struct change *c, const ProtobufCMessage *before, const Protobu
 /* Pieces for operations on tenants, which have no row to lock yet, or none any more. */
 err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply) MUST;
 err_t change_audit(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
+/* What the call services are to be told of the job's resource; its body has grown by bytes. */
+err_t change_publish(struct change *c, int64_t bytes) MUST;
 err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...) PRINTF(3, 4) MUST;
 err_t change_answer(struct change *c) MUST;
 /* The answer stands, or, for validate_only, everything is undone (job_result). */

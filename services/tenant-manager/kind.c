@@ -15,6 +15,7 @@ const struct kind kinds[] = {
 	{ "prompt",   "prompts",   "Prompt",   "Prompts",   "prompt_id",   "id",     DESC(prompt),   10 },
 	{ "queue",    "queues",	   "Queue",    "Queues",    "queue_id",	   "id",     DESC(queue),    11 },
 	{ "skill",    "skills",	   "Skill",    "Skills",    "skill_id",	   "id",     DESC(skill),    12 },
+	{ "role",     "roles",	   "Role",     "Roles",	    "role_id",	   "id",     DESC(role),     KIND_NOT_PUBLISHED },
 	{ "agent",    "agents",	   "Agent",    "Agents",    "agent_id",	   "id",     DESC(agent),    0 },
 };
 const size_t n_kinds = ARRAY_SIZE(kinds);

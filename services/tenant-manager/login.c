@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "log/log.h"
 #include "pbr.h"
+#include "role.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
@@ -14,6 +15,7 @@
 
 #define LIFETIME_S     (8 * 3600)
 #define LIFETIME_MAX_S (24 * 3600)
+#define ROLES_MAX      16
 
 struct login {
 	struct manager *tm;
@@ -22,6 +24,11 @@ struct login {
 	struct auth_user user;
 	int64_t lifetime_s;
 	bool ok;
+	/* CreateToken: what is asked for beside scopes */
+	uint64_t by_roles, by_name; /* permissions of roles, and single ones */
+	bool platform;		    /* some are of operators */
+	char *own[ROLES_MAX];	    /* the tenant's; of the request */
+	size_t n_own, missing_own;  /* n_own: all are there */
 };
 
 static const struct {
@@ -34,13 +41,23 @@ static const struct {
 	{ TRUNKLINE__ADMIN__V1__SCOPE__SCOPE_AGENT, AUTH_AGENT },
 };
 
+/* Names of the permissions in a set, for people who make menus of them. */
+static size_t name_rights(uint64_t set, char *names[RIGHTS_END])
+{
+	size_t n = 0;
+
+	for (enum right r; (r = rights_first(set)) != RIGHT_NONE; set &= ~rights_bit(r))
+		names[n++] = (char *)(uintptr_t)rights_name(r);
+	return n;
+}
+
 static void reply_token(struct login *l)
 {
 	Trunkline__Admin__V1__LoginResponse login = TRUNKLINE__ADMIN__V1__LOGIN_RESPONSE__INIT;
 	Trunkline__Admin__V1__CreateTokenResponse created = TRUNKLINE__ADMIN__V1__CREATE_TOKEN_RESPONSE__INIT;
 	Trunkline__Admin__V1__Scope agent = TRUNKLINE__ADMIN__V1__SCOPE__SCOPE_AGENT;
 	int64_t now_s = clock_wall_ms() / 1000;
-	char *token;
+	char *token, *names[RIGHTS_END];
 	err_t e = auth_sign(l->tm->signer, &l->user, now_s, l->lifetime_s, &token);
 
 	if (e) {
@@ -51,6 +68,8 @@ static void reply_token(struct login *l)
 	login.expire_time_ms = created.expire_time_ms = (now_s + l->lifetime_s) * 1000;
 	login.n_scopes = 1;
 	login.scopes = &agent;
+	login.n_permissions = created.n_permissions = name_rights(auth_all_rights(&l->user), names);
+	login.permissions = created.permissions = names;
 	rpc_reply(l->call, l->req ? &login.base : &created.base);
 	mem_free(token);
 }
@@ -110,12 +129,11 @@ static err_t check_login(struct db_tx *tx, void *arg)
 	bool known = enabled && hash[0];
 	bool match = auth_password_ok(known ? hash : nobodys_hash(), l->req->password);
 	l->ok = known && match;
-	return ERR_OK;
+	return l->ok ? role_agent_rights(tx, l->req->agent_id, &l->user.rights) : ERR_OK;
 }
 
-static err_t check_agent(struct db_tx *tx, void *arg)
+static err_t check_agent(struct db_tx *tx, struct login *l)
 {
-	struct login *l = arg;
 	char hash[AUTH_HASH_TEXT];
 
 	return read_agent(tx, l->user.agent, &l->ok, hash);
@@ -191,20 +209,66 @@ static err_t take_scopes(struct login *l, const Trunkline__Admin__V1__CreateToke
 			return err_set(detail, ERR_INVALID, "scopes", "%d is no scope", (int)req->scopes[i]);
 		l->user.scopes |= scope;
 	}
-	if (!l->user.scopes)
-		return err_set(detail, ERR_INVALID, "scopes", "missing: at least one");
 	return ERR_OK;
 }
 
-/* Nobody gives more than he has, and scopes fit together. */
+/* Built-in roles are known here; those of the tenant are looked up later. */
+static err_t take_role(struct login *l, char *id, const char *field, struct err_detail *detail)
+{
+	const struct rights_role *built_in = rights_role_find(id);
+
+	if (built_in) {
+		l->user.scopes |= auth_scope_find(id);
+		l->by_roles |= built_in->rights;
+		l->platform = l->platform || built_in->platform;
+		return ERR_OK;
+	}
+	l->own[l->n_own++] = id;
+	return check_id(id, field, detail);
+}
+
+static err_t take_permissions(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
+			      struct err_detail *detail)
+{
+	for (size_t i = 0; i < req->n_permissions; i++) {
+		enum right right = rights_find(req->permissions[i]);
+
+		if (right == RIGHT_NONE)
+			return check_bad(detail, "no permission, as queues.read is", "permissions[%zu]", i);
+		l->by_name |= rights_bit(right);
+		l->platform = l->platform || rights_bit(right) & RIGHTS_PLATFORM;
+	}
+	return ERR_OK;
+}
+
+static err_t take_roles(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req, struct err_detail *detail)
+{
+	err_t e = take_scopes(l, req, detail);
+	char field[32];
+
+	if (!e && req->n_roles > ROLES_MAX)
+		e = err_set(detail, ERR_INVALID, "roles", "%zu of them; at most %d", req->n_roles, ROLES_MAX);
+	for (size_t i = 0; !e && i < req->n_roles; i++) {
+		snprintf(field, sizeof(field), "roles[%zu]", i);
+		e = take_role(l, req->roles[i], field, detail);
+	}
+	if (!e)
+		e = take_permissions(l, req, detail);
+	if (!e && !req->n_scopes && !req->n_roles && !req->n_permissions)
+		e = err_set(detail, ERR_INVALID, "scopes", "missing: at least one, or a role, or a permission");
+	return e;
+}
+
+/* Scopes and roles fit together. */
 static err_t check_scopes(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
 {
-	bool operators = l->user.scopes & AUTH_OPERATOR, agents = l->user.scopes & AUTH_AGENT;
+	bool operators = l->platform || l->user.scopes & AUTH_OPERATOR, agents = l->user.scopes & AUTH_AGENT;
 
-	if (operators && !(giver->scopes & AUTH_OPERATOR))
+	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
-	if (operators && (l->user.scopes != AUTH_OPERATOR || *l->user.tenant))
-		return err_set(detail, ERR_INVALID, "scopes", "an operator has no tenant and no other scope");
+	if (operators && (l->user.scopes & ~(unsigned)AUTH_OPERATOR || *l->user.tenant || l->n_own))
+		return err_set(detail, ERR_INVALID, "scopes",
+			       "an operator has no tenant, and neither scope nor role of one");
 	if (!operators && !*l->user.tenant)
 		return err_set(detail, ERR_INVALID, "tenant", "missing");
 	if (agents != (*l->user.agent != '\0'))
@@ -216,9 +280,9 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 			const struct auth_user *giver, struct err_detail *detail)
 {
 	const char *tenant = "";
-	err_t e = take_scopes(l, req, detail);
+	err_t e = take_roles(l, req, detail);
 
-	if (!e && (*req->tenant || !(giver->scopes & AUTH_OPERATOR)))
+	if (!e && (*req->tenant || !auth_is_operator(giver)))
 		e = auth_tenant(giver, req->tenant, &tenant, detail);
 	if (!e && *tenant)
 		e = check_id(tenant, "tenant", detail);
@@ -245,15 +309,42 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 	return check_scopes(l, giver, detail);
 }
 
-static err_t check_tenant(struct db_tx *tx, void *arg)
+static err_t check_tenant(struct db_tx *tx, struct login *l)
 {
-	struct login *l = arg;
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
 
 	l->ok = !e && db_rows(res) == 1;
 	db_result_free(&res);
 	return e;
+}
+
+/* What the token will hold; l->ok: whom it is for is there. */
+static err_t check_token(struct db_tx *tx, void *arg)
+{
+	struct login *l = arg;
+	uint64_t own;
+	err_t e = *l->user.agent ? check_agent(tx, l) : check_tenant(tx, l);
+
+	if (!e)
+		e = role_rights(tx, l->own, l->n_own, &own, &l->missing_own);
+	if (!e)
+		l->by_roles |= own;
+	return e;
+}
+
+static err_t judge(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
+{
+	if (!l->ok && *l->user.agent)
+		return err_set(detail, ERR_NOT_FOUND, "agent_id", "no such agent, or it is not enabled");
+	if (!l->ok)
+		return err_set(detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	if (l->missing_own < l->n_own)
+		return err_set(detail, ERR_INVALID, "roles", "there is no role '%s'", l->own[l->missing_own]);
+	err_t e = role_refuse(giver, l->by_roles, "roles", detail);
+	if (!e)
+		e = role_refuse(giver, l->by_name, "permissions", detail);
+	return e ? e : role_refuse(giver, auth_all_rights(&l->user), "scopes", detail);
 }
 
 static void on_checked(err_t e, void *arg)
@@ -265,15 +356,15 @@ static void on_checked(err_t e, void *arg)
 
 	if (e)
 		(void)err_set(&detail, e, "", "the database is away; try again");
-	else if (!l->ok && *l->user.agent)
-		e = err_set(&detail, ERR_NOT_FOUND, "agent_id", "no such agent, or it is not enabled");
-	else if (!l->ok)
-		e = err_set(&detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	else
+		e = judge(l, &s->user, &detail);
+	l->user.rights = l->by_roles | l->by_name;
 	if (e) {
 		rpc_fail(l->call, e, &detail);
 	} else {
-		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld", LOG_Q(l->user.subject),
-			 LOG_Q(s->user.subject), (long long)l->lifetime_s);
+		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld rights=%llx", LOG_Q(l->user.subject),
+			 LOG_Q(s->user.subject), (long long)l->lifetime_s,
+			 (unsigned long long)auth_all_rights(&l->user));
 		reply_token(l);
 	}
 	mem_free(l);
@@ -297,7 +388,7 @@ static void create_token(struct rpc_call *call, const ProtobufCMessage *msg, voi
 		return;
 	}
 	if (!e)
-		e = db_run(tm->db, l->user.tenant, *l->user.agent ? check_agent : check_tenant, l, on_checked, l);
+		e = db_run(tm->db, l->user.tenant, check_token, l, on_checked, l);
 	if (e) {
 		rpc_fail(call, e, &detail);
 		mem_free(l);

@@ -30,7 +30,7 @@ static err_t check_tenant(struct db_tx *tx, struct job *j)
 	err_t e = db_exec(tx, &res,
 			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() "
 			  "UNION ALL SELECT FROM tm.audit_head WHERE tenant = tm.tenant() AND $1::boolean",
-			  1, (const char *[]){ j->user.scopes & AUTH_OPERATOR ? "t" : "f" });
+			  1, (const char *[]){ auth_is_operator(&j->user) ? "t" : "f" });
 
 	if (!e && !db_rows(res))
 		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);

@@ -7,6 +7,7 @@
 #include "merge.h"
 #include "pbr.h"
 #include "quota.h"
+#include "role.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
@@ -55,6 +56,8 @@ err_t ops_resource_create(struct db_tx *tx, void *arg)
 	if (!e)
 		e = ops_store(&c, m.msg, NULL);
 	if (!e)
+		e = role_check_gift(&c, m.msg, NULL, true);
+	if (!e)
 		e = quota_check_new(&c);
 	if (!e)
 		e = write_credential(&c, hash);
@@ -99,6 +102,8 @@ err_t ops_resource_update(struct db_tx *tx, void *arg)
 		e = merge_resource(&m, j, old.msg, c.sip_domain, c.version);
 	if (!e)
 		e = ops_store(&c, m.msg, &old);
+	if (!e)
+		e = role_check_gift(&c, m.msg, old.msg, !str_empty(m.password));
 	if (!e && !str_empty(m.password))
 		e = write_credential(&c, hash);
 	if (!e) {
@@ -156,10 +161,7 @@ static err_t delete_row(struct change *c, const struct stored *old)
 
 	if (e)
 		return e;
-	if (!kind->config_field)
-		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, j->rq.id);
-	c->config_bytes -= (int64_t)old->size;
-	e = change_outbox(c, STAGE_MAIN, "main");
+	e = change_publish(c, -(int64_t)old->size);
 	if (!e && strcmp(kind->name, "prompt") == 0)
 		e = ops_drop_audio(c, pbr_string(old->msg, "sha256"));
 	return e;

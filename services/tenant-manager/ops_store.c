@@ -185,7 +185,6 @@ static err_t write_row(struct change *c, const ProtobufCMessage *m, bool insert,
 err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored *old)
 {
 	struct job *j = c->job;
-	const struct kind *kind = j->method->kind;
 	size_t size = 0;
 	err_t e = check_resource(m, &j->detail);
 
@@ -197,10 +196,7 @@ err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored
 		e = write_refs(c, m);
 	if (e)
 		return e;
-	if (!kind->config_field)
-		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, j->rq.id);
-	c->config_bytes += (int64_t)size - (old ? (int64_t)old->size : 0);
-	return change_outbox(c, STAGE_MAIN, "main");
+	return change_publish(c, (int64_t)size - (old ? (int64_t)old->size : 0));
 }
 
 err_t ops_drop_audio(struct change *c, const char *sha256)

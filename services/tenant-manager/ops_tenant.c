@@ -283,15 +283,14 @@ err_t ops_tenant_list(struct db_tx *tx, void *arg)
 
 /* ---- update ---- */
 
-/* What may be changed, and what a tenant's administrator is told who tries it. NULL: may. */
+/* What may be changed, and the permission that it needs beside the method's; RIGHT_NONE: none. */
 static const struct open_field {
-	const char *name, *refusal;
+	const char *name;
+	enum right needs;
 } open_fields[] = {
-	{ "display_name", NULL },
-	{ "time_zone", NULL },
-	{ "suspended", "only operators suspend a tenant" },
-	{ "suspension", "only operators say what a suspension does" },
-	{ "quotas", "only operators change a tenant's quotas" },
+	{ "display_name", RIGHT_NONE },		{ "time_zone", RIGHT_NONE },
+	{ "suspended", RIGHT_TENANTS_SUSPEND }, { "suspension", RIGHT_TENANTS_SUSPEND },
+	{ "quotas", RIGHT_TENANTS_QUOTAS },
 };
 
 static const struct open_field *find_open(const char *name)
@@ -319,17 +318,17 @@ static err_t merge_field(struct job *j, Trunkline__Admin__V1__Tenant *t, const P
 			 bool explicitly)
 {
 	const struct open_field *open = find_open(f->name);
-	bool by_operator = (j->user.scopes & AUTH_OPERATOR) != 0;
 
 	if (!open)
 		return explicitly ? err_set(&j->detail, ERR_INVALID, "update_mask", "'%s' cannot be changed", f->name)
 				  : ERR_OK;
-	if (!open->refusal || by_operator) {
+	if (open->needs == RIGHT_NONE || auth_has(&j->user, open->needs)) {
 		pbr_copy_field(&t->base, j->rq.resource, f);
 		return ERR_OK;
 	}
 	if (explicitly || (strcmp(f->name, "quotas") == 0 && other_quotas(j, t)))
-		return err_set(&j->detail, ERR_DENIED, "update_mask", "%s", open->refusal);
+		return err_set(&j->detail, ERR_DENIED, "update_mask", "'%s' is for operators: it needs %s", f->name,
+			       rights_name(open->needs));
 	return ERR_OK;
 }
 

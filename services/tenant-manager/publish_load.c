@@ -82,7 +82,7 @@ static err_t put_resources(struct db_tx *tx, struct str *out)
 
 		if (!bytes)
 			e = ERR_EXHAUSTED;
-		else if (kind && kind->config_field)
+		else if (kind && kind->config_field > 0)
 			put_message(out, (unsigned)kind->config_field, bytes, size);
 	}
 	db_result_free(&res);

@@ -275,7 +275,7 @@ static void an_administrator_reads_the_quotas_and_only_operators_change_them_GT_
 	const char *admin = fixture_token(&fx, "own", "SCOPE_TENANT_ADMIN");
 	for (size_t i = 0; i < ARRAY_SIZE(forbidden); i++) {
 		assert_int_equal(try(admin, "UpdateTenant", forbidden[i], &d), ERR_DENIED);
-		assert_string_equal(d.message, "only operators change a tenant's quotas");
+		assert_string_equal(d.message, "'quotas' is for operators: it needs tenants.quotas");
 	}
 	const char *t = fixture_must(&fx, admin, "GetTenant", "{\"name\":\"tenants/own\"}");
 	assert_string_equal(fixture_field(t, "queues"), "2");

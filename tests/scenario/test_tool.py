@@ -106,6 +106,19 @@ def test_what_is_wrong_is_named_with_what_would_be_right(company):
     assert p.returncode == 1 and "PERMISSION_DENIED" in p.stderr
 
 
+def test_a_role_of_the_tenants_own_making_gives_what_it_says_GT_3(company):
+    run("role", "create", "auditor", "--tenant", "toolco", "--permissions", "audit.read,reports.read")
+    assert out("role", "get", "auditor", "--tenant", "toolco")["permissions"] == ["audit.read", "reports.read"]
+    made = out("token", "create", "--tenant", "toolco", "--roles", "auditor", "--subject", "auditor:mei")
+    assert made["permissions"] == ["audit.read", "reports.read"]
+    (company / "auditor").write_text(made["access_token"])
+    assert "roles.create" in run("audit", "list", token=company / "auditor").stdout
+    assert "totals" in out("report", "summary", "--from", "today", token=company / "auditor")
+    for words, needs in ((("queue", "list"), "queues.read"), (("recording", "list"), "recordings.listen"), (("agent", "states"), "desk.supervise")):
+        p = run(*words, token=company / "auditor", check=False)
+        assert p.returncode == 1 and "PERMISSION_DENIED" in p.stderr and needs in p.stderr
+
+
 def test_reports_recordings_and_calls_answer(company):
     lead = company / "lead"
     assert "calls" in out("report", "summary", "--from", "today", token=lead)["totals"]

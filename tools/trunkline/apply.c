@@ -17,8 +17,8 @@
 #include <string.h>
 #include "base/mem.h"
 
-static const char *const order[] = { "tenant", "skill", "calendar", "prompt", "queue",
-				     "agent",  "flow",	"trunk",    "number" };
+static const char *const order[] = { "tenant", "role",	"skill", "calendar", "prompt",
+				     "queue",  "agent", "flow",	 "trunk",    "number" };
 
 struct item {
 	json_t *json;

@@ -71,7 +71,7 @@ catalog_run_fn run_method, run_table; /* any method: flags â†’ request, answer â
 catalog_run_fn run_agent_watch, run_events_watch;
 catalog_run_fn run_recording_fetch, run_report_summary, run_audit_verify;
 catalog_run_fn run_login, run_logout, run_whoami;
-catalog_run_fn run_completion, run_complete, run_version;
+catalog_run_fn run_permissions, run_completion, run_complete, run_version;
 
 /* ---- help.c ---- */
 void help_all(void);
