@@ -10,6 +10,7 @@
 #include "metrics/metrics.h"
 #include "ops.h"
 #include "publisher.h"
+#include "purge.h"
 #include "quota.h"
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
@@ -149,6 +150,8 @@ static void on_done(err_t e, void *arg)
 		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id),
 			 LOG_Q(j->user.subject));
 		publisher_kick(j->tm->publisher);
+		if (!j->method->kind && j->method->verb == VERB_DELETE)
+			purge_kick(j->tm->purge); /* without a grace it is due */
 	}
 	rpc_reply(j->call, j->reply);
 	job_free(j);
@@ -271,6 +274,8 @@ static err_t add_all(struct admin *a)
 	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
 	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
 	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
+	const struct method undelete = { .verb = VERB_UNDELETE, .op = ops_tenant_undelete };
+	const struct method deletion = { .verb = VERB_GET, .op = ops_deletion_get };
 	err_t e = add_verbs(a, NULL);
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
@@ -279,6 +284,10 @@ static err_t add_all(struct admin *a)
 		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
 	if (!e)
 		e = add(a, &verify, ADMINISTRATORS, "VerifyAudit", "audit.verify");
+	if (!e)
+		e = add(a, &undelete, OPERATORS, "UndeleteTenant", "tenants.undelete");
+	if (!e)
+		e = add(a, &deletion, OPERATORS, "GetTenantDeletion", "tenants.get_deletion");
 	if (!e)
 		e = upload_register(a->tm);
 	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "UploadPrompt", ADMINISTRATORS };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "kind.h"
+#include "ops_deletion.h"
 #include "pbcheck/pbwire.h"
 #include "pbjson/pbjson.h"
 #include "pbr.h"
@@ -165,6 +166,8 @@ static const ProtobufCMessageDescriptor *resource_desc(const char *name)
 	plural = plural ? strchr(plural + 1, '/') : NULL;
 	if (!plural)
 		return &trunkline__admin__v1__tenant__descriptor;
+	if (strncmp(plural + 1, "deletions/", strlen("deletions/")) == 0)
+		return ops_deletion_kind.desc;
 	for (size_t i = 0; i < n_kinds; i++) {
 		size_t n = strlen(kinds[i].plural);
 
