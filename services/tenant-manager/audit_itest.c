@@ -174,15 +174,16 @@ static void a_deleted_tenants_audit_stays_for_operators_and_goes_on_when_it_is_m
 	(void)state;
 	make_history("gone");
 	const char *admin = fixture_token(&fx, "gone", "SCOPE_TENANT_ADMIN");
-	(void)must("DeleteTenant", "{\"name\":\"tenants/gone\"}");
-	check_holds("gone", 7);
+	fixture_purge(&fx, "gone");
+	check_holds("gone", 8);
 	assert_non_null(strstr(must("ListAuditEntries", "{\"parent\":\"tenants/gone\"}"), "tenants.delete"));
+	assert_non_null(strstr(must("ListAuditEntries", "{\"parent\":\"tenants/gone\"}"), "tenants.purge"));
 	assert_int_equal(fixture_call(&fx, admin, "VerifyAudit", "{\"parent\":\"tenants/gone\"}", NULL, &d),
 			 ERR_NOT_FOUND);
 	assert_int_equal(fixture_call(&fx, admin, "ListAuditEntries", "{\"parent\":\"tenants/gone\"}", NULL, &d),
 			 ERR_NOT_FOUND);
 	make_history("gone");
-	check_holds("gone", 13);
+	check_holds("gone", 14);
 }
 
 static void *ten_changes(void *arg)
