@@ -138,25 +138,11 @@ static const struct {
 	{ "DeletePrompt", "{\"name\":\"tenants/kinds/prompts/a\"}" },
 };
 
-static void upload_silence(const char *parent, const char *id)
-{
-	static const unsigned char head[44] =
-	    "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
-	    "data\x40\x1f\0";
-	unsigned char *wav = calloc(1, sizeof(head) + 8000);
-	struct err_detail d = { 0 };
-
-	memcpy(wav, head, sizeof(head));
-	if (fixture_upload(&fx, fx.operator_token, parent, id, wav, sizeof(head) + 8000, NULL, &d))
-		fail_msg("upload: %s %s", d.field, d.message);
-	free(wav);
-}
-
 static void the_chain_holds_after_changes_of_every_kind_GT_16(void **state)
 {
 	(void)state;
 	make_tenant("kinds");
-	upload_silence("tenants/kinds", "a");
+	fixture_upload_silence(&fx, "tenants/kinds", "a");
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		(void)must(changes[i].method, changes[i].json);
 		check_holds("kinds", i + 3);

@@ -39,6 +39,8 @@ err_t fixture_call(struct fixture *f, const char *token, const char *method, con
 const char *fixture_must(struct fixture *f, const char *token, const char *method, const char *json);
 err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
 		     size_t size, struct str *answer, struct err_detail *detail) MUST;
+/* Half a second of silence as a prompt, by the operator; 8,000 bytes of audio. */
+void fixture_upload_silence(struct fixture *f, const char *parent, const char *id);
 /* A token made by the operator; scopes: "SCOPE_TENANT_ADMIN". Valid until the program ends. */
 const char *fixture_token(struct fixture *f, const char *tenant, const char *scope);
 /* Value of a string field in the answer's JSON ("etag"), "" if there is none; a ring of 8 buffers. */
