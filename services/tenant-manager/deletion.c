@@ -60,7 +60,7 @@ enum purge_step purge_next(const struct purge_view *v)
 const struct deletion_kept deletion_kept[] = {
 	{ "audit", "shows what was done, to operators only; goes on if the id is given again; docs/operations.md says how to "
 		   "erase it" },
-	{ "recordings", "erased by each recorder when it hears of the entry tenants.purge; its log says how many" },
+	{ "recordings", "erased by the recorder, which is told by the event TenantPurged; its log says how many" },
 	{ "reports", "figures and calls in reporting's tables: removed by hand, docs/operations.md says how" },
 	{ "events", "facts in Kafka: until the retention of their topics is over" },
 };

@@ -157,9 +157,17 @@ struct reader {
 	struct tenantconf *conf;
 	struct promptstore *prompts;
 	const char *tenant;
+	struct bus_sub *purges;
+	unsigned n_purges; /* that recorders were told of */
 	bool fetched;
 	err_t found;
 };
+
+static void on_purge(const struct bus_msg *msg, void *arg)
+{
+	(void)msg;
+	((struct reader *)arg)->n_purges++;
+}
 
 static void reader_start(struct reader *r, const char *tenant)
 {
@@ -168,12 +176,14 @@ static void reader_start(struct reader *r, const char *tenant)
 	*r = (struct reader){ .tenant = tenant };
 	if (bus_new(&r->bus, &(struct bus_params){ .loop = fx.loop, .url = fx.nats.url, .name = "reader" }, &d) ||
 	    tenantconf_new(&r->conf, &(struct tenantconf_params){ .bus = r->bus }, &d) ||
-	    promptstore_new(&r->prompts, r->bus, &d))
+	    promptstore_new(&r->prompts, r->bus, &d) ||
+	    bus_subscribe(&r->purges, r->bus, with("ev.@.recording.tenant", tenant), NULL, on_purge, r))
 		testkit_die("reader: %s %s", d.field, d.message);
 }
 
 static void reader_stop(struct reader *r)
 {
+	bus_unsubscribe(&r->purges);
 	tenantconf_free(&r->conf);
 	promptstore_free(&r->prompts);
 	bus_free(&r->bus);
@@ -193,6 +203,11 @@ static bool ends_calls(void *arg)
 	const struct tenant *t = tenantconf_find_tenant(r->conf, r->tenant);
 
 	return t && t->suspended && t->suspension_ends_calls && !t->announcement;
+}
+
+static bool was_told(void *arg)
+{
+	return ((const struct reader *)arg)->n_purges == 1;
 }
 
 static bool knows_nothing(void *arg)
@@ -359,6 +374,7 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 	assert_string_equal(rows_of("acme"), "0");
 	assert_true(testkit_wait_loop(fx.loop, knows_nothing, &r, 15000));
 	assert_int_equal(fetch_prompt(&r, sha), ERR_NOT_FOUND);
+	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 15000));
 	static const char *const rows[][2] = { { "agents", "1" },  { "queues", "1" },  { "flows", "1" },
 					       { "numbers", "1" }, { "prompts", "1" }, { "skills", "2" },
 					       { "logins", "1" },  { "audio", "1" } };
@@ -375,7 +391,7 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 			       "\"action\":\"tenants.purge\""));
 	/* The neighbour, which has the very same audio. */
 	assert_string_equal(must("GetTenant", "{\"name\":\"tenants/globex\"}"), before);
-	assert_true(serves(&other));
+	assert_true(serves(&other) && !other.n_purges);
 	assert_int_equal(fetch_prompt(&other, sha), ERR_OK);
 	verify_audit("globex");
 	/* What was taken is free. */

@@ -133,7 +133,7 @@ static enum item_kind item_kind(const char *item)
 		const char *prefix;
 		enum item_kind kind;
 	} prefixes[] = {
-		{ "prompt.", ITEM_PROMPT }, { "agent.", ITEM_AGENT }, { "gone.", ITEM_GONE }, { "audit.", ITEM_AUDIT }
+		{ "prompt.", ITEM_PROMPT }, { "agent.", ITEM_AGENT }, { "gone.", ITEM_GONE }, { "audit.", ITEM_AUDIT }, { "purged.", ITEM_PURGED }
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {

@@ -125,7 +125,7 @@ static err_t take_rows(struct db_tx *tx, struct purge *p, Trunkline__Admin__V1__
 
 /* ---- the tenant itself, on a worker ---- */
 
-/* The audit has the report as its last entry; its event tells recorders. */
+/* The audit has the report as its last entry; an event tells the recorders. */
 static err_t finish(struct db_tx *tx, struct purge *p, Trunkline__Admin__V1__TenantDeletion *d)
 {
 	struct change c = { .tx = tx, .job = &p->job };
@@ -138,6 +138,8 @@ static err_t finish(struct db_tx *tx, struct purge *p, Trunkline__Admin__V1__Ten
 		e = save(tx, &j->arena, d, "purged_at = now(), began_at = coalesce(began_at, now())");
 	if (!e)
 		e = change_audit(&c, NULL, &d->base);
+	if (!e)
+		e = change_outbox(&c, STAGE_EVENT, "purged.%s", j->rq.id);
 	if (!e)
 		e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND stage <> 4", 0, NULL);
 	return e ? e : db_exec(tx, NULL, "DELETE FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
