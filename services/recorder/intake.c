@@ -23,7 +23,7 @@
 #define BUSY_MS	    5000 /* redelivery of what cannot be done now */
 #define LAG_MS	    2000
 #define PURGE_MS    10000 /* after a tenant is gone, until its recordings go: what was under way is done by then */
-#define SWEEP_TURNS 30 /* of LAG_MS */
+#define SWEEP_TURNS 30	  /* of LAG_MS */
 
 enum step { STEP_ENCODE, STEP_INDEX, STEP_TELL };
 

@@ -321,11 +321,11 @@ static err_t run_purge(struct db_tx *tx, void *arg)
 	struct db_result *res = NULL;
 
 	snprintf(upto, sizeof(upto), "%lld", (long long)p->upto_ms);
-	err_t e =
-	    db_exec(tx, &res,
-		    "DELETE FROM rec.recording WHERE tenant = $1 AND id = ANY (ARRAY(SELECT id FROM rec.recording WHERE "
-		    "tenant = $1 AND started_ms <= $2::bigint ORDER BY started_ms DESC, id DESC LIMIT 500)) RETURNING path",
-		    2, (const char *[]){ p->tenant, upto });
+	err_t e = db_exec(
+	    tx, &res,
+	    "DELETE FROM rec.recording WHERE tenant = $1 AND id = ANY (ARRAY(SELECT id FROM rec.recording WHERE "
+	    "tenant = $1 AND started_ms <= $2::bigint ORDER BY started_ms DESC, id DESC LIMIT 500)) RETURNING path",
+	    2, (const char *[]){ p->tenant, upto });
 	p->n = e ? 0 : (unsigned)db_rows(res);
 	for (unsigned i = 0; i < p->n && i < STORE_PURGE_MAX; i++)
 		(void)str_copy(p->paths[i], ENCODE_PATH, db_text(res, (int)i, 0));

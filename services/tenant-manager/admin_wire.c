@@ -136,7 +136,8 @@ static err_t take_grace(struct request *rq, const ProtobufCMessage *pb, struct e
 
 	rq->grace_ms = given ? d->grace_ms : DELETION_GRACE_UNSET;
 	if (given && d->grace_ms < 0)
-		return err_set(detail, ERR_INVALID, "grace_ms", "%lld is negative; 0: no grace", (long long)d->grace_ms);
+		return err_set(detail, ERR_INVALID, "grace_ms", "%lld is negative; 0: no grace",
+			       (long long)d->grace_ms);
 	return deletion_check_grace(rq->grace_ms, detail);
 }
 

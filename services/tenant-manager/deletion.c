@@ -41,9 +41,9 @@ err_t deletion_check_change(enum deletion_state s, struct err_detail *detail)
 {
 	if (s == DELETION_PURGING)
 		return too_late(detail);
-	return s == DELETION_NONE ? ERR_OK
-				  : err_set(detail, ERR_PRECONDITION, "name",
-					    "the tenant is deleted; UndeleteTenant restores it");
+	return s == DELETION_NONE
+		   ? ERR_OK
+		   : err_set(detail, ERR_PRECONDITION, "name", "the tenant is deleted; UndeleteTenant restores it");
 }
 
 enum purge_step purge_next(const struct purge_view *v)
@@ -58,8 +58,9 @@ enum purge_step purge_next(const struct purge_view *v)
 }
 
 const struct deletion_kept deletion_kept[] = {
-	{ "audit", "shows what was done, to operators only; goes on if the id is given again; docs/operations.md says how to "
-		   "erase it" },
+	{ "audit",
+	  "shows what was done, to operators only; goes on if the id is given again; docs/operations.md says how to "
+	  "erase it" },
 	{ "recordings", "erased by the recorder, which is told by the event TenantPurged; its log says how many" },
 	{ "reports", "figures and calls in reporting's tables: removed by hand, docs/operations.md says how" },
 	{ "events", "facts in Kafka: until the retention of their topics is over" },

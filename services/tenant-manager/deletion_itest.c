@@ -80,9 +80,12 @@ static void add_agents(const char *tenant)
 	(void)fixture_sql(
 	    &fx,
 	    with("BEGIN; INSERT INTO tm.resource (tenant, kind, id, body, revision) SELECT '@', 'agent', 'a' || n, "
-		 "'\\x0a'::bytea || set_byte('\\x00', 0, length('@')) || '@'::bytea || '\\x12'::bytea || set_byte('\\x00', "
-		 "0, length('a' || n)) || ('a' || n)::bytea || '\\x4801'::bytea, 1 FROM generate_series(1, " AGENTS ") n; "
-		 "INSERT INTO tm.resource_ref SELECT '@', 'agent', 'a' || n, 'skill', 'x' FROM generate_series(1, " AGENTS
+		 "'\\x0a'::bytea || set_byte('\\x00', 0, length('@')) || '@'::bytea || '\\x12'::bytea || "
+		 "set_byte('\\x00', "
+		 "0, length('a' || n)) || ('a' || n)::bytea || '\\x4801'::bytea, 1 FROM generate_series(1, " AGENTS
+		 ") n; "
+		 "INSERT INTO tm.resource_ref SELECT '@', 'agent', 'a' || n, 'skill', 'x' FROM "
+		 "generate_series(1, " AGENTS
 		 ") n; INSERT INTO tm.credential (tenant, agent_id, argon2id) SELECT '@', 'a' || n, 'x' FROM "
 		 "generate_series(1, " AGENTS ") n; COMMIT",
 		 tenant));
@@ -92,12 +95,13 @@ static void add_agents(const char *tenant)
 static const char *rows_of(const char *tenant)
 {
 	return fixture_sql(
-	    &fx, with("SELECT (SELECT count(*) FROM tm.tenant WHERE tenant = '@') + (SELECT count(*) FROM tm.resource WHERE "
-		      "tenant = '@') + (SELECT count(*) FROM tm.resource_ref WHERE tenant = '@') + (SELECT count(*) FROM "
-		      "tm.credential WHERE tenant = '@') + (SELECT count(*) FROM tm.prompt_audio WHERE tenant = '@') + "
-		      "(SELECT count(*) FROM tm.usage WHERE tenant = '@') + (SELECT count(*) FROM tm.request WHERE tenant = "
-		      "'@') + (SELECT count(*) FROM tm.outbox WHERE tenant = '@' AND stage <> 4)",
-		      tenant));
+	    &fx,
+	    with("SELECT (SELECT count(*) FROM tm.tenant WHERE tenant = '@') + (SELECT count(*) FROM tm.resource WHERE "
+		 "tenant = '@') + (SELECT count(*) FROM tm.resource_ref WHERE tenant = '@') + (SELECT count(*) FROM "
+		 "tm.credential WHERE tenant = '@') + (SELECT count(*) FROM tm.prompt_audio WHERE tenant = '@') + "
+		 "(SELECT count(*) FROM tm.usage WHERE tenant = '@') + (SELECT count(*) FROM tm.request WHERE tenant = "
+		 "'@') + (SELECT count(*) FROM tm.outbox WHERE tenant = '@' AND stage <> 4)",
+		 tenant));
 }
 
 static const char *deletion(const char *tenant)
@@ -139,7 +143,8 @@ static void wait_purged(const char *tenant, int ms)
 {
 	char sql[160];
 
-	snprintf(sql, sizeof(sql), "SELECT count(*) FROM tm.deletion WHERE tenant = '%s' AND purged_at IS NULL", tenant);
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM tm.deletion WHERE tenant = '%s' AND purged_at IS NULL",
+		 tenant);
 	wait_sql(sql, "0", ms);
 }
 
@@ -271,7 +276,8 @@ static void check_taken(void)
 		ERR_EXISTS, "the number is not available");
 	refused(fx.operator_token, "CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}", ERR_EXISTS, "acme");
 	refused(fx.operator_token, "CreateTenant",
-		"{\"tenantId\":\"other\",\"tenant\":{\"sipDomain\":\"acme.trunkline.local\"}}", ERR_EXISTS, "SIP domain");
+		"{\"tenantId\":\"other\",\"tenant\":{\"sipDomain\":\"acme.trunkline.local\"}}", ERR_EXISTS,
+		"SIP domain");
 }
 
 static void a_deleted_tenant_is_closed_and_keeps_what_it_has_until_its_grace_is_over_GT_3_1_2(void **state)
@@ -501,7 +507,8 @@ static void a_tenant_of_10_000_agents_goes_in_batches_beside_which_its_neighbour
 	}
 	wait_purged("n400", 30000);
 	must_report("n400", "agents", "10001");
-	print_message("[ %d changes of the neighbour meanwhile, the longest took %lld ms ]\n", n, (long long)longest_ms);
+	print_message("[ %d changes of the neighbour meanwhile, the longest took %lld ms ]\n", n,
+		      (long long)longest_ms);
 	assert_true(n > 0);
 	snprintf(json, sizeof(json), "SELECT count(*) FROM tm.resource WHERE tenant = 'globex' AND kind = 'skill'");
 	assert_int_equal(strtol(fixture_sql(&fx, json), NULL, 10), n + 1);

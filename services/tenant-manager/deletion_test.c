@@ -61,7 +61,8 @@ static void a_purge_goes_from_the_calls_to_the_rows_to_the_keys_to_the_tenant_GT
 		{ { true, false, true, true, PURGE_PUBLISH_MS - 1, 0 }, PURGE_WAIT },
 		{ { true, false, true, true, PURGE_PUBLISH_MS, 0 }, PURGE_ROWS },
 		{ { false, false, true, true, 10, 0 }, PURGE_ROWS },
-		{ { true, true, true, true, 20, 10 }, PURGE_ROWS }, /* audio that is to be removed does not hold it up */
+		{ { true, true, true, true, 20, 10 },
+		  PURGE_ROWS }, /* audio that is to be removed does not hold it up */
 		{ { true, true, false, true, 3000, 2990 }, PURGE_WAIT },
 		{ { false, true, false, true, 1000, PURGE_SETTLE_MS - 1 }, PURGE_WAIT },
 		{ { false, true, false, true, 3000, PURGE_SETTLE_MS }, PURGE_KEYS },

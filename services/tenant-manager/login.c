@@ -249,7 +249,8 @@ static err_t check_tenant(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL", 0, NULL);
+	err_t e =
+	    db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL", 0, NULL);
 
 	l->ok = !e && db_rows(res) == 1;
 	db_result_free(&res);

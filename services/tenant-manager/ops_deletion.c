@@ -218,8 +218,7 @@ err_t ops_deletion_keep(struct arena *a, Trunkline__Admin__V1__TenantDeletion *d
 	d->n_kept = 0;
 	d->kept = arena_alloc(a, deletion_n_kept * sizeof(*d->kept));
 	for (size_t i = 0; d->kept && i < deletion_n_kept; i++) {
-		Trunkline__Admin__V1__KeptItems *k =
-		    (void *)pbr_new(a, &trunkline__admin__v1__kept_items__descriptor);
+		Trunkline__Admin__V1__KeptItems *k = (void *)pbr_new(a, &trunkline__admin__v1__kept_items__descriptor);
 
 		if (!k)
 			return ERR_EXHAUSTED;

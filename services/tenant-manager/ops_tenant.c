@@ -21,7 +21,7 @@
 	"<= 2) "                                                                                                       \
 	"THEN published_version ELSE version END, "                                                                    \
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
-	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "             \
+	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "            \
 	"coalesce(floor(extract(epoch FROM purge_at) * 1000)::bigint, 0), "                                            \
 	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
@@ -92,9 +92,9 @@ err_t ops_check_tenant(struct db_tx *tx, struct job *j)
 {
 	const char *params[] = { j->user.scopes & AUTH_OPERATOR ? "t" : "f" };
 	struct db_result *res = NULL;
-	err_t e = db_exec(
-	    tx, &res, "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND (deleted_at IS NULL OR $1::boolean)", 1,
-	    params);
+	err_t e = db_exec(tx, &res,
+			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND (deleted_at IS NULL OR $1::boolean)", 1,
+			  params);
 
 	if (!e && !db_rows(res))
 		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);

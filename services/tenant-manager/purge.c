@@ -49,22 +49,29 @@ static void next_step(struct purge *p);
 
 /* In this order nothing refers to what goes, and no row is looked for twice: references between resources first, agents' passwords next.
  * Each answers what has gone: what, how many, bytes. "": nothing to report. By ctid, because a plan without statistics cannot go wrong. */
-#define ONE_OF(table, order, n)                                                                                        \
+#define ONE_OF(table, order, n) \
 	"ctid = ANY (ARRAY(SELECT ctid FROM " table " WHERE tenant = tm.tenant() ORDER BY " order " LIMIT " #n "))"
 static const char *const batches[] = {
-	"WITH gone AS (DELETE FROM tm.resource_ref WHERE " ONE_OF("tm.resource_ref", "kind, id, to_kind, to_id", 2000) " "
-	"RETURNING 1) SELECT '', count(*), 0 FROM gone",
-	"WITH gone AS (DELETE FROM tm.credential WHERE " ONE_OF("tm.credential", "agent_id", 2000) " "
-	"RETURNING 1) SELECT 'logins', count(*), 0 FROM gone",
-	"WITH gone AS (DELETE FROM tm.resource WHERE " ONE_OF("tm.resource", "kind, id", 1000) " "
-	"RETURNING kind) SELECT kind, count(*), 0 FROM gone GROUP BY kind",
+	"WITH gone AS (DELETE FROM tm.resource_ref WHERE " ONE_OF("tm.resource_ref", "kind, id, to_kind, to_id",
+								  2000) " "
+									"RETURNING 1) SELECT '', count(*), 0 FROM gone",
+	"WITH gone AS (DELETE FROM tm.credential WHERE " ONE_OF(
+	    "tm.credential", "agent_id", 2000) " "
+					       "RETURNING 1) SELECT 'logins', count(*), 0 FROM gone",
+	"WITH gone AS (DELETE FROM tm.resource WHERE " ONE_OF(
+	    "tm.resource", "kind, id", 1000) " "
+					     "RETURNING kind) SELECT kind, count(*), 0 FROM gone GROUP BY kind",
 	/* The prompt store is told by the publisher. */
-	"WITH gone AS (DELETE FROM tm.prompt_audio WHERE " ONE_OF("tm.prompt_audio", "sha256", 16) " "
-	"RETURNING sha256, octet_length(pcm) AS bytes), "
-	"told AS (INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tm.tenant(), 'gone.' || sha256, 3, 0 FROM gone "
-	"ON CONFLICT DO NOTHING) SELECT 'audio', count(*), coalesce(sum(bytes), 0) FROM gone",
-	"WITH gone AS (DELETE FROM tm.request WHERE " ONE_OF("tm.request", "request_id", 2000) " "
-	"RETURNING 1) SELECT '', count(*), 0 FROM gone",
+	"WITH gone AS (DELETE FROM tm.prompt_audio WHERE " ONE_OF(
+	    "tm.prompt_audio", "sha256",
+	    16) " "
+		"RETURNING sha256, octet_length(pcm) AS bytes), "
+		"told AS (INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tm.tenant(), 'gone.' || sha256, "
+		"3, 0 FROM gone "
+		"ON CONFLICT DO NOTHING) SELECT 'audio', count(*), coalesce(sum(bytes), 0) FROM gone",
+	"WITH gone AS (DELETE FROM tm.request WHERE " ONE_OF("tm.request", "request_id",
+							     2000) " "
+								   "RETURNING 1) SELECT '', count(*), 0 FROM gone",
 };
 
 static err_t save(struct db_tx *tx, struct arena *a, const Trunkline__Admin__V1__TenantDeletion *d, const char *set)

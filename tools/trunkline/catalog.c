@@ -86,10 +86,10 @@ const struct catalog_verb catalog_verbs[] = {
 	  "agents", STATUS_COLUMNS, NULL },
 	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch,
 	  SERVER_DESK, NULL, "StreamEvents", "", NULL, NULL, NULL },
-	{ "tenant", "undelete", "as it was, until its grace is over", run_tenant, SERVER_ADMIN, NULL, "UndeleteTenant", "name",
-	  NULL, NULL, "dry-run  only check" },
-	{ "tenant", "deletion", "the report of its deletion: when, by whom, what went, what is kept", run_tenant, SERVER_ADMIN,
-	  NULL, "GetTenantDeletion", "name", NULL, NULL, NULL },
+	{ "tenant", "undelete", "as it was, until its grace is over", run_tenant, SERVER_ADMIN, NULL, "UndeleteTenant",
+	  "name", NULL, NULL, "dry-run  only check" },
+	{ "tenant", "deletion", "the report of its deletion: when, by whom, what went, what is kept", run_tenant,
+	  SERVER_ADMIN, NULL, "GetTenantDeletion", "name", NULL, NULL, NULL },
 	{ "calls", "list", "newest first", run_table, SERVER_REPORTING, NULL, "ListCalls", "", "calls",
 	  "OFFERED=offered_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,WAIT=wait_ms:span,TALK="
 	  "talk_ms:span,KEYS=digits,"
