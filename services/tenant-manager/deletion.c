@@ -62,6 +62,10 @@ const struct deletion_kept deletion_kept[] = {
 	  "shows what was done, to operators only; goes on if the id is given again; docs/operations.md says how to "
 	  "erase it" },
 	{ "recordings", "erased by the recorder, which is told by the event TenantPurged; its log says how many" },
+	{ "agent states", "the last state of each agent, in KV `agents`, which is the desks' own: who was signed in "
+			  "still is if the id is "
+			  "given again" },
+	{ "registrations", "of phones, in KV `bindings`: until they expire" },
 	{ "reports", "figures and calls in reporting's tables: removed by hand, docs/operations.md says how" },
 	{ "events", "facts in Kafka: until the retention of their topics is over" },
 };

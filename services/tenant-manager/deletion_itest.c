@@ -422,6 +422,29 @@ static void without_grace_it_goes_at_once_and_comes_back_with_nothing_of_before(
 	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.deletion WHERE tenant = 'acme'"), "3");
 }
 
+static void one_that_cannot_be_purged_does_not_hold_up_the_others(void **state)
+{
+	(void)state;
+	furnish("stuck", "50");
+	furnish("quick", "51");
+	/* The audit of the former does not go on from its head. */
+	(void)must("DeleteTenant", "{\"name\":\"tenants/stuck\",\"graceMs\":\"1000\"}");
+	(void)fixture_sql(&fx,
+			  "BEGIN; SET LOCAL session_replication_role = replica; UPDATE tm.audit_head SET seq = seq + "
+			  "1 WHERE tenant = 'stuck'; COMMIT");
+	wait_sql("SELECT count(*) FROM tm.resource WHERE tenant = 'stuck'", "0", 30000);
+	long long before = fixture_metric(&fx, "trunkline_purge_failures_total");
+	fixture_purge(&fx, "quick");
+	while (fixture_metric(&fx, "trunkline_purge_failures_total") == before)
+		(void)poll(NULL, 0, 200);
+	assert_string_equal(fixture_field(must("GetTenant", "{\"name\":\"tenants/stuck\"}"), "state"), "STATE_PURGING");
+	(void)fixture_sql(&fx,
+			  "BEGIN; SET LOCAL session_replication_role = replica; UPDATE tm.audit_head SET seq = seq - "
+			  "1 WHERE tenant = 'stuck'; COMMIT");
+	wait_purged("stuck", 40000);
+	verify_audit("stuck");
+}
+
 /* Some of its agents are gone, not all of them. */
 static bool is_in_the_middle(void *arg)
 {
@@ -542,6 +565,7 @@ int main(void)
 		cmocka_unit_test(
 		    after_the_grace_everything_goes_with_a_report_and_the_neighbour_notices_nothing_GT_3_1_2),
 		cmocka_unit_test(without_grace_it_goes_at_once_and_comes_back_with_nothing_of_before),
+		cmocka_unit_test(one_that_cannot_be_purged_does_not_hold_up_the_others),
 		cmocka_unit_test(killed_in_the_middle_the_purge_goes_on_and_the_report_counts_each_once_GT_3_1_2),
 		cmocka_unit_test(of_two_instances_one_purges_and_the_other_goes_on_when_it_dies_GT_3_1_2),
 		cmocka_unit_test(

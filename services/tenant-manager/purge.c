@@ -17,6 +17,7 @@
 #define WAIT_MS	 100
 #define RETRY_MS 2000
 #define LEASE	 "interval '20 seconds'"
+#define AGAIN	 "interval '10 seconds'" /* after a failure */
 
 enum outcome { STEP_DONE, STEP_OTHERS /* another instance's, or undeleted, or gone */ };
 
@@ -216,14 +217,31 @@ static void leave(struct purge *p, int64_t delay_ms)
 		loop_timer_start(&p->timer, delay_ms);
 }
 
+/* What keeps failing must not stand in the way of the tenants behind it. */
+static err_t postpone(struct db_tx *tx, void *arg)
+{
+	const struct purge *p = arg;
+	const char *params[] = { p->worker };
+
+	return db_exec(tx, NULL,
+		       "UPDATE tm.deletion SET worker = '', worker_until = now() + " AGAIN
+		       " WHERE tenant = tm.tenant() AND purged_at IS NULL AND worker IN ('', $1)",
+		       1, params);
+}
+
+static void on_postponed(err_t e, void *arg)
+{
+	leave(arg, e ? RETRY_MS : 0);
+}
+
 static void failed(struct purge *p, err_t e)
 {
 	struct log_ctx ctx = { .tenant = p->job.rq.tenant };
 
 	metric_add(&failures, 1);
-	LOG_WARN(&ctx, "tenant.purge_failed", "error=%s detail=%s retry_ms=%d", err_name(e), LOG_Q(p->job.db_error),
-		 RETRY_MS);
-	leave(p, RETRY_MS);
+	LOG_WARN(&ctx, "tenant.purge_failed", "error=%s detail=%s", err_name(e), LOG_Q(p->job.db_error));
+	if (db_run(p->tm->db, p->job.rq.tenant, postpone, p, on_postponed, p))
+		leave(p, RETRY_MS);
 }
 
 static void on_keys(err_t e, size_t n, void *arg)
