@@ -24,6 +24,8 @@ static const struct row admin[] = {
 	{ ADMIN "ListTenants", RIGHT_TENANTS_LIST },
 	{ ADMIN "UpdateTenant", RIGHT_TENANT_WRITE },
 	{ ADMIN "DeleteTenant", RIGHT_TENANTS_DELETE },
+	{ ADMIN "UndeleteTenant", RIGHT_TENANTS_DELETE },
+	{ ADMIN "GetTenantDeletion", RIGHT_TENANTS_LIST },
 	RESOURCE("Number", "Numbers", NUMBERS),
 	RESOURCE("Trunk", "Trunks", TRUNKS),
 	RESOURCE("Calendar", "Calendars", CALENDARS),

@@ -10,6 +10,7 @@
 #include "metrics/metrics.h"
 #include "ops.h"
 #include "publisher.h"
+#include "purge.h"
 #include "quota.h"
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
@@ -143,6 +144,8 @@ static void on_done(err_t e, void *arg)
 		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id),
 			 LOG_Q(j->user.subject));
 		publisher_kick(j->tm->publisher);
+		if (!j->method->kind && j->method->verb == VERB_DELETE)
+			purge_kick(j->tm->purge); /* without a grace it is due */
 	}
 	rpc_reply(j->call, j->reply);
 	job_free(j);
@@ -262,6 +265,8 @@ static err_t add_all(struct admin *a)
 	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
 	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
 	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
+	const struct method undelete = { .verb = VERB_UNDELETE, .op = ops_tenant_undelete };
+	const struct method deletion = { .verb = VERB_GET, .op = ops_deletion_get };
 	err_t e = add_verbs(a, NULL);
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
@@ -270,6 +275,10 @@ static err_t add_all(struct admin *a)
 		e = add(a, &list, "ListAuditEntries", "audit.list");
 	if (!e)
 		e = add(a, &verify, "VerifyAudit", "audit.verify");
+	if (!e)
+		e = add(a, &undelete, "UndeleteTenant", "tenants.undelete");
+	if (!e)
+		e = add(a, &deletion, "GetTenantDeletion", "tenants.get_deletion");
 	return e ? e : upload_register(a->tm);
 }
 

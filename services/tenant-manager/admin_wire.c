@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "deletion.h"
 #include "pbr.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
@@ -90,6 +91,7 @@ static err_t take_page(struct request *rq, const ProtobufCMessage *pb, struct er
 	if (strlen(rq->page_token) > 64)
 		return err_set(detail, ERR_INVALID, "page_token", "not a next_page_token");
 	rq->filter = pbr_string(pb, "filter");
+	rq->show_deleted = pbr_bool(pb, "show_deleted");
 	return ERR_OK;
 }
 
@@ -127,6 +129,18 @@ static err_t take_request_id(struct request *rq, const ProtobufCMessage *pb, str
 	return ERR_OK;
 }
 
+static err_t take_grace(struct request *rq, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	const Trunkline__Admin__V1__DeleteTenantRequest *d = (const Trunkline__Admin__V1__DeleteTenantRequest *)pb;
+	bool given = d->grace_case == TRUNKLINE__ADMIN__V1__DELETE_TENANT_REQUEST__GRACE_GRACE_MS;
+
+	rq->grace_ms = given ? d->grace_ms : DELETION_GRACE_UNSET;
+	if (given && d->grace_ms < 0)
+		return err_set(detail, ERR_INVALID, "grace_ms", "%lld is negative; 0: no grace",
+			       (long long)d->grace_ms);
+	return deletion_check_grace(rq->grace_ms, detail);
+}
+
 err_t request_from_pb(struct request *rq, const struct method *m, const ProtobufCMessage *pb, struct err_detail *detail)
 {
 	err_t e = ERR_OK;
@@ -157,6 +171,9 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		if (!e && m->kind)
 			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 		return e;
+	case VERB_DELETE:
+		e = m->kind ? ERR_OK : take_grace(rq, pb, detail);
+		return e ? e : take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
 	case VERB_VERIFY:
 		return take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 	default:

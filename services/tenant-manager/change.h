@@ -5,6 +5,7 @@
 #ifndef TM_CHANGE_H
 #define TM_CHANGE_H
 
+#include "deletion.h"
 #include "request.h"
 
 struct change {
@@ -14,9 +15,13 @@ struct change {
 	char sip_domain[256];
 	const ProtobufCMessage *quotas; /* the tenant's; NULL: no limits */
 	int64_t config_bytes;		/* of the tenant's resources without agents; the operation adjusts it */
+	enum deletion_state deletion;	/* as it was when it was locked */
 	bool repeated; /* the request was answered before: job->reply is that answer, nothing is to be done */
 };
-/* Locks the tenant; looks whether the request is a repetition. */
+/* Locks the tenant; looks whether the request is a repetition. Of a tenant that is deleted only _any changes something, who looks
+ * itself. */
+err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job,
+		       const ProtobufCMessageDescriptor *reply) MUST;
 err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;
 /* Audit, outbox, version, answer of the request. before, after: of the resource, without secrets; NULL: there is none. */
 err_t change_end(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;

@@ -10,6 +10,7 @@
 #include "login.h"
 #include "migrations.h"
 #include "publisher.h"
+#include "purge.h"
 
 /* ---- health ---- */
 
@@ -85,6 +86,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 		e = promptstore_new(&tm->prompts, tm->bus, detail);
 	if (!e)
 		e = publisher_new(&tm->publisher, tm, detail);
+	if (!e)
+		e = purge_new(&tm->purge, tm, detail);
 	str_done(&name);
 	return e;
 }
@@ -171,6 +174,8 @@ void manager_free(struct manager **ref)
 		return;
 	if (tm->publisher)
 		publisher_connected(tm->publisher, false);
+	if (tm->purge)
+		purge_stop(tm->purge);
 	db_free(&tm->login_db);
 	db_free(&tm->db);
 	rpc_server_free(&tm->server);
@@ -178,6 +183,7 @@ void manager_free(struct manager **ref)
 	events_free(&tm->events);
 	bus_free(&tm->bus);
 	publisher_free(&tm->publisher);
+	purge_free(&tm->purge);
 	admin_free(&tm->admin);
 	bootstrap_free(&tm->bootstrap);
 	throttle_free(&tm->throttle);

@@ -7,6 +7,7 @@
  *	publisher.c   outbox → KV, prompt store, events
  *	upload.c      UploadPrompt;  audio.c: any file → 8 kHz
  *	quota.c       what a tenant may have; api_rate.c: how often it may ask
+ *	deletion.c  what deleting a tenant decides; ops_deletion.c: the mark, the way back; purge.c: what goes
  *	login.c       AuthService;  bootstrap.c: the first operator's token
  */
 #ifndef TM_MANAGER_H
@@ -40,6 +41,7 @@ struct manager {
 	struct bootstrap *bootstrap;
 	struct throttle *throttle;
 	struct api_rate *api_rate;
+	struct purge *purge;
 };
 
 err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config,

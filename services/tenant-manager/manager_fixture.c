@@ -67,9 +67,10 @@ static void make_keys(struct fixture *f)
 static void write_config(struct fixture *f)
 {
 	struct str s = STR_INIT;
-	char path[TESTKIT_PATH + 64];
+	char path[TESTKIT_PATH + 64], name[32];
 
-	str_printf(&s, "instance: tm-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\n", f->http_port);
+	str_printf(&s, "instance: %s\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\n", f->instance,
+		   f->http_port);
 	str_printf(&s, "nats:\n  url: %s\n", f->nats.url);
 	str_printf(&s, "grpc:\n  address: 127.0.0.1:%d\n", f->grpc_port);
 	str_printf(
@@ -80,7 +81,8 @@ static void write_config(struct fixture *f)
 		   "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: "
 		   "%s/operator.token\n",
 		   f->dir, f->dir, f->dir);
-	testkit_file(f->dir, "tm.yaml", str_text(&s), path);
+	snprintf(name, sizeof(name), "%s.yaml", f->instance);
+	testkit_file(f->dir, name, str_text(&s), path);
 	str_done(&s);
 }
 
@@ -102,8 +104,8 @@ void fixture_service_start(struct fixture *f)
 	const char *argv[] = { binary(path), "-c", conf, NULL };
 	struct str text = STR_INIT;
 
-	snprintf(conf, sizeof(conf), "%s/tm.yaml", f->dir);
-	snprintf(log, sizeof(log), "%s/tm.log", f->dir);
+	snprintf(conf, sizeof(conf), "%s/%s.yaml", f->dir, f->instance);
+	snprintf(log, sizeof(log), "%s/%s.log", f->dir, f->instance);
 	snprintf(token, sizeof(token), "%s/operator.token", f->dir);
 	testkit_spawn(&f->proc, &(struct testkit_spawn){ .argv = argv, .log = log });
 	if (!testkit_wait(is_ready, f, 20000)) {
@@ -130,7 +132,7 @@ void fixture_service_stop(struct fixture *f, int signo)
 
 void fixture_start(struct fixture *f)
 {
-	*f = (struct fixture){ .grpc_port = testkit_tcp_port(), .http_port = testkit_tcp_port() };
+	*f = (struct fixture){ .instance = "tm-1", .grpc_port = testkit_tcp_port(), .http_port = testkit_tcp_port() };
 	testkit_dir(f->dir);
 	testkit_postgres_start(&f->pg);
 	testkit_nats_start(&f->nats, true);
@@ -148,6 +150,17 @@ void fixture_stop(struct fixture *f)
 	loop_free(&f->loop);
 	testkit_nats_stop(&f->nats);
 	testkit_postgres_stop(&f->pg);
+}
+
+void fixture_second(struct fixture *second, const struct fixture *f)
+{
+	*second = *f;
+	second->proc = (struct testkit_proc){ 0 };
+	(void)str_copy(second->instance, sizeof(second->instance), "tm-2");
+	second->grpc_port = testkit_tcp_port();
+	second->http_port = testkit_tcp_port();
+	write_config(second);
+	fixture_service_start(second);
 }
 
 /* ---- calls ---- */
@@ -254,6 +267,17 @@ err_t fixture_upload(struct fixture *f, const char *token, const char *parent, c
 	return e;
 }
 
+void fixture_upload_silence(struct fixture *f, const char *parent, const char *id)
+{
+	static const unsigned char wav[44 + 8000] =
+	    "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
+	    "data\x40\x1f\0";
+	struct err_detail d = { 0 };
+
+	if (fixture_upload(f, f->operator_token, parent, id, wav, sizeof(wav), NULL, &d))
+		testkit_die("upload: %s %s", d.field, d.message);
+}
+
 const char *fixture_field(const char *json, const char *field)
 {
 	static char ring[8][2048];
@@ -287,6 +311,48 @@ const char *fixture_token(struct fixture *f, const char *tenant, const char *sco
 				     "accessToken"));
 	str_done(&json);
 	return buf;
+}
+
+struct purged {
+	struct fixture *f;
+	char json[96];
+};
+
+static bool is_gone(void *arg)
+{
+	struct purged *p = arg;
+
+	return fixture_call(p->f, p->f->operator_token, "GetTenant", p->json, NULL, NULL) == ERR_NOT_FOUND;
+}
+
+void fixture_purge(struct fixture *f, const char *tenant)
+{
+	struct purged p = { .f = f };
+	char json[128];
+
+	snprintf(json, sizeof(json), "{\"name\":\"tenants/%s\",\"graceMs\":\"0\"}", tenant);
+	(void)fixture_must(f, f->operator_token, "DeleteTenant", json);
+	snprintf(p.json, sizeof(p.json), "{\"name\":\"tenants/%s\"}", tenant);
+	if (!testkit_wait(is_gone, &p, 60000))
+		testkit_die("tenant %s is not purged", tenant);
+}
+
+long long fixture_metric(const struct fixture *f, const char *name)
+{
+	struct str out = STR_INIT, want = STR_INIT;
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics", f->http_port);
+	if (testkit_run((const char *[]){ "curl", "-sf", "-m", "5", url, NULL }, &out, 5000))
+		testkit_die("no answer of %s", url);
+	str_printf(&want, "\n%s ", name);
+	const char *at = strstr(str_text(&out), str_text(&want));
+	if (!at)
+		testkit_die("no metric %s", name);
+	long long n = strtoll(at + want.len, NULL, 10);
+	str_done(&out);
+	str_done(&want);
+	return n;
 }
 
 const char *fixture_sql(struct fixture *f, const char *sql)

@@ -6,6 +6,7 @@
 #define TM_OPS_H
 
 #include "change.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
 
 err_t ops_resource_create(struct db_tx *tx, void *job);
 err_t ops_resource_get(struct db_tx *tx, void *job);
@@ -17,11 +18,17 @@ err_t ops_tenant_get(struct db_tx *tx, void *job);
 err_t ops_tenant_list(struct db_tx *tx, void *job);
 err_t ops_tenant_update(struct db_tx *tx, void *job);
 err_t ops_tenant_delete(struct db_tx *tx, void *job);
+err_t ops_tenant_undelete(struct db_tx *tx, void *job);
+err_t ops_deletion_get(struct db_tx *tx, void *job);
 err_t ops_prompt_upload(struct db_tx *tx, void *job);
 err_t ops_audit_list(struct db_tx *tx, void *job);
 err_t ops_audit_verify(struct db_tx *tx, void *job);
 
 /* ---- shared by ops_*.c ---- */
+/* The job's tenant as it is answered. ERR_NOT_FOUND. */
+err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret) MUST;
+/* The job's tenant is there for who asks: one that is deleted only for operators. ERR_NOT_FOUND. */
+err_t ops_check_tenant(struct db_tx *tx, struct job *j) MUST;
 struct stored {
 	ProtobufCMessage *msg; /* in the job's arena */
 	uint64_t revision;

@@ -23,12 +23,12 @@ static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
 	return buf;
 }
 
-/* A tenant that was deleted keeps its audit: to everybody but operators it is as one that never was. */
+/* A tenant that is or was deleted keeps its audit: to everybody but operators it is as one that never was. */
 static err_t check_tenant(struct db_tx *tx, struct job *j)
 {
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res,
-			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() "
+			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL "
 			  "UNION ALL SELECT FROM tm.audit_head WHERE tenant = tm.tenant() AND $1::boolean",
 			  1, (const char *[]){ auth_is_operator(&j->user) ? "t" : "f" });
 

@@ -74,7 +74,9 @@ err_t ops_resource_get(struct db_tx *tx, void *arg)
 	struct stored s;
 
 	job_restart(j);
-	err_t e = ops_load(tx, j, &s);
+	err_t e = auth_platform(&j->user) ? ERR_OK : ops_check_tenant(tx, j);
+	if (!e)
+		e = ops_load(tx, j, &s);
 	if (!e) {
 		j->reply = answer(j, s.msg, s.revision);
 		e = j->reply ? ERR_OK : ERR_EXHAUSTED;
@@ -280,18 +282,6 @@ static err_t read_page(struct db_tx *tx, struct page *pg)
 	return e;
 }
 
-/* NOT_FOUND of a tenant that is not there, for reads that would find nothing anyway. */
-static err_t check_tenant(struct db_tx *tx, struct job *j)
-{
-	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
-
-	if (!e && !db_rows(res))
-		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
-	db_result_free(&res);
-	return e;
-}
-
 err_t ops_resource_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
@@ -302,7 +292,7 @@ err_t ops_resource_list(struct db_tx *tx, void *arg)
 	job_restart(j);
 	e = filter_parse(&pg.filter, j->rq.filter, j->method->kind->desc, &j->detail);
 	if (!e)
-		e = check_tenant(tx, j);
+		e = ops_check_tenant(tx, j);
 	if (e)
 		return e;
 	pg.list = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(ProtobufCMessage *));

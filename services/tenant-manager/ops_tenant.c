@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/str.h"
@@ -20,7 +21,9 @@
 	"<= 2) "                                                                                                       \
 	"THEN published_version ELSE version END, "                                                                    \
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
-	"revision, quotas, suspension"
+	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "            \
+	"coalesce(floor(extract(epoch FROM purge_at) * 1000)::bigint, 0), "                                            \
+	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 				Trunkline__Config__V1__Suspension **ret)
@@ -31,6 +34,19 @@ static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 	if (bytes && size)
 		*ret = (void *)pbr_unpack(a, &trunkline__config__v1__suspension__descriptor, bytes, size);
 	return bytes && (!size || *ret);
+}
+
+static void deletion_from_row(struct db_result *res, int row, Trunkline__Admin__V1__Tenant *t)
+{
+	static const Trunkline__Admin__V1__Tenant__State states[] = {
+		[DELETION_NONE] = TRUNKLINE__ADMIN__V1__TENANT__STATE__STATE_ACTIVE,
+		[DELETION_GRACE] = TRUNKLINE__ADMIN__V1__TENANT__STATE__STATE_DELETED,
+		[DELETION_PURGING] = TRUNKLINE__ADMIN__V1__TENANT__STATE__STATE_PURGING,
+	};
+
+	t->delete_time_ms = db_int(res, row, 12);
+	t->purge_time_ms = db_int(res, row, 13);
+	t->state = states[deletion_state(t->delete_time_ms, t->purge_time_ms, db_int(res, row, 14))];
 }
 
 static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_result *res, int row)
@@ -51,12 +67,13 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	t->create_time_ms = db_int(res, row, 7);
 	t->update_time_ms = db_int(res, row, 8);
 	t->etag = arena_strdup(a, db_text(res, row, 9));
+	deletion_from_row(res, row, t);
 	if (!suspension_from_row(a, res, row, &t->suspension))
 		return NULL;
 	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag ? t : NULL;
 }
 
-static err_t load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
+err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
 {
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
@@ -67,6 +84,20 @@ static err_t load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant 
 		*ret = tenant_from_row(&j->arena, res, 0);
 		e = *ret ? ERR_OK : ERR_EXHAUSTED;
 	}
+	db_result_free(&res);
+	return e;
+}
+
+err_t ops_check_tenant(struct db_tx *tx, struct job *j)
+{
+	const char *params[] = { auth_platform(&j->user) ? "t" : "f" };
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res,
+			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND (deleted_at IS NULL OR $1::boolean)", 1,
+			  params);
+
+	if (!e && !db_rows(res))
+		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
 	db_result_free(&res);
 	return e;
 }
@@ -198,7 +229,7 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
 	if (!e)
-		e = load(tx, j, &t);
+		e = ops_tenant_load(tx, j, &t);
 	if (!e) {
 		j->reply = &t->base;
 		e = change_audit(&c, NULL, j->reply);
@@ -216,7 +247,9 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 	Trunkline__Admin__V1__Tenant *t;
 
 	job_restart(j);
-	err_t e = load(tx, j, &t);
+	err_t e = ops_check_tenant(tx, j);
+	if (!e)
+		e = ops_tenant_load(tx, j, &t);
 	if (!e)
 		j->reply = &t->base;
 	return e;
@@ -235,7 +268,7 @@ static err_t take_tenants(struct job *j, struct db_result *res, const struct fil
 		*last = t ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
 		if (!*last)
 			return ERR_EXHAUSTED;
-		if (filter_match(f, &t->base))
+		if ((j->rq.show_deleted || !t->delete_time_ms) && filter_match(f, &t->base))
 			r->tenants[r->n_tenants++] = t;
 		if (r->n_tenants == (size_t)j->rq.page_size || ++*looked_at >= FILTER_LOOKED_AT) {
 			*more = *more || i + 1 < db_rows(res);
@@ -370,9 +403,9 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 
 	if (e || c.repeated)
 		return e;
-	e = load(tx, j, &before);
-	if (!e && !str_empty(j->rq.etag) && strcmp(j->rq.etag, before->etag) != 0)
-		e = err_set(&j->detail, ERR_ABORTED, "etag", "it has been changed since it was read; read it again");
+	e = ops_tenant_load(tx, j, &before);
+	if (!e)
+		e = ops_check_etag(j, strtoull(before->etag, NULL, 10));
 	if (e)
 		return e;
 	t = (void *)pbr_shallow(&j->arena, &before->base);
@@ -386,55 +419,9 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
 	if (!e)
-		e = load(tx, j, &t);
+		e = ops_tenant_load(tx, j, &t);
 	if (e)
 		return e;
 	j->reply = &t->base;
 	return change_end(&c, &before->base, j->reply);
-}
-
-/* ---- delete ---- */
-
-/* That each of its agents and each of its prompts is gone has to be published, too. */
-static err_t mark_all_gone(struct change *c)
-{
-	char version[24];
-	const char *params[] = { version };
-
-	snprintf(version, sizeof(version), "%" PRIu64, c->version);
-	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND stage <> 4", 0, NULL);
-	if (!e)
-		e = db_exec(c->tx, NULL,
-			    "INSERT INTO tm.outbox (tenant, item, stage, version) "
-			    "SELECT tm.tenant(), 'agent.' || id, 2, $1::bigint FROM tm.resource WHERE tenant = "
-			    "tm.tenant() AND kind = 'agent' "
-			    "UNION ALL SELECT tm.tenant(), 'gone.' || sha256, 3, $1::bigint FROM tm.prompt_audio WHERE "
-			    "tenant = tm.tenant()",
-			    1, params);
-	return e ? e : change_outbox(c, STAGE_MAIN, "main");
-}
-
-err_t ops_tenant_delete(struct db_tx *tx, void *arg)
-{
-	struct job *j = arg;
-	struct change c;
-	Trunkline__Admin__V1__Tenant *before;
-	err_t e = change_begin(&c, tx, j, &google__protobuf__empty__descriptor);
-
-	if (e || c.repeated)
-		return e;
-	e = load(tx, j, &before);
-	if (!e && !str_empty(j->rq.etag) && strcmp(j->rq.etag, before->etag) != 0)
-		e = err_set(&j->detail, ERR_ABORTED, "etag", "it has been changed since it was read; read it again");
-	if (!e)
-		e = mark_all_gone(&c);
-	if (!e)
-		e = db_exec(tx, NULL, "DELETE FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
-	if (e)
-		return e;
-	j->reply = pbr_new(&j->arena, &google__protobuf__empty__descriptor);
-	e = j->reply ? change_audit(&c, &before->base, NULL) : ERR_EXHAUSTED;
-	if (!e)
-		e = change_answer(&c);
-	return e ? e : change_finish(&c);
 }

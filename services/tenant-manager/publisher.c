@@ -132,9 +132,11 @@ static enum item_kind item_kind(const char *item)
 	static const struct {
 		const char *prefix;
 		enum item_kind kind;
-	} prefixes[] = {
-		{ "prompt.", ITEM_PROMPT }, { "agent.", ITEM_AGENT }, { "gone.", ITEM_GONE }, { "audit.", ITEM_AUDIT }
-	};
+	} prefixes[] = { { "prompt.", ITEM_PROMPT },
+			 { "agent.", ITEM_AGENT },
+			 { "gone.", ITEM_GONE },
+			 { "audit.", ITEM_AUDIT },
+			 { "purged.", ITEM_PURGED } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
 		if (strncmp(item, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)

@@ -13,7 +13,7 @@
 #include "rpc/rpc.h"
 #include "manager.h"
 
-enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE, VERB_VERIFY };
+enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE, VERB_UNDELETE, VERB_VERIFY };
 
 struct method {
 	const struct kind *kind; /* NULL: tenants */
@@ -41,6 +41,8 @@ struct request {
 	int page_size;
 	const char *page_token;
 	const char *filter; /* of a list, "": everything */
+	bool show_deleted;  /* ListTenants */
+	int64_t grace_ms;   /* DeleteTenant; DELETION_GRACE_UNSET: none was given */
 	struct audit_filter audit;
 	const char *resource_field; /* "queue": stands before the fields in errors */
 };

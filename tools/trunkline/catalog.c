@@ -32,7 +32,7 @@ const struct catalog_noun catalog_nouns[] = {
 const struct catalog_resource catalog_resources[] = {
 	{ "tenant", "tenants", "Tenant",
 	  "TENANT=name:leaf,NAME=display_name,SIP DOMAIN=sip_domain,TIME "
-	  "ZONE=time_zone,SUSPENDED=suspended,VERSION=config_version,PUBLISHED=published_version",
+	  "ZONE=time_zone,SUSPENDED=suspended,STATE=state:word,VERSION=config_version,PUBLISHED=published_version",
 	  "a tenant",
 	  "trunkline tenant create acme --display-name \"Acme Ltd\" --sip-domain acme.example --time-zone "
 	  "Europe/Berlin" },
@@ -89,6 +89,10 @@ const struct catalog_verb catalog_verbs[] = {
 	  "agents", STATUS_COLUMNS, NULL },
 	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch,
 	  SERVER_DESK, NULL, "StreamEvents", "", NULL, NULL, NULL },
+	{ "tenant", "undelete", "as it was, until its grace is over", run_tenant, SERVER_ADMIN, NULL, "UndeleteTenant",
+	  "name", NULL, NULL, "dry-run  only check" },
+	{ "tenant", "deletion", "the report of its deletion: when, by whom, what went, what is kept", run_tenant,
+	  SERVER_ADMIN, NULL, "GetTenantDeletion", "name", NULL, NULL, NULL },
 	{ "calls", "list", "newest first", run_table, SERVER_REPORTING, NULL, "ListCalls", "", "calls",
 	  "OFFERED=offered_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,WAIT=wait_ms:span,TALK="
 	  "talk_ms:span,KEYS=digits,"
@@ -193,6 +197,11 @@ static const struct catalog_verb *resource_verb(const struct catalog_resource *r
 					: "password-stdin  read the password from standard input|dry-run  only check";
 		if (i == 4)
 			v.options = "dry-run  only check";
+		if (i == 4 && strcmp(r->noun, "tenant") == 0) {
+			v.help = "closed now, gone when its grace is over (--grace 7d, 0); until then: undelete";
+			v.run = run_tenant;
+			v.args = "name";
+		}
 		return &v;
 	}
 	return NULL;

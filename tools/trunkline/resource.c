@@ -317,6 +317,34 @@ err_t run_delete(const struct cli *cli, const struct catalog_verb *v, struct err
 	return e;
 }
 
+/* A method of a tenant as a whole: its id is the word, the other fields of the request are flags. */
+err_t run_tenant(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
+{
+	const ProtobufCMessageDescriptor *desc = catalog_flags_of(v);
+	struct str name = STR_INIT;
+	struct remote *rm = NULL;
+	json_t *req = json_object(), *result = NULL;
+	err_t e = resource_name(&name, cli, catalog_resource(v->noun), cli->words[2], detail);
+
+	for (int i = 0; !e && i < cli->n_flags; i++)
+		if (!own_flag(cli->flags[i].name))
+			e = fields_set(req, desc, cli->flags[i].name, cli->flags[i].value, detail);
+	if (!e) {
+		json_object_set_new(req, "name", json_string(str_text(&name)));
+		if (dry_run(cli))
+			json_object_set_new(req, "validate_only", json_true());
+		e = remote_open(&rm, cli, v->server, detail);
+	}
+	if (!e)
+		e = remote_call(rm, v->service, v->method, req, &result, detail);
+	if (!e)
+		show(cli, result);
+	json_decref(req);
+	str_done(&name);
+	remote_close(&rm);
+	return e;
+}
+
 err_t run_upload_prompt(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
 	const char *file = cli_value(cli, "file", "must name the audio file", detail);
