@@ -265,6 +265,28 @@ static err_t add_verbs(struct admin *a, const struct kind *kind)
 	return e;
 }
 
+static err_t add_flow_versions(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_PUBLISH, "PublishFlow", "flows.publish", ops_flow_publish },
+		{ VERB_PUBLISH, "RollbackFlow", "flows.rollback", ops_flow_rollback },
+		{ VERB_VERSIONS, "ListFlowVersions", "flows.versions", ops_flow_versions },
+		{ VERB_VERSION, "GetFlowVersion", "flows.version", ops_flow_version },
+	};
+	err_t e = ERR_OK;
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = kind_find("flow"), .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, ADMINISTRATORS, rows[i].rpc, rows[i].action);
+	}
+	return e;
+}
+
 static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
@@ -275,6 +297,8 @@ static err_t add_all(struct admin *a)
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
 		e = add_verbs(a, &kinds[i]);
+	if (!e)
+		e = add_flow_versions(a);
 	if (!e)
 		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
 	if (!e)

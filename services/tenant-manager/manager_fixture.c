@@ -80,6 +80,7 @@ static void write_config(struct fixture *f)
 		   "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: "
 		   "%s/operator.token\n",
 		   f->dir, f->dir, f->dir);
+	str_append(&s, f->more_config ? f->more_config : "");
 	testkit_file(f->dir, "tm.yaml", str_text(&s), path);
 	str_done(&s);
 }
@@ -130,7 +131,9 @@ void fixture_service_stop(struct fixture *f, int signo)
 
 void fixture_start(struct fixture *f)
 {
-	*f = (struct fixture){ .grpc_port = testkit_tcp_port(), .http_port = testkit_tcp_port() };
+	*f = (struct fixture){ .grpc_port = testkit_tcp_port(),
+			       .http_port = testkit_tcp_port(),
+			       .more_config = f->more_config };
 	testkit_dir(f->dir);
 	testkit_postgres_start(&f->pg);
 	testkit_nats_start(&f->nats, true);

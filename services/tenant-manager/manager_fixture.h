@@ -20,6 +20,7 @@ struct fixture {
 	char owner_dsn[TESTKIT_PATH + 128];
 	char operator_token[2048];
 	struct loop *loop;
+	const char *more_config; /* YAML, set before fixture_start; NULL: none */
 };
 
 void fixture_start(struct fixture *f);

@@ -13,7 +13,17 @@
 #include "rpc/rpc.h"
 #include "manager.h"
 
-enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE, VERB_VERIFY };
+enum verb {
+	VERB_CREATE,
+	VERB_GET,
+	VERB_LIST,
+	VERB_UPDATE,
+	VERB_DELETE,
+	VERB_VERIFY,
+	VERB_PUBLISH,  /* also a roll-back */
+	VERB_VERSIONS, /* a list, of a flow */
+	VERB_VERSION,
+};
 
 struct method {
 	const struct kind *kind; /* NULL: tenants */
@@ -42,6 +52,9 @@ struct request {
 	const char *page_token;
 	const char *filter; /* of a list, "": everything */
 	struct audit_filter audit;
+	bool draft_only;	    /* of a flow */
+	const char *comment;	    /* on its publication */
+	uint64_t version;	    /* of it; 0: none was named */
 	const char *resource_field; /* "queue": stands before the fields in errors */
 };
 
