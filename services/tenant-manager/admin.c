@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "api_rate.h"
+#include "import_run.h"
+#include "import_upload.h"
+#include "importer.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "ops.h"
@@ -46,6 +49,7 @@ static void session_free(void *arg)
 	struct session *s = arg;
 
 	upload_free(s->upload);
+	import_upload_free(s->import);
 	mem_free(s);
 }
 
@@ -102,6 +106,7 @@ static void job_free(struct job *j)
 {
 	arena_done(&j->arena);
 	upload_free(j->upload);
+	import_upload_free(j->import);
 	mem_free(j);
 }
 
@@ -149,6 +154,8 @@ static void on_done(err_t e, void *arg)
 		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id),
 			 LOG_Q(j->user.subject));
 		publisher_kick(j->tm->publisher);
+		if (j->import)
+			importer_kick(j->tm->importer);
 	}
 	rpc_reply(j->call, j->reply);
 	job_free(j);
@@ -287,6 +294,28 @@ static err_t add_flow_versions(struct admin *a)
 	return e;
 }
 
+static err_t add_imports(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_GET, "GetImport", "imports.get", ops_import_get },
+		{ VERB_LIST, "ListImports", "imports.list", ops_import_list },
+		{ VERB_GET, "CancelImport", "imports.cancel", ops_import_cancel },
+	};
+	err_t e = import_upload_register(a->tm);
+
+	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "CreateImport", ADMINISTRATORS };
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = &import_kind, .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, ADMINISTRATORS, rows[i].rpc, rows[i].action);
+	}
+	return e;
+}
+
 static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
@@ -299,6 +328,8 @@ static err_t add_all(struct admin *a)
 		e = add_verbs(a, &kinds[i]);
 	if (!e)
 		e = add_flow_versions(a);
+	if (!e)
+		e = add_imports(a);
 	if (!e)
 		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
 	if (!e)

@@ -36,6 +36,9 @@ err_t fixture_call(struct fixture *f, const char *token, const char *method, con
 const char *fixture_must(struct fixture *f, const char *token, const char *method, const char *json);
 err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
 		     size_t size, struct str *answer, struct err_detail *detail) MUST;
+/* CreateImport; the header in JSON. */
+err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail) MUST;
 /* A token made by the operator; scopes: "SCOPE_TENANT_ADMIN". Valid until the program ends. */
 const char *fixture_token(struct fixture *f, const char *tenant, const char *scope);
 /* Value of a string field in the answer's JSON ("etag"), "" if there is none; a ring of 8 buffers. */

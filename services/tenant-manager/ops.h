@@ -22,6 +22,10 @@ err_t ops_flow_publish(struct db_tx *tx, void *job);
 err_t ops_flow_rollback(struct db_tx *tx, void *job);
 err_t ops_flow_versions(struct db_tx *tx, void *job);
 err_t ops_flow_version(struct db_tx *tx, void *job);
+err_t ops_import_create(struct db_tx *tx, void *job);
+err_t ops_import_get(struct db_tx *tx, void *job);
+err_t ops_import_list(struct db_tx *tx, void *job);
+err_t ops_import_cancel(struct db_tx *tx, void *job);
 err_t ops_audit_list(struct db_tx *tx, void *job);
 err_t ops_audit_verify(struct db_tx *tx, void *job);
 
@@ -50,6 +54,8 @@ err_t ops_flow_draft(struct change *c, const ProtobufCMessage *m, const struct s
 err_t ops_drop_audio(struct change *c, const char *sha256) MUST;
 /* The tenant's suspension plays that prompt. */
 err_t ops_announces(struct change *c, const char *prompt_id, bool *ret) MUST;
+/* NOT_FOUND of a tenant that is not there, for reads that would find nothing anyway. */
+err_t ops_check_tenant(struct db_tx *tx, struct job *j) MUST;
 err_t ops_check_etag(struct job *j, uint64_t revision) MUST;
 
 #endif

@@ -307,8 +307,7 @@ static err_t read_page(struct db_tx *tx, struct page *pg)
 	return e;
 }
 
-/* NOT_FOUND of a tenant that is not there, for reads that would find nothing anyway. */
-static err_t check_tenant(struct db_tx *tx, struct job *j)
+err_t ops_check_tenant(struct db_tx *tx, struct job *j)
 {
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
@@ -329,7 +328,7 @@ err_t ops_resource_list(struct db_tx *tx, void *arg)
 	job_restart(j);
 	e = filter_parse(&pg.filter, j->rq.filter, j->method->kind->desc, &j->detail);
 	if (!e)
-		e = check_tenant(tx, j);
+		e = ops_check_tenant(tx, j);
 	if (e)
 		return e;
 	pg.list = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(ProtobufCMessage *));

@@ -425,7 +425,9 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 			  "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
 			  "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
 			  "DROP COLUMN suspension, DROP COLUMN announcement; " /* what came after it must go, too */
-			  "DROP TABLE tm.flow_version; DROP FUNCTION tm.count_flow_version() CASCADE; "
+			  "DROP TABLE tm.flow_version, tm.import; DROP INDEX tm.outbox_due; "
+			  "DROP FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]); "
+			  "DROP FUNCTION tm.count_flow_version() CASCADE; "
 			  "DROP FUNCTION tm.keep_flow_version() CASCADE; "
 			  "ALTER TABLE tm.resource DROP COLUMN draft, DROP COLUMN live_version; "
 			  "DELETE FROM schema_migrations WHERE name >= '0003'; COMMIT");

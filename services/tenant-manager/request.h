@@ -66,8 +66,9 @@ struct job {
 	struct auth_user user;
 	char peer[64];
 	char fingerprint[65];
-	struct upload *upload; /* UploadPrompt only; owned */
-	atomic_bool gone;      /* nobody waits for the answer any more; what takes long on a worker looks at it */
+	struct upload *upload;	      /* UploadPrompt only; owned */
+	struct import_upload *import; /* CreateImport only; owned */
+	atomic_bool gone; /* nobody waits for the answer any more; what takes long on a worker looks at it */
 	/* results; begun anew with each attempt */
 	struct arena arena;
 	ProtobufCMessage *reply;
