@@ -89,9 +89,10 @@ static void on_row_written(err_t e, void *arg)
 	task_over(arg, e);
 }
 
+/* Cancelled is what was under way when the service ends: the database is gone by then. */
 static bool is_own_fault(err_t e)
 {
-	return e != ERR_UNAVAILABLE && e != ERR_TIMEOUT && e != ERR_ABORTED;
+	return e != ERR_UNAVAILABLE && e != ERR_TIMEOUT && e != ERR_ABORTED && e != ERR_CANCELLED;
 }
 
 void task_published(struct task *t, err_t e)

@@ -37,3 +37,10 @@ GRANT EXECUTE ON FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]
 
 -- The publisher takes what waits longest, 64 at a time: with 100,000 agents waiting it must not sort them all for each lot.
 CREATE INDEX outbox_due ON tm.outbox (retry_at, tenant, item);
+
+-- PostgreSQL checks each row's references by a plan that a session makes once, perhaps while the table is small: (tenant, kind) of this
+-- index is then as good as the primary key, and with 100,000 agents each check reads all of them. It is only needed for rows that
+-- have such a key: so no plan for others can use it.
+-- contract: the index has the name of the constraint and refuses the same rows; nobody names it but to explain a refusal
+ALTER TABLE tm.resource DROP CONSTRAINT resource_unique_key;
+CREATE UNIQUE INDEX resource_unique_key ON tm.resource (tenant, kind, unique_key) WHERE unique_key IS NOT NULL;
