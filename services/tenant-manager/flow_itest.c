@@ -1,4 +1,4 @@
-/* Flows (GT-4): drafts that no call sees, publications, versions, the way back; by whom, and beside a previous version of the service. */
+/* Flows (GT-3.1.2, GT-4): drafts that no call sees, publications, versions, the way back; by whom, and beside a previous version of the service. */
 #include "manager_fixture.h"
 
 #include <setjmp.h>
@@ -120,7 +120,7 @@ static void check(const char *json, const char *field, const char *value)
 
 /* ---- the stories ---- */
 
-static void who_knows_no_versions_changes_flows_as_ever_and_each_change_is_one_GT_4(void **state)
+static void who_knows_no_versions_changes_flows_as_ever_and_each_change_is_one_GT_3_1_2(void **state)
 {
 	struct reader r;
 
@@ -147,7 +147,7 @@ static void who_knows_no_versions_changes_flows_as_ever_and_each_change_is_one_G
 	reader_stop(&r);
 }
 
-static void a_draft_is_seen_by_no_call_until_it_is_published_GT_4(void **state)
+static void a_draft_is_seen_by_no_call_until_it_is_published_GT_3_1_2(void **state)
 {
 	struct reader r;
 
@@ -183,7 +183,7 @@ static void a_draft_is_seen_by_no_call_until_it_is_published_GT_4(void **state)
 	reader_stop(&r);
 }
 
-static void a_draft_may_be_unfinished_a_publication_may_not_GT_4(void **state)
+static void a_draft_may_be_unfinished_a_publication_may_not_GT_3_1_2(void **state)
 {
 	(void)state;
 	(void)create("raw", "one", "");
@@ -204,7 +204,7 @@ static void a_draft_may_be_unfinished_a_publication_may_not_GT_4(void **state)
 	refused("PublishFlow", j, ERR_ABORTED, "etag", "changed");
 }
 
-static void a_new_flow_that_was_never_published_refuses_calls_GT_4(void **state)
+static void a_new_flow_that_was_never_published_refuses_calls_GT_3_1_2(void **state)
 {
 	struct reader r;
 
@@ -223,7 +223,7 @@ static void a_new_flow_that_was_never_published_refuses_calls_GT_4(void **state)
 	reader_stop(&r);
 }
 
-static void a_roll_back_is_a_new_version_with_the_old_content_GT_4(void **state)
+static void a_roll_back_is_a_new_version_with_the_old_content_GT_3_1_2(void **state)
 {
 	struct reader r;
 
@@ -253,7 +253,7 @@ static void a_roll_back_is_a_new_version_with_the_old_content_GT_4(void **state)
 	reader_stop(&r);
 }
 
-static void a_roll_back_to_what_is_gone_names_it_GT_4(void **state)
+static void a_roll_back_to_what_is_gone_names_it_GT_3_1_2(void **state)
 {
 	(void)state;
 	(void)must("CreateQueue", "{\"parent\":\"tenants/acme\",\"queueId\":\"old\",\"queue\":{}}");
@@ -267,7 +267,7 @@ static void a_roll_back_to_what_is_gone_names_it_GT_4(void **state)
 		"flow.steps[0].queue.queue_id", "there is no queue 'old'");
 }
 
-static void a_repeated_publication_is_one_and_the_audit_says_whose_GT_4(void **state)
+static void a_repeated_publication_is_one_and_the_audit_says_whose_GT_3_1_2(void **state)
 {
 	static const char id[] = ",\"requestId\":\"11111111-2222-4333-8444-555555555555\"";
 
@@ -283,7 +283,7 @@ static void a_repeated_publication_is_one_and_the_audit_says_whose_GT_4(void **s
 	assert_null(strstr(strstr(audit, "flows.publish") + 1, "flows.publish"));
 }
 
-static void only_the_newest_versions_are_kept_GT_4(void **state)
+static void only_the_newest_versions_are_kept_GT_3_1_2(void **state)
 {
 	char step[16];
 
@@ -306,7 +306,7 @@ static void only_the_newest_versions_are_kept_GT_4(void **state)
 }
 
 /* What it did before there were versions, word for word. */
-static void what_a_previous_version_of_the_service_publishes_is_a_version_too_GT_4(void **state)
+static void what_a_previous_version_of_the_service_publishes_is_a_version_too_GT_3_1_2(void **state)
 {
 	char sql[600];
 
@@ -371,7 +371,7 @@ static void to_others_the_versions_of_a_tenant_are_as_of_none(void **state)
 
 /* ---- a database from before ---- */
 
-static void flows_from_before_there_were_versions_are_version_1_GT_4(void **state)
+static void flows_from_before_there_were_versions_are_version_1_GT_3_1_2(void **state)
 {
 	struct testkit_postgres pg;
 	struct err_detail d = { 0 };
@@ -425,18 +425,18 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_knows_no_versions_changes_flows_as_ever_and_each_change_is_one_GT_4),
-		cmocka_unit_test(a_draft_is_seen_by_no_call_until_it_is_published_GT_4),
-		cmocka_unit_test(a_draft_may_be_unfinished_a_publication_may_not_GT_4),
-		cmocka_unit_test(a_new_flow_that_was_never_published_refuses_calls_GT_4),
-		cmocka_unit_test(a_roll_back_is_a_new_version_with_the_old_content_GT_4),
-		cmocka_unit_test(a_roll_back_to_what_is_gone_names_it_GT_4),
-		cmocka_unit_test(a_repeated_publication_is_one_and_the_audit_says_whose_GT_4),
-		cmocka_unit_test(only_the_newest_versions_are_kept_GT_4),
-		cmocka_unit_test(what_a_previous_version_of_the_service_publishes_is_a_version_too_GT_4),
+		cmocka_unit_test(who_knows_no_versions_changes_flows_as_ever_and_each_change_is_one_GT_3_1_2),
+		cmocka_unit_test(a_draft_is_seen_by_no_call_until_it_is_published_GT_3_1_2),
+		cmocka_unit_test(a_draft_may_be_unfinished_a_publication_may_not_GT_3_1_2),
+		cmocka_unit_test(a_new_flow_that_was_never_published_refuses_calls_GT_3_1_2),
+		cmocka_unit_test(a_roll_back_is_a_new_version_with_the_old_content_GT_3_1_2),
+		cmocka_unit_test(a_roll_back_to_what_is_gone_names_it_GT_3_1_2),
+		cmocka_unit_test(a_repeated_publication_is_one_and_the_audit_says_whose_GT_3_1_2),
+		cmocka_unit_test(only_the_newest_versions_are_kept_GT_3_1_2),
+		cmocka_unit_test(what_a_previous_version_of_the_service_publishes_is_a_version_too_GT_3_1_2),
 		cmocka_unit_test(a_version_never_changes),
 		cmocka_unit_test(to_others_the_versions_of_a_tenant_are_as_of_none),
-		cmocka_unit_test(flows_from_before_there_were_versions_are_version_1_GT_4),
+		cmocka_unit_test(flows_from_before_there_were_versions_are_version_1_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

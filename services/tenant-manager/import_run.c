@@ -105,7 +105,7 @@ static err_t take_claimed(struct import_run *run, struct db_result *res)
 	run->failed = db_int(res, 0, 5) > ATTEMPTS_MAX;
 	if (run->failed)
 		(void)err_set(&run->detail, ERR_PRECONDITION, "",
-			      "given up: the service ended %d times while it worked on it", ATTEMPTS_MAX);
+			      "given up after %d attempts; the log of the service says why", ATTEMPTS_MAX);
 	return ERR_OK;
 }
 
