@@ -86,18 +86,17 @@ static err_t take_skill(const struct row *r, const char *text, size_t n, size_t 
 
 	if (!s || !word)
 		return ERR_EXHAUSTED;
-	char *colon = strchr(word, ':');
-	if (!colon || str_to_i64(colon + 1, 1, 10, &level)) {
+	const char *colon = strchr(word, ':');
+	if (!colon || str_to_i64(colon + 1 + strspn(colon + 1, spaces), 1, 10, &level)) {
 		(void)err_set(r->detail, ERR_INVALID, "",
 			      "'%.60s' is no skill with its level from 1 to 10, such as english:5", word);
 		check_prefix(r->detail, "skills[%zu]", at);
 		return ERR_INVALID;
 	}
-	*colon = '\0';
-	s->skill_id = word;
+	s->skill_id = trimmed(r->arena, word, (size_t)(colon - word));
 	s->level = (uint32_t)level;
 	*ret = s;
-	return ERR_OK;
+	return s->skill_id ? ERR_OK : ERR_EXHAUSTED;
 }
 
 static err_t take_skills(const struct row *r, Trunkline__Config__V1__Agent *a)

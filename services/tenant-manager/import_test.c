@@ -18,7 +18,8 @@ typedef Trunkline__Config__V1__Number number;
 
 static void headers_are_told_without_regard_to_how_they_are_written(void **state)
 {
-	static const char *const header[] = { "Agent ID", "DISPLAY-NAME", "", "notes", "密码", "auto ready after wrap up" };
+	static const char *const header[] = { "Agent ID", "DISPLAY-NAME", "",
+					      "notes",	  "密码",	  "auto ready after wrap up" };
 	struct import_columns c;
 
 	(void)state;
@@ -79,11 +80,9 @@ static void a_wanted_field_is_one_of_the_kinds(void **state)
 
 static struct import_table *read_table(enum import_kind kind, const char *csv, err_t want)
 {
-	struct import_table_params p = { .kind = kind,
-					 .bytes = csv,
-					 .size = strlen(csv),
-					 .tenant = "acme",
-					 .realm = "acme.example" };
+	struct import_table_params p = {
+		.kind = kind, .bytes = csv, .size = strlen(csv), .tenant = "acme", .realm = "acme.example"
+	};
 	struct import_table *t = mem_zalloc(sizeof(*t));
 	struct err_detail d = { 0 };
 
@@ -145,8 +144,9 @@ static void a_row_becomes_an_agent(void **state)
 static void a_row_becomes_a_number(void **state)
 {
 	(void)state;
-	struct import_table *t = read_table(IMPORT_NUMBERS, "number,working,other,calendar,force,forced\n"
-							    "+4930123,Flow:main,reject:480,office,yes,agent: 1001\n",
+	struct import_table *t = read_table(IMPORT_NUMBERS,
+					    "number,working,other,calendar,force,forced\n"
+					    "+4930123,Flow:main,reject:480,office,yes,agent: 1001\n",
 					    ERR_OK);
 	assert_int_equal(t->n_rows, 1);
 	assert_string_equal(t->rows[0].key, "4930123");
@@ -177,9 +177,11 @@ static void what_is_wrong_is_named_by_row_column_and_field(void **state)
 		{ IMPORT_AGENTS, "id,skills\n1,a:1;b:11\n", 2, "skills", "skills[1]", "level from 1 to 10" },
 		{ IMPORT_AGENTS, "id,skills\n1,a:1;a:2\n", 2, "skills", "skills[1].skill_id", "'a' is there twice" },
 		{ IMPORT_AGENTS, "id\n1\n1\n", 3, "id", "id", "row 2 has it, too" },
-		{ IMPORT_NUMBERS, "number,working\n+1,reject:404\n1,reject:404\n", 3, "number", "number", "row 2 has it, too" },
+		{ IMPORT_NUMBERS, "number,working\n+1,reject:404\n1,reject:404\n", 3, "number", "number",
+		  "row 2 has it, too" },
 		{ IMPORT_NUMBERS, "number,working\nabc,reject:404\n", 2, "number", "number", "'abc' is no number" },
-		{ IMPORT_NUMBERS, "number,working\n1,reject:200\n", 2, "working", "working", "no SIP status from 400 to 699" },
+		{ IMPORT_NUMBERS, "number,working\n1,reject:200\n", 2, "working", "working",
+		  "no SIP status from 400 to 699" },
 		{ IMPORT_NUMBERS, "number,working\n1,queue\n", 2, "working", "working", "none of flow:ID" },
 		{ IMPORT_NUMBERS, "number,working\n1,skill:x\n", 2, "working", "working", "none of flow:ID" },
 		{ IMPORT_NUMBERS, "number,working\n1,queue:A B\n", 2, "working", "working.queue_id", "'A B' is no id" },
@@ -192,10 +194,11 @@ static void what_is_wrong_is_named_by_row_column_and_field(void **state)
 		struct import_table *t = read_table(rows[i].kind, rows[i].csv, ERR_OK);
 		const struct import_error *e = &t->errors[0];
 
-		if (t->n_errors != 1 || t->n_bad != 1 || e->row != rows[i].row || strcmp(e->column, rows[i].column) != 0 ||
-		    strcmp(e->field, rows[i].field) != 0 || !strstr(e->message, rows[i].message))
-			fail_msg("%zu: %zu errors: row %u column '%s' field '%s': %s", i, t->n_errors, e->row, e->column, e->field,
-				 e->message);
+		if (t->n_errors != 1 || t->n_bad != 1 || e->row != rows[i].row ||
+		    strcmp(e->column, rows[i].column) != 0 || strcmp(e->field, rows[i].field) != 0 ||
+		    !strstr(e->message, rows[i].message))
+			fail_msg("%zu: %zu errors: row %u column '%s' field '%s': %s", i, t->n_errors, e->row,
+				 e->column, e->field, e->message);
 		free_table(t);
 	}
 }

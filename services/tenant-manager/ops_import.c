@@ -161,10 +161,12 @@ static err_t fill_list(struct job *j, struct db_result *res)
 	if (!r || !(r->imports = arena_alloc(&j->arena, (n + 1) * sizeof(*r->imports))))
 		return ERR_EXHAUSTED;
 	for (; r->n_imports < n; r->n_imports++) {
-		r->imports[r->n_imports] = import_from_row(&j->arena, j->rq.tenant, res, (int)r->n_imports);
-		if (!r->imports[r->n_imports])
+		Trunkline__Admin__V1__Import *m = import_from_row(&j->arena, j->rq.tenant, res, (int)r->n_imports);
+
+		if (!m)
 			return ERR_EXHAUSTED;
-		leave_rows_out(r->imports[r->n_imports]);
+		leave_rows_out(m);
+		r->imports[r->n_imports] = m;
 	}
 	if ((size_t)db_rows(res) > n && !(r->next_page_token = arena_strdup(&j->arena, db_text(res, (int)n - 1, 0))))
 		return ERR_EXHAUSTED;
@@ -227,7 +229,7 @@ err_t ops_import_cancel(struct db_tx *tx, void *arg)
 
 	if (!e)
 		e = load(tx, j, &m);
-	if (!e && m->state != TRUNKLINE__ADMIN__V1__IMPORT_STATE__IMPORT_STATE_RUNNING)
+	if (!e && m && m->state != TRUNKLINE__ADMIN__V1__IMPORT_STATE__IMPORT_STATE_RUNNING)
 		e = err_set(&j->detail, ERR_PRECONDITION, "name", "it has ended");
-	return e ? e : cancel(&c, m);
+	return e || !m ? e : cancel(&c, m);
 }

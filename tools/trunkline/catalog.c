@@ -57,8 +57,8 @@ const struct catalog_resource catalog_resources[] = {
 	{ "prompt", "prompts", "Prompt",
 	  "PROMPT=id,NAME=display_name,LENGTH=duration_ms:span,SIZE=size_bytes:size,SHA-256=sha256", "a prompt",
 	  "trunkline prompt create welcome --file welcome.wav --display-name Welcome" },
-	{ "flow", "flows", "Flow", "FLOW=id,NAME=display_name,STEPS=steps:count,LIVE=live_version,DRAFT=draft", "an IVR flow",
-	  "trunkline flow create main --steps @steps.json" },
+	{ "flow", "flows", "Flow", "FLOW=id,NAME=display_name,STEPS=steps:count,LIVE=live_version,DRAFT=draft",
+	  "an IVR flow", "trunkline flow create main --steps @steps.json" },
 	{ "agent", "agents", "Agent",
 	  "AGENT=id,NAME=display_name,ENABLED=enabled,SKILLS=skills:list,AUTO READY=auto_ready_after_wrap_up",
 	  "an agent",
@@ -76,9 +76,10 @@ const struct catalog_resource catalog_resources[] = {
 		"agent", name, help, run_method, SERVER_DESK, NULL, method, "agent_id?", NULL, NULL, NULL \
 	}
 
-#define IMPORT_OPTIONS                                                                                             \
-	"dry-run  only check, and show what would become of each column|good-rows  leave bad rows out|charset=NAME  of " \
-	"CSV: UTF-8 or GB18030|map=HEADER=FIELD  a column by another name, FIELD - for none; may be given again|"        \
+#define IMPORT_OPTIONS                                                                                                \
+	"dry-run  only check, and show what would become of each column|good-rows  leave bad rows out|charset=NAME  " \
+	"of "                                                                                                         \
+	"CSV: UTF-8 or GB18030|map=HEADER=FIELD  a column by another name, FIELD - for none; may be given again|"     \
 	"request-id=UUID  again with the same one it is not done twice|no-wait  do not wait for its end"
 
 const struct catalog_verb catalog_verbs[] = {
@@ -92,22 +93,24 @@ const struct catalog_verb catalog_verbs[] = {
 	  "agents", STATUS_COLUMNS, NULL },
 	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch,
 	  SERVER_DESK, NULL, "StreamEvents", "", NULL, NULL, NULL },
-	{ "flow", "publish", "the draft goes live, as the next version; --comment", run_flow_publish, SERVER_ADMIN, NULL,
-	  "PublishFlow", "name", NULL, NULL, NULL },
-	{ "flow", "rollback", "an earlier version goes live again: --version N --comment", run_flow_publish, SERVER_ADMIN, NULL,
-	  "RollbackFlow", "name", NULL, NULL, NULL },
-	{ "flow", "versions", "what was published, newest first", run_flow_versions, SERVER_ADMIN, NULL, "ListFlowVersions",
-	  "parent", "versions",
-	  "VERSION=version,PUBLISHED=publish_time_ms:time,WHO=author,ROLLBACK OF=rollback_of,COMMENT=comment,SHA-256=sha256",
+	{ "flow", "publish", "the draft goes live, as the next version; --comment", run_flow_publish, SERVER_ADMIN,
+	  NULL, "PublishFlow", "name", NULL, NULL, NULL },
+	{ "flow", "rollback", "an earlier version goes live again: --version N --comment", run_flow_publish,
+	  SERVER_ADMIN, NULL, "RollbackFlow", "name", NULL, NULL, NULL },
+	{ "flow", "versions", "what was published, newest first", run_flow_versions, SERVER_ADMIN, NULL,
+	  "ListFlowVersions", "parent", "versions",
+	  "VERSION=version,PUBLISHED=publish_time_ms:time,WHO=author,ROLLBACK "
+	  "OF=rollback_of,COMMENT=comment,SHA-256=sha256",
 	  NULL },
-	{ "flow", "version", "one of them, whole", run_flow_version, SERVER_ADMIN, NULL, "GetFlowVersion", "name version", NULL,
-	  NULL, NULL },
-	{ "import", "agents", "new agents from a table", run_import, SERVER_ADMIN, NULL, "CreateImport", "file", NULL, NULL,
-	  IMPORT_OPTIONS },
-	{ "import", "numbers", "new telephone numbers from a table", run_import, SERVER_ADMIN, NULL, "CreateImport", "file", NULL,
+	{ "flow", "version", "one of them, whole", run_flow_version, SERVER_ADMIN, NULL, "GetFlowVersion",
+	  "name version", NULL, NULL, NULL },
+	{ "import", "agents", "new agents from a table", run_import, SERVER_ADMIN, NULL, "CreateImport", "file", NULL,
 	  NULL, IMPORT_OPTIONS },
+	{ "import", "numbers", "new telephone numbers from a table", run_import, SERVER_ADMIN, NULL, "CreateImport",
+	  "file", NULL, NULL, IMPORT_OPTIONS },
 	{ "import", "list", "newest first", run_table, SERVER_ADMIN, NULL, "ListImports", "", "imports",
-	  "IMPORT=name:leaf,KIND=kind:word,FILE=file_name,BEGAN=create_time_ms:time,WHO=author,DRY=validate_only,STATE=state:word,"
+	  "IMPORT=name:leaf,KIND=kind:word,FILE=file_name,BEGAN=create_time_ms:time,WHO=author,DRY=validate_only,STATE="
+	  "state:word,"
 	  "ROWS=rows_read,BAD=rows_bad,WRITTEN=rows_applied,ERROR=error",
 	  NULL },
 	{ "calls", "list", "newest first", run_table, SERVER_REPORTING, NULL, "ListCalls", "", "calls",

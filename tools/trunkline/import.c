@@ -36,7 +36,8 @@ static err_t columns(json_t **ret, const struct cli *cli, struct err_detail *det
 			json_decref(list);
 			return err_set(detail, ERR_INVALID, "--map", "must be HEADER=FIELD, such as 'Employee no.=id'");
 		}
-		json_array_append_new(list, json_pack("{s:s#,s:s}", "header", value, (int)(eq - value), "field", eq + 1));
+		json_array_append_new(list,
+				      json_pack("{s:s#,s:s}", "header", value, (int)(eq - value), "field", eq + 1));
 	}
 	*ret = list;
 	return ERR_OK;
@@ -55,8 +56,10 @@ static err_t make_header(json_t **ret, const struct cli *cli, struct err_detail 
 	const char *file = cli->words[2], *slash = strrchr(file, '/');
 	struct str parent = STR_INIT;
 	json_t *list = NULL;
-	err_t e = cli_only(cli, (const char *const[]){ "dry-run", "good-rows", "charset", "map", "request-id", "no-wait", NULL },
-			   detail);
+	err_t e =
+	    cli_only(cli,
+		     (const char *const[]){ "dry-run", "good-rows", "charset", "map", "request-id", "no-wait", NULL },
+		     detail);
 
 	if (!e)
 		e = resource_parent(&parent, cli, detail);
@@ -64,8 +67,8 @@ static err_t make_header(json_t **ret, const struct cli *cli, struct err_detail 
 		e = columns(&list, cli, detail);
 	if (!e) {
 		*ret = json_pack("{s:s,s:s,s:s,s:o,s:b,s:b}", "parent", str_text(&parent), "kind",
-				 strcmp(cli->words[1], "agents") == 0 ? "IMPORT_KIND_AGENTS" : "IMPORT_KIND_NUMBERS", "file_name",
-				 slash ? slash + 1 : file, "columns", list, "good_rows_only",
+				 strcmp(cli->words[1], "agents") == 0 ? "IMPORT_KIND_AGENTS" : "IMPORT_KIND_NUMBERS",
+				 "file_name", slash ? slash + 1 : file, "columns", list, "good_rows_only",
 				 cli_flag(cli, "good-rows") != NULL, "validate_only", cli_flag(cli, "dry-run") != NULL);
 		set_text(*ret, "charset", cli, "charset");
 		set_text(*ret, "request_id", cli, "request-id");

@@ -199,7 +199,7 @@ err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, 
 
 	if (!e) {
 		header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name",
-				     display_name ? display_name : "", "validate_only", dry_run(cli));
+				   display_name ? display_name : "", "validate_only", dry_run(cli));
 		e = resource_send_file(rm, "UploadPrompt", header, file, ret, detail);
 	}
 	json_decref(header);
