@@ -449,7 +449,7 @@ static bool nothing_waits(void *arg)
 /* The goal is 100,000 agents with passwords and skills in 60 s of CPU; IMPORT_ROWS measures so many. */
 static void an_imported_agent_costs_less_than_600_us_of_cpu_GT_3_1_2(void **state)
 {
-	int n = getenv("IMPORT_ROWS") ? atoi(getenv("IMPORT_ROWS")) : 20000;
+	int n = getenv("IMPORT_ROWS") ? atoi(getenv("IMPORT_ROWS")) : 10000;
 	struct str file = STR_INIT;
 
 	(void)state;
@@ -476,24 +476,24 @@ static void killed_at_any_moment_an_import_is_applied_once_GT_3_1_2(void **state
 	char prefix[16], name[128], want[64];
 
 	(void)state;
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 4; i++) {
 		snprintf(prefix, sizeof(prefix), "k%d-", i);
-		many_agents(&file, prefix, 3000);
+		many_agents(&file, prefix, 2000);
 		(void)str_copy(name, sizeof(name), begin(HEAD(""), &file));
 		usleep((useconds_t)i * 150000);
 		fixture_service_stop(&fx, SIGKILL);
 		fixture_service_start(&fx);
 		const char *m = ended(name);
 		check(m, "state", "IMPORT_STATE_SUCCEEDED");
-		check(m, "rowsApplied", "3000");
+		check(m, "rowsApplied", "2000");
 		snprintf(want, sizeof(want), "kind = 'agent' AND id LIKE 'k%d-%%'", i);
-		assert_string_equal(count(want), "3000");
+		assert_string_equal(count(want), "2000");
 	}
 	assert_string_equal(
 	    fixture_sql(&fx,
 			"SELECT count(*) FROM tm.audit WHERE tenant = 'acme' AND action = 'imports.apply' AND seq > "
-			"(SELECT max(seq) - 12 FROM tm.audit WHERE tenant = 'acme')"),
-	    "6");
+			"(SELECT max(seq) - 8 FROM tm.audit WHERE tenant = 'acme')"),
+	    "4");
 	str_done(&file);
 }
 
@@ -522,7 +522,7 @@ static void a_cancelled_import_writes_nothing_GT_3_1_2(void **state)
 	char name[128], j[200];
 
 	(void)state;
-	many_agents(&file, "x-", 20000);
+	many_agents(&file, "x-", 10000);
 	(void)str_copy(name, sizeof(name), begin(HEAD(""), &file));
 	snprintf(j, sizeof(j), "{\"name\":\"%s\"}", name);
 	struct err_detail d = { 0 };
@@ -530,7 +530,7 @@ static void a_cancelled_import_writes_nothing_GT_3_1_2(void **state)
 	/* It may have been quicker; then it says so. */
 	const char *m = ended(name);
 	check(m, "state", e ? "IMPORT_STATE_SUCCEEDED" : "IMPORT_STATE_CANCELLED");
-	assert_string_equal(count("id LIKE 'x-%'"), e ? "20000" : "0");
+	assert_string_equal(count("id LIKE 'x-%'"), e ? "10000" : "0");
 	str_done(&file);
 }
 
