@@ -342,6 +342,7 @@ err_t import_end(struct db_tx *tx, void *arg)
 		run->applied = 0;
 		if (!run->body->error)
 			return ERR_EXHAUSTED;
+		str_utf8_clean(run->body->error);
 	}
 	return step_over(tx, run, write_end(tx, run, run->failed ? FAILED : SUCCEEDED, &run->arena));
 }

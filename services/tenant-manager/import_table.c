@@ -29,14 +29,13 @@ static err_t add_error(struct import_table *t, unsigned row, const struct err_de
 
 	if (t->n_errors == IMPORT_ERRORS_MAX)
 		return ERR_OK;
-	struct import_error *e = &t->errors[t->n_errors];
-	*e = (struct import_error){ .row = row,
-				    .column = column >= 0 ? t->header[column] : "",
-				    .field = arena_strdup(&t->arena, d->field),
-				    .message = arena_strdup(&t->arena, d->message) };
-	if (!e->field || !e->message)
+	char *field = arena_strdup(&t->arena, d->field), *message = arena_strdup(&t->arena, d->message);
+	if (!field || !message)
 		return ERR_EXHAUSTED;
-	t->n_errors++;
+	str_utf8_clean(message); /* a cell that is quoted in it may be cut within a character */
+	t->errors[t->n_errors++] = (struct import_error){
+		.row = row, .column = column >= 0 ? t->header[column] : "", .field = field, .message = message
+	};
 	return ERR_OK;
 }
 

@@ -203,6 +203,19 @@ static void what_is_wrong_is_named_by_row_column_and_field(void **state)
 	}
 }
 
+static void a_cell_that_is_quoted_and_cut_leaves_whole_characters(void **state)
+{
+	(void)state;
+	struct import_table *t = read_table(IMPORT_AGENTS,
+					    "id\nx李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅\n"
+					    "xx李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅李梅\n",
+					    ERR_OK);
+	assert_int_equal(t->n_errors, 2);
+	for (size_t i = 0; i < t->n_errors; i++)
+		assert_true(str_utf8_valid(t->errors[i].message, strlen(t->errors[i].message)));
+	free_table(t);
+}
+
 static void a_table_without_rows_is_none(void **state)
 {
 	(void)state;
@@ -255,6 +268,7 @@ int main(void)
 		cmocka_unit_test(a_row_becomes_an_agent),
 		cmocka_unit_test(a_row_becomes_a_number),
 		cmocka_unit_test(what_is_wrong_is_named_by_row_column_and_field),
+		cmocka_unit_test(a_cell_that_is_quoted_and_cut_leaves_whole_characters),
 		cmocka_unit_test(a_table_without_rows_is_none),
 		cmocka_unit_test(what_is_found_out_later_stands_in_the_order_of_the_file),
 		cmocka_unit_test(errors_and_preview_are_bounded_and_show_no_password),
