@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "api_rate.h"
+#include "import_run.h"
+#include "import_upload.h"
+#include "importer.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "ops.h"
@@ -41,6 +44,7 @@ static void session_free(void *arg)
 	struct session *s = arg;
 
 	upload_free(s->upload);
+	import_upload_free(s->import);
 	mem_free(s);
 }
 
@@ -97,6 +101,7 @@ static void job_free(struct job *j)
 {
 	arena_done(&j->arena);
 	upload_free(j->upload);
+	import_upload_free(j->import);
 	mem_free(j);
 }
 
@@ -146,6 +151,8 @@ static void on_done(err_t e, void *arg)
 		publisher_kick(j->tm->publisher);
 		if (!j->method->kind && j->method->verb == VERB_DELETE)
 			purge_kick(j->tm->purge); /* without a grace it is due */
+		if (j->import)
+			importer_kick(j->tm->importer);
 	}
 	rpc_reply(j->call, j->reply);
 	job_free(j);
@@ -259,6 +266,49 @@ static err_t add_verbs(struct admin *a, const struct kind *kind)
 	return e;
 }
 
+static err_t add_flow_versions(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_PUBLISH, "PublishFlow", "flows.publish", ops_flow_publish },
+		{ VERB_PUBLISH, "RollbackFlow", "flows.rollback", ops_flow_rollback },
+		{ VERB_VERSIONS, "ListFlowVersions", "flows.versions", ops_flow_versions },
+		{ VERB_VERSION, "GetFlowVersion", "flows.version", ops_flow_version },
+	};
+	err_t e = ERR_OK;
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = kind_find("flow"), .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, rows[i].rpc, rows[i].action);
+	}
+	return e;
+}
+
+static err_t add_imports(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_GET, "GetImport", "imports.get", ops_import_get },
+		{ VERB_LIST, "ListImports", "imports.list", ops_import_list },
+		{ VERB_GET, "CancelImport", "imports.cancel", ops_import_cancel },
+	};
+	err_t e = import_upload_register(a->tm);
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = &import_kind, .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, rows[i].rpc, rows[i].action);
+	}
+	return e;
+}
+
 static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
@@ -271,6 +321,10 @@ static err_t add_all(struct admin *a)
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
 		e = add_verbs(a, &kinds[i]);
+	if (!e)
+		e = add_flow_versions(a);
+	if (!e)
+		e = add_imports(a);
 	if (!e)
 		e = add(a, &list, "ListAuditEntries", "audit.list");
 	if (!e)

@@ -81,7 +81,7 @@ static err_t check_deletion(const struct change *c)
 {
 	struct job *j = c->job;
 
-	if (c->deletion != DELETION_NONE && !auth_platform(&j->user))
+	if (c->deletion != DELETION_NONE && !auth_is_operator(&j->user))
 		return err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
 	return deletion_check_change(c->deletion, &j->detail);
 }

@@ -16,6 +16,8 @@ struct change {
 	const ProtobufCMessage *quotas; /* the tenant's; NULL: no limits */
 	int64_t config_bytes;		/* of the tenant's resources without agents; the operation adjusts it */
 	enum deletion_state deletion;	/* as it was when it was locked */
+	uint64_t live_version;		/* of the flow that was written; 0: never published */
+	bool keep_draft;		/* what is written leaves the flow's draft alone */
 	bool repeated; /* the request was answered before: job->reply is that answer, nothing is to be done */
 };
 /* Locks the tenant; looks whether the request is a repetition. Of a tenant that is deleted only _any changes something, who looks

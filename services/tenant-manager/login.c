@@ -8,6 +8,7 @@
 #include "log/log.h"
 #include "pbr.h"
 #include "role.h"
+#include "secret.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
@@ -76,22 +77,29 @@ static void reply_token(struct login *l)
 
 /* ---- on a worker ---- */
 
-/* The hash of the agent's password, "" if there is none, or it may not sign in. */
-static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enabled, char hash[AUTH_HASH_TEXT])
+/* What is known of an agent who wants to sign in. */
+struct known {
+	bool enabled;
+	char hash[AUTH_HASH_TEXT]; /* of the password; "": there is none, or it is to be made */
+	/* To be made, of an agent that was imported: the password is the one of the phone's digest. */
+	bool imported;
+	char realm[256], ha1_sha256[HA1_SHA256_TEXT];
+};
+
+static err_t read_agent(struct db_tx *tx, const char *agent_id, struct known *k)
 {
 	const char *params[] = { agent_id };
 	struct db_result *res = NULL;
 	struct arena a;
 	size_t size;
-	err_t e = db_exec(
-	    tx, &res,
-	    "SELECT r.body, c.argon2id FROM tm.tenant t JOIN tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
-	    "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
-	    "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
-	    1, params);
+	err_t e = db_exec(tx, &res,
+			  "SELECT r.body, c.argon2id, c.argon2id = '', t.sip_domain FROM tm.tenant t JOIN tm.resource "
+			  "r ON r.tenant = t.tenant AND r.kind = 'agent' "
+			  "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
+			  "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
+			  1, params);
 
-	hash[0] = '\0';
-	*ret_enabled = false;
+	*k = (struct known){ 0 };
 	arena_init(&a, 0);
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 0, &size);
@@ -99,8 +107,11 @@ static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enable
 		    bytes ? pbr_unpack(&a, &trunkline__config__v1__agent__descriptor, bytes, size) : NULL;
 
 		e = m ? ERR_OK : ERR_EXHAUSTED;
-		*ret_enabled = m && pbr_bool(m, "enabled");
-		(void)str_copy(hash, AUTH_HASH_TEXT, db_text(res, 0, 1));
+		k->enabled = m && pbr_bool(m, "enabled");
+		(void)str_copy(k->hash, sizeof(k->hash), db_text(res, 0, 1));
+		k->imported = m && strcmp(db_text(res, 0, 2), "t") == 0;
+		(void)str_copy(k->realm, sizeof(k->realm), db_text(res, 0, 3));
+		(void)str_copy(k->ha1_sha256, sizeof(k->ha1_sha256), m ? pbr_string(m, "ha1_sha256") : "");
 	}
 	arena_done(&a);
 	db_result_free(&res);
@@ -117,26 +128,52 @@ static const char *nobodys_hash(void)
 	return hash;
 }
 
+/* An import cannot wait for 100,000 slow hashes: the first login with the right password makes the agent's, and takes as long as any. */
+static err_t check_imported(struct db_tx *tx, struct login *l, const struct known *k)
+{
+	char md5[HA1_MD5_TEXT], sha256[HA1_SHA256_TEXT], hash[AUTH_HASH_TEXT];
+	const char *params[] = { l->req->agent_id, hash };
+	err_t e = secret_ha1(l->req->agent_id, k->realm, l->req->password, md5, sha256);
+
+	if (!e && (str_empty(k->ha1_sha256) || !str_eq_secret(sha256, k->ha1_sha256))) {
+		(void)auth_password_ok(nobodys_hash(), l->req->password);
+		return ERR_OK;
+	}
+	if (!e)
+		e = auth_password_hash(l->req->password, hash);
+	if (!e)
+		e = db_exec(tx, NULL,
+			    "UPDATE tm.credential SET argon2id = $2 WHERE tenant = tm.tenant() AND agent_id = $1 AND "
+			    "argon2id = ''",
+			    2, params);
+	l->ok = !e;
+	return e;
+}
+
 static err_t check_login(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
-	char hash[AUTH_HASH_TEXT];
-	bool enabled;
-	err_t e = read_agent(tx, l->req->agent_id, &enabled, hash);
+	struct known k;
+	err_t e = read_agent(tx, l->req->agent_id, &k);
 
+	l->ok = false;
 	if (e)
 		return e;
-	bool known = enabled && hash[0];
-	bool match = auth_password_ok(known ? hash : nobodys_hash(), l->req->password);
+	if (k.enabled && k.imported)
+		return check_imported(tx, l, &k);
+	bool known = k.enabled && k.hash[0];
+	bool match = auth_password_ok(known ? k.hash : nobodys_hash(), l->req->password);
 	l->ok = known && match;
 	return l->ok ? role_agent_rights(tx, l->req->agent_id, &l->user.rights) : ERR_OK;
 }
 
 static err_t check_agent(struct db_tx *tx, struct login *l)
 {
-	char hash[AUTH_HASH_TEXT];
+	struct known k;
+	err_t e = read_agent(tx, l->user.agent, &k);
 
-	return read_agent(tx, l->user.agent, &l->ok, hash);
+	l->ok = k.enabled;
+	return e;
 }
 
 /* ---- Login ---- */

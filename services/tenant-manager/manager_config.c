@@ -26,5 +26,7 @@ const struct config_item manager_config_items[] = {
 		   "how long a deleted tenant can be undeleted, when its deletion does not say"),
 	CONFIG_INT(struct manager_config, max_config_bytes, "publish.max_config_bytes", 7000000, 10000, 60000000,
 		   "of one tenant without agents; below max_payload of NATS"),
+	CONFIG_INT(struct manager_config, flow_versions_kept, "flows.versions_kept", 50, 1, 1000,
+		   "published versions of a flow that can be read and rolled back to, the live one among them"),
 	CONFIG_END,
 };

@@ -12,6 +12,7 @@ struct manager_config {
 	char *sip_domain_suffix;
 	int64_t delete_grace_s;
 	int64_t max_config_bytes;
+	int64_t flow_versions_kept;
 };
 extern const struct config_item manager_config_items[];
 

@@ -81,6 +81,7 @@ static void write_config(struct fixture *f)
 		   "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: "
 		   "%s/operator.token\n",
 		   f->dir, f->dir, f->dir);
+	str_append(&s, f->more_config ? f->more_config : "");
 	snprintf(name, sizeof(name), "%s.yaml", f->instance);
 	testkit_file(f->dir, name, str_text(&s), path);
 	str_done(&s);
@@ -132,7 +133,10 @@ void fixture_service_stop(struct fixture *f, int signo)
 
 void fixture_start(struct fixture *f)
 {
-	*f = (struct fixture){ .instance = "tm-1", .grpc_port = testkit_tcp_port(), .http_port = testkit_tcp_port() };
+	*f = (struct fixture){ .instance = "tm-1",
+			       .grpc_port = testkit_tcp_port(),
+			       .http_port = testkit_tcp_port(),
+			       .more_config = f->more_config };
 	testkit_dir(f->dir);
 	testkit_postgres_start(&f->pg);
 	testkit_nats_start(&f->nats, true);
@@ -217,13 +221,26 @@ const char *fixture_must(struct fixture *f, const char *token, const char *metho
 	return str_text(&answer);
 }
 
+/* A stream of messages of one type: the header, then pieces of the file. Both types have the same fields. */
 struct source {
-	Trunkline__Admin__V1__UploadPromptRequest msg;
-	Trunkline__Admin__V1__UploadPromptHeader header;
+	ProtobufCMessage *msg;
+	const ProtobufCMessage *header;
 	const unsigned char *file;
 	size_t size, at;
 	bool begun;
 };
+
+static void *member(const struct source *s, const char *field)
+{
+	return (char *)s->msg + protobuf_c_message_descriptor_get_field_by_name(s->msg->descriptor, field)->offset;
+}
+
+static void set_case(const struct source *s, const char *field)
+{
+	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(s->msg->descriptor, field);
+
+	*(uint32_t *)(void *)((char *)s->msg + f->quantifier_offset) = f->id;
+}
 
 static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 {
@@ -234,31 +251,26 @@ static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 	if (s->begun && !n)
 		return ERR_OK;
 	if (s->begun) {
-		s->msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_CHUNK;
-		s->msg.chunk = (ProtobufCBinaryData){ n, (uint8_t *)s->file + s->at };
+		set_case(s, "chunk");
+		*(ProtobufCBinaryData *)member(s, "chunk") = (ProtobufCBinaryData){ n, (uint8_t *)s->file + s->at };
 		s->at += n;
+	} else {
+		set_case(s, "header");
+		*(const ProtobufCMessage **)member(s, "header") = s->header;
 	}
 	s->begun = true;
-	*msg = &s->msg.base;
+	*msg = s->msg;
 	return ERR_OK;
 }
 
-err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
-		     size_t size, struct str *answer, struct err_detail *detail)
+static err_t send_stream(struct fixture *f, const char *token, const char *method, struct source *s, struct str *answer,
+			 struct err_detail *detail)
 {
-	struct source s = { .msg = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__INIT,
-			    .header = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_HEADER__INIT,
-			    .file = file,
-			    .size = size };
 	ProtobufCMessage *rep = NULL;
-
-	s.header.parent = (char *)parent;
-	s.header.prompt_id = (char *)id;
-	s.msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_HEADER;
-	s.msg.header = &s.header;
 	struct rpc_client *c = client(f, token);
-	err_t e = rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt", next_piece, &s,
-				    &rep, detail);
+	err_t e =
+	    rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, method, next_piece, s, &rep, detail);
+
 	if (!e && answer && pbjson_print(answer, rep, 0, NULL))
 		testkit_die("pbjson_print");
 	if (rep)
@@ -276,6 +288,32 @@ void fixture_upload_silence(struct fixture *f, const char *parent, const char *i
 
 	if (fixture_upload(f, f->operator_token, parent, id, wav, sizeof(wav), NULL, &d))
 		testkit_die("upload: %s %s", d.field, d.message);
+err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
+		     size_t size, struct str *answer, struct err_detail *detail)
+{
+	Trunkline__Admin__V1__UploadPromptRequest msg = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__INIT;
+	Trunkline__Admin__V1__UploadPromptHeader header = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_HEADER__INIT;
+	struct source s = { .msg = &msg.base, .header = &header.base, .file = file, .size = size };
+
+	header.parent = (char *)parent;
+	header.prompt_id = (char *)id;
+	return send_stream(f, token, "UploadPrompt", &s, answer, detail);
+}
+
+err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail)
+{
+	Trunkline__Admin__V1__CreateImportRequest msg = TRUNKLINE__ADMIN__V1__CREATE_IMPORT_REQUEST__INIT;
+	struct source s = { .msg = &msg.base, .file = file, .size = size };
+	ProtobufCMessage *parsed;
+
+	if (pbjson_parse(&parsed, &trunkline__admin__v1__create_import_header__descriptor, header, strlen(header), 0,
+			 detail))
+		testkit_die("%s: %s %s", header, detail->field, detail->message);
+	s.header = parsed;
+	err_t e = send_stream(f, token, "CreateImport", &s, answer, detail);
+	protobuf_c_message_free_unpacked(parsed, NULL);
+	return e;
 }
 
 const char *fixture_field(const char *json, const char *field)

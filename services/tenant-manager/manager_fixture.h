@@ -21,6 +21,7 @@ struct fixture {
 	char owner_dsn[TESTKIT_PATH + 128];
 	char operator_token[2048];
 	struct loop *loop;
+	const char *more_config; /* YAML, set before fixture_start; NULL: none */
 };
 
 void fixture_start(struct fixture *f);
@@ -41,6 +42,9 @@ err_t fixture_upload(struct fixture *f, const char *token, const char *parent, c
 		     size_t size, struct str *answer, struct err_detail *detail) MUST;
 /* Half a second of silence as a prompt, by the operator; 8,000 bytes of audio. */
 void fixture_upload_silence(struct fixture *f, const char *parent, const char *id);
+/* CreateImport; the header in JSON. */
+err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail) MUST;
 /* A token made by the operator; scopes: "SCOPE_TENANT_ADMIN". Valid until the program ends. */
 const char *fixture_token(struct fixture *f, const char *tenant, const char *scope);
 /* Value of a string field in the answer's JSON ("etag"), "" if there is none; a ring of 8 buffers. */

@@ -90,7 +90,7 @@ err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Ten
 
 err_t ops_check_tenant(struct db_tx *tx, struct job *j)
 {
-	const char *params[] = { auth_platform(&j->user) ? "t" : "f" };
+	const char *params[] = { auth_is_operator(&j->user) ? "t" : "f" };
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res,
 			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND (deleted_at IS NULL OR $1::boolean)", 1,

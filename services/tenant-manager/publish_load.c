@@ -168,6 +168,8 @@ static const ProtobufCMessageDescriptor *resource_desc(const char *name)
 		return &trunkline__admin__v1__tenant__descriptor;
 	if (strncmp(plural + 1, "deletions/", strlen("deletions/")) == 0)
 		return ops_deletion_kind.desc;
+	if (strncmp(plural + 1, "imports/", 8) == 0)
+		return &trunkline__admin__v1__import__descriptor;
 	for (size_t i = 0; i < n_kinds; i++) {
 		size_t n = strlen(kinds[i].plural);
 

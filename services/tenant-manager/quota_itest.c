@@ -419,8 +419,13 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 		 "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
 		 "DROP COLUMN suspension, DROP COLUMN announcement, " /* what came after it must go, too */
 		 "DROP COLUMN deleted_at, DROP COLUMN purge_at; DROP TABLE tm.deletion CASCADE; "
-		 "DROP FUNCTION tm.due_purge(text); DROP INDEX tm.resource_unique_key; "
+		 "DROP FUNCTION tm.due_purge(text); "
+		 "DROP TABLE tm.flow_version, tm.import; DROP INDEX tm.outbox_due, tm.resource_unique_key; "
 		 "ALTER TABLE tm.resource ADD CONSTRAINT resource_unique_key UNIQUE (tenant, kind, unique_key); "
+		 "DROP FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]); "
+		 "DROP FUNCTION tm.count_flow_version() CASCADE; "
+		 "DROP FUNCTION tm.keep_flow_version() CASCADE; "
+		 "ALTER TABLE tm.resource DROP COLUMN draft, DROP COLUMN live_version; "
 		 "DELETE FROM schema_migrations WHERE name >= '0003'; COMMIT");
 	fixture_service_start(&fx);
 	assert_string_equal(fixture_sql(&fx, counts), before);

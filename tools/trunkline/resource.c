@@ -50,6 +50,13 @@ static err_t call(struct remote *rm, const struct catalog_resource *r, const cha
 	return e;
 }
 
+/* Of flows; others' requests know no such field. */
+static void set_draft(json_t *req, const struct cli *cli)
+{
+	if (cli_flag(cli, "draft-only"))
+		json_object_set_new(req, "draft_only", json_true());
+}
+
 static bool dry_run(const struct cli *cli)
 {
 	return cli_flag(cli, "dry-run") != NULL;
@@ -70,6 +77,7 @@ err_t resource_create(struct remote *rm, const struct cli *cli, const struct cat
 		json_object_set_new(req, key, json_string(id));
 		json_object_set(req, r->noun, fields);
 		json_object_set_new(req, "validate_only", json_boolean(dry_run(cli)));
+		set_draft(req, cli);
 		e = call(rm, r, "Create", req, ret, detail);
 	} else {
 		json_decref(req);
@@ -108,6 +116,7 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 		json_object_set(req, r->noun, fields);
 		json_object_set_new(req, "update_mask", json_string(str_text(&mask)));
 		json_object_set_new(req, "validate_only", json_boolean(dry_run(cli)));
+		set_draft(req, cli);
 		e = call(rm, r, "Update", req, ret, detail);
 	}
 	json_decref(fields);
@@ -167,22 +176,33 @@ static err_t next_chunk(json_t **message, void *arg)
 	return ERR_OK;
 }
 
+err_t resource_send_file(struct remote *rm, const char *method, json_t *header, const char *file, json_t **ret,
+			 struct err_detail *detail)
+{
+	struct upload u = { .file = fopen(file, "re") };
+
+	if (!u.file)
+		return err_set(detail, ERR_NOT_FOUND, "file", "%s cannot be read", file);
+	u.header = json_incref(header);
+	err_t e = remote_upload(rm, service_admin(), method, next_chunk, &u, ret, detail);
+	json_decref(u.header);
+	fclose(u.file);
+	return e;
+}
+
 err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name,
 		      const char *file, json_t **ret, struct err_detail *detail)
 {
-	struct upload u = { .file = fopen(file, "re") };
 	struct str parent = STR_INIT;
-	err_t e = u.file ? resource_parent(&parent, cli, detail)
-			 : err_set(detail, ERR_NOT_FOUND, "file", "%s cannot be read", file);
+	json_t *header = NULL;
+	err_t e = resource_parent(&parent, cli, detail);
 
 	if (!e) {
-		u.header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name",
-				     display_name ? display_name : "", "validate_only", dry_run(cli));
-		e = remote_upload(rm, service_admin(), "UploadPrompt", next_chunk, &u, ret, detail);
+		header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name",
+				   display_name ? display_name : "", "validate_only", dry_run(cli));
+		e = resource_send_file(rm, "UploadPrompt", header, file, ret, detail);
 	}
-	json_decref(u.header);
-	if (u.file)
-		fclose(u.file);
+	json_decref(header);
 	str_done(&parent);
 	return e;
 }
@@ -213,7 +233,13 @@ err_t resource_password(char *buf, size_t size, struct err_detail *detail)
 /* ---- verbs ---- */
 static bool own_flag(const char *name)
 {
-	return strcmp(name, "password-stdin") == 0 || strcmp(name, "dry-run") == 0 || strcmp(name, "file") == 0;
+	static const char *const own[] = { "password-stdin", "dry-run", "file", "draft-only" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		if (strcmp(own[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static err_t fields_of(json_t **ret, const struct cli *cli, const struct catalog_resource *r, struct err_detail *detail)
