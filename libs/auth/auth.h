@@ -10,7 +10,8 @@
  *	if (!e)
  *		e = auth_check(rules, rpc_method(call), &user, &detail);
  *
- * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), iat, exp. Only ES256.
+ * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), locale (of the
+ * user, OpenID Connect Core 5.1) and tenant_locale, iat, exp. Only ES256.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -18,6 +19,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
+
+#define AUTH_LANGUAGE 36 /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
 
 enum auth_scope {
 	AUTH_NONE = 0,
@@ -33,6 +36,8 @@ struct auth_user {
 	char agent[64];	   /* "" unless an agent */
 	unsigned scopes;   /* enum auth_scope */
 	int64_t expires_s; /* Unix time */
+	/* BCP 47 tags of what the user, and the tenant's people, read; "": nothing was said when the token was made. */
+	char language[AUTH_LANGUAGE], tenant_language[AUTH_LANGUAGE];
 };
 
 /* "operator", "tenant-admin", "supervisor", "agent"; NULL for anything but one scope. */

@@ -57,19 +57,19 @@ static void reply_token(struct login *l)
 
 /* ---- on a worker ---- */
 
-/* The hash of the agent's password, "" if there is none, or it may not sign in. */
-static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enabled, char hash[AUTH_HASH_TEXT])
+/* The hash of the agent's password, "" if there is none, or it may not sign in; and what it reads texts in. */
+static err_t read_agent(struct db_tx *tx, struct auth_user *user, bool *ret_enabled, char hash[AUTH_HASH_TEXT])
 {
-	const char *params[] = { agent_id };
+	const char *params[] = { user->agent };
 	struct db_result *res = NULL;
 	struct arena a;
 	size_t size;
-	err_t e = db_exec(
-	    tx, &res,
-	    "SELECT r.body, c.argon2id FROM tm.tenant t JOIN tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
-	    "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
-	    "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
-	    1, params);
+	err_t e = db_exec(tx, &res,
+			  "SELECT r.body, c.argon2id, t.language FROM tm.tenant t JOIN tm.resource r ON r.tenant = "
+			  "t.tenant AND r.kind = 'agent' "
+			  "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
+			  "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
+			  1, params);
 
 	hash[0] = '\0';
 	*ret_enabled = false;
@@ -82,6 +82,9 @@ static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enable
 		e = m ? ERR_OK : ERR_EXHAUSTED;
 		*ret_enabled = m && pbr_bool(m, "enabled");
 		(void)str_copy(hash, AUTH_HASH_TEXT, db_text(res, 0, 1));
+		(void)str_copy(user->tenant_language, sizeof(user->tenant_language), db_text(res, 0, 2));
+		if (m && !*user->language)
+			(void)str_copy(user->language, sizeof(user->language), pbr_string(m, "language"));
 	}
 	arena_done(&a);
 	db_result_free(&res);
@@ -103,7 +106,7 @@ static err_t check_login(struct db_tx *tx, void *arg)
 	struct login *l = arg;
 	char hash[AUTH_HASH_TEXT];
 	bool enabled;
-	err_t e = read_agent(tx, l->req->agent_id, &enabled, hash);
+	err_t e = read_agent(tx, &l->user, &enabled, hash);
 
 	if (e)
 		return e;
@@ -118,7 +121,7 @@ static err_t check_agent(struct db_tx *tx, void *arg)
 	struct login *l = arg;
 	char hash[AUTH_HASH_TEXT];
 
-	return read_agent(tx, l->user.agent, &l->ok, hash);
+	return read_agent(tx, &l->user, &l->ok, hash);
 }
 
 /* ---- Login ---- */
@@ -230,11 +233,14 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 		e = err_set(detail, ERR_INVALID, "subject", "longer than 63 bytes");
 	if (!e)
 		e = check_display_name(req->subject, "subject", detail);
+	if (!e)
+		e = check_language(req->language, "language", detail);
 	if (e)
 		return e;
 	l->lifetime_s = req->lifetime_ms ? (req->lifetime_ms + 999) / 1000 : LIFETIME_S;
 	(void)str_copy(l->user.tenant, sizeof(l->user.tenant), tenant);
 	(void)str_copy(l->user.agent, sizeof(l->user.agent), req->agent_id);
+	(void)str_copy(l->user.language, sizeof(l->user.language), req->language);
 	if (*req->subject)
 		(void)str_copy(l->user.subject, sizeof(l->user.subject), req->subject);
 	else if (*req->agent_id)
@@ -249,9 +255,11 @@ static err_t check_tenant(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
+	err_t e = db_exec(tx, &res, "SELECT language FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
 
 	l->ok = !e && db_rows(res) == 1;
+	if (l->ok)
+		(void)str_copy(l->user.tenant_language, sizeof(l->user.tenant_language), db_text(res, 0, 0));
 	db_result_free(&res);
 	return e;
 }

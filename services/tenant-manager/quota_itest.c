@@ -421,11 +421,12 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 	char before[2000];
 	snprintf(before, sizeof(before), "%s", fixture_sql(&fx, counts));
 	fixture_service_stop(&fx, SIGTERM);
-	(void)fixture_sql(&fx,
-			  "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
-			  "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
-			  "DROP COLUMN suspension, DROP COLUMN announcement; " /* what came after it must go, too */
-			  "DELETE FROM schema_migrations WHERE name >= '0003'; COMMIT");
+	(void)fixture_sql(
+	    &fx,
+	    "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
+	    "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
+	    "DROP COLUMN suspension, DROP COLUMN announcement, DROP COLUMN language; " /* what came after it must go, too */
+	    "DELETE FROM schema_migrations WHERE name >= '0003'; COMMIT");
 	fixture_service_start(&fx);
 	assert_string_equal(fixture_sql(&fx, counts), before);
 	assert_non_null(strstr(before, "oldprompt_bytes1600,oldqueue4"));

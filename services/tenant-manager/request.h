@@ -52,6 +52,7 @@ struct job {
 	struct request rq;
 	struct auth_user user;
 	char peer[64];
+	enum text_language language; /* of texts in the answer */
 	char fingerprint[65];
 	struct upload *upload; /* UploadPrompt only; owned */
 	atomic_bool gone;      /* nobody waits for the answer any more; what takes long on a worker looks at it */

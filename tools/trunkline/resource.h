@@ -21,6 +21,6 @@ err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, 
 /* The request of any method, from words and flags. */
 err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail) MUST;
 /* One line from standard input. */
-err_t resource_password(char *buf, size_t size, struct err_detail *detail) MUST;
+err_t resource_password(const struct cli *cli, char *buf, size_t size, struct err_detail *detail) MUST;
 
 #endif
