@@ -216,6 +216,10 @@ static err_t user_of(json_t *claims, int64_t now_s, struct auth_user *u, struct 
 		e = claim_text(claims, "scope", names, sizeof(names), detail);
 	if (!e)
 		e = claim_rights(claims, &u->rights, detail);
+	if (!e)
+		e = claim_text(claims, "locale", u->language, sizeof(u->language), detail);
+	if (!e)
+		e = claim_text(claims, "tenant_locale", u->tenant_language, sizeof(u->tenant_language), detail);
 	if (e)
 		return e;
 	u->scopes = scopes_of(names);
@@ -271,7 +275,10 @@ static bool add_claims(jwt_t *jwt, const struct auth_user *u, int64_t now_s, int
 {
 	return !jwt_add_grant(jwt, "iss", AUTH_ISSUER) && !jwt_add_grant(jwt, "sub", u->subject) &&
 	       (!*u->tenant || !jwt_add_grant(jwt, "tenant", u->tenant)) &&
-	       (!*u->agent || !jwt_add_grant(jwt, "agent", u->agent)) && !jwt_add_grant_int(jwt, "iat", (long)now_s) &&
+	       (!*u->agent || !jwt_add_grant(jwt, "agent", u->agent)) &&
+	       (!*u->language || !jwt_add_grant(jwt, "locale", u->language)) &&
+	       (!*u->tenant_language || !jwt_add_grant(jwt, "tenant_locale", u->tenant_language)) &&
+	       !jwt_add_grant_int(jwt, "iat", (long)now_s) &&
 	       !jwt_add_grant_int(jwt, "exp", (long)(now_s + lifetime_s)) && add_scopes(jwt, u->scopes) &&
 	       add_rights(jwt, u->rights & ~rights_of_scopes(u->scopes));
 }

@@ -10,7 +10,8 @@
  *		e = auth_check(rpc_method(call), &user, &detail);
  *
  * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), rights (permissions beyond
- * those of the scopes, the set of rights.h in hex), iat, exp. Only ES256. What is unknown in scope and rights gives nothing.
+ * those of the scopes, the set of rights.h in hex), locale (of the user, OpenID Connect Core 5.1) and tenant_locale, iat, exp.
+ * Only ES256. What is unknown in scope and rights gives nothing.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -19,6 +20,8 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "rights/rights.h"
+
+#define AUTH_LANGUAGE 36 /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
 
 /* Built-in roles that stand in tokens by their names (rights.c has what they may). */
 enum auth_scope {
@@ -36,6 +39,8 @@ struct auth_user {
 	unsigned scopes;   /* enum auth_scope */
 	int64_t expires_s; /* Unix time */
 	uint64_t rights;   /* verified: all that he may; to be signed: what he may beyond his scopes */
+	/* BCP 47 tags of what the user, and the tenant's people, read; "": nothing was said when the token was made. */
+	char language[AUTH_LANGUAGE], tenant_language[AUTH_LANGUAGE];
 };
 
 /* "operator", "tenant-admin", "supervisor", "agent"; NULL for anything but one scope. */

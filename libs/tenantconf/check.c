@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "tenantconf/tz.h"
+#include "text/text.h"
 
 #define DAY_MS	       (24 * 3600 * 1000LL)
 #define COUNT_MAX      1000000 /* of quotas */
@@ -65,6 +66,15 @@ err_t check_time_zone(const char *name, const char *field, struct err_detail *de
 	err_t e = tz_get(&zone, name, &d);
 
 	return e == ERR_INVALID ? err_set(detail, e, field, "'%.70s': %s", name, d.message) : e;
+}
+
+err_t check_language(const char *tag, const char *field, struct err_detail *detail)
+{
+	enum text_language l;
+
+	if (!*tag || text_language_of(tag, &l))
+		return ERR_OK;
+	return err_set(detail, ERR_INVALID, field, "'%.35s' is none of the languages: en, zh-Hans, zh-Hant", tag);
 }
 
 err_t check_domain(const char *domain, const char *field, struct err_detail *detail)

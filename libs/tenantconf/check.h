@@ -28,6 +28,8 @@ err_t check_display_name(const char *text, const char *field, struct err_detail 
 err_t check_time_zone(const char *name, const char *field, struct err_detail *detail) MUST;
 /* Host name in lower case, letters, digits, '-' and '.', as a SIP domain. */
 err_t check_domain(const char *domain, const char *field, struct err_detail *detail) MUST;
+/* A BCP 47 tag of a language that texts are there in (text/text.h), or "". For who writes it: a reader takes any, and shows English. */
+err_t check_language(const char *tag, const char *field, struct err_detail *detail) MUST;
 err_t check_number(const char *number, const char *field, struct err_detail *detail) MUST;
 /* printf of a path into the detail, so that `return check_bad(d, "…", path…)` reads well. */
 err_t check_bad(struct err_detail *detail, const char *message, const char *path_fmt, ...) PRINTF(3, 4);

@@ -64,14 +64,26 @@ static bool synced(const struct desk *d)
 	return tenantconf_synced(d->conf) && agents_synced(d->agents) && sign_ins_synced(d->sign_ins);
 }
 
+/* As they are now; the token knows them as they were. */
+static void set_languages(const struct desk *d, struct rpc_call *call, const struct auth_user *u)
+{
+	const struct tenant *t = tenantconf_find_tenant(d->conf, u->tenant);
+	const struct tenant_agent *a = *u->agent ? tenantconf_find_agent(d->conf, u->tenant, u->agent) : NULL;
+
+	rpc_call_set_languages(call, a && *a->language ? a->language : u->language,
+			       t ? t->language : u->tenant_language);
+}
+
 static err_t authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
 {
 	struct desk *d = arg;
 	struct auth_user u, *kept;
 	err_t e = auth_verify(d->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &u, detail);
 
-	if (!e)
+	if (!e) {
+		set_languages(d, call, &u);
 		e = auth_check(method, &u, detail);
+	}
 	if (!e && !*u.tenant)
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
 	if (!e && !synced(d))

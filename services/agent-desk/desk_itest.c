@@ -119,9 +119,10 @@ static void put_agent(const char *tenant, const char *id, bool enabled)
 }
 
 /* ---- callers ---- */
-static struct rpc_client *client_of(const char *tenant, const char *agent, unsigned scopes, int64_t life_s)
+static struct rpc_client *client_for(struct auth_user u, const char *tenant, const char *agent, int64_t life_s,
+				     const char *accept)
 {
-	struct auth_user u = { .scopes = scopes };
+	struct rpc_client_params p = { .target = address, .language = accept };
 	struct rpc_client *c = NULL;
 	char *token = NULL;
 
@@ -129,9 +130,25 @@ static struct rpc_client *client_of(const char *tenant, const char *agent, unsig
 	snprintf(u.tenant, sizeof(u.tenant), "%s", tenant);
 	snprintf(u.agent, sizeof(u.agent), "%s", agent);
 	assert_int_equal(auth_sign(signer, &u, clock_wall_ms() / 1000, life_s, &token), ERR_OK);
-	assert_int_equal(rpc_client_new(&c, &(struct rpc_client_params){ .target = address, .token = token }), ERR_OK);
+	p.token = token;
+	assert_int_equal(rpc_client_new(&c, &p), ERR_OK);
 	mem_free(token);
 	return c;
+}
+
+static struct rpc_client *client_of(const char *tenant, const char *agent, unsigned scopes, int64_t life_s)
+{
+	return client_for((struct auth_user){ .scopes = scopes }, tenant, agent, life_s, NULL);
+}
+
+/* The language of its token, and the one that its requests ask for (NULL: none). */
+static struct rpc_client *speaking_client(const char *tenant, const char *agent, const char *language,
+					  const char *accept)
+{
+	struct auth_user u = { .scopes = AUTH_AGENT };
+
+	snprintf(u.language, sizeof(u.language), "%s", language);
+	return client_for(u, tenant, agent, 600, accept);
 }
 
 static struct rpc_client *agent_client(const char *tenant, const char *agent)
@@ -441,6 +458,70 @@ static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
 {
 	(void)state;
 	rightskit_check(SERVICE, address, signer, "1001");
+}
+
+static void put_languages(const char *of_tenant, uint64_t version, const char *of_agent)
+{
+	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	Trunkline__Config__V1__Agent a = TRUNKLINE__CONFIG__V1__AGENT__INIT;
+
+	t.tenant = t.display_name = (char *)"tongues";
+	t.version = a.version = version;
+	t.time_zone = (char *)"UTC";
+	t.sip_domain = (char *)"tongues.example";
+	t.language = (char *)of_tenant;
+	put(config, "tongues.main", &t.base);
+	a.tenant = (char *)"tongues";
+	a.id = (char *)"5001";
+	a.language = (char *)of_agent;
+	put(config, "tongues.agent.5001", &a.base);
+}
+
+struct wanted {
+	const char *token, *accept, *text;
+};
+
+/* Disabled: refused with a text. */
+static bool is_told(void *arg)
+{
+	const struct wanted *w = arg;
+	struct rpc_client *c = speaking_client("tongues", "5001", w->token, w->accept);
+	struct err_detail d = { 0 };
+	status_t st;
+	err_t e = command(c, "SignIn", "", "", &st, &d);
+
+	rpc_client_free(&c);
+	return e == ERR_PRECONDITION && strcmp(d.message, w->text) == 0;
+}
+
+static void an_agent_is_told_in_its_language_else_the_tenants_and_a_change_needs_no_new_token_GT_3_1_2f(void **state)
+{
+	static const char en[] = "the agent is disabled: an administrator can enable it",
+			  hans[] = "该坐席已停用：管理员可以启用", hant[] = "該座席已停用：管理員可以啟用";
+	static const struct {
+		const char *tenant, *agent;
+		struct wanted want;
+	} rows[] = {
+		{ "", "", { "", NULL, en } },
+		{ "zh-Hant", "", { "", NULL, hant } },
+		{ "zh-TW", "zh-Hans", { "", NULL, hans } },
+		{ "zh-Hant", "", { "zh-CN", NULL, hans } },	   /* the token's */
+		{ "zh-Hant", "en", { "zh-Hans", NULL, en } },	   /* the agent's, now */
+		{ "zh-Hant", "zh-Hant", { "", "zh-Hans", hans } }, /* the request's */
+		{ "zh-Hant", "", { "", "fr, en;q=0.1, zh;q=0.2", hans } },
+		{ "zh-Hant", "", { "", "fr", en } },
+		{ "zh-Hant", "", { "", "*", hant } },
+		{ "xx-newer", "yy", { "", NULL, en } }, /* of a newer version: the tenant works on */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct wanted want = rows[i].want;
+
+		put_languages(rows[i].tenant, i + 1, rows[i].agent);
+		if (!testkit_wait(is_told, &want, 10000))
+			fail_msg("row %zu: not '%s'", i, want.text);
+	}
 }
 
 static void a_lead_lists_the_agents_page_by_page(void **state)
@@ -844,6 +925,8 @@ int main(void)
 		cmocka_unit_test(an_agent_signs_in_works_and_signs_out_GT_5_2),
 		cmocka_unit_test(a_stranger_is_refused_and_learns_nothing),
 		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
+		cmocka_unit_test(
+		    an_agent_is_told_in_its_language_else_the_tenants_and_a_change_needs_no_new_token_GT_3_1_2f),
 		cmocka_unit_test(a_lead_lists_the_agents_page_by_page),
 		cmocka_unit_test(an_offered_call_is_shown_with_what_is_known_of_it),
 		cmocka_unit_test(a_killed_desk_forgets_nobody),

@@ -68,8 +68,10 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 		return ERR_EXHAUSTED;
 	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000,
 			      &session->user, detail);
-	if (!e)
+	if (!e) {
+		rpc_call_set_languages(call, session->user.language, session->user.tenant_language);
 		e = auth_check(method, &session->user, detail);
+	}
 	if (!e)
 		e = check_rate(a, method, &session->user, detail);
 	if (e)
@@ -88,7 +90,7 @@ err_t job_new(struct job **ret, struct manager *tm, const struct method *m, stru
 
 	if (!j)
 		return ERR_EXHAUSTED;
-	*j = (struct job){ .tm = tm, .call = call, .method = m };
+	*j = (struct job){ .tm = tm, .call = call, .method = m, .language = rpc_language(call) };
 	if (session)
 		j->user = session->user;
 	(void)str_copy(j->peer, sizeof(j->peer), rpc_peer(call) ? rpc_peer(call) : "");

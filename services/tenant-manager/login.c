@@ -86,15 +86,16 @@ struct known {
 	char realm[256], ha1_sha256[HA1_SHA256_TEXT];
 };
 
-static err_t read_agent(struct db_tx *tx, const char *agent_id, struct known *k)
+/* And what it reads texts in, into user. */
+static err_t read_agent(struct db_tx *tx, struct auth_user *user, struct known *k)
 {
-	const char *params[] = { agent_id };
+	const char *params[] = { user->agent };
 	struct db_result *res = NULL;
 	struct arena a;
 	size_t size;
 	err_t e = db_exec(tx, &res,
-			  "SELECT r.body, c.argon2id, c.argon2id = '', t.sip_domain FROM tm.tenant t JOIN tm.resource "
-			  "r ON r.tenant = t.tenant AND r.kind = 'agent' "
+			  "SELECT r.body, c.argon2id, c.argon2id = '', t.sip_domain, t.language FROM tm.tenant t JOIN "
+			  "tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
 			  "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
 			  "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
 			  1, params);
@@ -112,6 +113,9 @@ static err_t read_agent(struct db_tx *tx, const char *agent_id, struct known *k)
 		k->imported = m && strcmp(db_text(res, 0, 2), "t") == 0;
 		(void)str_copy(k->realm, sizeof(k->realm), db_text(res, 0, 3));
 		(void)str_copy(k->ha1_sha256, sizeof(k->ha1_sha256), m ? pbr_string(m, "ha1_sha256") : "");
+		(void)str_copy(user->tenant_language, sizeof(user->tenant_language), db_text(res, 0, 4));
+		if (m && !*user->language)
+			(void)str_copy(user->language, sizeof(user->language), pbr_string(m, "language"));
 	}
 	arena_done(&a);
 	db_result_free(&res);
@@ -154,7 +158,7 @@ static err_t check_login(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
 	struct known k;
-	err_t e = read_agent(tx, l->req->agent_id, &k);
+	err_t e = read_agent(tx, &l->user, &k);
 
 	l->ok = false;
 	if (e)
@@ -170,7 +174,7 @@ static err_t check_login(struct db_tx *tx, void *arg)
 static err_t check_agent(struct db_tx *tx, struct login *l)
 {
 	struct known k;
-	err_t e = read_agent(tx, l->user.agent, &k);
+	err_t e = read_agent(tx, &l->user, &k);
 
 	l->ok = k.enabled;
 	return e;
@@ -331,11 +335,14 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 		e = err_set(detail, ERR_INVALID, "subject", "longer than 63 bytes");
 	if (!e)
 		e = check_display_name(req->subject, "subject", detail);
+	if (!e)
+		e = check_language(req->language, "language", detail);
 	if (e)
 		return e;
 	l->lifetime_s = req->lifetime_ms ? (req->lifetime_ms + 999) / 1000 : LIFETIME_S;
 	(void)str_copy(l->user.tenant, sizeof(l->user.tenant), tenant);
 	(void)str_copy(l->user.agent, sizeof(l->user.agent), req->agent_id);
+	(void)str_copy(l->user.language, sizeof(l->user.language), req->language);
 	if (*req->subject)
 		(void)str_copy(l->user.subject, sizeof(l->user.subject), req->subject);
 	else if (*req->agent_id)
@@ -349,10 +356,12 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 static err_t check_tenant(struct db_tx *tx, struct login *l)
 {
 	struct db_result *res = NULL;
-	err_t e =
-	    db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL", 0, NULL);
+	err_t e = db_exec(tx, &res, "SELECT language FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL", 0,
+			  NULL);
 
 	l->ok = !e && db_rows(res) == 1;
+	if (l->ok)
+		(void)str_copy(l->user.tenant_language, sizeof(l->user.tenant_language), db_text(res, 0, 0));
 	db_result_free(&res);
 	return e;
 }

@@ -177,7 +177,8 @@ static struct rpc_client *client(struct fixture *f, const char *token)
 	snprintf(target, sizeof(target), "127.0.0.1:%d", f->grpc_port);
 	snprintf(ca, sizeof(ca), "%s/ca.pem", f->dir);
 	if (rpc_client_new(&c,
-			   &(struct rpc_client_params){ .target = target, .tls = { .ca_file = ca }, .token = token }))
+			   &(struct rpc_client_params){
+			       .target = target, .tls = { .ca_file = ca }, .token = token, .language = f->language }))
 		testkit_die("rpc_client_new");
 	return c;
 }

@@ -20,6 +20,7 @@ struct fixture {
 	char dsn[TESTKIT_PATH + 128]; /* of role tenant_manager */
 	char owner_dsn[TESTKIT_PATH + 128];
 	char operator_token[2048];
+	const char *language; /* accept-language of the calls; NULL: none */
 	struct loop *loop;
 	const char *more_config; /* YAML, set before fixture_start; NULL: none */
 };

@@ -259,6 +259,19 @@ static err_t verify_all(struct db_tx *tx, struct job *j, struct auditchain *c)
 	return e;
 }
 
+/* NULL: no memory. */
+static char *reason(struct job *j, const struct auditchain *c)
+{
+	struct str out = STR_INIT;
+	char *copy;
+
+	if (auditchain_broken(c))
+		(void)text_detail(&out, j->language, &c->why);
+	copy = out.failed ? NULL : arena_strdup(&j->arena, str_text(&out));
+	str_done(&out);
+	return copy;
+}
+
 static err_t fill_verify(struct job *j, const struct auditchain *c, const struct head *head)
 {
 	Trunkline__Admin__V1__VerifyAuditResponse *r =
@@ -269,7 +282,7 @@ static err_t fill_verify(struct job *j, const struct auditchain *c, const struct
 	r->entries = c->entries;
 	r->ok = !auditchain_broken(c);
 	r->first_bad_seq = c->bad_seq;
-	r->reason = arena_strdup(&j->arena, c->reason);
+	r->reason = reason(j, c);
 	r->head_seq = head->seq;
 	j->reply = &r->base;
 	return r->reason &&

@@ -162,10 +162,9 @@ static err_t check_referrers(struct change *c)
 
 		str_printf(&who, "%s%s/%s", i ? ", " : "", from ? from->plural : "", db_text(res, i, 1));
 	}
-	if (!e && db_rows(res) > 3)
-		str_append(&who, " and others");
 	if (!e && db_rows(res))
-		e = err_set(&j->detail, ERR_PRECONDITION, "name", "in use by %s", str_text(&who));
+		e = err_set(&j->detail, ERR_PRECONDITION, "name",
+			    db_rows(res) > 3 ? "in use by %s and others" : "in use by %s", str_text(&who));
 	str_done(&who);
 	db_result_free(&res);
 	return e;

@@ -207,6 +207,8 @@ err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored
 	size_t size = 0;
 	err_t e = check_resource(m, &j->detail);
 
+	if (!e)
+		e = check_language(pbr_string(m, "language"), "language", &j->detail);
 	if (e == ERR_INVALID)
 		check_prefix(&j->detail, "%s.", j->rq.resource_field);
 	if (!e)

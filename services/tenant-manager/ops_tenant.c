@@ -23,7 +23,7 @@
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
 	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "            \
 	"coalesce(floor(extract(epoch FROM purge_at) * 1000)::bigint, 0), "                                            \
-	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, language"
 
 static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 				Trunkline__Config__V1__Suspension **ret)
@@ -68,9 +68,10 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	t->update_time_ms = db_int(res, row, 8);
 	t->etag = arena_strdup(a, db_text(res, row, 9));
 	deletion_from_row(res, row, t);
+	t->language = arena_strdup(a, db_text(res, row, 15));
 	if (!suspension_from_row(a, res, row, &t->suspension))
 		return NULL;
-	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag ? t : NULL;
+	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag && t->language ? t : NULL;
 }
 
 err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
@@ -110,6 +111,8 @@ static err_t check_tenant(struct job *j, const Trunkline__Admin__V1__Tenant *t)
 		e = check_time_zone(t->time_zone, "tenant.time_zone", &j->detail);
 	if (!e)
 		e = check_domain(t->sip_domain, "tenant.sip_domain", &j->detail);
+	if (!e)
+		e = check_language(t->language, "tenant.language", &j->detail);
 	if (e || !t->quotas)
 		return e;
 	e = check_resource(&t->quotas->base, &j->detail);
@@ -182,17 +185,18 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	struct job *j = c->job;
 	char version[24];
 	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f",
-				 version,	  NULL,		NULL };
+				 version,	  NULL,		NULL,	       t->language };
 	err_t e = bind_quotas(c, 5, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
 	if (!e)
 		e = bind_suspension(c, 6, t);
 	if (!e)
-		e = db_exec(c->tx, NULL,
-			    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
-			    "revision, quotas, suspension) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, $7)",
-			    7, params);
+		e = db_exec(
+		    c->tx, NULL,
+		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
+		    "revision, quotas, suspension, language) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, $7, $8)",
+		    8, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
 	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
@@ -321,7 +325,7 @@ static const struct open_field {
 	const char *name;
 	enum right needs;
 } open_fields[] = {
-	{ "display_name", RIGHT_NONE },		{ "time_zone", RIGHT_NONE },
+	{ "display_name", RIGHT_NONE },		    { "time_zone", RIGHT_NONE },	{ "language", RIGHT_NONE },
 	{ "suspended", RIGHT_TENANTS_SUSPEND }, { "suspension", RIGHT_TENANTS_SUSPEND },
 	{ "quotas", RIGHT_TENANTS_QUOTAS },
 };
@@ -380,7 +384,7 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24];
 	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version, NULL, NULL,
-				 announcement(t) };
+				 announcement(t), t->language };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -389,9 +393,10 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	return e ? e
 		 : db_exec(c->tx, NULL,
 			   "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, "
-			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, updated_at = now() "
+			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, updated_at "
+			   "= now() "
 			   "WHERE tenant = tm.tenant()",
-			   7, params);
+			   8, params);
 }
 
 err_t ops_tenant_update(struct db_tx *tx, void *arg)

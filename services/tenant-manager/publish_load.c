@@ -51,6 +51,7 @@ static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 	head.display_name = (char *)db_text(res, 0, 1);
 	head.time_zone = (char *)db_text(res, 0, 2);
 	head.sip_domain = (char *)db_text(res, 0, 3);
+	head.language = (char *)db_text(res, 0, 8);
 	head.suspended = strcmp(db_text(res, 0, 4), "t") == 0;
 	bytes = db_bytes(res, 0, 7, &size);
 	if (bytes && size)
@@ -99,12 +100,12 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 	err_t e = db_exec(tx, NULL, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", 0, NULL);
 
 	if (!e)
-		e = db_exec(
-		    tx, &res,
-		    "SELECT version, display_name, time_zone, sip_domain, suspended, "
-		    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, suspension "
-		    "FROM tm.tenant WHERE tenant = tm.tenant()",
-		    0, NULL);
+		e = db_exec(tx, &res,
+			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
+			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, "
+			    "suspension, language "
+			    "FROM tm.tenant WHERE tenant = tm.tenant()",
+			    0, NULL);
 	if (!e && db_rows(res))
 		t->postponed = strcmp(db_text(res, 0, 5), "t") == 0;
 	if (!e && db_rows(res) && !t->postponed) {

@@ -417,7 +417,7 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 	(void)fixture_sql(
 	    &fx, "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
 		 "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
-		 "DROP COLUMN suspension, DROP COLUMN announcement, " /* what came after it must go, too */
+		 "DROP COLUMN suspension, DROP COLUMN announcement, DROP COLUMN language, " /* what came after it must go, too */
 		 "DROP COLUMN deleted_at, DROP COLUMN purge_at; DROP TABLE tm.deletion CASCADE; "
 		 "DROP FUNCTION tm.due_purge(text); "
 		 "DROP TABLE tm.flow_version, tm.import; DROP INDEX tm.outbox_due, tm.resource_unique_key; "

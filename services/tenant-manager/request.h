@@ -68,6 +68,7 @@ struct job {
 	struct request rq;
 	struct auth_user user;
 	char peer[64];
+	enum text_language language; /* of texts in the answer */
 	char fingerprint[65];
 	struct upload *upload;	      /* UploadPrompt only; owned */
 	struct import_upload *import; /* CreateImport only; owned */

@@ -208,14 +208,14 @@ err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, 
 }
 
 /* ---- passwords: never in the list of processes ---- */
-err_t resource_password(char *buf, size_t size, struct err_detail *detail)
+err_t resource_password(const struct cli *cli, char *buf, size_t size, struct err_detail *detail)
 {
 	struct termios before, quiet;
 	bool tty = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
 	bool ok;
 
 	if (tty) {
-		fputs("Password: ", stderr);
+		fprintf(stderr, "%s: ", text_get(cli->language, "Password"));
 		quiet = before;
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
@@ -253,7 +253,7 @@ static err_t fields_of(json_t **ret, const struct cli *cli, const struct catalog
 		if (!own_flag(cli->flags[i].name))
 			e = fields_set(fields, desc, cli->flags[i].name, cli->flags[i].value, detail);
 	if (!e && cli_flag(cli, "password-stdin")) {
-		e = resource_password(password, sizeof(password), detail);
+		e = resource_password(cli, password, sizeof(password), detail);
 		if (!e)
 			e = fields_set(fields, desc, "password", password, detail);
 		explicit_bzero(password, sizeof(password));
@@ -337,7 +337,8 @@ err_t run_delete(const struct cli *cli, const struct catalog_verb *v, struct err
 	if (!e && cli->json)
 		show_json(result, false);
 	else if (!e)
-		printf("%s %s %s\n", v->noun, cli->words[2], dry_run(cli) ? "can be deleted" : "deleted");
+		text_print(stdout, cli->language, "%s %s %s", v->noun, cli->words[2],
+			   dry_run(cli) ? "can be deleted" : "deleted");
 	json_decref(result);
 	remote_close(&rm);
 	return e;

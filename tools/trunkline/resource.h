@@ -26,6 +26,6 @@ err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_v
 /* A list, page by page, as a table; req is taken over. */
 err_t method_table(const struct cli *cli, const struct catalog_verb *v, json_t *req, struct err_detail *detail) MUST;
 /* One line from standard input. */
-err_t resource_password(char *buf, size_t size, struct err_detail *detail) MUST;
+err_t resource_password(const struct cli *cli, char *buf, size_t size, struct err_detail *detail) MUST;
 
 #endif
