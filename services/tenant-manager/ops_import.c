@@ -214,7 +214,7 @@ static err_t cancel(struct change *c, Trunkline__Admin__V1__Import *before)
 
 	if (!e)
 		e = load(c->tx, j, &m);
-	if (e)
+	if (e || !m)
 		return e;
 	leave_rows_out(before);
 	leave_rows_out(m);
