@@ -289,6 +289,8 @@ void fixture_upload_silence(struct fixture *f, const char *parent, const char *i
 
 	if (fixture_upload(f, f->operator_token, parent, id, wav, sizeof(wav), NULL, &d))
 		testkit_die("upload: %s %s", d.field, d.message);
+}
+
 err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
 		     size_t size, struct str *answer, struct err_detail *detail)
 {
