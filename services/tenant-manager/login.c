@@ -356,8 +356,8 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 static err_t check_tenant(struct db_tx *tx, struct login *l)
 {
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT language FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL", 0,
-			  NULL);
+	err_t e = db_exec(tx, &res, "SELECT language FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL",
+			  0, NULL);
 
 	l->ok = !e && db_rows(res) == 1;
 	if (l->ok)

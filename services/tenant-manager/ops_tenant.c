@@ -325,8 +325,11 @@ static const struct open_field {
 	const char *name;
 	enum right needs;
 } open_fields[] = {
-	{ "display_name", RIGHT_NONE },		    { "time_zone", RIGHT_NONE },	{ "language", RIGHT_NONE },
-	{ "suspended", RIGHT_TENANTS_SUSPEND }, { "suspension", RIGHT_TENANTS_SUSPEND },
+	{ "display_name", RIGHT_NONE },
+	{ "time_zone", RIGHT_NONE },
+	{ "language", RIGHT_NONE },
+	{ "suspended", RIGHT_TENANTS_SUSPEND },
+	{ "suspension", RIGHT_TENANTS_SUSPEND },
 	{ "quotas", RIGHT_TENANTS_QUOTAS },
 };
 
