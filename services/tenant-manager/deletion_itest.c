@@ -74,6 +74,18 @@ static void furnish(const char *tenant, const char *number)
 	(void)must("CreateNumber", json);
 }
 
+/* A dry run, of which a row is left. */
+static void import_agents(const char *tenant, const char *table)
+{
+	struct err_detail d = { 0 };
+
+	if (fixture_import(&fx, fx.operator_token,
+			   with("{\"parent\":\"tenants/@\",\"kind\":\"IMPORT_KIND_AGENTS\",\"validateOnly\":true}",
+				tenant),
+			   table, strlen(table), NULL, &d))
+		fail_msg("%s %s", d.field, d.message);
+}
+
 /* AGENTS more of them, each with a skill and a password, as AdminService would have written them, to be published, too. */
 static void add_agents(const char *tenant)
 {
@@ -100,7 +112,8 @@ static const char *rows_of(const char *tenant)
 		 "tenant = '@') + (SELECT count(*) FROM tm.resource_ref WHERE tenant = '@') + (SELECT count(*) FROM "
 		 "tm.credential WHERE tenant = '@') + (SELECT count(*) FROM tm.prompt_audio WHERE tenant = '@') + "
 		 "(SELECT count(*) FROM tm.usage WHERE tenant = '@') + (SELECT count(*) FROM tm.request WHERE tenant = "
-		 "'@') + (SELECT count(*) FROM tm.outbox WHERE tenant = '@' AND stage <> 4)",
+		 "'@') + (SELECT count(*) FROM tm.flow_version WHERE tenant = '@') + (SELECT count(*) FROM tm.import "
+		 "WHERE tenant = '@') + (SELECT count(*) FROM tm.outbox WHERE tenant = '@' AND stage <> 4)",
 		 tenant));
 }
 
@@ -256,6 +269,14 @@ static void check_closed(const char *admin)
 		{ "ListQueues", "{\"parent\":\"tenants/acme\"}" },
 		{ "CreateSkill", "{\"parent\":\"tenants/acme\",\"skillId\":\"y\",\"skill\":{}}" },
 		{ "DeleteAgent", "{\"name\":\"tenants/acme/agents/x\"}" },
+		{ "ListFlowVersions", "{\"parent\":\"tenants/acme/flows/x\"}" },
+		{ "GetFlowVersion", "{\"name\":\"tenants/acme/flows/x/versions/1\"}" },
+		{ "PublishFlow", "{\"name\":\"tenants/acme/flows/x\"}" },
+		{ "RollbackFlow", "{\"name\":\"tenants/acme/flows/x\",\"version\":\"1\"}" },
+		{ "ListImports", "{\"parent\":\"tenants/acme\"}" },
+		{ "GetImport", "{\"name\":\"tenants/acme/imports/1\"}" },
+		{ "CancelImport", "{\"name\":\"tenants/acme/imports/1\"}" },
+		{ "ListRoles", "{\"parent\":\"tenants/acme\"}" },
 		{ "ListAuditEntries", "{\"parent\":\"tenants/acme\"}" },
 		{ "VerifyAudit", "{\"parent\":\"tenants/acme\"}" },
 		{ "CreateToken", "{\"tenant\":\"acme\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}" },
@@ -278,6 +299,25 @@ static void check_taken(void)
 	refused(fx.operator_token, "CreateTenant",
 		"{\"tenantId\":\"other\",\"tenant\":{\"sipDomain\":\"acme.trunkline.local\"}}", ERR_EXISTS,
 		"SIP domain");
+}
+
+/* An operator who may only read sees it and changes nothing (GT-3). */
+static void check_reader(void)
+{
+	static const char *const changes[][2] = {
+		{ "UndeleteTenant", "tenants.delete" },
+		{ "DeleteTenant", "tenants.delete" },
+	};
+	char token[2048];
+
+	(void)str_copy(token, sizeof(token),
+		       fixture_field(must("CreateToken", "{\"roles\":[\"operator-readonly\"]}"), "accessToken"));
+	(void)fixture_must(&fx, token, "GetTenantDeletion", "{\"name\":\"tenants/acme\"}");
+	(void)fixture_must(&fx, token, "GetQueue", "{\"name\":\"tenants/acme/queues/x\"}");
+	const char *all = fixture_must(&fx, token, "ListTenants", "{\"showDeleted\":true}");
+	assert_non_null(strstr(all, "tenants/acme"));
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		refused(token, changes[i][0], "{\"name\":\"tenants/acme\"}", ERR_DENIED, changes[i][1]);
 }
 
 static void a_deleted_tenant_is_closed_and_keeps_what_it_has_until_its_grace_is_over_GT_3_1_2(void **state)
@@ -309,6 +349,7 @@ static void a_deleted_tenant_is_closed_and_keeps_what_it_has_until_its_grace_is_
 	assert_null(strstr(must("ListTenants", "{}"), "tenants/acme"));
 	assert_non_null(strstr(must("ListTenants", "{\"showDeleted\":true}"), "tenants/acme"));
 	assert_non_null(strstr(must("ListTenants", "{\"pageSize\":1}"), "tenants/globex"));
+	check_reader();
 	reader_stop(&r);
 }
 
@@ -374,6 +415,7 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 		 fixture_field(must("GetPrompt", "{\"name\":\"tenants/acme/prompts/x\"}"), "sha256"));
 	assert_int_equal(fetch_prompt(&r, sha), ERR_OK);
 	const char *before = strdup(must("GetTenant", "{\"name\":\"tenants/globex\"}"));
+	import_agents("acme", "id\nlate\n");
 	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\",\"graceMs\":\"1500\"}");
 	wait_purged("acme", 30000);
 	refused(fx.operator_token, "UndeleteTenant", "{\"name\":\"tenants/acme\"}", ERR_NOT_FOUND, "no such tenant");
@@ -381,9 +423,10 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 	assert_true(testkit_wait_loop(fx.loop, knows_nothing, &r, 15000));
 	assert_int_equal(fetch_prompt(&r, sha), ERR_NOT_FOUND);
 	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 15000));
-	static const char *const rows[][2] = { { "agents", "1" },  { "queues", "1" },  { "flows", "1" },
-					       { "numbers", "1" }, { "prompts", "1" }, { "skills", "2" },
-					       { "logins", "1" },  { "audio", "1" } };
+	static const char *const rows[][2] = { { "agents", "1" },	{ "queues", "1" },  { "flows", "1" },
+					       { "numbers", "1" },	{ "prompts", "1" }, { "skills", "2" },
+					       { "logins", "1" },	{ "audio", "1" },   { "imports", "1" },
+					       { "flow versions", "1" } };
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		must_report("acme", rows[i][0], rows[i][1]);
 	const char *report = deletion("acme");

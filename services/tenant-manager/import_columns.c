@@ -8,6 +8,7 @@
 
 #define HEADER_TEXT 128
 
+/* Not the roles: nobody gives more than he has, and who imports is judged when he uploads (GT-3). */
 static const struct import_field agents[] = {
 	{ "id", IMPORT_TEXT, true, { "agentid", "agent", "工号" } },
 	{ "display_name", IMPORT_TEXT, false, { "name", "姓名" } },
@@ -15,6 +16,7 @@ static const struct import_field agents[] = {
 	{ "enabled", IMPORT_BOOL, false, { NULL } },
 	{ "auto_ready_after_wrap_up", IMPORT_BOOL, false, { "autoready" } },
 	{ "skills", IMPORT_SKILLS, false, { "技能" } },
+	{ "language", IMPORT_TEXT, false, { "语言" } },
 	{ NULL },
 };
 static const struct import_field numbers[] = {

@@ -534,6 +534,59 @@ static void a_cancelled_import_writes_nothing_GT_3_1_2(void **state)
 	str_done(&file);
 }
 
+/* Each step of an import that says how far it is takes two seconds. */
+#define SLOW                                                                                                         \
+	"CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN NEW; " \
+	"END'; "                                                                                                     \
+	"CREATE TRIGGER slow BEFORE UPDATE OF rows_read ON tm.import FOR EACH ROW EXECUTE FUNCTION public.slow()"
+
+static bool is(void *sql)
+{
+	return strcmp(fixture_sql(&fx, sql), "1") == 0;
+}
+
+static void an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2(void **state)
+{
+	struct str file = STR_INIT;
+	char name[128], claimed[200], left[200];
+
+	(void)state;
+	(void)fixture_sql(&fx, SLOW);
+	many_agents(&file, "w-", 3);
+	(void)str_copy(name, sizeof(name), begin(HEAD(""), &file));
+	snprintf(claimed, sizeof(claimed), "SELECT count(*) FROM tm.import WHERE id = %s AND holder <> ''",
+		 strrchr(name, '/') + 1);
+	snprintf(left, sizeof(left), "SELECT count(*) FROM tm.import WHERE id = %s AND holder = ''",
+		 strrchr(name, '/') + 1);
+	assert_true(testkit_wait(is, claimed, 10000));
+	(void)fixture_must(&fx, fx.operator_token, "DeleteTenant", "{\"name\":\"tenants/acme\"}");
+	assert_true(testkit_wait(is, left, 20000));
+	usleep(8000000); /* the importer looks every five seconds, when the lease is over after two */
+	check(get(name), "state", "IMPORT_STATE_RUNNING");
+	assert_true(is(left));
+	assert_string_equal(count("id LIKE 'w-%'"), "0");
+	(void)fixture_must(&fx, fx.operator_token, "UndeleteTenant", "{\"name\":\"tenants/acme\"}");
+	check(ended(name), "state", "IMPORT_STATE_SUCCEEDED");
+	assert_string_equal(count("id LIKE 'w-%'"), "3");
+	(void)fixture_sql(&fx, "DROP FUNCTION public.slow() CASCADE");
+	str_done(&file);
+}
+
+static void roles_are_not_for_tables_and_languages_are_GT_3(void **state)
+{
+	(void)state;
+	const char *m = run(HEAD(""), "id,roles,language\nl1,supervisor,zh-Hant\n");
+	check(m, "state", "IMPORT_STATE_SUCCEEDED");
+	const char *a = fixture_must(&fx, admin, "GetAgent", "{\"name\":\"tenants/acme/agents/l1\"}");
+	check(a, "language", "zh-Hant");
+	assert_null(strstr(a, "supervisor"));
+	refused(HEAD(",\"columns\":[{\"header\":\"r\",\"field\":\"roles\"}]"), "id,r\nl2,supervisor\n", ERR_INVALID,
+		"header.columns[0].field", "'roles' is none of id");
+	check_has(
+	    run(HEAD(""), "id,language\nl3,tlh\n"),
+	    "\"row\":2,\"column\":\"language\",\"field\":\"language\",\"message\":\"'tlh' is none of the languages");
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -580,6 +633,8 @@ int main(void)
 		cmocka_unit_test(killed_at_any_moment_an_import_is_applied_once_GT_3_1_2),
 		cmocka_unit_test(one_that_ends_the_service_again_and_again_is_given_up),
 		cmocka_unit_test(a_cancelled_import_writes_nothing_GT_3_1_2),
+		cmocka_unit_test(roles_are_not_for_tables_and_languages_are_GT_3),
+		cmocka_unit_test(an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -156,6 +156,10 @@ static err_t take_agent(const struct row *r, const char *tenant, const char *rea
 	if (!e)
 		e = take_skills(r, a);
 	if (!e)
+		e = take_text(r, "language", &a->language);
+	if (!e)
+		e = check_language(a->language, "language", r->detail);
+	if (!e)
 		e = take_password(r, a, realm, &ret->has_password);
 	ret->msg = &a->base;
 	ret->id = ret->key = a->id;

@@ -121,7 +121,7 @@ err_t import_claim(struct db_tx *tx, void *arg)
 		    "UPDATE tm.import i SET holder = $2, lease_until = now() + " LEASE ", attempts = attempts + 1 "
 		    "FROM tm.tenant t WHERE i.tenant = tm.tenant() AND t.tenant = i.tenant AND i.id = $1::bigint AND "
 		    "i.state = 1 "
-		    "AND (i.lease_until <= now() OR i.holder = $2) "
+		    "AND (i.lease_until <= now() OR i.holder = $2) AND t.deleted_at IS NULL "
 		    "RETURNING i.header, i.file, i.body, t.sip_domain, i.peer, i.attempts",
 		    2, params);
 	if (!e)

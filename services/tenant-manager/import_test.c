@@ -64,7 +64,8 @@ static void a_mapping_that_does_not_fit_says_why(void **state)
 
 static void a_wanted_field_is_one_of_the_kinds(void **state)
 {
-	struct import_wanted good = { "Nr", "number" }, bad = { "Nr", "id" }, empty = { "", "number" };
+	struct import_wanted good = { "Nr", "number" }, bad = { "Nr", "id" }, empty = { "", "number" },
+			     roles = { "Nr", "roles" };
 	struct err_detail d = { 0 };
 
 	(void)state;
@@ -72,6 +73,7 @@ static void a_wanted_field_is_one_of_the_kinds(void **state)
 	assert_int_equal(import_wanted_check(IMPORT_NUMBERS, &bad, 1, &d), ERR_INVALID);
 	assert_string_equal(d.field, "columns[0].field");
 	assert_non_null(strstr(d.message, "number, display_name, calendar_id"));
+	assert_int_equal(import_wanted_check(IMPORT_AGENTS, &roles, 1, &d), ERR_INVALID);
 	assert_int_equal(import_wanted_check(IMPORT_NUMBERS, &empty, 1, &d), ERR_INVALID);
 	assert_string_equal(d.field, "columns[0].header");
 }
@@ -111,8 +113,9 @@ static void a_row_becomes_an_agent(void **state)
 {
 	(void)state;
 	struct import_table *t = read_table(IMPORT_AGENTS,
-					    "id,name,password,enabled,skills,auto ready\n"
-					    " 1001 ,Li Mei,abcdefgh,,\" english:5 ; sales: 3,\",x\n1002,,,否,,\n",
+					    "id,name,password,enabled,skills,auto ready,language,roles\n"
+					    " 1001 ,Li Mei,abcdefgh,,\" english:5 ; sales: 3,\",x,zh-Hant,supervisor\n"
+					    "1002,,,否,,\n",
 					    ERR_OK);
 	assert_int_equal(t->n_rows, 2);
 	agent *a = unpack(&t->rows[0], &trunkline__config__v1__agent__descriptor);
@@ -127,6 +130,8 @@ static void a_row_becomes_an_agent(void **state)
 	assert_string_equal(a->ha1_md5, "2e45a6b6ea80bce22fa37f2f8155f520"); /* of 1001:acme.example:abcdefgh */
 	assert_int_equal(strlen(a->ha1_sha256), 64);
 	assert_string_equal(a->password, "");
+	assert_string_equal(a->language, "zh-Hant");
+	assert_int_equal(a->n_roles, 0); /* nobody gives more than he has (GT-3) */
 	assert_true(t->rows[0].has_password);
 	protobuf_c_message_free_unpacked(&a->base, NULL);
 	a = unpack(&t->rows[1], &trunkline__config__v1__agent__descriptor);
@@ -176,6 +181,7 @@ static void what_is_wrong_is_named_by_row_column_and_field(void **state)
 		{ IMPORT_AGENTS, "id,skills\n1,english\n", 2, "skills", "skills[0]", "such as english:5" },
 		{ IMPORT_AGENTS, "id,skills\n1,a:1;b:11\n", 2, "skills", "skills[1]", "level from 1 to 10" },
 		{ IMPORT_AGENTS, "id,skills\n1,a:1;a:2\n", 2, "skills", "skills[1].skill_id", "'a' is there twice" },
+		{ IMPORT_AGENTS, "id,language\n1,tlh\n", 2, "language", "language", "none of the languages" },
 		{ IMPORT_AGENTS, "id\n1\n1\n", 3, "id", "id", "row 2 has it, too" },
 		{ IMPORT_NUMBERS, "number,working\n+1,reject:404\n1,reject:404\n", 3, "number", "number",
 		  "row 2 has it, too" },

@@ -174,7 +174,9 @@ err_t ops_flow_version(struct db_tx *tx, void *arg)
 	struct stored flow;
 
 	job_restart(j);
-	err_t e = ops_load(tx, j, &flow);
+	err_t e = ops_check_tenant(tx, j);
+	if (!e)
+		e = ops_load(tx, j, &flow);
 	if (!e)
 		e = load_version(tx, j, j->rq.version, "name", &v);
 	if (!e)
@@ -210,7 +212,9 @@ err_t ops_flow_versions(struct db_tx *tx, void *arg)
 	int64_t before = INT64_MAX;
 
 	job_restart(j);
-	err_t e = ops_load(tx, j, &flow);
+	err_t e = ops_check_tenant(tx, j);
+	if (!e)
+		e = ops_load(tx, j, &flow);
 	if (!e && *j->rq.page_token && str_to_i64(j->rq.page_token, 1, INT64_MAX, &before))
 		e = err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
 	const char *params[] = { j->rq.id, number_text((uint64_t)before, before_text),

@@ -146,7 +146,9 @@ err_t ops_import_get(struct db_tx *tx, void *arg)
 	Trunkline__Admin__V1__Import *m = NULL;
 
 	job_restart(j);
-	err_t e = load(tx, j, &m);
+	err_t e = ops_check_tenant(tx, j);
+	if (!e)
+		e = load(tx, j, &m);
 	if (!e)
 		j->reply = &m->base;
 	return e;

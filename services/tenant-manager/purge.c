@@ -59,6 +59,12 @@ static const char *const batches[] = {
 	"WITH gone AS (DELETE FROM tm.credential WHERE " ONE_OF(
 	    "tm.credential", "agent_id", 2000) " "
 					       "RETURNING 1) SELECT 'logins', count(*), 0 FROM gone",
+	"WITH gone AS (DELETE FROM tm.flow_version WHERE " ONE_OF(
+	    "tm.flow_version", "flow_id, version", 100) " RETURNING octet_length(body) AS bytes) SELECT 'flow "
+							"versions', count(*), coalesce(sum(bytes), 0) FROM gone",
+	"WITH gone AS (DELETE FROM tm.import WHERE " ONE_OF(
+	    "tm.import", "id", 100) " RETURNING coalesce(octet_length(file), 0) AS bytes) SELECT 'imports', count(*), "
+				    "coalesce(sum(bytes), 0) FROM gone",
 	"WITH gone AS (DELETE FROM tm.resource WHERE " ONE_OF(
 	    "tm.resource", "kind, id", 1000) " "
 					     "RETURNING kind) SELECT kind, count(*), 0 FROM gone GROUP BY kind",

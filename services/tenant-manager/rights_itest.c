@@ -18,7 +18,7 @@ static const char wav[44 + 160] =
     "RIFF\xc4\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\xa0\0\0\0";
 
 static struct fixture fx;
-static char import_name[80]; /* of acme's, without "tenants/acme" */
+static char import_name[80];				       /* of acme's, without "tenants/acme" */
 static char only[RIGHTS_END][JSON], without[RIGHTS_END][JSON]; /* tokens: this permission alone, all but this */
 
 static const char *must(const char *method, const char *json)
@@ -118,6 +118,15 @@ static void request(char out[JSON], const char *method, const char *tenant)
 		 at ? at + 1 : "");
 }
 
+static err_t import(const char *token, const char *tenant, const char *kind, struct str *answer, struct err_detail *d)
+{
+	static const char table[] = "id\n555777\n";
+	char json[JSON];
+
+	snprintf(json, sizeof(json), "{\"parent\":\"tenants/%s\",\"kind\":\"%s\",\"validateOnly\":true}", tenant, kind);
+	return fixture_import(&fx, token, json, table, sizeof(table) - 1, answer, d);
+}
+
 static err_t call(const char *token, const char *method, const char *tenant, struct err_detail *d)
 {
 	char json[JSON];
@@ -131,16 +140,6 @@ static err_t call(const char *token, const char *method, const char *tenant, str
 		return import(token, tenant, "IMPORT_KIND_AGENTS", NULL, d);
 	request(json, method, tenant);
 	return fixture_call(&fx, token, method, json, NULL, d);
-}
-
-static err_t import(const char *token, const char *tenant, const char *kind, struct str *answer, struct err_detail *d)
-{
-	static const char table[] = "id\n555777\n";
-	char json[JSON];
-
-	snprintf(json, sizeof(json), "{\"parent\":\"tenants/%s\",\"kind\":\"%s\",\"validateOnly\":true}", tenant,
-		 kind);
-	return fixture_import(&fx, token, json, table, sizeof(table) - 1, answer, d);
 }
 
 typedef void method_fn(const char *method, enum right needs);

@@ -23,12 +23,12 @@ CREATE POLICY own ON tm.import TO tenant_manager USING (tenant = tm.tenant()) WI
 GRANT SELECT, INSERT, UPDATE, DELETE ON tm.import TO tenant_manager;
 
 -- Across tenants, answered as the owner: what is to be worked on, by an instance that asks (its own from before it was killed at
--- once, others' when their lease is over) …
+-- once, others' when their lease is over; those of a deleted tenant wait for its way back) …
 CREATE POLICY owner_reads ON tm.import FOR SELECT TO CURRENT_USER USING (true);
 CREATE FUNCTION tm.pending_imports(me text, n int) RETURNS TABLE (tenant text, id bigint)
 	LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
-	AS $$ SELECT i.tenant, i.id FROM tm.import i WHERE i.state = 1 AND (i.lease_until <= now() OR i.holder = me)
-	      ORDER BY i.created_at LIMIT n $$;
+	AS $$ SELECT i.tenant, i.id FROM tm.import i JOIN tm.tenant t ON t.tenant = i.tenant
+	      WHERE i.state = 1 AND (i.lease_until <= now() OR i.holder = me) AND t.deleted_at IS NULL ORDER BY i.created_at LIMIT n $$;
 -- … and which of these numbers nobody may take: what trying to take each would tell.
 CREATE FUNCTION tm.taken_numbers(digits text[]) RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
 	AS $$ SELECT value FROM tm.claim WHERE what = 'number' AND value = ANY (digits) $$;
