@@ -1,4 +1,6 @@
 /* The real program against a real NATS server: what agents and leads see, and what a kill -9 leaves. */
+#include "desk_fixture.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -6,8 +8,6 @@
 #include <cmocka.h>
 
 #include <libgen.h>
-#include <openssl/ec.h>
-#include <openssl/pem.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,7 +33,6 @@
 #define STATE(x) TRUNKLINE__AGENT__V1__AGENT_STATE__AGENT_STATE_##x
 
 typedef Trunkline__Desk__V1__AgentStatus status_t;
-typedef Trunkline__Desk__V1__StreamEventsResponse event_t;
 
 static struct testkit_nats nats;
 static struct testkit_proc desk, desk2;
@@ -47,24 +46,6 @@ static char dir[TESTKIT_PATH], address[32], address2[32], conf_file[TESTKIT_PATH
 static int http_port;
 
 /* ---- the world around the desk ---- */
-static void make_key(void)
-{
-	char path[TESTKIT_PATH + 32];
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/token.pub", dir);
-	f = fopen(path, "w");
-	PEM_write_PUBKEY(f, key);
-	fclose(f);
-	snprintf(path, sizeof(path), "%s/token.key", dir);
-	f = fopen(path, "w");
-	PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
-	fclose(f);
-	EVP_PKEY_free(key);
-	assert_int_equal(auth_signer_new(&signer, path, NULL), ERR_OK);
-}
-
 static void on_ack(err_t e, uint64_t seq, void *arg)
 {
 	(void)seq;
@@ -256,7 +237,7 @@ static int setup(void **state)
 	find_binary();
 	testkit_dir(dir);
 	testkit_nats_start(&nats, true);
-	make_key();
+	signer = rightskit_signer(dir);
 	write_config();
 	assert_int_equal(loop_new(&loop), ERR_OK);
 	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d),
@@ -294,93 +275,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- a stream on a thread of its own ---- */
-struct seen {
-	pthread_t thread;
-	struct rpc_client *client;
-	pthread_mutex_t lock;
-	bool all, facts;
-	atomic_bool enough;
-	err_t result;
-	atomic_int states, offers, queues, synced, facts_seen;
-	int before_sync;
-	int last_state;
-	char offer_text[256], last_agent[64];
-	uint32_t waiting;
-};
-
-static void note_offer(struct seen *s, const Trunkline__Desk__V1__CallOffer *o)
-{
-	snprintf(s->offer_text, sizeof(s->offer_text), "%s %s %s→%s", o->call_id, o->queue_name, o->caller, o->called);
-	for (size_t i = 0; i < o->n_variables; i++) {
-		size_t n = strlen(s->offer_text);
-
-		snprintf(s->offer_text + n, sizeof(s->offer_text) - n, " %s=%s", o->variables[i]->name,
-			 o->variables[i]->value);
-	}
-	s->offers++;
-}
-
-static bool on_event(const ProtobufCMessage *msg, void *arg)
-{
-	const event_t *ev = (const void *)msg;
-	struct seen *s = arg;
-
-	pthread_mutex_lock(&s->lock);
-	s->before_sync += !s->synced;
-	if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_STATE) {
-		s->last_state = (int)ev->state->state;
-		snprintf(s->last_agent, sizeof(s->last_agent), "%s", ev->state->agent_id);
-		s->states++;
-	} else if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_OFFER) {
-		note_offer(s, ev->offer);
-	} else if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_QUEUE) {
-		s->waiting = ev->queue->waiting;
-		s->queues++;
-	} else {
-		s->synced++;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return !s->enough;
-}
-
-static bool on_fact(const ProtobufCMessage *msg, void *arg)
-{
-	const Trunkline__Desk__V1__WatchFactsResponse *r = (const void *)msg;
-	struct seen *s = arg;
-
-	snprintf(s->last_agent, sizeof(s->last_agent), "%s", r->event->agent_id);
-	s->facts_seen++;
-	return false;
-}
-
-static void *listen_on(void *arg)
-{
-	Trunkline__Desk__V1__StreamEventsRequest req = TRUNKLINE__DESK__V1__STREAM_EVENTS_REQUEST__INIT;
-	Trunkline__Desk__V1__WatchFactsRequest facts = TRUNKLINE__DESK__V1__WATCH_FACTS_REQUEST__INIT;
-	struct seen *s = arg;
-
-	req.all_agents = s->all;
-	if (s->facts)
-		s->result = rpc_client_stream(s->client, SERVICE, "WatchFacts", &facts.base, 20000, on_fact, s, NULL);
-	else
-		s->result = rpc_client_stream(s->client, SERVICE, "StreamEvents", &req.base, 20000, on_event, s, NULL);
-	return NULL;
-}
-
-static void listen_start(struct seen *s, struct rpc_client *c)
-{
-	pthread_mutex_init(&s->lock, NULL);
-	s->client = c;
-	assert_int_equal(pthread_create(&s->thread, NULL, listen_on, s), 0);
-}
-
-static void listen_end(struct seen *s)
-{
-	pthread_join(s->thread, NULL);
-	rpc_client_free(&s->client);
-}
-
+/* ---- what the router does, and time ---- */
 static void await(atomic_int *v, int n)
 {
 	int64_t until = clock_mono_ms() + 10000;

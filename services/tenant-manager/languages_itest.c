@@ -79,9 +79,9 @@ static void an_agents_login_carries_its_language_else_the_tenants_GT_3_1_2f(void
 	static const struct {
 		const char *agent, *language, *message;
 	} rows[] = {
-		{ "1001", "", "agent:1001 無權執行此操作" },
-		{ "1002", "zh-CN", "agent:1002 无权执行此操作" },
-		{ "1003", "en", "agent:1003 may not do this" },
+		{ "1001", "", "agent:1001 無權執行此操作：需要 tenant.read" },
+		{ "1002", "zh-CN", "agent:1002 无权执行此操作：需要 tenant.read" },
+		{ "1003", "en", "agent:1003 may not do this: it needs tenant.read" },
 	};
 	char token[2048], j[400];
 

@@ -388,8 +388,10 @@ long long fixture_metric(const struct fixture *f, const char *name)
 		testkit_die("no answer of %s", url);
 	str_printf(&want, "\n%s ", name);
 	const char *at = strstr(str_text(&out), str_text(&want));
-	long long n = at ? strtoll(at + want.len, NULL, 10) : 0;
-	if (!at)
+	long long n = 0;
+	if (at)
+		n = strtoll(at + want.len, NULL, 10);
+	else
 		testkit_die("no metric %s", name);
 	str_done(&out);
 	str_done(&want);

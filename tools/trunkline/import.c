@@ -144,7 +144,7 @@ static void show_preview(const json_t *m)
 	}
 }
 
-static void show_errors(const json_t *m)
+static void show_errors(const struct cli *cli, const json_t *m)
 {
 	const json_t *errors = json_object_get(m, "errors");
 	json_t *e;
@@ -158,19 +158,23 @@ static void show_errors(const json_t *m)
 		       text(e, "message"));
 	}
 	if ((size_t)number(m, "rows_bad") > json_array_size(errors))
-		printf("  … and %" PRId64 " more\n", number(m, "rows_bad") - (int64_t)json_array_size(errors));
+		text_print(stdout, cli->language, "… and %" PRId64 " more",
+			   number(m, "rows_bad") - (int64_t)json_array_size(errors));
 }
 
-static void show_import(const json_t *m)
+static void show_import(const struct cli *cli, const json_t *m)
 {
-	if (json_is_true(json_object_get(m, "validate_only"))) {
+	bool dry = json_is_true(json_object_get(m, "validate_only"));
+
+	if (dry) {
 		show_columns(m);
 		show_preview(m);
 	}
-	show_errors(m);
-	printf("%s: %" PRId64 " rows, %" PRId64 " bad, %" PRId64 " %s\n", text(m, "name"), number(m, "rows_read"),
-	       number(m, "rows_bad"), number(m, "rows_applied"),
-	       json_is_true(json_object_get(m, "validate_only")) ? "could be written" : "written");
+	show_errors(cli, m);
+	text_print(stdout, cli->language,
+		   dry ? "%s: %" PRId64 " rows, %" PRId64 " bad, %" PRId64 " could be written"
+		       : "%s: %" PRId64 " rows, %" PRId64 " bad, %" PRId64 " written",
+		   text(m, "name"), number(m, "rows_read"), number(m, "rows_bad"), number(m, "rows_applied"));
 }
 
 static err_t judge(const json_t *m, struct err_detail *detail)
@@ -197,7 +201,7 @@ err_t run_import(const struct cli *cli, const struct catalog_verb *v, struct err
 	if (!e && cli->json)
 		show_json(m, false);
 	else if (!e)
-		show_import(m);
+		show_import(cli, m);
 	if (!e)
 		e = judge(m, detail);
 	json_decref(header);
