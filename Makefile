@@ -111,6 +111,8 @@ PKGLIBS_ssl     := -lssl -lcrypto
 PKGLIBS_sodium  := -lsodium
 PKGLIBS_sndfile := -lsndfile
 PKGLIBS_soxr    := -lsoxr
+PKGLIBS_zip     := -lzip
+PKGLIBS_expat   := -lexpat
 
 pkgcf = $(foreach d,$(1),$(foreach p,$(PKGS_$(d)),$(PKGCF_$(p))))
 

@@ -77,7 +77,7 @@ chaos: ## processes killed, stopped, taken away under load, and an offline judge
 hostile: ## a million malformed messages, good calls beside them (SIP, MEDIA, OTHER, SEED; VARIANT=asan)
 	@tools/hostile
 
-lint: $(PBSTAMP) ## format, clang-tidy, cppcheck, schemas, layer law
+lint: $(PBSTAMP) $(TEXTS) ## format, clang-tidy, cppcheck, schemas, layer law
 	@tools/lint $(if $(ONLY),--only '$(ONLY)')
 
 format: ## clang-format on every C file (tables aligned by hand stay)

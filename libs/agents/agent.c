@@ -5,8 +5,10 @@
 
 const char *agent_state_name(enum agent_state s)
 {
-	static const char *const names[AGENT_STATES] = { "NONE",     "SIGNED_OUT", "BUSY",   "READY",
-							 "RESERVED", "ON_CALL",	   "WRAP_UP" };
+	static const char *const names[AGENT_STATES] = { ERR_TEXT("NONE"),     ERR_TEXT("SIGNED_OUT"),
+							 ERR_TEXT("BUSY"),     ERR_TEXT("READY"),
+							 ERR_TEXT("RESERVED"), ERR_TEXT("ON_CALL"),
+							 ERR_TEXT("WRAP_UP") };
 
 	return (unsigned)s < AGENT_STATES ? names[s] : "?";
 }
@@ -255,20 +257,21 @@ static const struct {
 	bool same_call, new_call, reason, site;
 	const char *right;
 } needs[AGENT_EVENTS] = {
-	[AGENT_EV_SIGN_IN] = { .site = true, .right = "an agent signs in once: sign out first" },
-	[AGENT_EV_SIGN_OUT] = { .right = "only who is signed in can sign out" },
-	[AGENT_EV_READY] = { .right = "sign in first; a ready agent is ready already" },
-	[AGENT_EV_BUSY] = { .reason = true, .right = "sign in first" },
-	[AGENT_EV_RESERVE] = { .new_call = true, .right = "only a READY agent can be given a call" },
-	[AGENT_EV_UNRESERVE] = { .same_call = true, .right = "only a RESERVED agent can be given back" },
-	[AGENT_EV_ANSWERED] = { .same_call = true, .right = "only a RESERVED agent can answer" },
-	[AGENT_EV_NO_ANSWER] = { .same_call = true, .right = "only a RESERVED agent can fail to answer" },
-	[AGENT_EV_CALL_ENDED] = { .same_call = true, .right = "only a RESERVED or ON_CALL agent has a call that ends" },
-	[AGENT_EV_WRAP_UP_OVER] = { .right = "only WRAP_UP can be over" },
-	[AGENT_EV_FINISH_WRAP_UP] = { .right = "only an agent in WRAP_UP can finish it" },
-	[AGENT_EV_RECONCILED] = { .same_call = true, .right = "only RESERVED and ON_CALL depend on a call" },
-	[AGENT_EV_TAKE_OVER] = { .same_call = true, .right = "only a reservation can be taken over" },
-	[AGENT_EV_FENCE] = { .right = "only who is signed out can be kept from signing in" },
+	[AGENT_EV_SIGN_IN] = { .site = true, .right = ERR_TEXT("an agent signs in once: sign out first") },
+	[AGENT_EV_SIGN_OUT] = { .right = ERR_TEXT("only who is signed in can sign out") },
+	[AGENT_EV_READY] = { .right = ERR_TEXT("sign in first; a ready agent is ready already") },
+	[AGENT_EV_BUSY] = { .reason = true, .right = ERR_TEXT("sign in first") },
+	[AGENT_EV_RESERVE] = { .new_call = true, .right = ERR_TEXT("only a READY agent can be given a call") },
+	[AGENT_EV_UNRESERVE] = { .same_call = true, .right = ERR_TEXT("only a RESERVED agent can be given back") },
+	[AGENT_EV_ANSWERED] = { .same_call = true, .right = ERR_TEXT("only a RESERVED agent can answer") },
+	[AGENT_EV_NO_ANSWER] = { .same_call = true, .right = ERR_TEXT("only a RESERVED agent can fail to answer") },
+	[AGENT_EV_CALL_ENDED] = { .same_call = true,
+				  .right = ERR_TEXT("only a RESERVED or ON_CALL agent has a call that ends") },
+	[AGENT_EV_WRAP_UP_OVER] = { .right = ERR_TEXT("only WRAP_UP can be over") },
+	[AGENT_EV_FINISH_WRAP_UP] = { .right = ERR_TEXT("only an agent in WRAP_UP can finish it") },
+	[AGENT_EV_RECONCILED] = { .same_call = true, .right = ERR_TEXT("only RESERVED and ON_CALL depend on a call") },
+	[AGENT_EV_TAKE_OVER] = { .same_call = true, .right = ERR_TEXT("only a reservation can be taken over") },
+	[AGENT_EV_FENCE] = { .right = ERR_TEXT("only who is signed out can be kept from signing in") },
 };
 
 static err_t check_event(const struct agent_event *ev, struct err_detail *detail)

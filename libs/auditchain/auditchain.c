@@ -60,7 +60,7 @@ static void PRINTF(3, 4) broken(struct auditchain *c, uint64_t seq, const char *
 
 	c->bad_seq = seq;
 	va_start(ap, fmt);
-	vsnprintf(c->reason, sizeof(c->reason), fmt, ap);
+	(void)err_vset(&c->why, ERR_DATA_LOSS, "", fmt, ap);
 	va_end(ap);
 }
 

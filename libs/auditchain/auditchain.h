@@ -10,7 +10,7 @@
  *	struct auditchain c = { 0 };
  *	while (… && !auditchain_add(&c, &entry, hash, sizeof(hash))) …;
  *	auditchain_end(&c, head_seq, head_hash, sizeof(head_hash));
- *	if (auditchain_broken(&c)) … c.bad_seq, c.reason
+ *	if (auditchain_broken(&c)) … c.bad_seq, c.why.message
  */
 #ifndef AUDITCHAIN_AUDITCHAIN_H
 #define AUDITCHAIN_AUDITCHAIN_H
@@ -40,7 +40,7 @@ struct auditchain {
 	uint64_t entries;		     /* that follow each other; also the seq of the last of them */
 	unsigned char hash[AUDITCHAIN_HASH]; /* of the last of them */
 	uint64_t bad_seq;		     /* first that is not as it was written, or is missing; 0: none */
-	char reason[160];		     /* for people */
+	struct err_detail why;		     /* for people */
 };
 
 /* Appends what is hashed. out->failed: no memory. */

@@ -156,8 +156,8 @@ static void what_was_done_to_a_chain_is_told_with_the_first_entry_that_does_not_
 					   AUDITCHAIN_HASH))
 				return;
 		auditchain_end(&c, rows[i].head, rows[i].head ? hashes[rows[i].head - 1] : none, AUDITCHAIN_HASH);
-		if (c.bad_seq != rows[i].bad || !strstr(c.reason, rows[i].text))
-			fail_msg("%s: entry %llu '%s'", rows[i].what, (unsigned long long)c.bad_seq, c.reason);
+		if (c.bad_seq != rows[i].bad || !strstr(c.why.message, rows[i].text))
+			fail_msg("%s: entry %llu '%s'", rows[i].what, (unsigned long long)c.bad_seq, c.why.message);
 	}
 }
 
@@ -175,7 +175,7 @@ static void a_head_with_another_hash_is_told(void **state)
 			return;
 	auditchain_end(&c, 2, hashes[0], AUDITCHAIN_HASH);
 	assert_int_equal(c.bad_seq, 2);
-	assert_non_null(strstr(c.reason, "the head has another hash"));
+	assert_non_null(strstr(c.why.message, "the head has another hash"));
 }
 
 static void a_hash_is_sixty_four_hexadecimal_digits(void **state)

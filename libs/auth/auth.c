@@ -1,6 +1,8 @@
 #include "auth_internal.h"
 
+#include <inttypes.h>
 #include <jwt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
@@ -28,6 +30,24 @@ const char *auth_scope_name(enum auth_scope scope)
 		if (scopes[i].scope == scope)
 			return scopes[i].name;
 	return NULL;
+}
+
+enum auth_scope auth_scope_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++)
+		if (strcmp(scopes[i].name, name) == 0)
+			return scopes[i].scope;
+	return AUTH_NONE;
+}
+
+static uint64_t rights_of_scopes(unsigned have)
+{
+	uint64_t set = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++)
+		if (have & scopes[i].scope)
+			set |= rights_role_find(scopes[i].name)->rights;
+	return set;
 }
 
 /* ---- keys ---- */
@@ -123,6 +143,27 @@ static unsigned scopes_of(const char *text)
 	return have;
 }
 
+uint64_t auth_all_rights(const struct auth_user *user)
+{
+	uint64_t known = *user->tenant ? RIGHTS_TENANT & rights_all() : rights_all();
+
+	return (user->rights | rights_of_scopes(user->scopes)) & known;
+}
+
+/* The set in hex, absent: empty. */
+static err_t claim_rights(json_t *claims, uint64_t *ret, struct err_detail *detail)
+{
+	char hex[17];
+	err_t e = claim_text(claims, "rights", hex, sizeof(hex), detail);
+
+	if (e)
+		return e;
+	if (hex[strspn(hex, "0123456789abcdef")])
+		return refuse(detail, "the token's rights are malformed");
+	*ret = strtoull(hex, NULL, 16);
+	return ERR_OK;
+}
+
 static err_t check_times(json_t *claims, int64_t now_s, int64_t *expires_s, struct err_detail *detail)
 {
 	int64_t issued, not_before;
@@ -142,14 +183,14 @@ static err_t check_times(json_t *claims, int64_t now_s, int64_t *expires_s, stru
 	return ERR_OK;
 }
 
-/* What each scope needs beside itself. */
+/* What each scope needs beside itself. Without a tenant one is an operator. */
 static err_t check_user(const struct auth_user *u, struct err_detail *detail)
 {
 	if (!*u->subject || !str_utf8_valid(u->subject, strlen(u->subject)))
 		return refuse(detail, "the token names nobody");
-	if (!u->scopes)
+	if (!u->scopes && !u->rights)
 		return refuse(detail, "the token gives no rights");
-	if (u->scopes & ~(unsigned)AUTH_OPERATOR && !str_is_id(u->tenant))
+	if (*u->tenant ? !str_is_id(u->tenant) : (u->scopes & ~(unsigned)AUTH_OPERATOR) != 0)
 		return refuse(detail, "the token names no tenant");
 	if (u->scopes & AUTH_AGENT && !str_is_id(u->agent))
 		return refuse(detail, "the token names no agent");
@@ -173,9 +214,16 @@ static err_t user_of(json_t *claims, int64_t now_s, struct auth_user *u, struct 
 		e = claim_text(claims, "agent", u->agent, sizeof(u->agent), detail);
 	if (!e)
 		e = claim_text(claims, "scope", names, sizeof(names), detail);
+	if (!e)
+		e = claim_rights(claims, &u->rights, detail);
+	if (!e)
+		e = claim_text(claims, "locale", u->language, sizeof(u->language), detail);
+	if (!e)
+		e = claim_text(claims, "tenant_locale", u->tenant_language, sizeof(u->tenant_language), detail);
 	if (e)
 		return e;
 	u->scopes = scopes_of(names);
+	u->rights = auth_all_rights(u);
 	return check_user(u, detail);
 }
 
@@ -215,12 +263,24 @@ static bool add_scopes(jwt_t *jwt, unsigned have)
 	return ok;
 }
 
+static bool add_rights(jwt_t *jwt, uint64_t beyond)
+{
+	char hex[17];
+
+	snprintf(hex, sizeof(hex), "%" PRIx64, beyond);
+	return !beyond || jwt_add_grant(jwt, "rights", hex) == 0;
+}
+
 static bool add_claims(jwt_t *jwt, const struct auth_user *u, int64_t now_s, int64_t lifetime_s)
 {
 	return !jwt_add_grant(jwt, "iss", AUTH_ISSUER) && !jwt_add_grant(jwt, "sub", u->subject) &&
 	       (!*u->tenant || !jwt_add_grant(jwt, "tenant", u->tenant)) &&
-	       (!*u->agent || !jwt_add_grant(jwt, "agent", u->agent)) && !jwt_add_grant_int(jwt, "iat", (long)now_s) &&
-	       !jwt_add_grant_int(jwt, "exp", (long)(now_s + lifetime_s)) && add_scopes(jwt, u->scopes);
+	       (!*u->agent || !jwt_add_grant(jwt, "agent", u->agent)) &&
+	       (!*u->language || !jwt_add_grant(jwt, "locale", u->language)) &&
+	       (!*u->tenant_language || !jwt_add_grant(jwt, "tenant_locale", u->tenant_language)) &&
+	       !jwt_add_grant_int(jwt, "iat", (long)now_s) &&
+	       !jwt_add_grant_int(jwt, "exp", (long)(now_s + lifetime_s)) && add_scopes(jwt, u->scopes) &&
+	       add_rights(jwt, u->rights & ~rights_of_scopes(u->scopes));
 }
 
 err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s,
@@ -247,21 +307,42 @@ err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64
 }
 
 /* ---- who may what ---- */
-err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user,
-		 struct err_detail *detail)
+bool auth_has(const struct auth_user *user, enum right right)
 {
-	for (; rules->method; rules++)
-		if (strcmp(rules->method, method) == 0) {
-			if (rules->needs & user->scopes)
-				return ERR_OK;
-			break;
-		}
-	return err_set(detail, ERR_DENIED, "", "%s may not do this", user->subject);
+	return (user->rights & rights_bit(right)) != 0;
+}
+
+err_t auth_require(const struct auth_user *user, enum right right, struct err_detail *detail)
+{
+	if (auth_has(user, right))
+		return ERR_OK;
+	return err_set(detail, ERR_DENIED, "", "%s may not do this: it needs %s", user->subject, rights_name(right));
+}
+
+err_t auth_check(const char *method, const struct auth_user *user, struct err_detail *detail)
+{
+	enum right needs = rights_of_method(method);
+
+	if (needs == RIGHT_PUBLIC)
+		return ERR_OK;
+	if (needs == RIGHT_NONE)
+		return err_set(detail, ERR_DENIED, "", "nobody may do this");
+	return auth_require(user, needs, detail);
+}
+
+bool auth_is_operator(const struct auth_user *user)
+{
+	return !*user->tenant;
+}
+
+uint64_t auth_may_give(const struct auth_user *user)
+{
+	return user->rights | (auth_has(user, RIGHT_TENANTS_DELEGATE) ? RIGHTS_TENANT & rights_all() : 0);
 }
 
 err_t auth_tenant(const struct auth_user *user, const char *requested, const char **ret, struct err_detail *detail)
 {
-	if (user->scopes & AUTH_OPERATOR) {
+	if (auth_is_operator(user)) {
 		if (str_empty(requested))
 			return err_set(detail, ERR_INVALID, "tenant", "must be given by an operator");
 		*ret = requested;

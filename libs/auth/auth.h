@@ -1,16 +1,17 @@
 /*
  * auth: tokens (JWT, ES256), passwords (argon2id), and who may call which method.
  *
- * The tenant always comes from the token, never from a request body. One table per service maps each method to the
- * permission it needs; a method that is not in the table is denied. Any thread; a verifier and a signer are read-only
+ * The tenant always comes from the token, never from a request body. The tables of libs/rights map each method to the
+ * permission it needs; a method that is not in them is denied (GT-3). Any thread; a verifier and a signer are read-only
  * after _new.
  *
- *	static const struct auth_rule rules[] = { { "/trunkline.desk.v1.AgentService/SetReady", AUTH_AGENT }, { NULL, 0 } };
  *	err_t e = auth_verify(verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &user, &detail);
  *	if (!e)
- *		e = auth_check(rules, rpc_method(call), &user, &detail);
+ *		e = auth_check(rpc_method(call), &user, &detail);
  *
- * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), iat, exp. Only ES256.
+ * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), rights (permissions beyond
+ * those of the scopes, the set of rights.h in hex), locale (of the user, OpenID Connect Core 5.1) and tenant_locale, iat, exp.
+ * Only ES256. What is unknown in scope and rights gives nothing.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -18,13 +19,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "rights/rights.h"
 
+#define AUTH_LANGUAGE 36 /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
+
+/* Built-in roles that stand in tokens by their names (rights.c has what they may). */
 enum auth_scope {
 	AUTH_NONE = 0,
-	AUTH_OPERATOR = 1,     /* runs the platform: all tenants' administration */
-	AUTH_TENANT_ADMIN = 2, /* administers one tenant */
-	AUTH_SUPERVISOR = 4,   /* lead: monitors, reads recordings and reports of one tenant */
-	AUTH_AGENT = 8,	       /* one agent of one tenant, itself only */
+	AUTH_OPERATOR = 1,
+	AUTH_TENANT_ADMIN = 2,
+	AUTH_SUPERVISOR = 4,
+	AUTH_AGENT = 8,
 };
 
 struct auth_user {
@@ -33,10 +38,15 @@ struct auth_user {
 	char agent[64];	   /* "" unless an agent */
 	unsigned scopes;   /* enum auth_scope */
 	int64_t expires_s; /* Unix time */
+	uint64_t rights;   /* verified: all that he may; to be signed: what he may beyond his scopes */
+	/* BCP 47 tags of what the user, and the tenant's people, read; "": nothing was said when the token was made. */
+	char language[AUTH_LANGUAGE], tenant_language[AUTH_LANGUAGE];
 };
 
 /* "operator", "tenant-admin", "supervisor", "agent"; NULL for anything but one scope. */
 const char *auth_scope_name(enum auth_scope scope);
+/* AUTH_NONE: no scope has this name. */
+enum auth_scope auth_scope_find(const char *name);
 
 struct auth_verifier;
 /* public_key_file: PEM (P-256). */
@@ -53,14 +63,17 @@ void auth_signer_free(struct auth_signer **s);
 err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s,
 		char **ret) MUST;
 
-/* Method table: NULL-terminated by method NULL; needs: OR of scopes of which the caller must have one. */
-struct auth_rule {
-	const char *method; /* "/trunkline.admin.v1.AdminService/CreateQueue" */
-	unsigned needs;
-};
-/* ERR_DENIED for a method not in the table or a caller without the scope. */
-err_t auth_check(const struct auth_rule *rules, const char *method, const struct auth_user *user,
-		 struct err_detail *detail) MUST;
+/* ERR_DENIED for a method without a row in libs/rights and for a caller without its permission, which the message names. */
+err_t auth_check(const char *method, const struct auth_user *user, struct err_detail *detail) MUST;
+bool auth_has(const struct auth_user *user, enum right right);
+/* ERR_DENIED that names the permission. For what depends on a field of the request. */
+err_t auth_require(const struct auth_user *user, enum right right, struct err_detail *detail) MUST;
+/* Acts for the platform, on any tenant: the token is of none. */
+bool auth_is_operator(const struct auth_user *user);
+/* Of a user that is to be signed: with those of the scopes. */
+uint64_t auth_all_rights(const struct auth_user *user);
+/* What the user may give to others: what he has; by tenants.delegate all that there is within tenants. */
+uint64_t auth_may_give(const struct auth_user *user);
 /* What everybody says of a tenant that does not exist, or is not the caller's. */
 #define AUTH_NO_SUCH_TENANT "no such tenant"
 /* The tenant the caller may act for: an operator any (requested), others only their own. A foreign tenant is ERR_NOT_FOUND

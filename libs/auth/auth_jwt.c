@@ -105,14 +105,14 @@ json_t *auth_jwt_claims(EVP_PKEY *key, const char *token, const char **why)
 	json_t *claims;
 	size_t n;
 
-	*why = "the token is malformed";
+	*why = ERR_TEXT("the token is malformed");
 	if (!dot2 || strlen(token) > AUTH_TOKEN_MAX || strchr(dot2 + 1, '.'))
 		return NULL;
-	*why = "the token is not signed by us";
+	*why = ERR_TEXT("the token is not signed by us");
 	if (!header_ok(token, (size_t)(dot - token)) || !decode(dot2 + 1, strlen(dot2 + 1), raw, sizeof(raw), &n) ||
 	    n != sizeof(raw) || !signature_ok(key, token, (size_t)(dot2 - token), raw))
 		return NULL;
-	*why = "the token is malformed";
+	*why = ERR_TEXT("the token is malformed");
 	claims = part_json(dot + 1, (size_t)(dot2 - dot - 1));
 	if (json_is_object(claims))
 		return claims;

@@ -265,16 +265,136 @@ static void only_p256_keys_are_taken(void **state)
 	assert_int_equal(auth_verifier_new(&v, "/nonexistent", &detail), ERR_NOT_FOUND);
 }
 
-static void a_method_needs_its_scope_and_an_unlisted_one_is_denied(void **state)
+/* GT-3 */
+static void a_token_carries_permissions_beyond_its_scopes(void **state)
 {
-	static const struct auth_rule rules[] = { { "/a/Admin", AUTH_TENANT_ADMIN | AUTH_OPERATOR },
-						  { "/a/Agent", AUTH_AGENT },
-						  { NULL, 0 } };
+	const struct auth_user lead = { .subject = "agent:1001",
+					.tenant = "acme",
+					.agent = "1001",
+					.scopes = AUTH_AGENT,
+					.rights = rights_bit(RIGHT_REPORTS_READ) | rights_bit(RIGHT_TENANTS_CREATE) |
+						  UINT64_C(1) << 39 };
+	const struct auth_user reader = { .subject = "operator:mei", .rights = rights_bit(RIGHT_TENANTS_LIST) };
+	struct auth_user u;
+	char *token = NULL;
 
 	(void)state;
-	assert_int_equal(auth_check(rules, "/a/Agent", &agent, NULL), ERR_OK);
-	assert_int_equal(auth_check(rules, "/a/Admin", &agent, NULL), ERR_DENIED);
-	assert_int_equal(auth_check(rules, "/a/Other", &agent, NULL), ERR_DENIED);
+	assert_int_equal(auth_sign(signer, &lead, NOW, 3600, &token), ERR_OK);
+	assert_int_equal(verify(token, NOW, &u, NULL), ERR_OK);
+	assert_int_equal(u.scopes, AUTH_AGENT);
+	/* Nothing of the platform within a tenant, and nothing that is not known. */
+	assert_int_equal(u.rights, rights_role_find("agent")->rights | rights_bit(RIGHT_REPORTS_READ));
+	mem_free(token);
+	assert_int_equal(auth_sign(signer, &reader, NOW, 3600, &token), ERR_OK);
+	assert_int_equal(verify(token, NOW, &u, NULL), ERR_OK);
+	assert_true(auth_is_operator(&u));
+	assert_int_equal(u.rights, rights_bit(RIGHT_TENANTS_LIST));
+	mem_free(token);
+}
+
+/* A token as it was made before there was the claim "rights". */
+static void a_token_of_a_scope_alone_has_the_built_in_roles_permissions(void **state)
+{
+	struct str key = STR_INIT;
+	struct auth_user u;
+	char *token;
+
+	(void)state;
+	testkit_read(private_file, &key);
+	token = forge(JWT_ALG_ES256, str_text(&key));
+	assert_int_equal(verify(token, NOW, &u, NULL), ERR_OK);
+	assert_int_equal(u.rights, rights_role_find("operator")->rights);
+	free(token);
+	str_done(&key);
+}
+
+static char *forge_rights(const char *rights)
+{
+	struct str key = STR_INIT;
+	char *token;
+	jwt_t *jwt;
+
+	testkit_read(private_file, &key);
+	assert_int_equal(jwt_new(&jwt), 0);
+	jwt_add_grant(jwt, "iss", "trunkline");
+	jwt_add_grant(jwt, "sub", "admin:mei");
+	jwt_add_grant(jwt, "tenant", "acme");
+	jwt_add_grant(jwt, "rights", rights);
+	jwt_add_grant_int(jwt, "iat", NOW);
+	jwt_add_grant_int(jwt, "exp", NOW + 3600);
+	assert_int_equal(jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)key.data, (int)key.len), 0);
+	token = jwt_encode_str(jwt);
+	jwt_free(jwt);
+	str_done(&key);
+	return token;
+}
+
+static void rights_that_are_no_set_are_refused(void **state)
+{
+	static const struct {
+		const char *rights;
+		err_t want;
+	} rows[] = {
+		{ "800", ERR_OK },
+		{ "", ERR_UNAUTHENTICATED },
+		{ "0", ERR_UNAUTHENTICATED },
+		{ "-1", ERR_UNAUTHENTICATED },
+		{ "0x800", ERR_UNAUTHENTICATED },
+		{ " 800", ERR_UNAUTHENTICATED },
+		{ "queues", ERR_UNAUTHENTICATED },
+		{ "ffffffffffffffff", ERR_OK },
+		{ "fffffffffffffffff", ERR_UNAUTHENTICATED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *token = forge_rights(rows[i].rights);
+		struct auth_user u;
+
+		assert_int_equal(verify(token, NOW, &u, NULL), rows[i].want);
+		if (!rows[i].want)
+			assert_int_equal(u.rights & ~(RIGHTS_TENANT & rights_all()), 0);
+		free(token);
+	}
+}
+
+/* Of every method of every service. */
+static void a_method_needs_its_permission_and_no_other(void **state)
+{
+	const char *method;
+
+	(void)state;
+	for (size_t i = 0; (method = rights_method_at(i)); i++) {
+		enum right needs = rights_of_method(method);
+		const struct auth_user without = { .subject = "test", .rights = rights_all() & ~rights_bit(needs) };
+		const struct auth_user only = { .subject = "test", .rights = rights_bit(needs) };
+		struct err_detail d = { 0 };
+
+		assert_int_equal(auth_check(method, &only, NULL), ERR_OK);
+		if (needs == RIGHT_PUBLIC)
+			continue;
+		assert_int_equal(auth_check(method, &without, &d), ERR_DENIED);
+		assert_non_null(strstr(d.message, rights_name(needs)));
+	}
+}
+
+static void a_method_that_no_table_has_is_denied_to_everybody(void **state)
+{
+	const struct auth_user all = { .subject = "test", .rights = UINT64_MAX };
+
+	(void)state;
+	assert_int_equal(auth_check("/trunkline.admin.v1.AdminService/Other", &all, NULL), ERR_DENIED);
+}
+
+static void only_delegates_give_what_they_do_not_have(void **state)
+{
+	const uint64_t some = rights_bit(RIGHT_QUEUES_READ) | rights_bit(RIGHT_TOKENS_CREATE);
+	const struct auth_user admin = { .tenant = "acme", .rights = some };
+	const struct auth_user root = { .rights = rights_bit(RIGHT_TENANTS_DELEGATE) };
+
+	(void)state;
+	assert_int_equal(auth_may_give(&admin), some);
+	assert_int_equal(auth_may_give(&root), (RIGHTS_TENANT & rights_all()) | root.rights);
 }
 
 static void a_foreign_tenant_does_not_exist(void **state)
@@ -321,7 +441,12 @@ int main(void)
 		cmocka_unit_test(garbage_is_refused),
 		cmocka_unit_test(claims_that_do_not_fit_together_are_not_signed),
 		cmocka_unit_test(only_p256_keys_are_taken),
-		cmocka_unit_test(a_method_needs_its_scope_and_an_unlisted_one_is_denied),
+		cmocka_unit_test(a_token_carries_permissions_beyond_its_scopes),
+		cmocka_unit_test(a_token_of_a_scope_alone_has_the_built_in_roles_permissions),
+		cmocka_unit_test(rights_that_are_no_set_are_refused),
+		cmocka_unit_test(a_method_needs_its_permission_and_no_other),
+		cmocka_unit_test(a_method_that_no_table_has_is_denied_to_everybody),
+		cmocka_unit_test(only_delegates_give_what_they_do_not_have),
 		cmocka_unit_test(a_foreign_tenant_does_not_exist),
 		cmocka_unit_test(a_password_is_known_by_its_hash_only),
 	};

@@ -1,1 +1,1 @@
-$(eval $(call library,auth,base,jwt jansson sodium ssl,))
+$(eval $(call library,auth,base rights,jwt jansson sodium ssl,))

@@ -8,6 +8,7 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,12 +36,23 @@ typedef enum err {
 	ERR_UNAUTHENTICATED = 16,
 } err_t;
 
-/* What was wrong with an input. field: path of the field ("queues[3].skill_id"); message: what would be right. */
+#define ERR_ARGS_MAX 6 /* placeholders of a format; further ones are not kept */
+
+/*
+ * What was wrong with an input. field: path of the field ("queues[3].skill_id"); message: what would be right, in English. With the
+ * format it was made of, and where its arguments stand in it, libs/text says the same in another language.
+ */
 struct err_detail {
 	char field[96];
 	char message[256];
-	int64_t retry_ms; /* worth trying again after; 0: nothing is said of it */
+	int64_t retry_ms;   /* worth trying again after; 0: nothing is said of it */
+	const char *format; /* a literal of the program; NULL: the message was not made here */
+	struct {
+		uint8_t begin, end; /* in message; what was cut off is empty */
+	} args[ERR_ARGS_MAX];
 };
+/* Marks a text that comes to a user as an argument of err_set() by a way on which tools/check-texts does not follow it: a table. */
+#define ERR_TEXT(text) (text)
 
 /* "NOT_FOUND" …; never NULL. */
 const char *err_name(err_t e);
@@ -50,5 +62,7 @@ err_t err_from_errno(int errnum);
 
 /* Fills d (which may be NULL) and returns code, so that a validator can `return err_set(d, ERR_INVALID, "name", "…")`. */
 err_t err_set(struct err_detail *d, err_t code, const char *field, const char *fmt, ...) PRINTF(4, 5);
+/* The same for functions with "…" of their own; fmt must be a literal of their caller (PRINTF sees to that). */
+err_t err_vset(struct err_detail *d, err_t code, const char *field, const char *fmt, va_list ap) PRINTF(4, 0);
 
 #endif

@@ -19,21 +19,19 @@ static void append_path(struct str *s, const struct pbjson_at *at)
 err_t pbjson_fail(struct err_detail *detail, err_t e, const struct pbjson_at *at, const char *fmt, ...)
 {
 	struct str path = STR_INIT;
-	char message[sizeof(detail->message)];
 	const char *shown;
 	va_list ap;
 
 	if (!detail)
 		return e;
-	va_start(ap, fmt);
-	vsnprintf(message, sizeof(message), fmt, ap);
-	va_end(ap);
 	append_path(&path, at);
 	shown = str_text(&path);
 	/* The end of a path says more than its beginning. */
 	if (path.len >= sizeof(detail->field))
 		shown += path.len - sizeof(detail->field) + 1;
-	err_set(detail, e, shown, "%s", message);
+	va_start(ap, fmt);
+	(void)err_vset(detail, e, shown, fmt, ap);
+	va_end(ap);
 	str_done(&path);
 	return e;
 }

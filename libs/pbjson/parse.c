@@ -31,18 +31,30 @@ static err_t no_memory(struct parser *p, const struct pbjson_at *at)
 	return pbjson_fail(p->detail, ERR_EXHAUSTED, at, "out of memory");
 }
 
-static err_t expected(struct parser *p, const struct pbjson_at *at, const char *what, const json_t *got)
+#define SHOWN_MAX 80
+
+/* What is there, for people. */
+static const char *shown(const json_t *got, char buf[SHOWN_MAX])
 {
 	static const char *const names[] = {
-		[JSON_OBJECT] = "an object",   [JSON_ARRAY] = "an array", [JSON_STRING] = "a string", [JSON_INTEGER] = "an integer",
-		[JSON_REAL] = "a fraction",    [JSON_TRUE] = "true",	  [JSON_FALSE] = "false",     [JSON_NULL] = "null",
+		[JSON_OBJECT] = ERR_TEXT("an object"), [JSON_ARRAY] = ERR_TEXT("an array"),
+		[JSON_STRING] = ERR_TEXT("a string"),  [JSON_INTEGER] = ERR_TEXT("an integer"),
+		[JSON_REAL] = ERR_TEXT("a fraction"),  [JSON_TRUE] = ERR_TEXT("true"),
+		[JSON_FALSE] = ERR_TEXT("false"),      [JSON_NULL] = ERR_TEXT("null"),
 	};
 
-	if (json_is_string(got))
-		return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not \"%.60s\"", what,
-				   json_string_value(got));
-	/* The null check of json_is_string is not a doubt about it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-	return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not %s", what, names[json_typeof(got)]);
+	if (!json_is_string(got))
+		/* The null check of json_is_string is not a doubt. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+		return names[json_typeof(got)];
+	snprintf(buf, SHOWN_MAX, "\"%.60s\"", json_string_value(got));
+	return buf;
+}
+
+static err_t expected(struct parser *p, const struct pbjson_at *at, const char *what, const json_t *got)
+{
+	char buf[SHOWN_MAX];
+
+	return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not %s", what, shown(got, buf));
 }
 
 /* ---- scalars ---------------------------------------------------------------------------------------------------- */
@@ -90,15 +102,16 @@ static bool to_u64(const json_t *v, uint64_t *ret)
 static err_t parse_int(struct parser *p, const json_t *v, int64_t min, int64_t max, const struct pbjson_at *at,
 		       int64_t *ret)
 {
-	char what[80];
+	char buf[SHOWN_MAX];
 
 	if (to_i64(v, ret) && *ret >= min && *ret <= max)
 		return ERR_OK;
-	snprintf(what, sizeof(what), "an integer from %" PRId64 " to %" PRId64, min, max);
 	if (json_is_integer(v))
-		return pbjson_fail(p->detail, ERR_INVALID, at, "must be %s, not %" JSON_INTEGER_FORMAT, what,
-				   json_integer_value(v));
-	return expected(p, at, what, v);
+		return pbjson_fail(p->detail, ERR_INVALID, at,
+				   "must be an integer from %" PRId64 " to %" PRId64 ", not %" JSON_INTEGER_FORMAT, min,
+				   max, json_integer_value(v));
+	return pbjson_fail(p->detail, ERR_INVALID, at, "must be an integer from %" PRId64 " to %" PRId64 ", not %s",
+			   min, max, shown(v, buf));
 }
 
 static err_t parse_i32(struct parser *p, const json_t *v, const struct pbjson_at *at, int32_t *ret)
@@ -160,14 +173,14 @@ static err_t parse_bool(struct parser *p, const json_t *v, const struct pbjson_a
 static err_t unknown_enum(struct parser *p, const ProtobufCEnumDescriptor *desc, const json_t *v,
 			  const struct pbjson_at *at)
 {
-	struct str what = STR_INIT;
+	struct str all = STR_INIT;
+	char buf[SHOWN_MAX];
 	err_t e;
 
-	str_append(&what, "one of");
 	for (unsigned i = 0; i < desc->n_values; i++)
-		str_printf(&what, "%s %s", i ? "," : "", desc->values[i].name);
-	e = expected(p, at, str_text(&what), v);
-	str_done(&what);
+		str_printf(&all, "%s%s", i ? ", " : "", desc->values[i].name);
+	e = pbjson_fail(p->detail, ERR_INVALID, at, "must be one of %s, not %s", str_text(&all), shown(v, buf));
+	str_done(&all);
 	return e;
 }
 
@@ -407,10 +420,10 @@ static err_t unknown_field(struct parser *p, const ProtobufCMessageDescriptor *d
 		char camel[128];
 
 		pbjson_camel(desc->fields[i].name, camel, sizeof(camel));
-		str_printf(&known, "%s %s", i ? "," : "", camel);
+		str_printf(&known, "%s%s", i ? ", " : "", camel);
 	}
-	e = pbjson_fail(p->detail, ERR_INVALID, at, "unknown field; %s has%s", desc->short_name,
-			desc->n_fields ? str_text(&known) : " none");
+	e = pbjson_fail(p->detail, ERR_INVALID, at, "unknown field; %s has %s", desc->short_name,
+			desc->n_fields ? str_text(&known) : "none");
 	str_done(&known);
 	return e;
 }

@@ -1,1 +1,1 @@
-$(eval $(call library,rpc,base loop proto pbcheck,grpc,))
+$(eval $(call library,rpc,base loop proto pbcheck text,grpc,))

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "loop/loop.h"
+#include "text/text.h"
 
 struct rpc_server;
 struct rpc_call;
@@ -57,8 +58,8 @@ err_t rpc_server_start(struct rpc_server *s) MUST; /* after all rpc_server_add()
 void rpc_server_set_descriptors(struct rpc_server *s, const void *bytes, size_t size);
 
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *response);
-/* Finishes with a status; detail (may be NULL) goes into the message and as google.rpc.Status/BadRequest detail;
- * its retry_ms as google.rpc.RetryInfo. */
+/* Finishes with a status; detail (may be NULL) goes into the message, in English (AIP-193), and as google.rpc.Status/BadRequest
+ * detail; its retry_ms as google.rpc.RetryInfo; what the caller reads, in rpc_language(), as google.rpc.LocalizedMessage. */
 void rpc_fail(struct rpc_call *call, err_t code, const struct err_detail *detail);
 /* Streaming: queues one message. ERR_EXHAUSTED: 1,024 messages or 8 MiB are queued, slow reader (the caller decides: drop
  * or fail). ERR_CANCELLED: the peer is gone. */
@@ -86,6 +87,11 @@ int64_t rpc_deadline_ms(const struct rpc_call *call);	    /* left; INT64_MAX: no
 /* An object of the caller kept with the call (the authenticated user); free is called with it at the end. */
 void rpc_call_set_user(struct rpc_call *call, void *user, void (*free_fn)(void *user));
 void *rpc_call_user(const struct rpc_call *call);
+/* The language of who asks, for a request that does not say one by "accept-language" (GT-3.1.2f): the first of the tags that names one of
+ * ours (text/text.h), English without any. NULL and "" name none. */
+void rpc_call_set_languages(struct rpc_call *call, const char *of_user, const char *of_tenant);
+/* What the texts of the answer are to be said in. Loop thread. */
+enum text_language rpc_language(const struct rpc_call *call);
 
 /* ---- client: blocking, for command-line tools and tests; one thread ---- */
 struct rpc_client;
@@ -94,11 +100,13 @@ struct rpc_client_params {
 	struct rpc_tls tls;	 /* ca_file NULL: plain text */
 	const char *server_name; /* expected name in the certificate; NULL: from target */
 	const char *token;	 /* bearer token or NULL */
+	const char *language;	 /* accept-language of every call; NULL: the server chooses */
 	int64_t timeout_ms;	 /* of a unary call (0: 10,000) */
 };
 err_t rpc_client_new(struct rpc_client **ret, const struct rpc_client_params *p) MUST;
 void rpc_client_free(struct rpc_client **c);
-/* *ret is owned by the caller: protobuf_c_message_free_unpacked(*ret, NULL). detail: message of the status. */
+/* *ret is owned by the caller: protobuf_c_message_free_unpacked(*ret, NULL). detail: message of the status, in the language
+ * that the server chose. */
 err_t rpc_client_call(struct rpc_client *c, const ProtobufCServiceDescriptor *service, const char *method,
 		      const ProtobufCMessage *req, ProtobufCMessage **ret, struct err_detail *detail) MUST;
 /* Server streaming: fn for each message until it returns false (cancels) or the stream ends. timeout_ms 0: none. */

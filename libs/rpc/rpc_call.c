@@ -281,8 +281,7 @@ void rpc_fail(struct rpc_call *c, err_t code, const struct err_detail *detail)
 			str_printf(&c->status_message, "%s: %s", detail->field, detail->message);
 		else
 			str_append(&c->status_message, detail && *detail->message ? detail->message : err_name(code));
-		if (detail && *detail->message)
-			rpc_status_encode(&c->status_details, c->status, detail);
+		rpc_status_encode(&c->status_details, c->status, detail, rpc_language(c));
 		if (c->status_details.failed)
 			str_done(&c->status_details);
 	}
@@ -577,4 +576,15 @@ void rpc_call_set_user(struct rpc_call *c, void *user, void (*free_fn)(void *use
 void *rpc_call_user(const struct rpc_call *c)
 {
 	return c->user;
+}
+
+void rpc_call_set_languages(struct rpc_call *c, const char *of_user, const char *of_tenant)
+{
+	if ((str_empty(of_user) || !text_language_of(of_user, &c->language)) && !str_empty(of_tenant))
+		(void)!text_language_of(of_tenant, &c->language);
+}
+
+enum text_language rpc_language(const struct rpc_call *c)
+{
+	return text_accept(rpc_metadata(c, "accept-language"), c->language);
 }

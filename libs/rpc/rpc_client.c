@@ -7,7 +7,7 @@
 struct rpc_client {
 	grpc_channel *channel;
 	grpc_completion_queue *cq;
-	char *authorization;
+	char *authorization, *language;
 	int64_t timeout_ms;
 };
 
@@ -20,7 +20,7 @@ struct client_call {
 	struct rpc_client *client;
 	const ProtobufCMethodDescriptor *method;
 	grpc_call *grpc;
-	grpc_metadata authorization;
+	grpc_metadata metadata[2];
 	grpc_metadata_array headers, trailers;
 	grpc_status_code status;
 	grpc_slice status_text;
@@ -54,12 +54,18 @@ static grpc_op op_metadata(struct client_call *cc)
 {
 	grpc_op op = rpc_grpc_op(GRPC_OP_SEND_INITIAL_METADATA);
 
-	if (cc->client->authorization) {
-		cc->authorization.key = grpc_slice_from_static_string("authorization");
-		cc->authorization.value = grpc_slice_from_static_string(cc->client->authorization);
-		op.data.send_initial_metadata.metadata = &cc->authorization;
-		op.data.send_initial_metadata.count = 1;
+	const char *const pairs[][2] = { { "authorization", cc->client->authorization },
+					 { "accept-language", cc->client->language } };
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		if (!pairs[i][1])
+			continue;
+		cc->metadata[n].key = grpc_slice_from_static_string(pairs[i][0]);
+		cc->metadata[n++].value = grpc_slice_from_static_string(pairs[i][1]);
 	}
+	op.data.send_initial_metadata.metadata = cc->metadata;
+	op.data.send_initial_metadata.count = n;
 	return op;
 }
 
@@ -326,17 +332,17 @@ static grpc_channel *create(const struct rpc_client_params *p, grpc_channel_cred
 }
 
 /* gRPC aborts the process on a header value with control characters: refused before. */
-static err_t set_token(struct rpc_client *c, const char *token)
+static err_t set_header(char **ret, const char *prefix, const char *value, char least)
 {
 	struct str s = STR_INIT;
 
-	if (str_empty(token))
+	if (str_empty(value))
 		return ERR_OK;
-	for (const char *p = token; *p; p++)
-		if (*p <= ' ' || *p > '~')
+	for (const char *p = value; *p; p++)
+		if (*p < least || *p > '~')
 			return ERR_INVALID;
-	str_printf(&s, "Bearer %s", token);
-	c->authorization = s.data;
+	str_printf(&s, "%s%s", prefix, value);
+	*ret = s.data;
 	return s.failed ? ERR_EXHAUSTED : ERR_OK;
 }
 
@@ -351,7 +357,9 @@ err_t rpc_client_new(struct rpc_client **ret, const struct rpc_client_params *p)
 	rpc_core_init();
 	c->timeout_ms = p->timeout_ms ? p->timeout_ms : 10000;
 	c->cq = grpc_completion_queue_create_for_next(NULL);
-	e = set_token(c, p->token);
+	e = set_header(&c->authorization, "Bearer ", p->token, '!');
+	if (!e)
+		e = set_header(&c->language, "", p->language, ' ');
 	if (!e)
 		e = rpc_creds_client(&creds, &p->tls, NULL);
 	if (e)
@@ -379,6 +387,7 @@ void rpc_client_free(struct rpc_client **client)
 		;
 	grpc_completion_queue_destroy(c->cq);
 	mem_free(c->authorization);
+	mem_free(c->language);
 	mem_free(c);
 	rpc_core_done();
 }

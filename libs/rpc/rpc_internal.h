@@ -56,8 +56,10 @@ static inline grpc_op rpc_grpc_op(grpc_op_type type)
 	return op;
 }
 
-/* ---- rpc_status.c: err_detail ↔ google.rpc.Status with BadRequest ---- */
-void rpc_status_encode(struct str *out, err_t code, const struct err_detail *detail);
+/* ---- rpc_status.c: err_detail ↔ google.rpc.Status with BadRequest, RetryInfo, LocalizedMessage ---- */
+/* detail without a message, or NULL: the LocalizedMessage says what the code means. */
+void rpc_status_encode(struct str *out, err_t code, const struct err_detail *detail, enum text_language l);
+/* The message in the language that the server chose, where it gives one. */
 void rpc_status_decode(const void *bytes, size_t size, struct err_detail *detail);
 err_t rpc_status_code(grpc_status_code code);
 
@@ -154,6 +156,7 @@ struct rpc_call {
 	bool waiting;	  /* a slot: no call yet */
 	bool dispatched, finished, cancelled, metadata_sent, status_sent, reading, read_all, paused, sending;
 	int close_cancelled;
+	enum text_language language; /* of who asks without saying one */
 	err_t status;
 	struct str status_message, status_details;
 	grpc_byte_buffer *incoming;

@@ -45,9 +45,10 @@ static err_t ref_exists(enum check_kind kind, const char *id, const char *path, 
 	const struct index *ix[] = {
 		[CHECK_CALENDAR] = &b->s->calendars, [CHECK_FLOW] = &b->s->flows,     [CHECK_QUEUE] = &b->s->queues,
 		[CHECK_AGENT] = NULL,		     [CHECK_PROMPT] = &b->s->prompts, [CHECK_SKILL] = &b->s->skills,
+		[CHECK_ROLE] = NULL,
 	};
 
-	/* Agents are entries of their own: whoever needs one looks when it needs it. */
+	/* Agents are entries of their own: whoever needs one looks when it needs it. Roles are not published. */
 	if (!ix[kind] || index_find(ix[kind], id) != INDEX_NONE)
 		return ERR_OK;
 	return err_set(b->detail, ERR_INVALID, path, "there is no %s '%s'", check_kind_name(kind), id);
@@ -401,6 +402,7 @@ static err_t build_head(struct build *b)
 	t->suspended = pb->suspended;
 	t->time_zone = text(b, pb->time_zone);
 	t->sip_domain = text(b, pb->sip_domain);
+	t->language = text(b, pb->language);
 	return b->failed ? ERR_EXHAUSTED : ERR_OK;
 }
 
@@ -501,10 +503,11 @@ static err_t build_agent(struct tenant_agent_snapshot *s, const Trunkline__Confi
 				     .version = pb->version,
 				     .enabled = pb->enabled,
 				     .auto_ready_after_wrap_up = pb->auto_ready_after_wrap_up,
+				     .language = arena_strdup(a, pb->language),
 				     .ha1_md5 = arena_strdup(a, pb->ha1_md5),
 				     .ha1_sha256 = arena_strdup(a, pb->ha1_sha256),
 				     .n_skills = pb->n_skills };
-	if (!ag->tenant || !ag->id || !ag->display_name || !ag->ha1_md5 || !ag->ha1_sha256)
+	if (!ag->tenant || !ag->id || !ag->display_name || !ag->language || !ag->ha1_md5 || !ag->ha1_sha256)
 		return ERR_EXHAUSTED;
 	return build_skills(a, pb->skills, pb->n_skills, &ag->skills);
 }

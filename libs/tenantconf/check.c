@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "tenantconf/tz.h"
+#include "text/text.h"
 
 #define DAY_MS	       (24 * 3600 * 1000LL)
 #define COUNT_MAX      1000000 /* of quotas */
@@ -65,6 +66,15 @@ err_t check_time_zone(const char *name, const char *field, struct err_detail *de
 	err_t e = tz_get(&zone, name, &d);
 
 	return e == ERR_INVALID ? err_set(detail, e, field, "'%.70s': %s", name, d.message) : e;
+}
+
+err_t check_language(const char *tag, const char *field, struct err_detail *detail)
+{
+	enum text_language l;
+
+	if (!*tag || text_language_of(tag, &l))
+		return ERR_OK;
+	return err_set(detail, ERR_INVALID, field, "'%.35s' is none of the languages: en, zh-Hans, zh-Hant", tag);
 }
 
 err_t check_domain(const char *domain, const char *field, struct err_detail *detail)
@@ -149,7 +159,7 @@ static err_t check_skills(Trunkline__Config__V1__SkillLevel *const *skills, size
 	return ERR_OK;
 }
 
-static err_t check_named(const char *id, const char *display_name, struct err_detail *d)
+err_t check_named(const char *id, const char *display_name, struct err_detail *d)
 {
 	err_t e = check_id(id, "id", d);
 
@@ -185,6 +195,8 @@ static err_t check_agent(const Trunkline__Config__V1__Agent *a, struct err_detai
 		e = check_named(a->id, a->display_name, d);
 	if (!e)
 		e = check_skills(a->skills, a->n_skills, d);
+	if (!e)
+		e = check_agent_roles(a, d);
 	return e ? e : check_ha1(a->ha1_md5, a->ha1_sha256, false, d);
 }
 
@@ -317,6 +329,7 @@ static const struct {
 	CHECK(prompt, check_prompt),
 	CHECK(flow, check_flow),
 	CHECK(agent, check_agent),
+	CHECK(role, check_role),
 	CHECK(quotas, check_quotas),
 };
 

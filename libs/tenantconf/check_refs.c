@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
+#include "rights/rights.h"
 
 struct walk {
 	check_ref_fn *fn;
@@ -12,7 +13,7 @@ struct walk {
 
 const char *check_kind_name(enum check_kind kind)
 {
-	static const char *const names[] = { "calendar", "flow", "queue", "agent", "prompt", "skill" };
+	static const char *const names[] = { "calendar", "flow", "queue", "agent", "prompt", "skill", "role" };
 
 	return (size_t)kind < ARRAY_SIZE(names) ? names[kind] : "resource";
 }
@@ -52,6 +53,17 @@ static err_t prompt_refs(const struct walk *w, char *const *ids, size_t n, const
 
 	for (size_t i = 0; !e && i < n; i++)
 		e = ref_nth(w, CHECK_PROMPT, ids[i], field, i, "");
+	return e;
+}
+
+static err_t agent_refs(const struct walk *w, const Trunkline__Config__V1__Agent *a)
+{
+	err_t e = skill_refs(w, a->skills, a->n_skills);
+
+	for (size_t i = 0; !e && i < a->n_roles; i++) {
+		if (!rights_role_find(a->roles[i]))
+			e = ref_nth(w, CHECK_ROLE, a->roles[i], "roles", i, "");
+	}
 	return e;
 }
 
@@ -134,10 +146,7 @@ err_t check_refs(const ProtobufCMessage *resource, check_ref_fn *fn, void *arg)
 		return number_refs(&w, (const Trunkline__Config__V1__Number *)resource);
 	if (desc == &trunkline__config__v1__flow__descriptor)
 		return flow_refs(&w, (const Trunkline__Config__V1__Flow *)resource);
-	if (desc == &trunkline__config__v1__agent__descriptor) {
-		const Trunkline__Config__V1__Agent *a = (const Trunkline__Config__V1__Agent *)resource;
-
-		return skill_refs(&w, a->skills, a->n_skills);
-	}
+	if (desc == &trunkline__config__v1__agent__descriptor)
+		return agent_refs(&w, (const Trunkline__Config__V1__Agent *)resource);
 	return ERR_OK;
 }

@@ -1,2 +1,2 @@
 TESTDEPS_tenantconf := confkit
-$(eval $(call library,tenantconf,base bus proto pbcheck,,))
+$(eval $(call library,tenantconf,base bus proto pbcheck rights text,,))

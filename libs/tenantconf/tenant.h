@@ -110,6 +110,7 @@ struct tenant {
 	bool suspension_ends_calls;	 /* those in progress */
 	const char *time_zone;
 	const char *sip_domain;
+	const char *language; /* BCP 47, perhaps one of a newer version; "": none was chosen */
 	struct tenant_quotas quotas;
 	size_t n_numbers, n_trunks, n_calendars, n_flows, n_prompts, n_queues, n_skills;
 	const struct tenant_number *numbers;
@@ -128,6 +129,7 @@ struct tenant_agent {
 	uint64_t version;
 	bool enabled;
 	bool auto_ready_after_wrap_up;
+	const char *language;		  /* as the tenant's; "": the tenant's */
 	const char *ha1_md5, *ha1_sha256; /* "": this phone cannot register */
 	size_t n_skills;
 	const struct tenant_skill_level *skills; /* ascending by skill_id */

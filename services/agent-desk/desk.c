@@ -11,7 +11,6 @@
 #include "sign_in.h"
 #include "streams.h"
 
-#define DESK	 "/trunkline.desk.v1.AgentService/"
 #define GRACE_MS 1000
 /* A predecessor of this name that died may have written a record without publishing its event: younger ones are
  * published again. Older ones were, or nobody waits for them. */
@@ -30,14 +29,6 @@ const struct config_item desk_items[] = {
 	CONFIG_END,
 };
 
-static const struct auth_rule rules[] = {
-	{ DESK "SignIn", AUTH_AGENT | DESK_LEAD },	 { DESK "SignOut", AUTH_AGENT | DESK_LEAD },
-	{ DESK "SetReady", AUTH_AGENT | DESK_LEAD },	 { DESK "SetBusy", AUTH_AGENT | DESK_LEAD },
-	{ DESK "FinishWrapUp", AUTH_AGENT | DESK_LEAD }, { DESK "GetState", AUTH_AGENT | DESK_LEAD },
-	{ DESK "StreamEvents", AUTH_AGENT | DESK_LEAD }, { DESK "ListAgents", DESK_LEAD },
-	{ DESK "WatchFacts", DESK_LEAD },		 { NULL, 0 },
-};
-
 /* ---- callers ---- */
 const struct auth_user *desk_user(const struct rpc_call *call)
 {
@@ -46,7 +37,7 @@ const struct auth_user *desk_user(const struct rpc_call *call)
 
 bool desk_is_lead(const struct rpc_call *call)
 {
-	return (desk_user(call)->scopes & DESK_LEAD) != 0;
+	return auth_has(desk_user(call), RIGHT_DESK_SUPERVISE);
 }
 
 err_t desk_agent_of(const struct rpc_call *call, const char *requested, const char **ret, struct err_detail *detail)
@@ -73,14 +64,26 @@ static bool synced(const struct desk *d)
 	return tenantconf_synced(d->conf) && agents_synced(d->agents) && sign_ins_synced(d->sign_ins);
 }
 
+/* As they are now; the token knows them as they were. */
+static void set_languages(const struct desk *d, struct rpc_call *call, const struct auth_user *u)
+{
+	const struct tenant *t = tenantconf_find_tenant(d->conf, u->tenant);
+	const struct tenant_agent *a = *u->agent ? tenantconf_find_agent(d->conf, u->tenant, u->agent) : NULL;
+
+	rpc_call_set_languages(call, a && *a->language ? a->language : u->language,
+			       t ? t->language : u->tenant_language);
+}
+
 static err_t authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
 {
 	struct desk *d = arg;
 	struct auth_user u, *kept;
 	err_t e = auth_verify(d->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &u, detail);
 
-	if (!e)
-		e = auth_check(rules, method, &u, detail);
+	if (!e) {
+		set_languages(d, call, &u);
+		e = auth_check(method, &u, detail);
+	}
 	if (!e && !*u.tenant)
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
 	if (!e && !synced(d))

@@ -23,7 +23,6 @@
 #include "service/service.h"
 #include "tenantconf/tenantconf.h"
 
-#define DESK_LEAD (AUTH_SUPERVISOR | AUTH_TENANT_ADMIN)
 /* How soon changes of agents are seen: while somebody looks at a screen, and while nobody does. */
 #define DESK_SCREEN_MS 40
 #define DESK_NOBODY_MS 250
@@ -67,6 +66,7 @@ const struct auth_user *desk_user(const struct rpc_call *call);
 /* Which agent a request is about: the caller itself, or, for a lead, another one. ERR_NOT_FOUND hides the rest. */
 err_t desk_agent_of(const struct rpc_call *call, const char *requested, const char **ret,
 		    struct err_detail *detail) MUST;
+/* Has desk.supervise. */
 bool desk_is_lead(const struct rpc_call *call);
 /* "" if it is not configured any more. */
 const char *desk_agent_name(const struct desk *d, const char *tenant, const char *agent_id);

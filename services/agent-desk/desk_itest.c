@@ -1,4 +1,6 @@
 /* The real program against a real NATS server: what agents and leads see, and what a kill -9 leaves. */
+#include "desk_fixture.h"
+
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -6,8 +8,6 @@
 #include <cmocka.h>
 
 #include <libgen.h>
-#include <openssl/ec.h>
-#include <openssl/pem.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,6 +21,7 @@
 #include "bus/bus.h"
 #include "events/events.h"
 #include "rpc/rpc.h"
+#include "rightskit/rightskit.h"
 #include "testkit/testkit.h"
 #include "trunkline/agent/v1/agent.pb-c.h"
 #include "trunkline/call/v1/checkpoint.pb-c.h"
@@ -32,7 +33,6 @@
 #define STATE(x) TRUNKLINE__AGENT__V1__AGENT_STATE__AGENT_STATE_##x
 
 typedef Trunkline__Desk__V1__AgentStatus status_t;
-typedef Trunkline__Desk__V1__StreamEventsResponse event_t;
 
 static struct testkit_nats nats;
 static struct testkit_proc desk, desk2;
@@ -46,24 +46,6 @@ static char dir[TESTKIT_PATH], address[32], address2[32], conf_file[TESTKIT_PATH
 static int http_port;
 
 /* ---- the world around the desk ---- */
-static void make_key(void)
-{
-	char path[TESTKIT_PATH + 32];
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/token.pub", dir);
-	f = fopen(path, "w");
-	PEM_write_PUBKEY(f, key);
-	fclose(f);
-	snprintf(path, sizeof(path), "%s/token.key", dir);
-	f = fopen(path, "w");
-	PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL);
-	fclose(f);
-	EVP_PKEY_free(key);
-	assert_int_equal(auth_signer_new(&signer, path, NULL), ERR_OK);
-}
-
 static void on_ack(err_t e, uint64_t seq, void *arg)
 {
 	(void)seq;
@@ -118,9 +100,10 @@ static void put_agent(const char *tenant, const char *id, bool enabled)
 }
 
 /* ---- callers ---- */
-static struct rpc_client *client_of(const char *tenant, const char *agent, unsigned scopes, int64_t life_s)
+static struct rpc_client *client_for(struct auth_user u, const char *tenant, const char *agent, int64_t life_s,
+				     const char *accept)
 {
-	struct auth_user u = { .scopes = scopes };
+	struct rpc_client_params p = { .target = address, .language = accept };
 	struct rpc_client *c = NULL;
 	char *token = NULL;
 
@@ -128,9 +111,25 @@ static struct rpc_client *client_of(const char *tenant, const char *agent, unsig
 	snprintf(u.tenant, sizeof(u.tenant), "%s", tenant);
 	snprintf(u.agent, sizeof(u.agent), "%s", agent);
 	assert_int_equal(auth_sign(signer, &u, clock_wall_ms() / 1000, life_s, &token), ERR_OK);
-	assert_int_equal(rpc_client_new(&c, &(struct rpc_client_params){ .target = address, .token = token }), ERR_OK);
+	p.token = token;
+	assert_int_equal(rpc_client_new(&c, &p), ERR_OK);
 	mem_free(token);
 	return c;
+}
+
+static struct rpc_client *client_of(const char *tenant, const char *agent, unsigned scopes, int64_t life_s)
+{
+	return client_for((struct auth_user){ .scopes = scopes }, tenant, agent, life_s, NULL);
+}
+
+/* The language of its token, and the one that its requests ask for (NULL: none). */
+static struct rpc_client *speaking_client(const char *tenant, const char *agent, const char *language,
+					  const char *accept)
+{
+	struct auth_user u = { .scopes = AUTH_AGENT };
+
+	snprintf(u.language, sizeof(u.language), "%s", language);
+	return client_for(u, tenant, agent, 600, accept);
 }
 
 static struct rpc_client *agent_client(const char *tenant, const char *agent)
@@ -238,7 +237,7 @@ static int setup(void **state)
 	find_binary();
 	testkit_dir(dir);
 	testkit_nats_start(&nats, true);
-	make_key();
+	signer = rightskit_signer(dir);
 	write_config();
 	assert_int_equal(loop_new(&loop), ERR_OK);
 	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d),
@@ -276,93 +275,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- a stream on a thread of its own ---- */
-struct seen {
-	pthread_t thread;
-	struct rpc_client *client;
-	pthread_mutex_t lock;
-	bool all, facts;
-	atomic_bool enough;
-	err_t result;
-	atomic_int states, offers, queues, synced, facts_seen;
-	int before_sync;
-	int last_state;
-	char offer_text[256], last_agent[64];
-	uint32_t waiting;
-};
-
-static void note_offer(struct seen *s, const Trunkline__Desk__V1__CallOffer *o)
-{
-	snprintf(s->offer_text, sizeof(s->offer_text), "%s %s %s→%s", o->call_id, o->queue_name, o->caller, o->called);
-	for (size_t i = 0; i < o->n_variables; i++) {
-		size_t n = strlen(s->offer_text);
-
-		snprintf(s->offer_text + n, sizeof(s->offer_text) - n, " %s=%s", o->variables[i]->name,
-			 o->variables[i]->value);
-	}
-	s->offers++;
-}
-
-static bool on_event(const ProtobufCMessage *msg, void *arg)
-{
-	const event_t *ev = (const void *)msg;
-	struct seen *s = arg;
-
-	pthread_mutex_lock(&s->lock);
-	s->before_sync += !s->synced;
-	if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_STATE) {
-		s->last_state = (int)ev->state->state;
-		snprintf(s->last_agent, sizeof(s->last_agent), "%s", ev->state->agent_id);
-		s->states++;
-	} else if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_OFFER) {
-		note_offer(s, ev->offer);
-	} else if (ev->event_case == TRUNKLINE__DESK__V1__STREAM_EVENTS_RESPONSE__EVENT_QUEUE) {
-		s->waiting = ev->queue->waiting;
-		s->queues++;
-	} else {
-		s->synced++;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return !s->enough;
-}
-
-static bool on_fact(const ProtobufCMessage *msg, void *arg)
-{
-	const Trunkline__Desk__V1__WatchFactsResponse *r = (const void *)msg;
-	struct seen *s = arg;
-
-	snprintf(s->last_agent, sizeof(s->last_agent), "%s", r->event->agent_id);
-	s->facts_seen++;
-	return false;
-}
-
-static void *listen_on(void *arg)
-{
-	Trunkline__Desk__V1__StreamEventsRequest req = TRUNKLINE__DESK__V1__STREAM_EVENTS_REQUEST__INIT;
-	Trunkline__Desk__V1__WatchFactsRequest facts = TRUNKLINE__DESK__V1__WATCH_FACTS_REQUEST__INIT;
-	struct seen *s = arg;
-
-	req.all_agents = s->all;
-	if (s->facts)
-		s->result = rpc_client_stream(s->client, SERVICE, "WatchFacts", &facts.base, 20000, on_fact, s, NULL);
-	else
-		s->result = rpc_client_stream(s->client, SERVICE, "StreamEvents", &req.base, 20000, on_event, s, NULL);
-	return NULL;
-}
-
-static void listen_start(struct seen *s, struct rpc_client *c)
-{
-	pthread_mutex_init(&s->lock, NULL);
-	s->client = c;
-	assert_int_equal(pthread_create(&s->thread, NULL, listen_on, s), 0);
-}
-
-static void listen_end(struct seen *s)
-{
-	pthread_join(s->thread, NULL);
-	rpc_client_free(&s->client);
-}
-
+/* ---- what the router does, and time ---- */
 static void await(atomic_int *v, int n)
 {
 	int64_t until = clock_mono_ms() + 10000;
@@ -434,6 +347,76 @@ static void a_stranger_is_refused_and_learns_nothing(void **state)
 	rpc_client_free(&c);
 	rpc_client_free(&foreign);
 	rpc_client_free(&lead);
+}
+
+static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
+{
+	(void)state;
+	rightskit_check(SERVICE, address, signer, "1001");
+}
+
+static void put_languages(const char *of_tenant, uint64_t version, const char *of_agent)
+{
+	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
+	Trunkline__Config__V1__Agent a = TRUNKLINE__CONFIG__V1__AGENT__INIT;
+
+	t.tenant = t.display_name = (char *)"tongues";
+	t.version = a.version = version;
+	t.time_zone = (char *)"UTC";
+	t.sip_domain = (char *)"tongues.example";
+	t.language = (char *)of_tenant;
+	put(config, "tongues.main", &t.base);
+	a.tenant = (char *)"tongues";
+	a.id = (char *)"5001";
+	a.language = (char *)of_agent;
+	put(config, "tongues.agent.5001", &a.base);
+}
+
+struct wanted {
+	const char *token, *accept, *text;
+};
+
+/* Disabled: refused with a text. */
+static bool is_told(void *arg)
+{
+	const struct wanted *w = arg;
+	struct rpc_client *c = speaking_client("tongues", "5001", w->token, w->accept);
+	struct err_detail d = { 0 };
+	status_t st;
+	err_t e = command(c, "SignIn", "", "", &st, &d);
+
+	rpc_client_free(&c);
+	return e == ERR_PRECONDITION && strcmp(d.message, w->text) == 0;
+}
+
+static void an_agent_is_told_in_its_language_else_the_tenants_and_a_change_needs_no_new_token_GT_3_1_2f(void **state)
+{
+	static const char en[] = "the agent is disabled: an administrator can enable it",
+			  hans[] = "该坐席已停用：管理员可以启用", hant[] = "該座席已停用：管理員可以啟用";
+	static const struct {
+		const char *tenant, *agent;
+		struct wanted want;
+	} rows[] = {
+		{ "", "", { "", NULL, en } },
+		{ "zh-Hant", "", { "", NULL, hant } },
+		{ "zh-TW", "zh-Hans", { "", NULL, hans } },
+		{ "zh-Hant", "", { "zh-CN", NULL, hans } },	   /* the token's */
+		{ "zh-Hant", "en", { "zh-Hans", NULL, en } },	   /* the agent's, now */
+		{ "zh-Hant", "zh-Hant", { "", "zh-Hans", hans } }, /* the request's */
+		{ "zh-Hant", "", { "", "fr, en;q=0.1, zh;q=0.2", hans } },
+		{ "zh-Hant", "", { "", "fr", en } },
+		{ "zh-Hant", "", { "", "*", hant } },
+		{ "xx-newer", "yy", { "", NULL, en } }, /* of a newer version: the tenant works on */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct wanted want = rows[i].want;
+
+		put_languages(rows[i].tenant, i + 1, rows[i].agent);
+		if (!testkit_wait(is_told, &want, 10000))
+			fail_msg("row %zu: not '%s'", i, want.text);
+	}
 }
 
 static void a_lead_lists_the_agents_page_by_page(void **state)
@@ -836,6 +819,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agent_signs_in_works_and_signs_out_GT_5_2),
 		cmocka_unit_test(a_stranger_is_refused_and_learns_nothing),
+		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
+		cmocka_unit_test(
+		    an_agent_is_told_in_its_language_else_the_tenants_and_a_change_needs_no_new_token_GT_3_1_2f),
 		cmocka_unit_test(a_lead_lists_the_agents_page_by_page),
 		cmocka_unit_test(an_offered_call_is_shown_with_what_is_known_of_it),
 		cmocka_unit_test(a_killed_desk_forgets_nobody),

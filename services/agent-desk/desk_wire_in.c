@@ -139,6 +139,7 @@ static int domain_of(const Trunkline__Event__V1__Event *ev)
 	case TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STORED:
 		return FACT_RECORDING;
 	case TRUNKLINE__EVENT__V1__EVENT__BODY_AUDIT_ENTRY:
+	case TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED:
 	case TRUNKLINE__EVENT__V1__EVENT__BODY__NOT_SET:
 		return FACT_OTHER;
 	default:

@@ -11,17 +11,6 @@
 #include "recorder_wire.h"
 #include "trunkline/recording/v1/recording.pb-c.h"
 
-#define SERVICE "/trunkline.recording.v1.RecordingService/"
-#define READERS (AUTH_SUPERVISOR | AUTH_TENANT_ADMIN | AUTH_AGENT)
-#define LEADS	(AUTH_SUPERVISOR | AUTH_TENANT_ADMIN)
-
-static const struct auth_rule rules[] = {
-	{ SERVICE "ListRecordings", READERS },
-	{ SERVICE "GetRecording", READERS },
-	{ SERVICE "Download", READERS },
-	{ NULL, 0 },
-};
-
 static const struct auth_user *user_of(const struct rpc_call *call)
 {
 	return rpc_call_user(call);
@@ -32,7 +21,7 @@ static const char *own_agent(const struct rpc_call *call)
 {
 	const struct auth_user *u = user_of(call);
 
-	return u->scopes & LEADS ? "" : u->agent;
+	return auth_has(u, RIGHT_RECORDINGS_ALL) ? "" : u->agent;
 }
 
 static err_t authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
@@ -41,10 +30,14 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 	struct auth_user u, *kept;
 	err_t e = auth_verify(r->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &u, detail);
 
-	if (!e)
-		e = auth_check(rules, method, &u, detail);
-	if (!e && (!*u.tenant || (!(u.scopes & LEADS) && !*u.agent)))
+	if (!e) {
+		rpc_call_set_languages(call, u.language, u.tenant_language);
+		e = auth_check(method, &u, detail);
+	}
+	if (!e && !*u.tenant)
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
+	if (!e && !*u.agent) /* has no recordings of its own */
+		e = auth_require(&u, RIGHT_RECORDINGS_ALL, detail);
 	if (e) {
 		metric_add(&recorder_metric_refused, 1);
 		return e;

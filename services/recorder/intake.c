@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
+#include "purge.h"
 #include "recorder_wire.h"
 #include "sweep.h"
 
@@ -21,7 +22,8 @@
 #define RETRY_MS    2000
 #define BUSY_MS	    5000 /* redelivery of what cannot be done now */
 #define LAG_MS	    2000
-#define SWEEP_TURNS 30 /* of LAG_MS */
+#define PURGE_MS    10000 /* after a tenant is gone, until its recordings go: what was under way is done by then */
+#define SWEEP_TURNS 30	  /* of LAG_MS */
 
 enum step { STEP_ENCODE, STEP_INDEX, STEP_TELL };
 
@@ -347,6 +349,37 @@ static void take_stopped(struct intake *in, const struct fact *f, uint64_t seq)
 		nak(in, seq, BUSY_MS);
 }
 
+/* ---- tenants that are gone ---- */
+static void on_purged(err_t e, uint64_t seq, void *arg)
+{
+	struct intake *in = arg;
+
+	if (e)
+		nak(in, seq, BUSY_MS);
+	else
+		ack(in, seq);
+}
+
+static bool is_under_way(const struct intake *in, const char *tenant)
+{
+	for (const struct job *j = in->jobs; j; j = j->hh.next)
+		if (str_eq(j->r.tenant, tenant))
+			return true;
+	return false;
+}
+
+static void take_purged(struct intake *in, const struct fact *f, uint64_t seq)
+{
+	int64_t wait_ms = f->time_ms + PURGE_MS - clock_wall_ms();
+
+	if (purge_seq(in->r->purge) == seq)
+		return; /* delivered again while it is being done */
+	if (wait_ms > 0 || is_under_way(in, f->r.tenant))
+		nak(in, seq, wait_ms > 0 && wait_ms < PURGE_MS ? wait_ms : BUSY_MS);
+	else if (purge_start(in->r->purge, f->r.tenant, f->time_ms, seq, on_purged, in))
+		nak(in, seq, BUSY_MS);
+}
+
 static void on_message(const struct bus_msg *msg, void *arg)
 {
 	struct err_detail d = { "", "" };
@@ -364,6 +397,8 @@ static void on_message(const struct bus_msg *msg, void *arg)
 		take_stopped(in, &f, msg->seq);
 	} else if (f.kind == FACT_STARTED) {
 		take_started(in, &f.r, msg->seq);
+	} else if (f.kind == FACT_PURGED) {
+		take_purged(in, &f, msg->seq);
 	} else {
 		ack(in, msg->seq);
 	}

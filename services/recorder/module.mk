@@ -1,3 +1,4 @@
+TESTDEPS_services/recorder := rightskit
 $(eval $(call program,services/recorder,trunkline-recorder,base loop log config metrics service bus rpc auth db events pbcheck proto recording audio,lame,))
 
 # The migrations are part of the program (.incbin in migrations.c).

@@ -8,6 +8,7 @@
 #include "intake.h"
 #include "log/log.h"
 #include "migrations.h"
+#include "purge.h"
 
 #define GRACE_MS   2000
 #define MIGRATE_MS 5000
@@ -126,6 +127,8 @@ static err_t open_all(struct recorder *r, struct err_detail *detail)
 	if (!e)
 		e = pool_new(&r->pool, r->loop, (unsigned)r->cfg->workers);
 	if (!e)
+		e = purge_new(&r->purge, r);
+	if (!e)
 		e = intake_new(&r->intake, r, detail);
 	return e ? e : api_start(r, detail);
 }
@@ -164,9 +167,12 @@ void recorder_free(struct recorder **ref)
 		return;
 	loop_timer_stop(&r->migrate_timer);
 	rpc_server_free(&r->server);
+	if (r->purge)
+		purge_stop(r->purge);
 	pool_free(&r->pool);
 	intake_free(&r->intake);
 	db_free(&r->db);
+	purge_free(&r->purge);
 	events_free(&r->events);
 	bus_free(&r->bus);
 	auth_verifier_free(&r->verifier);

@@ -20,6 +20,7 @@
 #include "service/service.h"
 
 struct intake;
+struct purge;
 
 struct recorder {
 	struct service *svc;
@@ -32,6 +33,7 @@ struct recorder {
 	struct db *db;
 	struct pool *pool;
 	struct intake *intake;
+	struct purge *purge;
 	struct rpc_server *server;
 	bool migrated;
 	err_t migration; /* how the last try ended */

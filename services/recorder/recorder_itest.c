@@ -25,6 +25,7 @@
 #include "recording/segment.h"
 #include "rpc/rpc.h"
 #include "testkit/cmocka_all.h"
+#include "rightskit/rightskit.h"
 #include "testkit/testkit.h"
 #include "trunkline/recording/v1/recording.pb-c.h"
 
@@ -470,6 +471,24 @@ static void who_may_not_is_refused(void **state)
 	rpc_client_free(&c);
 }
 
+static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
+{
+	const ProtobufCMethodDescriptor *m =
+	    protobuf_c_service_descriptor_get_method_by_name(SERVICE, "ListRecordings");
+	struct err_detail d;
+
+	(void)state;
+	rightskit_check(SERVICE, address, signer, "1001");
+	/* Who is no agent has no recordings of its own to listen to. */
+	assert_int_equal(rightskit_call(m, SERVICE, address, signer, "", rights_bit(RIGHT_RECORDINGS_LISTEN), NULL, &d),
+			 ERR_DENIED);
+	assert_non_null(strstr(d.message, "recordings.all"));
+	assert_int_equal(rightskit_call(m, SERVICE, address, signer, "",
+					rights_bit(RIGHT_RECORDINGS_LISTEN) | rights_bit(RIGHT_RECORDINGS_ALL), NULL,
+					&d),
+			 ERR_OK);
+}
+
 static void an_agent_finds_its_own_recordings_only(void **state)
 {
 	list_request req = TRUNKLINE__RECORDING__V1__LIST_RECORDINGS_REQUEST__INIT;
@@ -659,6 +678,63 @@ static void a_segment_whose_event_never_came_is_taken_in(void **state)
 	rpc_client_free(&u.c);
 }
 
+static void emit_purged(const char *tenant, int64_t time_ms)
+{
+	Trunkline__Event__V1__TenantPurged purged = TRUNKLINE__EVENT__V1__TENANT_PURGED__INIT;
+	Trunkline__Event__V1__Event ev = TRUNKLINE__EVENT__V1__EVENT__INIT;
+	char event_id[80];
+	bool done = false;
+
+	snprintf(event_id, sizeof(event_id), "%s.purged.%u", tenant, ++event_no);
+	ev.id = event_id;
+	ev.tenant = (char *)tenant;
+	ev.time_ms = time_ms;
+	ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED;
+	ev.tenant_purged = &purged;
+	assert_int_equal(events_emit(events, "recording", "tenant", &ev, on_ack, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+}
+
+static bool dir_gone(void *arg)
+{
+	return access(arg, F_OK) != 0;
+}
+
+static bool is_unknown(void *arg)
+{
+	struct until *u = arg;
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
+
+	return get(u->c, u->id, &r, NULL) == ERR_NOT_FOUND;
+}
+
+static void recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_2(void **state)
+{
+	struct until old = { client("gone", "", AUTH_SUPERVISOR), "gone-1", 0 };
+	struct rpc_client *neighbour = client("acme", "", AUTH_SUPERVISOR);
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
+	char path[TESTKIT_PATH + 64];
+
+	(void)state;
+	store("gone", "gone-1", "1001", "138", 1000);
+	store("acme", "stays-1", "1001", "138", 1000);
+	write_segment("gone", "never-told", 1000, false);
+	snprintf(path, sizeof(path), "%s/rec/gone", dir);
+	/* Of a deletion before these recordings: they are of a tenant that has the id now. */
+	emit_purged("gone", START_MS - 1);
+	(void)testkit_wait_loop(loop, is_unknown, &old, 4000);
+	assert_int_equal(get(old.c, "gone-1", &r, NULL), ERR_OK);
+	emit_purged("gone", clock_wall_ms());
+	assert_int_equal(testkit_proc_stop(&recorder, SIGKILL, 5000), 128 + SIGKILL);
+	start_recorder();
+	assert_true(testkit_wait_loop(loop, dir_gone, path, 40000));
+	assert_true(testkit_wait(is_unknown, &old, 5000));
+	assert_int_equal(get(neighbour, "stays-1", &r, NULL), ERR_OK);
+	assert_int_equal(download(neighbour, "stays-1", 0, NULL), ERR_OK);
+	rpc_client_free(&old.c);
+	rpc_client_free(&neighbour);
+}
+
 static void postgresql_away_at_the_start_is_waited_for(void **state)
 {
 	unsigned before = stored;
@@ -679,9 +755,11 @@ int main(void)
 		cmocka_unit_test(a_segment_becomes_a_file_with_each_party_in_its_channel),
 		cmocka_unit_test(another_tenants_recording_does_not_exist),
 		cmocka_unit_test(who_may_not_is_refused),
+		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(an_agent_finds_its_own_recordings_only),
 		cmocka_unit_test(search_by_time_number_agent_queue_and_length),
 		cmocka_unit_test(the_same_event_again_changes_nothing),
+		cmocka_unit_test(recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_2),
 		cmocka_unit_test(what_is_being_recorded_is_shown_and_what_is_lost_is_told),
 		cmocka_unit_test(postgresql_away_delays_but_loses_nothing),
 		cmocka_unit_test(kill_9_in_the_middle_and_each_recording_is_stored),

@@ -74,6 +74,10 @@ static err_t take_fact(struct fact *f, const pb_event *ev, struct err_detail *d)
 	err_t e;
 
 	f->time_ms = ev->time_ms;
+	if (ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED) {
+		f->kind = FACT_PURGED;
+		return take_envelope(&f->r, ev, d);
+	}
 	if (ev->body_case != TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STARTED &&
 	    ev->body_case != TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STOPPED)
 		return ERR_OK;

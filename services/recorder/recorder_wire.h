@@ -10,7 +10,7 @@
 #include "rpc/rpc.h"
 #include "store.h"
 
-enum fact_kind { FACT_OTHER, FACT_STARTED, FACT_STOPPED };
+enum fact_kind { FACT_OTHER, FACT_STARTED, FACT_STOPPED, FACT_PURGED /* the tenant alone */ };
 struct fact {
 	enum fact_kind kind;
 	int64_t time_ms;    /* when it happened */

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[SEGMENT_PATH];
 	struct fact f;
 
-	if (fact_from_pb(&f, data, size, &d) || f.kind == FACT_OTHER)
+	if (fact_from_pb(&f, data, size, &d) || f.kind == FACT_OTHER || f.kind == FACT_PURGED)
 		return 0;
 	/* What validates names a file below the directory, and nothing else. */
 	if (segment_path(path, f.r.tenant, f.r.id) || strstr(path, ".."))

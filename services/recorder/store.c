@@ -302,3 +302,61 @@ err_t store_list(struct db *db, const struct store_filter *f, store_list_fn *don
 		mem_free(l);
 	return e;
 }
+
+/* ---- purging ---- */
+
+struct purge_rows {
+	char tenant[RECORDING_ID];
+	int64_t upto_ms;
+	char (*paths)[ENCODE_PATH];
+	unsigned n;
+	store_purged_fn *done;
+	void *arg;
+};
+
+static err_t run_purge(struct db_tx *tx, void *arg)
+{
+	struct purge_rows *p = arg;
+	char upto[NUMBER];
+	struct db_result *res = NULL;
+
+	snprintf(upto, sizeof(upto), "%lld", (long long)p->upto_ms);
+	err_t e = db_exec(
+	    tx, &res,
+	    "DELETE FROM rec.recording WHERE tenant = $1 AND id = ANY (ARRAY(SELECT id FROM rec.recording WHERE "
+	    "tenant = $1 AND started_ms <= $2::bigint ORDER BY started_ms DESC, id DESC LIMIT 500)) RETURNING path",
+	    2, (const char *[]){ p->tenant, upto });
+	p->n = e ? 0 : (unsigned)db_rows(res);
+	for (unsigned i = 0; i < p->n && i < STORE_PURGE_MAX; i++)
+		(void)str_copy(p->paths[i], ENCODE_PATH, db_text(res, (int)i, 0));
+	db_result_free(&res);
+	return e;
+}
+
+static void purge_done(err_t e, void *arg)
+{
+	struct purge_rows *p = arg;
+
+	p->done(e, (const char(*)[ENCODE_PATH])p->paths, p->n, p->arg);
+	mem_free(p->paths);
+	mem_free(p);
+}
+
+err_t store_purge(struct db *db, const char *tenant, int64_t upto_ms, store_purged_fn *done, void *arg)
+{
+	struct purge_rows *p = mem_zalloc(sizeof(*p));
+	err_t e = ERR_EXHAUSTED;
+
+	if (!p)
+		return e;
+	*p = (struct purge_rows){ .upto_ms = upto_ms, .done = done, .arg = arg };
+	(void)str_copy(p->tenant, sizeof(p->tenant), tenant);
+	p->paths = mem_array(STORE_PURGE_MAX, sizeof(*p->paths));
+	if (p->paths)
+		e = db_run(db, p->tenant, run_purge, p, purge_done, p);
+	if (e) {
+		mem_free(p->paths);
+		mem_free(p);
+	}
+	return e;
+}

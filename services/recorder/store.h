@@ -17,6 +17,12 @@ typedef void store_found_fn(err_t e, const struct recording *r, void *arg);
 err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done,
 		 void *arg) MUST;
 
+#define STORE_PURGE_MAX 500
+/* Takes up to so many recordings that began up to that time out of the index; paths: theirs below data.dir, without .mp3 and .mono.mp3, "" for
+ * none. n 0: that was all. */
+typedef void store_purged_fn(err_t e, const char (*paths)[ENCODE_PATH], unsigned n, void *arg);
+err_t store_purge(struct db *db, const char *tenant, int64_t upto_ms, store_purged_fn *done, void *arg) MUST;
+
 #define STORE_PAGE_MAX 500
 struct store_filter {
 	char tenant[RECORDING_ID];

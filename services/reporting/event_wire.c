@@ -145,6 +145,9 @@ static const struct member audit_entry[] = {
 	[1] = { "actor", TEXT },       [2] = { "action", TEXT },     [3] = { "resource", TEXT },
 	[4] = { "before_json", TEXT }, [5] = { "after_json", TEXT }, [6] = { "peer", TEXT },
 };
+static const struct member tenant_purged[] = {
+	[1] = { "delete_time_ms", NUMBER },
+};
 
 /* Of an Event; a body's kind is that of its message. */
 static const struct message empty = { .kind = KPI_OTHER }, answered_message = { .kind = KPI_CALL_ANSWERED };
@@ -165,7 +168,8 @@ static const struct message call_offered_message = MESSAGE(KPI_OFFERED, call_off
 			    call_adopted_message = MESSAGE(KPI_OTHER, call_adopted),
 			    media_reanchored_message = MESSAGE(KPI_OTHER, media_reanchored),
 			    agent_state_changed_message = MESSAGE(KPI_AGENT_STATE, agent_state_changed),
-			    audit_entry_message = MESSAGE(KPI_OTHER, audit_entry);
+			    audit_entry_message = MESSAGE(KPI_OTHER, audit_entry),
+			    tenant_purged_message = MESSAGE(KPI_OTHER, tenant_purged);
 
 static const struct member event[] = {
 	[1] = { "id", TEXT },
@@ -200,6 +204,7 @@ static const struct member event[] = {
 	[50] = { "agent_state_changed", BODY, 0, &agent_state_changed_message },
 	[60] = { "recording_stored", BODY, 0, &recording_stored_message },
 	[70] = { "audit_entry", BODY, 0, &audit_entry_message },
+	[71] = { "tenant_purged", BODY, 0, &tenant_purged_message },
 };
 static const struct message event_message = MESSAGE(KPI_OTHER, event);
 

@@ -1,3 +1,4 @@
+TESTDEPS_services/reporting := rightskit
 $(eval $(call program,services/reporting,trunkline-reporting,base loop log config metrics service rpc auth db stream pbcheck proto,,))
 
 # The migrations are part of the program (.incbin in migrations.c).

@@ -10,17 +10,6 @@
 #include "log/log.h"
 #include "report_wire.h"
 
-#define REPORT	"/trunkline.report.v1.ReportService/"
-#define READERS (AUTH_OPERATOR | AUTH_TENANT_ADMIN | AUTH_SUPERVISOR)
-
-static const struct auth_rule rules[] = {
-	{ REPORT "QueryQueueIntervals", READERS },
-	{ REPORT "QueryAgentIntervals", READERS },
-	{ REPORT "GetSummary", READERS },
-	{ REPORT "ListCalls", READERS },
-	{ NULL, 0 },
-};
-
 struct job {
 	struct reporting *reporting;
 	struct rpc_call *call;
@@ -190,8 +179,10 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 	struct auth_user u, *kept;
 	err_t e = auth_verify(r->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &u, detail);
 
-	if (!e)
-		e = auth_check(rules, method, &u, detail);
+	if (!e) {
+		rpc_call_set_languages(call, u.language, u.tenant_language);
+		e = auth_check(method, &u, detail);
+	}
 	if (e)
 		return e;
 	kept = mem_dup(&u, sizeof(u));

@@ -6,32 +6,30 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "api_rate.h"
+#include "import_run.h"
+#include "import_upload.h"
+#include "importer.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "ops.h"
 #include "publisher.h"
+#include "purge.h"
 #include "quota.h"
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
-#include "trunkline/admin/v1/auth.pb-c.h"
 
-#define SERVICE	       "/trunkline.admin.v1.AdminService/"
-#define AUTH_SERVICE   "/trunkline.admin.v1.AuthService/"
-#define METHODS_MAX    64
-#define OPERATORS      AUTH_OPERATOR
-#define ADMINISTRATORS (AUTH_OPERATOR | AUTH_TENANT_ADMIN)
+#define SERVICE	    "/trunkline.admin.v1.AdminService/"
+#define METHODS_MAX 64
 
 struct entry {
 	struct method m;
 	struct manager *tm;
-	char rpc[40], path[96], action[40];
+	char rpc[40], action[40];
 };
 struct admin {
 	struct manager *tm;
 	size_t n;
 	struct entry entries[METHODS_MAX];
-	size_t n_rules;
-	struct auth_rule rules[METHODS_MAX + 4];
 };
 
 static struct metric requests_ok =
@@ -46,13 +44,14 @@ static void session_free(void *arg)
 	struct session *s = arg;
 
 	upload_free(s->upload);
+	import_upload_free(s->import);
 	mem_free(s);
 }
 
 /* Operators have all the time they want. */
 static err_t check_rate(const struct admin *a, const char *method, const struct auth_user *u, struct err_detail *detail)
 {
-	if (u->scopes & AUTH_OPERATOR || strncmp(method, SERVICE, sizeof(SERVICE) - 1) != 0)
+	if (auth_is_operator(u) || strncmp(method, SERVICE, sizeof(SERVICE) - 1) != 0)
 		return ERR_OK;
 	return api_rate_take(a->tm->api_rate, u->tenant, detail);
 }
@@ -62,15 +61,17 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 	const struct admin *a = arg;
 	struct session *session;
 
-	if (strcmp(method, AUTH_SERVICE "Login") == 0)
+	if (rights_of_method(method) == RIGHT_PUBLIC)
 		return ERR_OK;
 	session = mem_zalloc(sizeof(*session));
 	if (!session)
 		return ERR_EXHAUSTED;
 	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000,
 			      &session->user, detail);
-	if (!e)
-		e = auth_check(a->rules, method, &session->user, detail);
+	if (!e) {
+		rpc_call_set_languages(call, session->user.language, session->user.tenant_language);
+		e = auth_check(method, &session->user, detail);
+	}
 	if (!e)
 		e = check_rate(a, method, &session->user, detail);
 	if (e)
@@ -89,7 +90,7 @@ err_t job_new(struct job **ret, struct manager *tm, const struct method *m, stru
 
 	if (!j)
 		return ERR_EXHAUSTED;
-	*j = (struct job){ .tm = tm, .call = call, .method = m };
+	*j = (struct job){ .tm = tm, .call = call, .method = m, .language = rpc_language(call) };
 	if (session)
 		j->user = session->user;
 	(void)str_copy(j->peer, sizeof(j->peer), rpc_peer(call) ? rpc_peer(call) : "");
@@ -102,6 +103,7 @@ static void job_free(struct job *j)
 {
 	arena_done(&j->arena);
 	upload_free(j->upload);
+	import_upload_free(j->import);
 	mem_free(j);
 }
 
@@ -149,6 +151,10 @@ static void on_done(err_t e, void *arg)
 		LOG_INFO(&ctx, "admin.changed", "action=%s id=%s actor=%s", j->method->action, LOG_Q(j->rq.id),
 			 LOG_Q(j->user.subject));
 		publisher_kick(j->tm->publisher);
+		if (!j->method->kind && j->method->verb == VERB_DELETE)
+			purge_kick(j->tm->purge); /* without a grace it is due */
+		if (j->import)
+			importer_kick(j->tm->importer);
 	}
 	rpc_reply(j->call, j->reply);
 	job_free(j);
@@ -213,7 +219,7 @@ static void on_call(struct rpc_call *call, const ProtobufCMessage *req, void *ar
 
 /* ---- the table ---- */
 
-static err_t add(struct admin *a, const struct method *m, unsigned needs, const char *rpc, const char *action)
+static err_t add(struct admin *a, const struct method *m, const char *rpc, const char *action)
 {
 	struct entry *en = &a->entries[a->n++];
 
@@ -221,9 +227,7 @@ static err_t add(struct admin *a, const struct method *m, unsigned needs, const 
 	en->m = *m;
 	(void)str_copy(en->rpc, sizeof(en->rpc), rpc);
 	(void)str_copy(en->action, sizeof(en->action), action);
-	snprintf(en->path, sizeof(en->path), SERVICE "%s", rpc);
 	en->m.action = en->action;
-	a->rules[a->n_rules++] = (struct auth_rule){ en->path, needs };
 	return rpc_server_add(a->tm->server, &trunkline__admin__v1__admin_service__descriptor, en->rpc, RPC_UNARY,
 			      on_call, en);
 }
@@ -233,13 +237,12 @@ static const struct verb_row {
 	const char *prefix, *action;
 	bool many;
 	err_t (*resource_op)(struct db_tx *tx, void *job), (*tenant_op)(struct db_tx *tx, void *job);
-	unsigned tenant_needs;
 } verbs[] = {
-	{ VERB_CREATE, "Create", "create", false, ops_resource_create, ops_tenant_create, OPERATORS },
-	{ VERB_GET, "Get", "get", false, ops_resource_get, ops_tenant_get, ADMINISTRATORS },
-	{ VERB_LIST, "List", "list", true, ops_resource_list, ops_tenant_list, OPERATORS },
-	{ VERB_UPDATE, "Update", "update", false, ops_resource_update, ops_tenant_update, ADMINISTRATORS },
-	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete, OPERATORS },
+	{ VERB_CREATE, "Create", "create", false, ops_resource_create, ops_tenant_create },
+	{ VERB_GET, "Get", "get", false, ops_resource_get, ops_tenant_get },
+	{ VERB_LIST, "List", "list", true, ops_resource_list, ops_tenant_list },
+	{ VERB_UPDATE, "Update", "update", false, ops_resource_update, ops_tenant_update },
+	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete },
 };
 
 /* kind NULL: tenants. */
@@ -260,7 +263,50 @@ static err_t add_verbs(struct admin *a, const struct kind *kind)
 		else
 			snprintf(rpc, sizeof(rpc), "%s%s", v->prefix, v->many ? "Tenants" : "Tenant");
 		snprintf(action, sizeof(action), "%s.%s", kind ? kind->plural : "tenants", v->action);
-		e = add(a, &m, kind ? ADMINISTRATORS : v->tenant_needs, rpc, action);
+		e = add(a, &m, rpc, action);
+	}
+	return e;
+}
+
+static err_t add_flow_versions(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_PUBLISH, "PublishFlow", "flows.publish", ops_flow_publish },
+		{ VERB_PUBLISH, "RollbackFlow", "flows.rollback", ops_flow_rollback },
+		{ VERB_VERSIONS, "ListFlowVersions", "flows.versions", ops_flow_versions },
+		{ VERB_VERSION, "GetFlowVersion", "flows.version", ops_flow_version },
+	};
+	err_t e = ERR_OK;
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = kind_find("flow"), .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, rows[i].rpc, rows[i].action);
+	}
+	return e;
+}
+
+static err_t add_imports(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_GET, "GetImport", "imports.get", ops_import_get },
+		{ VERB_LIST, "ListImports", "imports.list", ops_import_list },
+		{ VERB_GET, "CancelImport", "imports.cancel", ops_import_cancel },
+	};
+	err_t e = import_upload_register(a->tm);
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = &import_kind, .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, rows[i].rpc, rows[i].action);
 	}
 	return e;
 }
@@ -271,19 +317,25 @@ static err_t add_all(struct admin *a)
 	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
 	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
 	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
+	const struct method undelete = { .verb = VERB_UNDELETE, .op = ops_tenant_undelete };
+	const struct method deletion = { .verb = VERB_GET, .op = ops_deletion_get };
 	err_t e = add_verbs(a, NULL);
 
 	for (size_t i = 0; !e && i < n_kinds; i++)
 		e = add_verbs(a, &kinds[i]);
 	if (!e)
-		e = add(a, &list, ADMINISTRATORS, "ListAuditEntries", "audit.list");
+		e = add_flow_versions(a);
 	if (!e)
-		e = add(a, &verify, ADMINISTRATORS, "VerifyAudit", "audit.verify");
+		e = add_imports(a);
 	if (!e)
-		e = upload_register(a->tm);
-	a->rules[a->n_rules++] = (struct auth_rule){ SERVICE "UploadPrompt", ADMINISTRATORS };
-	a->rules[a->n_rules++] = (struct auth_rule){ AUTH_SERVICE "CreateToken", ADMINISTRATORS };
-	return e;
+		e = add(a, &list, "ListAuditEntries", "audit.list");
+	if (!e)
+		e = add(a, &verify, "VerifyAudit", "audit.verify");
+	if (!e)
+		e = add(a, &undelete, "UndeleteTenant", "tenants.undelete");
+	if (!e)
+		e = add(a, &deletion, "GetTenantDeletion", "tenants.get_deletion");
+	return e ? e : upload_register(a->tm);
 }
 
 err_t admin_new(struct admin **ret, struct manager *tm)

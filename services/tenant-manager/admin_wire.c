@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "deletion.h"
 #include "pbr.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
@@ -56,6 +57,23 @@ static err_t take_name(struct request *rq, const struct kind *kind, const char *
 	return ERR_OK;
 }
 
+/* "tenants/acme/flows/main/versions/7" */
+static err_t take_version_name(struct request *rq, const struct kind *kind, const char *text, struct err_detail *detail)
+{
+	const char *versions = strstr(text, "/versions/");
+	char name[NAME_MAX_TEXT];
+	int64_t version = 0;
+
+	if (!versions || (size_t)(versions - text) >= sizeof(name) ||
+	    str_to_i64(versions + strlen("/versions/"), 1, INT64_MAX, &version))
+		return err_set(detail, ERR_INVALID, "name",
+			       "'%.100s' is not tenants/{tenant}/%s/{%s}/versions/{number}", text, kind->plural,
+			       kind->name);
+	snprintf(name, sizeof(name), "%.*s", (int)(versions - text), text);
+	rq->version = (uint64_t)version;
+	return take_name(rq, kind, name, "name", detail);
+}
+
 static err_t take_resource(struct request *rq, const struct kind *kind, const ProtobufCMessage *pb,
 			   struct err_detail *detail)
 {
@@ -90,6 +108,7 @@ static err_t take_page(struct request *rq, const ProtobufCMessage *pb, struct er
 	if (strlen(rq->page_token) > 64)
 		return err_set(detail, ERR_INVALID, "page_token", "not a next_page_token");
 	rq->filter = pbr_string(pb, "filter");
+	rq->show_deleted = pbr_bool(pb, "show_deleted");
 	return ERR_OK;
 }
 
@@ -127,12 +146,25 @@ static err_t take_request_id(struct request *rq, const ProtobufCMessage *pb, str
 	return ERR_OK;
 }
 
+static err_t take_grace(struct request *rq, const ProtobufCMessage *pb, struct err_detail *detail)
+{
+	const Trunkline__Admin__V1__DeleteTenantRequest *d = (const Trunkline__Admin__V1__DeleteTenantRequest *)pb;
+	bool given = d->grace_case == TRUNKLINE__ADMIN__V1__DELETE_TENANT_REQUEST__GRACE_GRACE_MS;
+
+	rq->grace_ms = given ? d->grace_ms : DELETION_GRACE_UNSET;
+	if (given && d->grace_ms < 0)
+		return err_set(detail, ERR_INVALID, "grace_ms", "%lld is negative; 0: no grace",
+			       (long long)d->grace_ms);
+	return deletion_check_grace(rq->grace_ms, detail);
+}
+
 err_t request_from_pb(struct request *rq, const struct method *m, const ProtobufCMessage *pb, struct err_detail *detail)
 {
 	err_t e = ERR_OK;
 
 	*rq = (struct request){ .validate_only = pbr_bool(pb, "validate_only"), .etag = pbr_string(pb, "etag") };
 	e = take_request_id(rq, pb, detail);
+	rq->draft_only = pbr_bool(pb, "draft_only");
 	if (!e && (m->verb == VERB_CREATE || m->verb == VERB_UPDATE))
 		e = take_resource(rq, m->kind, pb, detail);
 	if (e)
@@ -157,8 +189,21 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		if (!e && m->kind)
 			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 		return e;
+	case VERB_DELETE:
+		e = m->kind ? ERR_OK : take_grace(rq, pb, detail);
+		return e ? e : take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
 	case VERB_VERIFY:
 		return take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
+	case VERB_VERSIONS:
+		e = take_page(rq, pb, detail);
+		return e ? e : take_name(rq, m->kind, pbr_string(pb, "parent"), "parent", detail);
+	case VERB_VERSION:
+		return take_version_name(rq, m->kind, pbr_string(pb, "name"), detail);
+	case VERB_PUBLISH:
+		rq->version = pbr_u64(pb, "version");
+		rq->comment = pbr_string(pb, "comment");
+		e = check_display_name(rq->comment, "comment", detail);
+		return e ? e : take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
 	default:
 		return take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
 	}

@@ -138,25 +138,11 @@ static const struct {
 	{ "DeletePrompt", "{\"name\":\"tenants/kinds/prompts/a\"}" },
 };
 
-static void upload_silence(const char *parent, const char *id)
-{
-	static const unsigned char head[44] =
-	    "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
-	    "data\x40\x1f\0";
-	unsigned char *wav = calloc(1, sizeof(head) + 8000);
-	struct err_detail d = { 0 };
-
-	memcpy(wav, head, sizeof(head));
-	if (fixture_upload(&fx, fx.operator_token, parent, id, wav, sizeof(head) + 8000, NULL, &d))
-		fail_msg("upload: %s %s", d.field, d.message);
-	free(wav);
-}
-
 static void the_chain_holds_after_changes_of_every_kind_GT_16(void **state)
 {
 	(void)state;
 	make_tenant("kinds");
-	upload_silence("tenants/kinds", "a");
+	fixture_upload_silence(&fx, "tenants/kinds", "a");
 	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
 		(void)must(changes[i].method, changes[i].json);
 		check_holds("kinds", i + 3);
@@ -174,15 +160,16 @@ static void a_deleted_tenants_audit_stays_for_operators_and_goes_on_when_it_is_m
 	(void)state;
 	make_history("gone");
 	const char *admin = fixture_token(&fx, "gone", "SCOPE_TENANT_ADMIN");
-	(void)must("DeleteTenant", "{\"name\":\"tenants/gone\"}");
-	check_holds("gone", 7);
+	fixture_purge(&fx, "gone");
+	check_holds("gone", 8);
 	assert_non_null(strstr(must("ListAuditEntries", "{\"parent\":\"tenants/gone\"}"), "tenants.delete"));
+	assert_non_null(strstr(must("ListAuditEntries", "{\"parent\":\"tenants/gone\"}"), "tenants.purge"));
 	assert_int_equal(fixture_call(&fx, admin, "VerifyAudit", "{\"parent\":\"tenants/gone\"}", NULL, &d),
 			 ERR_NOT_FOUND);
 	assert_int_equal(fixture_call(&fx, admin, "ListAuditEntries", "{\"parent\":\"tenants/gone\"}", NULL, &d),
 			 ERR_NOT_FOUND);
 	make_history("gone");
-	check_holds("gone", 13);
+	check_holds("gone", 14);
 }
 
 static void *ten_changes(void *arg)

@@ -20,8 +20,8 @@ static err_t lock_tenant(struct change *c)
 {
 	struct db_result *res = NULL;
 	err_t e = db_exec(c->tx, &res,
-			  "SELECT version, sip_domain, config_bytes, quotas FROM tm.tenant WHERE tenant = tm.tenant() "
-			  "FOR UPDATE",
+			  "SELECT version, sip_domain, config_bytes, quotas, deleted_at IS NOT NULL, purge_at <= now() "
+			  "FROM tm.tenant WHERE tenant = tm.tenant() FOR UPDATE",
 			  0, NULL);
 
 	if (!e && !db_rows(res))
@@ -30,6 +30,9 @@ static err_t lock_tenant(struct change *c)
 		c->version = (uint64_t)db_int(res, 0, 0) + 1;
 		(void)str_copy(c->sip_domain, sizeof(c->sip_domain), db_text(res, 0, 1));
 		c->config_bytes = db_int(res, 0, 2);
+		c->deletion = !str_eq(db_text(res, 0, 4), "t")	? DELETION_NONE
+			      : str_eq(db_text(res, 0, 5), "t") ? DELETION_PURGING
+								: DELETION_GRACE;
 		e = quota_from_row(&c->job->arena, res, 0, 3, &c->quotas);
 	}
 	db_result_free(&res);
@@ -65,12 +68,29 @@ err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply)
 	return e;
 }
 
-err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply)
+err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply)
 {
 	*c = (struct change){ .tx = tx, .job = job };
 	job_restart(job);
 	err_t e = lock_tenant(c);
 	return e ? e : change_repeated(c, reply);
+}
+
+/* To its own administrators a tenant that is deleted is as one that never was. */
+static err_t check_deletion(const struct change *c)
+{
+	struct job *j = c->job;
+
+	if (c->deletion != DELETION_NONE && !auth_is_operator(&j->user))
+		return err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	return deletion_check_change(c->deletion, &j->detail);
+}
+
+err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply)
+{
+	err_t e = change_begin_any(c, tx, job, reply);
+
+	return e ? e : check_deletion(c);
 }
 
 err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...)
@@ -88,6 +108,18 @@ err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...)
 	    "INSERT INTO tm.outbox (tenant, item, stage, version) VALUES (tm.tenant(), $1, $2, $3) "
 	    "ON CONFLICT (tenant, item) DO UPDATE SET version = excluded.version, at = now(), retry_at = now()",
 	    3, params);
+}
+
+err_t change_publish(struct change *c, int64_t bytes)
+{
+	const struct kind *kind = c->job->method->kind;
+
+	if (kind->config_field == KIND_NOT_PUBLISHED)
+		return ERR_OK;
+	if (!kind->config_field)
+		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, c->job->rq.id);
+	c->config_bytes += bytes;
+	return change_outbox(c, STAGE_MAIN, "main");
 }
 
 static err_t bind_message(struct change *c, int index, const ProtobufCMessage *m)

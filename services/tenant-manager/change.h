@@ -5,6 +5,7 @@
 #ifndef TM_CHANGE_H
 #define TM_CHANGE_H
 
+#include "deletion.h"
 #include "request.h"
 
 struct change {
@@ -14,9 +15,15 @@ struct change {
 	char sip_domain[256];
 	const ProtobufCMessage *quotas; /* the tenant's; NULL: no limits */
 	int64_t config_bytes;		/* of the tenant's resources without agents; the operation adjusts it */
+	enum deletion_state deletion;	/* as it was when it was locked */
+	uint64_t live_version;		/* of the flow that was written; 0: never published */
+	bool keep_draft;		/* what is written leaves the flow's draft alone */
 	bool repeated; /* the request was answered before: job->reply is that answer, nothing is to be done */
 };
-/* Locks the tenant; looks whether the request is a repetition. */
+/* Locks the tenant; looks whether the request is a repetition. Of a tenant that is deleted only _any changes something, who looks
+ * itself. */
+err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job,
+		       const ProtobufCMessageDescriptor *reply) MUST;
 err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;
 /* Audit, outbox, version, answer of the request. before, after: of the resource, without secrets; NULL: there is none. */
 err_t change_end(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
@@ -24,6 +31,8 @@ err_t change_end(struct change *c, const ProtobufCMessage *before, const Protobu
 /* Pieces for operations on tenants, which have no row to lock yet, or none any more. */
 err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply) MUST;
 err_t change_audit(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
+/* What the call services are to be told of the job's resource; its body has grown by bytes. */
+err_t change_publish(struct change *c, int64_t bytes) MUST;
 err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...) PRINTF(3, 4) MUST;
 err_t change_answer(struct change *c) MUST;
 /* The answer stands, or, for validate_only, everything is undone (job_result). */

@@ -118,6 +118,8 @@ static void what_is_for_operators_is_refused_to_others(void **state)
 		{ "ListTenants", "{}" },
 		{ "CreateTenant", "{\"tenantId\":\"mine\",\"tenant\":{}}" },
 		{ "DeleteTenant", "{\"name\":\"tenants/acme\"}" },
+		{ "UndeleteTenant", "{\"name\":\"tenants/acme\"}" },
+		{ "GetTenantDeletion", "{\"name\":\"tenants/acme\"}" },
 		{ "CreateToken", "{\"scopes\":[\"SCOPE_OPERATOR\"]}" },
 		{ "UpdateTenant",
 		  "{\"tenant\":{\"name\":\"tenants/acme\",\"suspended\":false},\"updateMask\":\"suspended\"}" },

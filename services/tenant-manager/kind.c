@@ -8,14 +8,15 @@
 
 #define DESC(type) &trunkline__config__v1__##type##__descriptor
 const struct kind kinds[] = {
-	{ "number",   "numbers",   "Number",   "Numbers",   "number_id",   "number", DESC(number),   6 },
-	{ "trunk",    "trunks",	   "Trunk",    "Trunks",    "trunk_id",	   "id",     DESC(trunk),    7 },
-	{ "calendar", "calendars", "Calendar", "Calendars", "calendar_id", "id",     DESC(calendar), 8 },
-	{ "flow",     "flows",	   "Flow",     "Flows",	    "flow_id",	   "id",     DESC(flow),     9 },
-	{ "prompt",   "prompts",   "Prompt",   "Prompts",   "prompt_id",   "id",     DESC(prompt),   10 },
-	{ "queue",    "queues",	   "Queue",    "Queues",    "queue_id",	   "id",     DESC(queue),    11 },
-	{ "skill",    "skills",	   "Skill",    "Skills",    "skill_id",	   "id",     DESC(skill),    12 },
-	{ "agent",    "agents",	   "Agent",    "Agents",    "agent_id",	   "id",     DESC(agent),    0 },
+	{ ERR_TEXT("number"),   "numbers",   "Number",   "Numbers",   "number_id",   "number", DESC(number),   6 },
+	{ ERR_TEXT("trunk"),    "trunks",    "Trunk",    "Trunks",    "trunk_id",    "id",     DESC(trunk),    7 },
+	{ ERR_TEXT("calendar"), "calendars", "Calendar", "Calendars", "calendar_id", "id",     DESC(calendar), 8 },
+	{ ERR_TEXT("flow"),     "flows",     "Flow",     "Flows",     "flow_id",     "id",     DESC(flow),     9 },
+	{ ERR_TEXT("prompt"),   "prompts",   "Prompt",   "Prompts",   "prompt_id",   "id",     DESC(prompt),   10 },
+	{ ERR_TEXT("queue"),    "queues",    "Queue",    "Queues",    "queue_id",    "id",     DESC(queue),    11 },
+	{ ERR_TEXT("skill"),    "skills",    "Skill",    "Skills",    "skill_id",    "id",     DESC(skill),    12 },
+	{ ERR_TEXT("role"),     "roles",     "Role",     "Roles",     "role_id",     "id",     DESC(role),     KIND_NOT_PUBLISHED },
+	{ ERR_TEXT("agent"),    "agents",    "Agent",    "Agents",    "agent_id",    "id",     DESC(agent),    0 },
 };
 const size_t n_kinds = ARRAY_SIZE(kinds);
 

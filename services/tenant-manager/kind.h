@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include "base/err.h"
 
-#define NAME_MAX_TEXT 160
+#define NAME_MAX_TEXT	   160
+#define KIND_NOT_PUBLISHED (-1)
 
 struct kind {
 	const char *name;   /* "queue": in tables, field of requests */
@@ -18,7 +19,7 @@ struct kind {
 	const char *id_field; /* "queue_id" of CreateQueueRequest */
 	const char *own_id;   /* field of the resource that holds the id */
 	const ProtobufCMessageDescriptor *desc;
-	int config_field; /* of TenantConfig; 0: published on its own */
+	int config_field; /* of TenantConfig; 0: published on its own; KIND_NOT_PUBLISHED */
 };
 extern const struct kind kinds[];
 extern const size_t n_kinds;

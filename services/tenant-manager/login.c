@@ -7,6 +7,8 @@
 #include "base/str.h"
 #include "log/log.h"
 #include "pbr.h"
+#include "role.h"
+#include "secret.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
@@ -14,6 +16,7 @@
 
 #define LIFETIME_S     (8 * 3600)
 #define LIFETIME_MAX_S (24 * 3600)
+#define ROLES_MAX      16
 
 struct login {
 	struct manager *tm;
@@ -22,6 +25,11 @@ struct login {
 	struct auth_user user;
 	int64_t lifetime_s;
 	bool ok;
+	/* CreateToken: what is asked for beside scopes */
+	uint64_t by_roles, by_name; /* permissions of roles, and single ones */
+	bool platform;		    /* some are of operators */
+	char *own[ROLES_MAX];	    /* the tenant's; of the request */
+	size_t n_own, missing_own;  /* n_own: all are there */
 };
 
 static const struct {
@@ -34,13 +42,23 @@ static const struct {
 	{ TRUNKLINE__ADMIN__V1__SCOPE__SCOPE_AGENT, AUTH_AGENT },
 };
 
+/* Names of the permissions in a set, for people who make menus of them. */
+static size_t name_rights(uint64_t set, char *names[RIGHTS_END])
+{
+	size_t n = 0;
+
+	for (enum right r; (r = rights_first(set)) != RIGHT_NONE; set &= ~rights_bit(r))
+		names[n++] = (char *)(uintptr_t)rights_name(r);
+	return n;
+}
+
 static void reply_token(struct login *l)
 {
 	Trunkline__Admin__V1__LoginResponse login = TRUNKLINE__ADMIN__V1__LOGIN_RESPONSE__INIT;
 	Trunkline__Admin__V1__CreateTokenResponse created = TRUNKLINE__ADMIN__V1__CREATE_TOKEN_RESPONSE__INIT;
 	Trunkline__Admin__V1__Scope agent = TRUNKLINE__ADMIN__V1__SCOPE__SCOPE_AGENT;
 	int64_t now_s = clock_wall_ms() / 1000;
-	char *token;
+	char *token, *names[RIGHTS_END];
 	err_t e = auth_sign(l->tm->signer, &l->user, now_s, l->lifetime_s, &token);
 
 	if (e) {
@@ -51,28 +69,38 @@ static void reply_token(struct login *l)
 	login.expire_time_ms = created.expire_time_ms = (now_s + l->lifetime_s) * 1000;
 	login.n_scopes = 1;
 	login.scopes = &agent;
+	login.n_permissions = created.n_permissions = name_rights(auth_all_rights(&l->user), names);
+	login.permissions = created.permissions = names;
 	rpc_reply(l->call, l->req ? &login.base : &created.base);
 	mem_free(token);
 }
 
 /* ---- on a worker ---- */
 
-/* The hash of the agent's password, "" if there is none, or it may not sign in. */
-static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enabled, char hash[AUTH_HASH_TEXT])
+/* What is known of an agent who wants to sign in. */
+struct known {
+	bool enabled;
+	char hash[AUTH_HASH_TEXT]; /* of the password; "": there is none, or it is to be made */
+	/* To be made, of an agent that was imported: the password is the one of the phone's digest. */
+	bool imported;
+	char realm[256], ha1_sha256[HA1_SHA256_TEXT];
+};
+
+/* And what it reads texts in, into user. */
+static err_t read_agent(struct db_tx *tx, struct auth_user *user, struct known *k)
 {
-	const char *params[] = { agent_id };
+	const char *params[] = { user->agent };
 	struct db_result *res = NULL;
 	struct arena a;
 	size_t size;
-	err_t e = db_exec(
-	    tx, &res,
-	    "SELECT r.body, c.argon2id FROM tm.tenant t JOIN tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
-	    "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
-	    "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
-	    1, params);
+	err_t e = db_exec(tx, &res,
+			  "SELECT r.body, c.argon2id, c.argon2id = '', t.sip_domain, t.language FROM tm.tenant t JOIN "
+			  "tm.resource r ON r.tenant = t.tenant AND r.kind = 'agent' "
+			  "LEFT JOIN tm.credential c ON c.tenant = r.tenant AND c.agent_id = r.id "
+			  "WHERE t.tenant = tm.tenant() AND NOT t.suspended AND r.id = $1",
+			  1, params);
 
-	hash[0] = '\0';
-	*ret_enabled = false;
+	*k = (struct known){ 0 };
 	arena_init(&a, 0);
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 0, &size);
@@ -80,8 +108,14 @@ static err_t read_agent(struct db_tx *tx, const char *agent_id, bool *ret_enable
 		    bytes ? pbr_unpack(&a, &trunkline__config__v1__agent__descriptor, bytes, size) : NULL;
 
 		e = m ? ERR_OK : ERR_EXHAUSTED;
-		*ret_enabled = m && pbr_bool(m, "enabled");
-		(void)str_copy(hash, AUTH_HASH_TEXT, db_text(res, 0, 1));
+		k->enabled = m && pbr_bool(m, "enabled");
+		(void)str_copy(k->hash, sizeof(k->hash), db_text(res, 0, 1));
+		k->imported = m && strcmp(db_text(res, 0, 2), "t") == 0;
+		(void)str_copy(k->realm, sizeof(k->realm), db_text(res, 0, 3));
+		(void)str_copy(k->ha1_sha256, sizeof(k->ha1_sha256), m ? pbr_string(m, "ha1_sha256") : "");
+		(void)str_copy(user->tenant_language, sizeof(user->tenant_language), db_text(res, 0, 4));
+		if (m && !*user->language)
+			(void)str_copy(user->language, sizeof(user->language), pbr_string(m, "language"));
 	}
 	arena_done(&a);
 	db_result_free(&res);
@@ -98,27 +132,52 @@ static const char *nobodys_hash(void)
 	return hash;
 }
 
+/* An import cannot wait for 100,000 slow hashes: the first login with the right password makes the agent's, and takes as long as any. */
+static err_t check_imported(struct db_tx *tx, struct login *l, const struct known *k)
+{
+	char md5[HA1_MD5_TEXT], sha256[HA1_SHA256_TEXT], hash[AUTH_HASH_TEXT];
+	const char *params[] = { l->req->agent_id, hash };
+	err_t e = secret_ha1(l->req->agent_id, k->realm, l->req->password, md5, sha256);
+
+	if (!e && (str_empty(k->ha1_sha256) || !str_eq_secret(sha256, k->ha1_sha256))) {
+		(void)auth_password_ok(nobodys_hash(), l->req->password);
+		return ERR_OK;
+	}
+	if (!e)
+		e = auth_password_hash(l->req->password, hash);
+	if (!e)
+		e = db_exec(tx, NULL,
+			    "UPDATE tm.credential SET argon2id = $2 WHERE tenant = tm.tenant() AND agent_id = $1 AND "
+			    "argon2id = ''",
+			    2, params);
+	l->ok = !e;
+	return e;
+}
+
 static err_t check_login(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
-	char hash[AUTH_HASH_TEXT];
-	bool enabled;
-	err_t e = read_agent(tx, l->req->agent_id, &enabled, hash);
+	struct known k;
+	err_t e = read_agent(tx, &l->user, &k);
 
+	l->ok = false;
 	if (e)
 		return e;
-	bool known = enabled && hash[0];
-	bool match = auth_password_ok(known ? hash : nobodys_hash(), l->req->password);
+	if (k.enabled && k.imported)
+		return check_imported(tx, l, &k);
+	bool known = k.enabled && k.hash[0];
+	bool match = auth_password_ok(known ? k.hash : nobodys_hash(), l->req->password);
 	l->ok = known && match;
-	return ERR_OK;
+	return l->ok ? role_agent_rights(tx, l->req->agent_id, &l->user.rights) : ERR_OK;
 }
 
-static err_t check_agent(struct db_tx *tx, void *arg)
+static err_t check_agent(struct db_tx *tx, struct login *l)
 {
-	struct login *l = arg;
-	char hash[AUTH_HASH_TEXT];
+	struct known k;
+	err_t e = read_agent(tx, &l->user, &k);
 
-	return read_agent(tx, l->user.agent, &l->ok, hash);
+	l->ok = k.enabled;
+	return e;
 }
 
 /* ---- Login ---- */
@@ -191,20 +250,66 @@ static err_t take_scopes(struct login *l, const Trunkline__Admin__V1__CreateToke
 			return err_set(detail, ERR_INVALID, "scopes", "%d is no scope", (int)req->scopes[i]);
 		l->user.scopes |= scope;
 	}
-	if (!l->user.scopes)
-		return err_set(detail, ERR_INVALID, "scopes", "missing: at least one");
 	return ERR_OK;
 }
 
-/* Nobody gives more than he has, and scopes fit together. */
+/* Built-in roles are known here; those of the tenant are looked up later. */
+static err_t take_role(struct login *l, char *id, const char *field, struct err_detail *detail)
+{
+	const struct rights_role *built_in = rights_role_find(id);
+
+	if (built_in) {
+		l->user.scopes |= auth_scope_find(id);
+		l->by_roles |= built_in->rights;
+		l->platform = l->platform || built_in->platform;
+		return ERR_OK;
+	}
+	l->own[l->n_own++] = id;
+	return check_id(id, field, detail);
+}
+
+static err_t take_permissions(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
+			      struct err_detail *detail)
+{
+	for (size_t i = 0; i < req->n_permissions; i++) {
+		enum right right = rights_find(req->permissions[i]);
+
+		if (right == RIGHT_NONE)
+			return check_bad(detail, "no permission, as queues.read is", "permissions[%zu]", i);
+		l->by_name |= rights_bit(right);
+		l->platform = l->platform || rights_bit(right) & RIGHTS_PLATFORM;
+	}
+	return ERR_OK;
+}
+
+static err_t take_roles(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req, struct err_detail *detail)
+{
+	err_t e = take_scopes(l, req, detail);
+	char field[32];
+
+	if (!e && req->n_roles > ROLES_MAX)
+		e = err_set(detail, ERR_INVALID, "roles", "%zu of them; at most %d", req->n_roles, ROLES_MAX);
+	for (size_t i = 0; !e && i < req->n_roles; i++) {
+		snprintf(field, sizeof(field), "roles[%zu]", i);
+		e = take_role(l, req->roles[i], field, detail);
+	}
+	if (!e)
+		e = take_permissions(l, req, detail);
+	if (!e && !req->n_scopes && !req->n_roles && !req->n_permissions)
+		e = err_set(detail, ERR_INVALID, "scopes", "missing: at least one, or a role, or a permission");
+	return e;
+}
+
+/* Scopes and roles fit together. */
 static err_t check_scopes(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
 {
-	bool operators = l->user.scopes & AUTH_OPERATOR, agents = l->user.scopes & AUTH_AGENT;
+	bool operators = l->platform || l->user.scopes & AUTH_OPERATOR, agents = l->user.scopes & AUTH_AGENT;
 
-	if (operators && !(giver->scopes & AUTH_OPERATOR))
+	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
-	if (operators && (l->user.scopes != AUTH_OPERATOR || *l->user.tenant))
-		return err_set(detail, ERR_INVALID, "scopes", "an operator has no tenant and no other scope");
+	if (operators && (l->user.scopes & ~(unsigned)AUTH_OPERATOR || *l->user.tenant || l->n_own))
+		return err_set(detail, ERR_INVALID, "scopes",
+			       "an operator has no tenant, and neither scope nor role of one");
 	if (!operators && !*l->user.tenant)
 		return err_set(detail, ERR_INVALID, "tenant", "missing");
 	if (agents != (*l->user.agent != '\0'))
@@ -216,9 +321,9 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 			const struct auth_user *giver, struct err_detail *detail)
 {
 	const char *tenant = "";
-	err_t e = take_scopes(l, req, detail);
+	err_t e = take_roles(l, req, detail);
 
-	if (!e && (*req->tenant || !(giver->scopes & AUTH_OPERATOR)))
+	if (!e && (*req->tenant || !auth_is_operator(giver)))
 		e = auth_tenant(giver, req->tenant, &tenant, detail);
 	if (!e && *tenant)
 		e = check_id(tenant, "tenant", detail);
@@ -230,11 +335,14 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 		e = err_set(detail, ERR_INVALID, "subject", "longer than 63 bytes");
 	if (!e)
 		e = check_display_name(req->subject, "subject", detail);
+	if (!e)
+		e = check_language(req->language, "language", detail);
 	if (e)
 		return e;
 	l->lifetime_s = req->lifetime_ms ? (req->lifetime_ms + 999) / 1000 : LIFETIME_S;
 	(void)str_copy(l->user.tenant, sizeof(l->user.tenant), tenant);
 	(void)str_copy(l->user.agent, sizeof(l->user.agent), req->agent_id);
+	(void)str_copy(l->user.language, sizeof(l->user.language), req->language);
 	if (*req->subject)
 		(void)str_copy(l->user.subject, sizeof(l->user.subject), req->subject);
 	else if (*req->agent_id)
@@ -245,15 +353,45 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 	return check_scopes(l, giver, detail);
 }
 
-static err_t check_tenant(struct db_tx *tx, void *arg)
+static err_t check_tenant(struct db_tx *tx, struct login *l)
 {
-	struct login *l = arg;
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
+	err_t e = db_exec(tx, &res, "SELECT language FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL",
+			  0, NULL);
 
 	l->ok = !e && db_rows(res) == 1;
+	if (l->ok)
+		(void)str_copy(l->user.tenant_language, sizeof(l->user.tenant_language), db_text(res, 0, 0));
 	db_result_free(&res);
 	return e;
+}
+
+/* What the token will hold; l->ok: whom it is for is there. */
+static err_t check_token(struct db_tx *tx, void *arg)
+{
+	struct login *l = arg;
+	uint64_t own;
+	err_t e = *l->user.agent ? check_agent(tx, l) : check_tenant(tx, l);
+
+	if (!e)
+		e = role_rights(tx, l->own, l->n_own, &own, &l->missing_own);
+	if (!e)
+		l->by_roles |= own;
+	return e;
+}
+
+static err_t judge(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
+{
+	if (!l->ok && *l->user.agent)
+		return err_set(detail, ERR_NOT_FOUND, "agent_id", "no such agent, or it is not enabled");
+	if (!l->ok)
+		return err_set(detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	if (l->missing_own < l->n_own)
+		return err_set(detail, ERR_INVALID, "roles", "there is no role '%s'", l->own[l->missing_own]);
+	err_t e = role_refuse(giver, l->by_roles, "roles", detail);
+	if (!e)
+		e = role_refuse(giver, l->by_name, "permissions", detail);
+	return e ? e : role_refuse(giver, auth_all_rights(&l->user), "scopes", detail);
 }
 
 static void on_checked(err_t e, void *arg)
@@ -265,15 +403,15 @@ static void on_checked(err_t e, void *arg)
 
 	if (e)
 		(void)err_set(&detail, e, "", "the database is away; try again");
-	else if (!l->ok && *l->user.agent)
-		e = err_set(&detail, ERR_NOT_FOUND, "agent_id", "no such agent, or it is not enabled");
-	else if (!l->ok)
-		e = err_set(&detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	else
+		e = judge(l, &s->user, &detail);
+	l->user.rights = l->by_roles | l->by_name;
 	if (e) {
 		rpc_fail(l->call, e, &detail);
 	} else {
-		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld", LOG_Q(l->user.subject),
-			 LOG_Q(s->user.subject), (long long)l->lifetime_s);
+		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld rights=%llx", LOG_Q(l->user.subject),
+			 LOG_Q(s->user.subject), (long long)l->lifetime_s,
+			 (unsigned long long)auth_all_rights(&l->user));
 		reply_token(l);
 	}
 	mem_free(l);
@@ -297,7 +435,7 @@ static void create_token(struct rpc_call *call, const ProtobufCMessage *msg, voi
 		return;
 	}
 	if (!e)
-		e = db_run(tm->db, l->user.tenant, *l->user.agent ? check_agent : check_tenant, l, on_checked, l);
+		e = db_run(tm->db, l->user.tenant, check_token, l, on_checked, l);
 	if (e) {
 		rpc_fail(call, e, &detail);
 		mem_free(l);

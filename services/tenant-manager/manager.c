@@ -6,10 +6,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "bootstrap.h"
+#include "importer.h"
 #include "log/log.h"
 #include "login.h"
 #include "migrations.h"
 #include "publisher.h"
+#include "purge.h"
 
 /* ---- health ---- */
 
@@ -47,6 +49,8 @@ static void on_drain(void *arg)
 
 /* ---- start ---- */
 
+#define IMPORT_STATEMENT_MS 60000 /* a large one checks 100,000 references at its end */
+
 static err_t open_db(struct manager *tm, struct err_detail *detail)
 {
 	const struct manager_config *c = tm->config;
@@ -58,7 +62,11 @@ static err_t open_db(struct manager *tm, struct err_detail *detail)
 	if (!e)
 		e = db_new(&tm->db, &p);
 	p.connections = (int)c->login_connections;
-	return e ? e : db_new(&tm->login_db, &p);
+	if (!e)
+		e = db_new(&tm->login_db, &p);
+	p.connections = 1;
+	p.statement_timeout_ms = IMPORT_STATEMENT_MS;
+	return e ? e : db_new(&tm->import_db, &p);
 }
 
 static err_t open_bus(struct manager *tm, struct err_detail *detail)
@@ -85,6 +93,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 		e = promptstore_new(&tm->prompts, tm->bus, detail);
 	if (!e)
 		e = publisher_new(&tm->publisher, tm, detail);
+	if (!e)
+		e = purge_new(&tm->purge, tm, detail);
 	str_done(&name);
 	return e;
 }
@@ -155,6 +165,11 @@ err_t manager_new(struct manager **ret, struct service *svc, const struct manage
 		manager_free(&tm);
 		return e;
 	}
+	e = importer_new(&tm->importer, tm);
+	if (e) {
+		manager_free(&tm);
+		return e;
+	}
 	service_add_ready(svc, "postgresql", db_is_ready, tm);
 	service_add_bus(svc, tm->bus, false); /* changes are taken, and published later */
 	service_on_drain(svc, on_drain, tm);
@@ -171,6 +186,9 @@ void manager_free(struct manager **ref)
 		return;
 	if (tm->publisher)
 		publisher_connected(tm->publisher, false);
+	if (tm->purge)
+		purge_stop(tm->purge);
+	db_free(&tm->import_db);
 	db_free(&tm->login_db);
 	db_free(&tm->db);
 	rpc_server_free(&tm->server);
@@ -178,6 +196,8 @@ void manager_free(struct manager **ref)
 	events_free(&tm->events);
 	bus_free(&tm->bus);
 	publisher_free(&tm->publisher);
+	purge_free(&tm->purge);
+	importer_free(&tm->importer);
 	admin_free(&tm->admin);
 	bootstrap_free(&tm->bootstrap);
 	throttle_free(&tm->throttle);

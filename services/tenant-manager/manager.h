@@ -6,7 +6,9 @@
  *	ops_*.c       what a job does, inside one transaction
  *	publisher.c   outbox → KV, prompt store, events
  *	upload.c      UploadPrompt;  audio.c: any file → 8 kHz
+ *	importer.c    CreateImport: a table of agents or numbers → rows (import_run.h)
  *	quota.c       what a tenant may have; api_rate.c: how often it may ask
+ *	deletion.c  what deleting a tenant decides; ops_deletion.c: the mark, the way back; purge.c: what goes
  *	login.c       AuthService;  bootstrap.c: the first operator's token
  */
 #ifndef TM_MANAGER_H
@@ -22,6 +24,7 @@
 #include "manager_config.h"
 
 struct publisher;
+struct importer;
 
 struct manager {
 	const struct manager_config *config;
@@ -30,16 +33,19 @@ struct manager {
 	struct bus *bus;
 	struct db *db;
 	struct db *login_db; /* passwords are slow on purpose: their own workers, so that nothing else waits for them */
+	struct db *import_db; /* imports take seconds: their own worker */
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
 	struct auth_signer *signer;
 	struct events *events;
 	struct promptstore *prompts;
 	struct publisher *publisher;
+	struct importer *importer;
 	struct admin *admin;
 	struct bootstrap *bootstrap;
 	struct throttle *throttle;
 	struct api_rate *api_rate;
+	struct purge *purge;
 };
 
 err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config,

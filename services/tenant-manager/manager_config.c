@@ -22,7 +22,11 @@ const struct config_item manager_config_items[] = {
 		   "where an operator's token is kept for the first steps (mode 0600); empty: nowhere"),
 	CONFIG_STR(struct manager_config, sip_domain_suffix, "tenants.sip_domain_suffix", "trunkline.local",
 		   "a tenant created without sip_domain gets <id>.<this>"),
+	CONFIG_INT(struct manager_config, delete_grace_s, "tenants.delete_grace_s", 604800, 0, 31536000,
+		   "how long a deleted tenant can be undeleted, when its deletion does not say"),
 	CONFIG_INT(struct manager_config, max_config_bytes, "publish.max_config_bytes", 7000000, 10000, 60000000,
 		   "of one tenant without agents; below max_payload of NATS"),
+	CONFIG_INT(struct manager_config, flow_versions_kept, "flows.versions_kept", 50, 1, 1000,
+		   "published versions of a flow that can be read and rolled back to, the live one among them"),
 	CONFIG_END,
 };

@@ -67,9 +67,10 @@ static void make_keys(struct fixture *f)
 static void write_config(struct fixture *f)
 {
 	struct str s = STR_INIT;
-	char path[TESTKIT_PATH + 64];
+	char path[TESTKIT_PATH + 64], name[32];
 
-	str_printf(&s, "instance: tm-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\n", f->http_port);
+	str_printf(&s, "instance: %s\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\n", f->instance,
+		   f->http_port);
 	str_printf(&s, "nats:\n  url: %s\n", f->nats.url);
 	str_printf(&s, "grpc:\n  address: 127.0.0.1:%d\n", f->grpc_port);
 	str_printf(
@@ -80,7 +81,9 @@ static void write_config(struct fixture *f)
 		   "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: "
 		   "%s/operator.token\n",
 		   f->dir, f->dir, f->dir);
-	testkit_file(f->dir, "tm.yaml", str_text(&s), path);
+	str_append(&s, f->more_config ? f->more_config : "");
+	snprintf(name, sizeof(name), "%s.yaml", f->instance);
+	testkit_file(f->dir, name, str_text(&s), path);
 	str_done(&s);
 }
 
@@ -102,8 +105,8 @@ void fixture_service_start(struct fixture *f)
 	const char *argv[] = { binary(path), "-c", conf, NULL };
 	struct str text = STR_INIT;
 
-	snprintf(conf, sizeof(conf), "%s/tm.yaml", f->dir);
-	snprintf(log, sizeof(log), "%s/tm.log", f->dir);
+	snprintf(conf, sizeof(conf), "%s/%s.yaml", f->dir, f->instance);
+	snprintf(log, sizeof(log), "%s/%s.log", f->dir, f->instance);
 	snprintf(token, sizeof(token), "%s/operator.token", f->dir);
 	testkit_spawn(&f->proc, &(struct testkit_spawn){ .argv = argv, .log = log });
 	if (!testkit_wait(is_ready, f, 20000)) {
@@ -130,7 +133,10 @@ void fixture_service_stop(struct fixture *f, int signo)
 
 void fixture_start(struct fixture *f)
 {
-	*f = (struct fixture){ .grpc_port = testkit_tcp_port(), .http_port = testkit_tcp_port() };
+	*f = (struct fixture){ .instance = "tm-1",
+			       .grpc_port = testkit_tcp_port(),
+			       .http_port = testkit_tcp_port(),
+			       .more_config = f->more_config };
 	testkit_dir(f->dir);
 	testkit_postgres_start(&f->pg);
 	testkit_nats_start(&f->nats, true);
@@ -150,6 +156,17 @@ void fixture_stop(struct fixture *f)
 	testkit_postgres_stop(&f->pg);
 }
 
+void fixture_second(struct fixture *second, const struct fixture *f)
+{
+	*second = *f;
+	second->proc = (struct testkit_proc){ 0 };
+	(void)str_copy(second->instance, sizeof(second->instance), "tm-2");
+	second->grpc_port = testkit_tcp_port();
+	second->http_port = testkit_tcp_port();
+	write_config(second);
+	fixture_service_start(second);
+}
+
 /* ---- calls ---- */
 
 static struct rpc_client *client(struct fixture *f, const char *token)
@@ -160,7 +177,8 @@ static struct rpc_client *client(struct fixture *f, const char *token)
 	snprintf(target, sizeof(target), "127.0.0.1:%d", f->grpc_port);
 	snprintf(ca, sizeof(ca), "%s/ca.pem", f->dir);
 	if (rpc_client_new(&c,
-			   &(struct rpc_client_params){ .target = target, .tls = { .ca_file = ca }, .token = token }))
+			   &(struct rpc_client_params){
+			       .target = target, .tls = { .ca_file = ca }, .token = token, .language = f->language }))
 		testkit_die("rpc_client_new");
 	return c;
 }
@@ -204,13 +222,26 @@ const char *fixture_must(struct fixture *f, const char *token, const char *metho
 	return str_text(&answer);
 }
 
+/* A stream of messages of one type: the header, then pieces of the file. Both types have the same fields. */
 struct source {
-	Trunkline__Admin__V1__UploadPromptRequest msg;
-	Trunkline__Admin__V1__UploadPromptHeader header;
+	ProtobufCMessage *msg;
+	const ProtobufCMessage *header;
 	const unsigned char *file;
 	size_t size, at;
 	bool begun;
 };
+
+static void *member(const struct source *s, const char *field)
+{
+	return (char *)s->msg + protobuf_c_message_descriptor_get_field_by_name(s->msg->descriptor, field)->offset;
+}
+
+static void set_case(const struct source *s, const char *field)
+{
+	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(s->msg->descriptor, field);
+
+	*(uint32_t *)(void *)((char *)s->msg + f->quantifier_offset) = f->id;
+}
 
 static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 {
@@ -221,36 +252,70 @@ static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 	if (s->begun && !n)
 		return ERR_OK;
 	if (s->begun) {
-		s->msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_CHUNK;
-		s->msg.chunk = (ProtobufCBinaryData){ n, (uint8_t *)s->file + s->at };
+		set_case(s, "chunk");
+		*(ProtobufCBinaryData *)member(s, "chunk") = (ProtobufCBinaryData){ n, (uint8_t *)s->file + s->at };
 		s->at += n;
+	} else {
+		set_case(s, "header");
+		*(const ProtobufCMessage **)member(s, "header") = s->header;
 	}
 	s->begun = true;
-	*msg = &s->msg.base;
+	*msg = s->msg;
 	return ERR_OK;
 }
 
-err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
-		     size_t size, struct str *answer, struct err_detail *detail)
+static err_t send_stream(struct fixture *f, const char *token, const char *method, struct source *s, struct str *answer,
+			 struct err_detail *detail)
 {
-	struct source s = { .msg = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__INIT,
-			    .header = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_HEADER__INIT,
-			    .file = file,
-			    .size = size };
 	ProtobufCMessage *rep = NULL;
-
-	s.header.parent = (char *)parent;
-	s.header.prompt_id = (char *)id;
-	s.msg.content_case = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_HEADER;
-	s.msg.header = &s.header;
 	struct rpc_client *c = client(f, token);
-	err_t e = rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, "UploadPrompt", next_piece, &s,
-				    &rep, detail);
+	err_t e =
+	    rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, method, next_piece, s, &rep, detail);
+
 	if (!e && answer && pbjson_print(answer, rep, 0, NULL))
 		testkit_die("pbjson_print");
 	if (rep)
 		protobuf_c_message_free_unpacked(rep, NULL);
 	rpc_client_free(&c);
+	return e;
+}
+
+void fixture_upload_silence(struct fixture *f, const char *parent, const char *id)
+{
+	static const unsigned char wav[44 + 8000] =
+	    "RIFF\x64\x1f\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0"
+	    "data\x40\x1f\0";
+	struct err_detail d = { 0 };
+
+	if (fixture_upload(f, f->operator_token, parent, id, wav, sizeof(wav), NULL, &d))
+		testkit_die("upload: %s %s", d.field, d.message);
+}
+
+err_t fixture_upload(struct fixture *f, const char *token, const char *parent, const char *id, const void *file,
+		     size_t size, struct str *answer, struct err_detail *detail)
+{
+	Trunkline__Admin__V1__UploadPromptRequest msg = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__INIT;
+	Trunkline__Admin__V1__UploadPromptHeader header = TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_HEADER__INIT;
+	struct source s = { .msg = &msg.base, .header = &header.base, .file = file, .size = size };
+
+	header.parent = (char *)parent;
+	header.prompt_id = (char *)id;
+	return send_stream(f, token, "UploadPrompt", &s, answer, detail);
+}
+
+err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail)
+{
+	Trunkline__Admin__V1__CreateImportRequest msg = TRUNKLINE__ADMIN__V1__CREATE_IMPORT_REQUEST__INIT;
+	struct source s = { .msg = &msg.base, .file = file, .size = size };
+	ProtobufCMessage *parsed;
+
+	if (pbjson_parse(&parsed, &trunkline__admin__v1__create_import_header__descriptor, header, strlen(header), 0,
+			 detail))
+		testkit_die("%s: %s %s", header, detail->field, detail->message);
+	s.header = parsed;
+	err_t e = send_stream(f, token, "CreateImport", &s, answer, detail);
+	protobuf_c_message_free_unpacked(parsed, NULL);
 	return e;
 }
 
@@ -287,6 +352,50 @@ const char *fixture_token(struct fixture *f, const char *tenant, const char *sco
 				     "accessToken"));
 	str_done(&json);
 	return buf;
+}
+
+struct purged {
+	struct fixture *f;
+	char json[96];
+};
+
+static bool is_gone(void *arg)
+{
+	struct purged *p = arg;
+
+	return fixture_call(p->f, p->f->operator_token, "GetTenant", p->json, NULL, NULL) == ERR_NOT_FOUND;
+}
+
+void fixture_purge(struct fixture *f, const char *tenant)
+{
+	struct purged p = { .f = f };
+	char json[128];
+
+	snprintf(json, sizeof(json), "{\"name\":\"tenants/%s\",\"graceMs\":\"0\"}", tenant);
+	(void)fixture_must(f, f->operator_token, "DeleteTenant", json);
+	snprintf(p.json, sizeof(p.json), "{\"name\":\"tenants/%s\"}", tenant);
+	if (!testkit_wait(is_gone, &p, 60000))
+		testkit_die("tenant %s is not purged", tenant);
+}
+
+long long fixture_metric(const struct fixture *f, const char *name)
+{
+	struct str out = STR_INIT, want = STR_INIT;
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics", f->http_port);
+	if (testkit_run((const char *[]){ "curl", "-sf", "-m", "5", url, NULL }, &out, 5000))
+		testkit_die("no answer of %s", url);
+	str_printf(&want, "\n%s ", name);
+	const char *at = strstr(str_text(&out), str_text(&want));
+	long long n = 0;
+	if (at)
+		n = strtoll(at + want.len, NULL, 10);
+	else
+		testkit_die("no metric %s", name);
+	str_done(&out);
+	str_done(&want);
+	return n;
 }
 
 const char *fixture_sql(struct fixture *f, const char *sql)

@@ -235,7 +235,7 @@ static void a_tenant_lives_from_creation_to_deletion_and_the_call_services_follo
 	(void)must("DeleteFlow", "{\"name\":\"tenants/acme/flows/main\"}");
 	(void)must("DeleteQueue", "{\"name\":\"tenants/acme/queues/sales\"}");
 	refused(op(), "GetQueue", "{\"name\":\"tenants/acme/queues/sales\"}", ERR_NOT_FOUND, "name", "no such queue");
-	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
+	fixture_purge(&fx, "acme");
 	wait_seen((struct want){ &r, "acme", NULL, NULL, 0, true });
 	refused(op(), "GetTenant", "{\"name\":\"tenants/acme\"}", ERR_NOT_FOUND, "tenant", "no such tenant");
 	assert_int_equal(fixture_call(&fx, op(), "ListQueues", "{\"parent\":\"tenants/acme\"}", NULL, &d),
@@ -245,7 +245,7 @@ static void a_tenant_lives_from_creation_to_deletion_and_the_call_services_follo
 	make_tenant("acme");
 	furnish("acme", "+862012345678");
 	wait_seen((struct want){ &r, "acme", "+862012345678", "1001", 0, false });
-	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
+	fixture_purge(&fx, "acme");
 	wait_seen((struct want){ &r, "acme", NULL, NULL, 0, true });
 	reader_stop(&r);
 }
@@ -273,7 +273,7 @@ static void what_a_suspension_does_to_calls_is_chosen_published_and_keeps_its_pr
 		"suspension");
 	(void)must("UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\"},\"updateMask\":\"suspended,suspension\"}");
 	(void)must("DeletePrompt", "{\"name\":\"tenants/acme/prompts/closed\"}");
-	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
+	fixture_purge(&fx, "acme");
 	wait_seen((struct want){ &r, "acme", NULL, NULL, 0, true });
 	reader_stop(&r);
 }
@@ -327,7 +327,7 @@ static void lists_hold_what_the_filter_says_page_by_page(void **state)
 	assert_int_equal(count_of(must("ListAgents", "{\"parent\":\"tenants/acme\",\"filter\":\"ha1_md5:*\"}"),
 				  "\"name\":"),
 			 0);
-	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\"}");
+	fixture_purge(&fx, "acme");
 }
 
 struct fetched {

@@ -8,8 +8,8 @@
 #include "secret.h"
 
 /* Given by the platform, or fixed at creation. */
-static const char *const fixed_fields[] = { "id",   "number", "tenant",	    "version",	  "name",
-					    "etag", "sha256", "size_bytes", "duration_ms" };
+static const char *const fixed_fields[] = { "id",     "number",	    "tenant",	   "version",	   "name", "etag",
+					    "sha256", "size_bytes", "duration_ms", "live_version", "draft" };
 /* Come in, are never answered; an update that does not give them keeps them. */
 static const char *const secret_fields[] = { "ha1_md5", "ha1_sha256", "password" };
 
@@ -139,6 +139,8 @@ err_t merge_resource(struct merged *ret, struct job *j, const ProtobufCMessage *
 	pbr_set_string(m, "etag", "");
 	pbr_set_string(m, "password", "");
 	pbr_set_u64(m, "version", version);
+	pbr_set_u64(m, "live_version", 0);
+	pbr_set_bool(m, "draft", false);
 	if (!str_empty(ret->password))
 		e = hash_password(j, m, ret->password, realm);
 	return e ? e : check_rename(j, current, m);

@@ -80,7 +80,7 @@ static void every_kind_has_its_messages_and_its_place_in_the_configuration(void 
 		assert_non_null(m);
 		assert_ptr_equal(m->output, k->desc);
 		assert_non_null(protobuf_c_message_descriptor_get_field_by_name(m->input, k->name));
-		if (!k->config_field)
+		if (k->config_field <= 0)
 			continue;
 		const ProtobufCFieldDescriptor *f =
 		    protobuf_c_message_descriptor_get_field(&trunkline__config__v1__tenant_config__descriptor,

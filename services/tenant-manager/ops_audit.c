@@ -23,14 +23,14 @@ static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
 	return buf;
 }
 
-/* A tenant that was deleted keeps its audit: to everybody but operators it is as one that never was. */
+/* A tenant that is or was deleted keeps its audit: to everybody but operators it is as one that never was. */
 static err_t check_tenant(struct db_tx *tx, struct job *j)
 {
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res,
-			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() "
+			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL "
 			  "UNION ALL SELECT FROM tm.audit_head WHERE tenant = tm.tenant() AND $1::boolean",
-			  1, (const char *[]){ j->user.scopes & AUTH_OPERATOR ? "t" : "f" });
+			  1, (const char *[]){ auth_is_operator(&j->user) ? "t" : "f" });
 
 	if (!e && !db_rows(res))
 		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
@@ -259,6 +259,19 @@ static err_t verify_all(struct db_tx *tx, struct job *j, struct auditchain *c)
 	return e;
 }
 
+/* NULL: no memory. */
+static char *reason(struct job *j, const struct auditchain *c)
+{
+	struct str out = STR_INIT;
+	char *copy;
+
+	if (auditchain_broken(c))
+		(void)text_detail(&out, j->language, &c->why);
+	copy = out.failed ? NULL : arena_strdup(&j->arena, str_text(&out));
+	str_done(&out);
+	return copy;
+}
+
 static err_t fill_verify(struct job *j, const struct auditchain *c, const struct head *head)
 {
 	Trunkline__Admin__V1__VerifyAuditResponse *r =
@@ -269,7 +282,7 @@ static err_t fill_verify(struct job *j, const struct auditchain *c, const struct
 	r->entries = c->entries;
 	r->ok = !auditchain_broken(c);
 	r->first_bad_seq = c->bad_seq;
-	r->reason = arena_strdup(&j->arena, c->reason);
+	r->reason = reason(j, c);
 	r->head_seq = head->seq;
 	j->reply = &r->base;
 	return r->reason &&

@@ -7,12 +7,39 @@
 #include "merge.h"
 #include "pbr.h"
 #include "quota.h"
+#include "role.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
-static ProtobufCMessage *answer(struct job *j, const ProtobufCMessage *m, uint64_t revision)
+static ProtobufCMessage *answer(struct job *j, const char *id, const struct stored *s)
 {
-	return merge_public(&j->arena, j->rq.tenant, j->method->kind, j->rq.id, m, revision);
+	ProtobufCMessage *m = merge_public(&j->arena, j->rq.tenant, j->method->kind, id, s->msg, s->revision);
+
+	if (m) {
+		pbr_set_u64(m, "live_version", s->live_version);
+		pbr_set_bool(m, "draft", s->draft);
+	}
+	return m;
+}
+
+ProtobufCMessage *ops_answer(struct job *j, const struct stored *s)
+{
+	return answer(j, j->rq.id, s);
+}
+
+/* As what calls are to run, or as a draft. *ret: what is there now. */
+static err_t store(struct change *c, ProtobufCMessage *m, const struct stored *old, struct stored *ret)
+{
+	bool flow = strcmp(c->job->method->kind->name, "flow") == 0;
+	err_t e;
+
+	if (c->job->rq.draft_only)
+		return ops_flow_draft(c, m, old, ret);
+	e = flow ? ops_flow_sign(c, "", 0) : ERR_OK;
+	if (!e)
+		e = ops_store(c, m, old);
+	*ret = (struct stored){ .msg = m, .revision = c->version, .live_version = c->live_version };
+	return e;
 }
 
 /* The password of an agent for AuthService. Hashed before this (slow); NULL: none was given. */
@@ -43,6 +70,7 @@ err_t ops_resource_create(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
 	struct change c;
+	struct stored now;
 	struct merged m;
 	char hash[AUTH_HASH_TEXT];
 	err_t e = hash_login(j, hash);
@@ -53,13 +81,15 @@ err_t ops_resource_create(struct db_tx *tx, void *arg)
 		return e;
 	e = merge_resource(&m, j, NULL, c.sip_domain, c.version);
 	if (!e)
-		e = ops_store(&c, m.msg, NULL);
+		e = store(&c, m.msg, NULL, &now);
+	if (!e)
+		e = role_check_gift(&c, m.msg, NULL, true);
 	if (!e)
 		e = quota_check_new(&c);
 	if (!e)
 		e = write_credential(&c, hash);
 	if (!e) {
-		j->reply = answer(j, m.msg, c.version);
+		j->reply = ops_answer(j, &now);
 		e = j->reply ? change_end(&c, NULL, j->reply) : ERR_EXHAUSTED;
 	}
 	return e;
@@ -71,9 +101,11 @@ err_t ops_resource_get(struct db_tx *tx, void *arg)
 	struct stored s;
 
 	job_restart(j);
-	err_t e = ops_load(tx, j, &s);
+	err_t e = auth_is_operator(&j->user) ? ERR_OK : ops_check_tenant(tx, j);
+	if (!e)
+		e = ops_load(tx, j, &s);
 	if (!e) {
-		j->reply = answer(j, s.msg, s.revision);
+		j->reply = ops_answer(j, &s);
 		e = j->reply ? ERR_OK : ERR_EXHAUSTED;
 	}
 	return e;
@@ -83,7 +115,7 @@ err_t ops_resource_update(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
 	struct change c;
-	struct stored old;
+	struct stored old, now;
 	struct merged m;
 	char hash[AUTH_HASH_TEXT];
 	err_t e = hash_login(j, hash);
@@ -98,12 +130,14 @@ err_t ops_resource_update(struct db_tx *tx, void *arg)
 	if (!e)
 		e = merge_resource(&m, j, old.msg, c.sip_domain, c.version);
 	if (!e)
-		e = ops_store(&c, m.msg, &old);
+		e = store(&c, m.msg, &old, &now);
+	if (!e)
+		e = role_check_gift(&c, m.msg, old.msg, !str_empty(m.password));
 	if (!e && !str_empty(m.password))
 		e = write_credential(&c, hash);
 	if (!e) {
-		j->reply = answer(j, m.msg, c.version);
-		const ProtobufCMessage *before = answer(j, old.msg, old.revision);
+		j->reply = ops_answer(j, &now);
+		const ProtobufCMessage *before = ops_answer(j, &old);
 		e = j->reply && before ? change_end(&c, before, j->reply) : ERR_EXHAUSTED;
 	}
 	return e;
@@ -128,10 +162,9 @@ static err_t check_referrers(struct change *c)
 
 		str_printf(&who, "%s%s/%s", i ? ", " : "", from ? from->plural : "", db_text(res, i, 1));
 	}
-	if (!e && db_rows(res) > 3)
-		str_append(&who, " and others");
 	if (!e && db_rows(res))
-		e = err_set(&j->detail, ERR_PRECONDITION, "name", "in use by %s", str_text(&who));
+		e = err_set(&j->detail, ERR_PRECONDITION, "name",
+			    db_rows(res) > 3 ? "in use by %s and others" : "in use by %s", str_text(&who));
 	str_done(&who);
 	db_result_free(&res);
 	return e;
@@ -156,10 +189,7 @@ static err_t delete_row(struct change *c, const struct stored *old)
 
 	if (e)
 		return e;
-	if (!kind->config_field)
-		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, j->rq.id);
-	c->config_bytes -= (int64_t)old->size;
-	e = change_outbox(c, STAGE_MAIN, "main");
+	e = change_publish(c, -(int64_t)old->size);
 	if (!e && strcmp(kind->name, "prompt") == 0)
 		e = ops_drop_audio(c, pbr_string(old->msg, "sha256"));
 	return e;
@@ -185,7 +215,7 @@ err_t ops_resource_delete(struct db_tx *tx, void *arg)
 		e = delete_row(&c, &old);
 	if (!e) {
 		j->reply = pbr_new(&j->arena, &google__protobuf__empty__descriptor);
-		const ProtobufCMessage *before = answer(j, old.msg, old.revision);
+		const ProtobufCMessage *before = ops_answer(j, &old);
 		e = j->reply && before ? change_end(&c, before, NULL) : ERR_EXHAUSTED;
 	}
 	return e;
@@ -205,13 +235,15 @@ static const ProtobufCMessageDescriptor *list_response(const struct kind *kind)
 
 static err_t one_of_list(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
 {
-	const struct kind *kind = j->method->kind;
 	const char *id = arena_strdup(&j->arena, db_text(res, row, 0));
+	struct stored s = { .revision = (uint64_t)db_int(res, row, 2),
+			    .live_version = (uint64_t)db_int(res, row, 3),
+			    .draft = strcmp(db_text(res, row, 4), "t") == 0 };
 	size_t size;
 	const void *bytes = db_bytes(res, row, 1, &size);
-	const ProtobufCMessage *m = bytes ? pbr_unpack(&j->arena, kind->desc, bytes, size) : NULL;
 
-	*ret = m && id ? merge_public(&j->arena, j->rq.tenant, kind, id, m, (uint64_t)db_int(res, row, 2)) : NULL;
+	s.msg = bytes ? pbr_unpack(&j->arena, j->method->kind->desc, bytes, size) : NULL;
+	*ret = s.msg && id ? answer(j, id, &s) : NULL;
 	return *ret ? ERR_OK : ERR_EXHAUSTED;
 }
 
@@ -250,8 +282,8 @@ static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
 
 	snprintf(limit, sizeof(limit), "%d", lot + 1);
 	e = db_exec(tx, &res,
-		    "SELECT id, body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 "
-		    "ORDER BY id LIMIT $3",
+		    "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
+		    "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
 		    3, params);
 	*more = !e && db_rows(res) > lot;
 	for (int i = 0; !e && i < db_rows(res) && i < lot && !pg->full; i++) {
@@ -278,18 +310,6 @@ static err_t read_page(struct db_tx *tx, struct page *pg)
 	return e;
 }
 
-/* NOT_FOUND of a tenant that is not there, for reads that would find nothing anyway. */
-static err_t check_tenant(struct db_tx *tx, struct job *j)
-{
-	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT 1 FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
-
-	if (!e && !db_rows(res))
-		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
-	db_result_free(&res);
-	return e;
-}
-
 err_t ops_resource_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
@@ -300,7 +320,7 @@ err_t ops_resource_list(struct db_tx *tx, void *arg)
 	job_restart(j);
 	e = filter_parse(&pg.filter, j->rq.filter, j->method->kind->desc, &j->detail);
 	if (!e)
-		e = check_tenant(tx, j);
+		e = ops_check_tenant(tx, j);
 	if (e)
 		return e;
 	pg.list = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(ProtobufCMessage *));

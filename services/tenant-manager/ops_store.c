@@ -16,7 +16,8 @@ err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret)
 	struct db_result *res = NULL;
 	size_t size;
 	err_t e = db_exec(tx, &res,
-			  "SELECT body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
+			  "SELECT coalesce(draft, body), revision, octet_length(body), live_version, draft IS NOT NULL "
+			  "FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
 			  2, params);
 
 	if (!e && !db_rows(res))
@@ -24,7 +25,10 @@ err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret)
 	if (!e) {
 		const void *bytes = db_bytes(res, 0, 0, &size);
 
-		*ret = (struct stored){ .revision = (uint64_t)db_int(res, 0, 1), .size = size };
+		*ret = (struct stored){ .revision = (uint64_t)db_int(res, 0, 1),
+					.size = (size_t)db_int(res, 0, 2),
+					.live_version = (uint64_t)db_int(res, 0, 3),
+					.draft = strcmp(db_text(res, 0, 4), "t") == 0 };
 		ret->msg = bytes ? pbr_unpack(&j->arena, kind->desc, bytes, size) : NULL;
 		e = ret->msg ? ERR_OK : ERR_DATA_LOSS;
 	}
@@ -158,49 +162,62 @@ static err_t explain(struct change *c, err_t e)
 	return err_set(&j->detail, e, kind->id_field, "there is a %s '%s' already", kind->name, j->rq.id);
 }
 
+/* Of a flow a trigger makes the next version of it. */
 static err_t write_row(struct change *c, const ProtobufCMessage *m, bool insert, size_t *ret_size)
 {
 	struct job *j = c->job;
 	const struct kind *kind = j->method->kind;
 	char revision[24];
-	const char *params[] = { kind->name, j->rq.id, unique_key(kind, j->rq.id, m), NULL, revision };
+	const char *params[] = { kind->name, j->rq.id, unique_key(kind, j->rq.id, m),
+				 NULL,	     revision, c->keep_draft ? "t" : "f" };
+	struct db_result *res = NULL;
 	void *bytes = pbr_pack(&j->arena, m, ret_size);
 
 	if (!bytes)
 		return ERR_EXHAUSTED;
 	snprintf(revision, sizeof(revision), "%" PRIu64, c->version);
 	db_bind_bytes(c->tx, 3, bytes, *ret_size);
-	if (insert)
-		return explain(c, db_exec(c->tx, NULL,
-					  "INSERT INTO tm.resource (tenant, kind, id, unique_key, body, revision) "
-					  "VALUES (tm.tenant(), $1, $2, $3, $4, $5)",
-					  5, params));
-	return explain(c,
-		       db_exec(c->tx, NULL,
-			       "UPDATE tm.resource SET unique_key = $3, body = $4, revision = $5, updated_at = now() "
-			       "WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
-			       5, params));
+	err_t e = insert
+		      ? db_exec(c->tx, &res,
+				"INSERT INTO tm.resource (tenant, kind, id, unique_key, body, revision) "
+				"VALUES (tm.tenant(), $1, $2, $3, $4, $5) RETURNING live_version",
+				5, params)
+		      : db_exec(c->tx, &res,
+				"UPDATE tm.resource SET unique_key = $3, body = $4, revision = $5, updated_at = now(), "
+				"draft = CASE WHEN $6::boolean THEN nullif(draft, $4) END "
+				"WHERE tenant = tm.tenant() AND kind = $1 AND id = $2 RETURNING live_version",
+				6, params);
+	if (!e)
+		c->live_version = (uint64_t)db_int(res, 0, 0);
+	db_result_free(&res);
+	return explain(c, e);
+}
+
+static err_t write_version(struct change *c, const ProtobufCMessage *m, bool insert, size_t *ret_size)
+{
+	bool flow = strcmp(c->job->method->kind->name, "flow") == 0;
+	err_t e = write_row(c, m, insert, ret_size);
+
+	return e || !flow ? e : ops_flow_prune(c);
 }
 
 err_t ops_store(struct change *c, const ProtobufCMessage *m, const struct stored *old)
 {
 	struct job *j = c->job;
-	const struct kind *kind = j->method->kind;
 	size_t size = 0;
 	err_t e = check_resource(m, &j->detail);
 
+	if (!e)
+		e = check_language(pbr_string(m, "language"), "language", &j->detail);
 	if (e == ERR_INVALID)
 		check_prefix(&j->detail, "%s.", j->rq.resource_field);
 	if (!e)
-		e = write_row(c, m, !old, &size);
+		e = write_version(c, m, !old, &size);
 	if (!e)
 		e = write_refs(c, m);
 	if (e)
 		return e;
-	if (!kind->config_field)
-		return change_outbox(c, STAGE_AGENT, "%s.%s", kind->name, j->rq.id);
-	c->config_bytes += (int64_t)size - (old ? (int64_t)old->size : 0);
-	return change_outbox(c, STAGE_MAIN, "main");
+	return change_publish(c, (int64_t)size - (old ? (int64_t)old->size : 0));
 }
 
 err_t ops_drop_audio(struct change *c, const char *sha256)

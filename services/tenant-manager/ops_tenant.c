@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/clock.h"
 #include "base/str.h"
@@ -20,7 +21,9 @@
 	"<= 2) "                                                                                                       \
 	"THEN published_version ELSE version END, "                                                                    \
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
-	"revision, quotas, suspension"
+	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "            \
+	"coalesce(floor(extract(epoch FROM purge_at) * 1000)::bigint, 0), "                                            \
+	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, language"
 
 static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 				Trunkline__Config__V1__Suspension **ret)
@@ -31,6 +34,19 @@ static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 	if (bytes && size)
 		*ret = (void *)pbr_unpack(a, &trunkline__config__v1__suspension__descriptor, bytes, size);
 	return bytes && (!size || *ret);
+}
+
+static void deletion_from_row(struct db_result *res, int row, Trunkline__Admin__V1__Tenant *t)
+{
+	static const Trunkline__Admin__V1__Tenant__State states[] = {
+		[DELETION_NONE] = TRUNKLINE__ADMIN__V1__TENANT__STATE__STATE_ACTIVE,
+		[DELETION_GRACE] = TRUNKLINE__ADMIN__V1__TENANT__STATE__STATE_DELETED,
+		[DELETION_PURGING] = TRUNKLINE__ADMIN__V1__TENANT__STATE__STATE_PURGING,
+	};
+
+	t->delete_time_ms = db_int(res, row, 12);
+	t->purge_time_ms = db_int(res, row, 13);
+	t->state = states[deletion_state(t->delete_time_ms, t->purge_time_ms, db_int(res, row, 14))];
 }
 
 static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_result *res, int row)
@@ -51,12 +67,14 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	t->create_time_ms = db_int(res, row, 7);
 	t->update_time_ms = db_int(res, row, 8);
 	t->etag = arena_strdup(a, db_text(res, row, 9));
+	deletion_from_row(res, row, t);
+	t->language = arena_strdup(a, db_text(res, row, 15));
 	if (!suspension_from_row(a, res, row, &t->suspension))
 		return NULL;
-	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag ? t : NULL;
+	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag && t->language ? t : NULL;
 }
 
-static err_t load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
+err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
 {
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
@@ -71,6 +89,20 @@ static err_t load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant 
 	return e;
 }
 
+err_t ops_check_tenant(struct db_tx *tx, struct job *j)
+{
+	const char *params[] = { auth_is_operator(&j->user) ? "t" : "f" };
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res,
+			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND (deleted_at IS NULL OR $1::boolean)", 1,
+			  params);
+
+	if (!e && !db_rows(res))
+		e = err_set(&j->detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
+	db_result_free(&res);
+	return e;
+}
+
 static err_t check_tenant(struct job *j, const Trunkline__Admin__V1__Tenant *t)
 {
 	err_t e = check_display_name(t->display_name, "tenant.display_name", &j->detail);
@@ -79,6 +111,8 @@ static err_t check_tenant(struct job *j, const Trunkline__Admin__V1__Tenant *t)
 		e = check_time_zone(t->time_zone, "tenant.time_zone", &j->detail);
 	if (!e)
 		e = check_domain(t->sip_domain, "tenant.sip_domain", &j->detail);
+	if (!e)
+		e = check_language(t->language, "tenant.language", &j->detail);
 	if (e || !t->quotas)
 		return e;
 	e = check_resource(&t->quotas->base, &j->detail);
@@ -151,17 +185,18 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	struct job *j = c->job;
 	char version[24];
 	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f",
-				 version,	  NULL,		NULL };
+				 version,	  NULL,		NULL,	       t->language };
 	err_t e = bind_quotas(c, 5, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
 	if (!e)
 		e = bind_suspension(c, 6, t);
 	if (!e)
-		e = db_exec(c->tx, NULL,
-			    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
-			    "revision, quotas, suspension) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, $7)",
-			    7, params);
+		e = db_exec(
+		    c->tx, NULL,
+		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
+		    "revision, quotas, suspension, language) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, $7, $8)",
+		    8, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
 	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
@@ -198,7 +233,7 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
 	if (!e)
-		e = load(tx, j, &t);
+		e = ops_tenant_load(tx, j, &t);
 	if (!e) {
 		j->reply = &t->base;
 		e = change_audit(&c, NULL, j->reply);
@@ -216,7 +251,9 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 	Trunkline__Admin__V1__Tenant *t;
 
 	job_restart(j);
-	err_t e = load(tx, j, &t);
+	err_t e = ops_check_tenant(tx, j);
+	if (!e)
+		e = ops_tenant_load(tx, j, &t);
 	if (!e)
 		j->reply = &t->base;
 	return e;
@@ -235,7 +272,7 @@ static err_t take_tenants(struct job *j, struct db_result *res, const struct fil
 		*last = t ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
 		if (!*last)
 			return ERR_EXHAUSTED;
-		if (filter_match(f, &t->base))
+		if ((j->rq.show_deleted || !t->delete_time_ms) && filter_match(f, &t->base))
 			r->tenants[r->n_tenants++] = t;
 		if (r->n_tenants == (size_t)j->rq.page_size || ++*looked_at >= FILTER_LOOKED_AT) {
 			*more = *more || i + 1 < db_rows(res);
@@ -283,15 +320,17 @@ err_t ops_tenant_list(struct db_tx *tx, void *arg)
 
 /* ---- update ---- */
 
-/* What may be changed, and what a tenant's administrator is told who tries it. NULL: may. */
+/* What may be changed, and the permission that it needs beside the method's; RIGHT_NONE: none. */
 static const struct open_field {
-	const char *name, *refusal;
+	const char *name;
+	enum right needs;
 } open_fields[] = {
-	{ "display_name", NULL },
-	{ "time_zone", NULL },
-	{ "suspended", "only operators suspend a tenant" },
-	{ "suspension", "only operators say what a suspension does" },
-	{ "quotas", "only operators change a tenant's quotas" },
+	{ "display_name", RIGHT_NONE },
+	{ "time_zone", RIGHT_NONE },
+	{ "language", RIGHT_NONE },
+	{ "suspended", RIGHT_TENANTS_SUSPEND },
+	{ "suspension", RIGHT_TENANTS_SUSPEND },
+	{ "quotas", RIGHT_TENANTS_QUOTAS },
 };
 
 static const struct open_field *find_open(const char *name)
@@ -319,17 +358,17 @@ static err_t merge_field(struct job *j, Trunkline__Admin__V1__Tenant *t, const P
 			 bool explicitly)
 {
 	const struct open_field *open = find_open(f->name);
-	bool by_operator = (j->user.scopes & AUTH_OPERATOR) != 0;
 
 	if (!open)
 		return explicitly ? err_set(&j->detail, ERR_INVALID, "update_mask", "'%s' cannot be changed", f->name)
 				  : ERR_OK;
-	if (!open->refusal || by_operator) {
+	if (open->needs == RIGHT_NONE || auth_has(&j->user, open->needs)) {
 		pbr_copy_field(&t->base, j->rq.resource, f);
 		return ERR_OK;
 	}
 	if (explicitly || (strcmp(f->name, "quotas") == 0 && other_quotas(j, t)))
-		return err_set(&j->detail, ERR_DENIED, "update_mask", "%s", open->refusal);
+		return err_set(&j->detail, ERR_DENIED, "update_mask", "'%s' is for operators: it needs %s", f->name,
+			       rights_name(open->needs));
 	return ERR_OK;
 }
 
@@ -348,7 +387,7 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24];
 	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version, NULL, NULL,
-				 announcement(t) };
+				 announcement(t), t->language };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -357,9 +396,10 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	return e ? e
 		 : db_exec(c->tx, NULL,
 			   "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, "
-			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, updated_at = now() "
+			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, updated_at "
+			   "= now() "
 			   "WHERE tenant = tm.tenant()",
-			   7, params);
+			   8, params);
 }
 
 err_t ops_tenant_update(struct db_tx *tx, void *arg)
@@ -371,9 +411,9 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 
 	if (e || c.repeated)
 		return e;
-	e = load(tx, j, &before);
-	if (!e && !str_empty(j->rq.etag) && strcmp(j->rq.etag, before->etag) != 0)
-		e = err_set(&j->detail, ERR_ABORTED, "etag", "it has been changed since it was read; read it again");
+	e = ops_tenant_load(tx, j, &before);
+	if (!e)
+		e = ops_check_etag(j, strtoull(before->etag, NULL, 10));
 	if (e)
 		return e;
 	t = (void *)pbr_shallow(&j->arena, &before->base);
@@ -387,55 +427,9 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
 	if (!e)
-		e = load(tx, j, &t);
+		e = ops_tenant_load(tx, j, &t);
 	if (e)
 		return e;
 	j->reply = &t->base;
 	return change_end(&c, &before->base, j->reply);
-}
-
-/* ---- delete ---- */
-
-/* That each of its agents and each of its prompts is gone has to be published, too. */
-static err_t mark_all_gone(struct change *c)
-{
-	char version[24];
-	const char *params[] = { version };
-
-	snprintf(version, sizeof(version), "%" PRIu64, c->version);
-	err_t e = db_exec(c->tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND stage <> 4", 0, NULL);
-	if (!e)
-		e = db_exec(c->tx, NULL,
-			    "INSERT INTO tm.outbox (tenant, item, stage, version) "
-			    "SELECT tm.tenant(), 'agent.' || id, 2, $1::bigint FROM tm.resource WHERE tenant = "
-			    "tm.tenant() AND kind = 'agent' "
-			    "UNION ALL SELECT tm.tenant(), 'gone.' || sha256, 3, $1::bigint FROM tm.prompt_audio WHERE "
-			    "tenant = tm.tenant()",
-			    1, params);
-	return e ? e : change_outbox(c, STAGE_MAIN, "main");
-}
-
-err_t ops_tenant_delete(struct db_tx *tx, void *arg)
-{
-	struct job *j = arg;
-	struct change c;
-	Trunkline__Admin__V1__Tenant *before;
-	err_t e = change_begin(&c, tx, j, &google__protobuf__empty__descriptor);
-
-	if (e || c.repeated)
-		return e;
-	e = load(tx, j, &before);
-	if (!e && !str_empty(j->rq.etag) && strcmp(j->rq.etag, before->etag) != 0)
-		e = err_set(&j->detail, ERR_ABORTED, "etag", "it has been changed since it was read; read it again");
-	if (!e)
-		e = mark_all_gone(&c);
-	if (!e)
-		e = db_exec(tx, NULL, "DELETE FROM tm.tenant WHERE tenant = tm.tenant()", 0, NULL);
-	if (e)
-		return e;
-	j->reply = pbr_new(&j->arena, &google__protobuf__empty__descriptor);
-	e = j->reply ? change_audit(&c, &before->base, NULL) : ERR_EXHAUSTED;
-	if (!e)
-		e = change_answer(&c);
-	return e ? e : change_finish(&c);
 }

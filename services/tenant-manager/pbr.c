@@ -44,6 +44,13 @@ int64_t pbr_int64(const ProtobufCMessage *m, const char *field)
 	return f ? *(int64_t *)member(m, f) : 0;
 }
 
+uint64_t pbr_u64(const ProtobufCMessage *m, const char *field)
+{
+	const ProtobufCFieldDescriptor *f = find(m, field, PROTOBUF_C_TYPE_UINT64);
+
+	return f ? *(uint64_t *)member(m, f) : 0;
+}
+
 const ProtobufCMessage *pbr_message(const ProtobufCMessage *m, const char *field)
 {
 	const ProtobufCFieldDescriptor *f = find(m, field, PROTOBUF_C_TYPE_MESSAGE);
@@ -65,6 +72,14 @@ void pbr_set_u64(ProtobufCMessage *m, const char *field, uint64_t value)
 
 	if (f)
 		*(uint64_t *)member(m, f) = value;
+}
+
+void pbr_set_bool(ProtobufCMessage *m, const char *field, bool value)
+{
+	const ProtobufCFieldDescriptor *f = find(m, field, PROTOBUF_C_TYPE_BOOL);
+
+	if (f)
+		*(protobuf_c_boolean *)member(m, f) = value;
 }
 
 void pbr_set_messages(ProtobufCMessage *m, const char *field, ProtobufCMessage **list, size_t n)

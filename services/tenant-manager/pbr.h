@@ -17,11 +17,13 @@ const char *pbr_string(const ProtobufCMessage *m, const char *field);
 bool pbr_bool(const ProtobufCMessage *m, const char *field);
 int32_t pbr_int32(const ProtobufCMessage *m, const char *field);
 int64_t pbr_int64(const ProtobufCMessage *m, const char *field);
+uint64_t pbr_u64(const ProtobufCMessage *m, const char *field);
 const ProtobufCMessage *pbr_message(const ProtobufCMessage *m, const char *field);
 
 /* Writing, fields that the message has (else nothing happens). The value is not copied. */
 void pbr_set_string(ProtobufCMessage *m, const char *field, const char *value);
 void pbr_set_u64(ProtobufCMessage *m, const char *field, uint64_t value);
+void pbr_set_bool(ProtobufCMessage *m, const char *field, bool value);
 /* A repeated message field. */
 void pbr_set_messages(ProtobufCMessage *m, const char *field, ProtobufCMessage **list, size_t n);
 

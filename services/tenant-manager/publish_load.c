@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "kind.h"
+#include "ops_deletion.h"
 #include "pbcheck/pbwire.h"
 #include "pbjson/pbjson.h"
 #include "pbr.h"
@@ -50,6 +51,7 @@ static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 	head.display_name = (char *)db_text(res, 0, 1);
 	head.time_zone = (char *)db_text(res, 0, 2);
 	head.sip_domain = (char *)db_text(res, 0, 3);
+	head.language = (char *)db_text(res, 0, 8);
 	head.suspended = strcmp(db_text(res, 0, 4), "t") == 0;
 	bytes = db_bytes(res, 0, 7, &size);
 	if (bytes && size)
@@ -82,7 +84,7 @@ static err_t put_resources(struct db_tx *tx, struct str *out)
 
 		if (!bytes)
 			e = ERR_EXHAUSTED;
-		else if (kind && kind->config_field)
+		else if (kind && kind->config_field > 0)
 			put_message(out, (unsigned)kind->config_field, bytes, size);
 	}
 	db_result_free(&res);
@@ -98,12 +100,12 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 	err_t e = db_exec(tx, NULL, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", 0, NULL);
 
 	if (!e)
-		e = db_exec(
-		    tx, &res,
-		    "SELECT version, display_name, time_zone, sip_domain, suspended, "
-		    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, suspension "
-		    "FROM tm.tenant WHERE tenant = tm.tenant()",
-		    0, NULL);
+		e = db_exec(tx, &res,
+			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
+			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, "
+			    "suspension, language "
+			    "FROM tm.tenant WHERE tenant = tm.tenant()",
+			    0, NULL);
 	if (!e && db_rows(res))
 		t->postponed = strcmp(db_text(res, 0, 5), "t") == 0;
 	if (!e && db_rows(res) && !t->postponed) {
@@ -165,6 +167,10 @@ static const ProtobufCMessageDescriptor *resource_desc(const char *name)
 	plural = plural ? strchr(plural + 1, '/') : NULL;
 	if (!plural)
 		return &trunkline__admin__v1__tenant__descriptor;
+	if (strncmp(plural + 1, "deletions/", strlen("deletions/")) == 0)
+		return ops_deletion_kind.desc;
+	if (strncmp(plural + 1, "imports/", 8) == 0)
+		return &trunkline__admin__v1__import__descriptor;
 	for (size_t i = 0; i < n_kinds; i++) {
 		size_t n = strlen(kinds[i].plural);
 
@@ -235,6 +241,32 @@ static err_t load_audit(struct db_tx *tx, struct task *t)
 	return e;
 }
 
+/* For the recorders. The row names the deletion by its time. */
+static err_t load_purged(struct db_tx *tx, struct task *t)
+{
+	Trunkline__Event__V1__TenantPurged body = TRUNKLINE__EVENT__V1__TENANT_PURGED__INIT;
+	Trunkline__Event__V1__Event ev = TRUNKLINE__EVENT__V1__EVENT__INIT;
+	const char *params[] = { t->key };
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res,
+			  "SELECT floor(extract(epoch FROM purged_at) * 1000)::bigint FROM tm.deletion WHERE tenant = "
+			  "tm.tenant() AND deleted_at = to_timestamp($1::bigint / 1000.0)",
+			  1, params);
+
+	if (!e && db_rows(res)) {
+		body.delete_time_ms = strtoll(t->key, NULL, 10);
+		ev.id = arena_printf(&t->arena, "%s.purged.%s", t->tenant, t->key);
+		ev.tenant = t->tenant;
+		ev.time_ms = db_int(res, 0, 0);
+		ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED;
+		ev.tenant_purged = &body;
+		t->bytes = ev.id ? pbr_pack(&t->arena, &ev.base, &t->size) : NULL;
+		e = t->bytes ? ERR_OK : ERR_EXHAUSTED;
+	}
+	db_result_free(&res);
+	return e;
+}
+
 err_t task_load(struct db_tx *tx, void *arg)
 {
 	struct task *t = arg;
@@ -251,6 +283,8 @@ err_t task_load(struct db_tx *tx, void *arg)
 		return load_agent(tx, t);
 	case ITEM_AUDIT:
 		return load_audit(tx, t);
+	case ITEM_PURGED:
+		return load_purged(tx, t);
 	default:
 		return load_audio(tx, t);
 	}

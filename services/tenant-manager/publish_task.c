@@ -110,7 +110,10 @@ static err_t publish_event(struct task *t)
 	const Trunkline__Event__V1__Event *ev =
 	    (const void *)pbr_unpack(&t->arena, &trunkline__event__v1__event__descriptor, t->bytes, t->size);
 
-	return ev ? events_emit(t->p->tm->events, "system", "audit", ev, on_event, t) : ERR_EXHAUSTED;
+	if (!ev)
+		return ERR_EXHAUSTED;
+	return t->kind == ITEM_PURGED ? events_emit(t->p->tm->events, "recording", "tenant", ev, on_event, t)
+				      : events_emit(t->p->tm->events, "system", "audit", ev, on_event, t);
 }
 
 void task_publish(struct task *t)
@@ -127,6 +130,7 @@ void task_publish(struct task *t)
 		}
 		break;
 	case ITEM_AUDIT:
+	case ITEM_PURGED:
 		if (t->bytes) {
 			e = publish_event(t);
 			if (!e)

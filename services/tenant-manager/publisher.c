@@ -91,7 +91,7 @@ static void on_row_written(err_t e, void *arg)
 
 static bool is_own_fault(err_t e)
 {
-	return e != ERR_UNAVAILABLE && e != ERR_TIMEOUT && e != ERR_ABORTED;
+	return e != ERR_UNAVAILABLE && e != ERR_TIMEOUT && e != ERR_ABORTED && e != ERR_CANCELLED;
 }
 
 void task_published(struct task *t, err_t e)
@@ -104,7 +104,8 @@ void task_published(struct task *t, err_t e)
 	if (e)
 		LOG_WARN(&ctx, "publish.failed", "item=%s error=%s field=%s detail=%s", t->item, err_name(e),
 			 LOG_Q(t->detail.field), LOG_Q(t->detail.message));
-	if (e && !is_own_fault(e)) {
+	/* When the service ends the bus is the last to tell: the row stays, and is published again. */
+	if (!tm->db || (e && !is_own_fault(e))) {
 		task_over(t, e);
 		return;
 	}
@@ -132,9 +133,11 @@ static enum item_kind item_kind(const char *item)
 	static const struct {
 		const char *prefix;
 		enum item_kind kind;
-	} prefixes[] = {
-		{ "prompt.", ITEM_PROMPT }, { "agent.", ITEM_AGENT }, { "gone.", ITEM_GONE }, { "audit.", ITEM_AUDIT }
-	};
+	} prefixes[] = { { "prompt.", ITEM_PROMPT },
+			 { "agent.", ITEM_AGENT },
+			 { "gone.", ITEM_GONE },
+			 { "audit.", ITEM_AUDIT },
+			 { "purged.", ITEM_PURGED } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
 		if (strncmp(item, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)

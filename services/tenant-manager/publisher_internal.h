@@ -7,7 +7,7 @@
 #define BATCH_MAX 64
 #define ITEM_MAX  128
 
-enum item_kind { ITEM_PROMPT, ITEM_MAIN, ITEM_AGENT, ITEM_GONE, ITEM_AUDIT };
+enum item_kind { ITEM_PROMPT, ITEM_MAIN, ITEM_AGENT, ITEM_GONE, ITEM_AUDIT, ITEM_PURGED };
 
 /* One row of the outbox on its way: load → publish → clear. */
 struct task {

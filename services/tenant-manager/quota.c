@@ -88,9 +88,9 @@ static struct counted *find_counted(const struct kind *kind)
 	return NULL;
 }
 
-err_t quota_check_new(struct change *c)
+err_t quota_check_added(struct change *c, const struct kind *kind, size_t n)
 {
-	struct counted *q = find_counted(c->job->method->kind);
+	struct counted *q = find_counted(kind);
 	uint64_t used;
 
 	if (!q || !c->quotas)
@@ -100,10 +100,15 @@ err_t quota_check_new(struct change *c)
 		return ERR_OK;
 	err_t e = read_use(c, q->kind, &used);
 	if (!e)
-		e = quota_judge(q->name, limit, used - 1, used, &c->job->detail);
+		e = quota_judge(q->name, limit, used - n, used, &c->job->detail);
 	if (e == ERR_EXHAUSTED)
 		metric_add(&q->refused, 1);
 	return e;
+}
+
+err_t quota_check_new(struct change *c)
+{
+	return quota_check_added(c, c->job->method->kind, 1);
 }
 
 static uint64_t audio_limit(const struct change *c)

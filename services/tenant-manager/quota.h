@@ -18,6 +18,8 @@ void quota_register(void); /* the metrics */
 
 /* One of the job's kind has been created. */
 err_t quota_check_new(struct change *c) MUST;
+/* n of the kind have been. */
+err_t quota_check_added(struct change *c, const struct kind *kind, size_t n) MUST;
 /* Bytes of audio that the tenant has; 0 when nothing limits them. */
 err_t quota_audio(struct change *c, uint64_t *ret_bytes) MUST;
 /* Audio was written, and perhaps other audio dropped: there were before_bytes. */

@@ -150,9 +150,8 @@ static err_t fill_main(struct db_tx *tx, const struct seen *s)
 		       0, NULL);
 }
 
-static err_t compare_tenant(struct db_tx *tx, void *arg)
+static err_t compare_rest(struct db_tx *tx, const struct seen *s)
 {
-	struct seen *s = arg;
 	struct str ids = STR_INIT, versions = STR_INIT;
 
 	str_printf(&ids, "{%s}", str_text(&s->ids));
@@ -167,6 +166,26 @@ static err_t compare_tenant(struct db_tx *tx, void *arg)
 	str_done(&ids);
 	str_done(&versions);
 	return e;
+}
+
+/* Its rows and its keys go at different times; the purge looks at all of its keys itself. */
+static err_t is_purging(struct db_tx *tx, bool *ret)
+{
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res, "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND purge_at <= now()", 0, NULL);
+
+	*ret = !e && db_rows(res);
+	db_result_free(&res);
+	return e;
+}
+
+static err_t compare_tenant(struct db_tx *tx, void *arg)
+{
+	struct seen *s = arg;
+	bool purging = false;
+	err_t e = is_purging(tx, &purging);
+
+	return e || purging ? e : compare_rest(tx, s);
 }
 
 static void compare_next(struct reconcile *r);

@@ -13,7 +13,18 @@
 #include "rpc/rpc.h"
 #include "manager.h"
 
-enum verb { VERB_CREATE, VERB_GET, VERB_LIST, VERB_UPDATE, VERB_DELETE, VERB_VERIFY };
+enum verb {
+	VERB_CREATE,
+	VERB_GET,
+	VERB_LIST,
+	VERB_UPDATE,
+	VERB_DELETE,
+	VERB_UNDELETE,
+	VERB_VERIFY,
+	VERB_PUBLISH,  /* also a roll-back */
+	VERB_VERSIONS, /* a list, of a flow */
+	VERB_VERSION,
+};
 
 struct method {
 	const struct kind *kind; /* NULL: tenants */
@@ -41,7 +52,12 @@ struct request {
 	int page_size;
 	const char *page_token;
 	const char *filter; /* of a list, "": everything */
+	bool show_deleted;  /* ListTenants */
+	int64_t grace_ms;   /* DeleteTenant; DELETION_GRACE_UNSET: none was given */
 	struct audit_filter audit;
+	bool draft_only;	    /* of a flow */
+	const char *comment;	    /* on its publication */
+	uint64_t version;	    /* of it; 0: none was named */
 	const char *resource_field; /* "queue": stands before the fields in errors */
 };
 
@@ -52,9 +68,11 @@ struct job {
 	struct request rq;
 	struct auth_user user;
 	char peer[64];
+	enum text_language language; /* of texts in the answer */
 	char fingerprint[65];
-	struct upload *upload; /* UploadPrompt only; owned */
-	atomic_bool gone;      /* nobody waits for the answer any more; what takes long on a worker looks at it */
+	struct upload *upload;	      /* UploadPrompt only; owned */
+	struct import_upload *import; /* CreateImport only; owned */
+	atomic_bool gone; /* nobody waits for the answer any more; what takes long on a worker looks at it */
 	/* results; begun anew with each attempt */
 	struct arena arena;
 	ProtobufCMessage *reply;

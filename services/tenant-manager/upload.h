@@ -6,10 +6,11 @@
 
 #include "request.h"
 
-/* A caller's identity, kept with the call, and the upload under way on it. */
+/* A caller's identity, kept with the call, and the upload under way on it (of a prompt, or for an import). */
 struct session {
 	struct auth_user user;
 	struct upload *upload;
+	struct import_upload *import;
 };
 
 err_t upload_register(struct manager *tm) MUST;

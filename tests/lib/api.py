@@ -6,7 +6,8 @@
     for event in desk.StreamEvents(all_agents=True): …
 
 A request is given as keyword arguments (nested messages as dicts, enums by name); an answer is a protobuf message. Failures
-are ApiError with .code ("NOT_FOUND") and .details; those of a request's fields stand in .violations.
+are ApiError with .code ("NOT_FOUND") and .details (English); those of a request's fields stand in .violations, what a person is told
+in .localized (language tag, text).
 """
 import pathlib
 import time
@@ -31,10 +32,11 @@ SERVICES = {  # attribute -> service, variable with its address
 
 
 class ApiError(Exception):
-    def __init__(self, method, code, details, violations=()):
+    def __init__(self, method, code, details, violations=(), localized=("", "")):
         more = "".join("\n  %s: %s" % v for v in violations)
         super().__init__("%s: %s: %s%s" % (method, code, details, more))
         self.method, self.code, self.details, self.violations = method, code, details, list(violations)
+        self.localized = localized
 
 
 def _pool():
@@ -65,12 +67,9 @@ def to_dict(msg):
     return json_format.MessageToDict(msg, preserving_proto_field_name=True)
 
 
-def _violations(error):
-    """google.rpc.BadRequest in grpc-status-details-bin, read by hand: its .proto is not a package here."""
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin":
-            return _bad_request(value)
-    return []
+def _status(error):
+    """google.rpc.Status in grpc-status-details-bin, read by hand: its .proto is not a package here."""
+    return next((value for key, value in error.trailing_metadata() or () if key == "grpc-status-details-bin"), b"")
 
 
 def _fields(data):
@@ -96,20 +95,24 @@ def _fields(data):
             return
 
 
-def _bad_request(status):
-    out = []
+def _two_texts(message_):
+    v = dict(_fields(message_))
+    return tuple(v.get(n, b"").decode("utf-8", "replace") for n in (1, 2))
+
+
+def _details(status, name):
+    """Each detail of the type google.rpc.<name>, as bytes."""
     for number, any_ in _fields(status):
-        if number == 3:
-            parts = dict(_fields(any_))
-            if parts.get(1, b"").endswith(b"google.rpc.BadRequest"):
-                for _, violation in _fields(parts.get(2, b"")):
-                    v = dict(_fields(violation))
-                    out.append((v.get(1, b"").decode("utf-8", "replace"), v.get(2, b"").decode("utf-8", "replace")))
-    return out
+        parts = dict(_fields(any_)) if number == 3 else {}
+        if parts.get(1, b"").endswith(b"/google.rpc." + name):
+            yield parts.get(2, b"")
 
 
 def _error(method, e):
-    return ApiError(method, e.code().name, e.details(), _violations(e))
+    status = _status(e)
+    violations = [_two_texts(v) for bad in _details(status, b"BadRequest") for _, v in _fields(bad)]
+    localized = [_two_texts(v) for v in _details(status, b"LocalizedMessage")]
+    return ApiError(method, e.code().name, e.details(), violations, *localized[:1])
 
 
 class Stream:

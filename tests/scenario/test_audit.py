@@ -38,7 +38,7 @@ def admin(cluster):
     admin.UpdateSkill(skill={"name": PARENT + "/skills/s0", "display_name": "Another"}, update_mask="displayName")
     admin.DeleteSkill(name=PARENT + "/skills/s1")
     yield admin
-    admin.DeleteTenant(name=PARENT)
+    admin.DeleteTenant(name=PARENT, grace_ms=0)
 
 
 def pages(admin, size):

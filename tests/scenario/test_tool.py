@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 import wave
 
 import pytest
@@ -94,6 +95,40 @@ def test_an_agent_works_by_its_own_token(company):
     assert out("agent", "state", token=agent)["state"] == "AGENT_STATE_SIGNED_OUT"
 
 
+def test_agents_from_a_table_are_imported_and_sign_in_GT_3_1_2(company):
+    table = company / "people.csv"
+    table.write_text("Employee,Name,Password,Skills\n3001,Anna Berg,tool-secret-Password3,german:7\n3002,Bo,tool-secret-Password3,french:1\n")
+    args = ["import", "agents", str(table), "--tenant", "toolco", "--map", "Employee=id"]
+    p = run(*args, "--dry-run", check=False)
+    assert p.returncode == 1 and "column Employee                 is id" in p.stdout and "***" in p.stdout
+    assert "there is no skill 'french'" in p.stdout and "1 of 2 rows are bad" in p.stderr
+    assert "tool-secret" not in p.stdout
+    assert run("agent", "get", "3001", "--tenant", "toolco", check=False).returncode == 1
+    assert "2 rows, 1 bad, 1 written" in run(*args, "--good-rows").stdout
+    assert [i["state"] for i in out("import", "list", "--tenant", "toolco")["imports"]] == ["IMPORT_STATE_SUCCEEDED", "IMPORT_STATE_FAILED"]
+    token = company / "imported"
+    run("login", "--tenant", "toolco", "--agent", "3001", "--password-stdin", "--save", str(token), stdin="tool-secret-Password3\n")
+    deadline = time.monotonic() + 20  # until the desk has been told of the agent
+    while run("agent", "sign-in", token=token, check=False).returncode and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert out("agent", "ready", token=token)["state"] == "AGENT_STATE_READY"
+    run("agent", "sign-out", token=token)
+
+
+def test_a_flow_is_drafted_published_and_rolled_back_GT_3_1_2(company):
+    def flow(verb, *args):
+        return out("flow", verb, "main", *args, "--tenant", "toolco")
+    before = flow("get")
+    flow("update", "--display-name", "Summer", "--draft-only")
+    assert flow("get")["draft"] is True and flow("get")["live_version"] == before["live_version"]
+    published = flow("publish", "--comment", "summer hours")
+    assert int(published["version"]) == int(before["live_version"]) + 1 and published["comment"] == "summer hours"
+    back = flow("rollback", "--version", before["live_version"])
+    assert back["rollback_of"] == before["live_version"] and flow("get")["display_name"] == "Main"
+    assert "summer hours" in run("flow", "versions", "main", "--tenant", "toolco").stdout
+    assert out("flow", "version", "main", published["version"], "--tenant", "toolco")["flow"]["display_name"] == "Summer"
+
+
 def test_what_is_wrong_is_named_with_what_would_be_right(company):
     p = run("queue", "create", "bad", "--tenant", "toolco", "--priority", "99", check=False)
     assert p.returncode == 1 and "priority" in p.stderr and "10" in p.stderr
@@ -104,6 +139,19 @@ def test_what_is_wrong_is_named_with_what_would_be_right(company):
     assert p.returncode == 1 and "no such tenant" in p.stderr
     p = run("queue", "create", "x", token=company / "agent", check=False)
     assert p.returncode == 1 and "PERMISSION_DENIED" in p.stderr
+
+
+def test_a_role_of_the_tenants_own_making_gives_what_it_says_GT_3(company):
+    run("role", "create", "auditor", "--tenant", "toolco", "--permissions", "audit.read,reports.read")
+    assert out("role", "get", "auditor", "--tenant", "toolco")["permissions"] == ["audit.read", "reports.read"]
+    made = out("token", "create", "--tenant", "toolco", "--roles", "auditor", "--subject", "auditor:mei")
+    assert made["permissions"] == ["audit.read", "reports.read"]
+    (company / "auditor").write_text(made["access_token"])
+    assert "roles.create" in run("audit", "list", token=company / "auditor").stdout
+    assert "totals" in out("report", "summary", "--from", "today", token=company / "auditor")
+    for words, needs in ((("queue", "list"), "queues.read"), (("recording", "list"), "recordings.listen"), (("agent", "states"), "desk.supervise")):
+        p = run(*words, token=company / "auditor", check=False)
+        assert p.returncode == 1 and "PERMISSION_DENIED" in p.stderr and needs in p.stderr
 
 
 def test_reports_recordings_and_calls_answer(company):

@@ -17,8 +17,8 @@
 #include <string.h>
 #include "base/mem.h"
 
-static const char *const order[] = { "tenant", "skill", "calendar", "prompt", "queue",
-				     "agent",  "flow",	"trunk",    "number" };
+static const char *const order[] = { "tenant", "role",	"skill", "calendar", "prompt",
+				     "queue",  "agent", "flow",	 "trunk",    "number" };
 
 struct item {
 	json_t *json;
@@ -150,10 +150,10 @@ static err_t upsert(struct remote *rm, const struct cli *cli, const struct item 
 	e = resource_get(rm, cli, it->resource, id, &now, detail);
 	json_decref(now);
 	if (e == ERR_NOT_FOUND) {
-		*did = "created";
+		*did = ERR_TEXT("created");
 		return resource_create(rm, cli, it->resource, id, fields, ret, detail);
 	}
-	*did = "updated";
+	*did = ERR_TEXT("updated");
 	json_object_del(fields, "sip_domain"); /* of a tenant, and the number of a number: fixed after creation */
 	json_object_del(fields, "number");
 	if (!e)
@@ -194,8 +194,9 @@ static err_t apply_one(struct remote *rm, struct cli *cli, const struct item *it
 	else
 		e = upsert(rm, cli, it, id, &did, &result, detail);
 	if (!e && !cli->json)
-		printf("%s %s %s%s\n", it->resource->noun, id, did,
-		       cli_flag(cli, "dry-run") ? " (not really: --dry-run)" : "");
+		text_print(stdout, cli->language,
+			   cli_flag(cli, "dry-run") ? "%s %s %s (not really: --dry-run)" : "%s %s %s",
+			   it->resource->noun, id, did);
 	else if (!e)
 		json_array_append(results, result);
 	if (e && detail && !*detail->field)

@@ -99,7 +99,8 @@ static err_t take_head(struct audit *a, const json_t *page)
 static void progress(const struct audit *a, uint64_t before)
 {
 	if (a->chain.entries / PROGRESS_EVERY != before / PROGRESS_EVERY)
-		fprintf(stderr, "%s: %" PRIu64 " of %" PRIu64 " entries\n", a->tenant, a->chain.entries, a->head_seq);
+		text_print(stderr, a->cli->language, "%s: %" PRIu64 " of %" PRIu64 " entries", a->tenant,
+			   a->chain.entries, a->head_seq);
 }
 
 static err_t take_page(struct audit *a, const json_t *page)
@@ -159,7 +160,7 @@ static err_t ask_service(struct audit *a, struct remote *rm, json_t *req, struct
 		a->chain.entries = number(answer, "entries");
 		a->chain.bad_seq = number(answer, "first_bad_seq");
 		memcpy(a->chain.hash, a->head, sizeof(a->head));
-		(void)str_copy(a->chain.reason, sizeof(a->chain.reason), text(answer, "reason"));
+		(void)str_copy(a->chain.why.message, sizeof(a->chain.why.message), text(answer, "reason"));
 	}
 	json_decref(answer);
 	return e;
@@ -169,9 +170,16 @@ static err_t ask_service(struct audit *a, struct remote *rm, json_t *req, struct
 
 static err_t judge(const struct audit *a, struct err_detail *detail)
 {
-	if (auditchain_broken(&a->chain))
-		return err_set(detail, ERR_DATA_LOSS, "audit", "the chain of %s does not hold: %s", a->tenant,
-			       a->chain.reason);
+	struct str why = STR_INIT;
+	err_t e = ERR_OK;
+
+	if (auditchain_broken(&a->chain)) {
+		(void)text_detail(&why, a->cli->language, &a->chain.why);
+		e = err_set(detail, ERR_DATA_LOSS, "audit", "the chain of %s does not hold: %s", a->tenant,
+			    str_text(&why));
+		str_done(&why);
+		return e;
+	}
 	if (a->wanted && !a->kept_seq)
 		return err_set(detail, ERR_DATA_LOSS, "--head",
 			       "no entry of %s has this hash: since it was kept the audit was cut or written anew, "
@@ -182,18 +190,20 @@ static err_t judge(const struct audit *a, struct err_detail *detail)
 
 static void show_result(const struct audit *a, const char *head)
 {
-	printf("%s: %" PRIu64 " entries, the chain holds\n", a->tenant, a->chain.entries);
+	enum text_language l = a->cli->language;
+
+	text_print(stdout, l, "%s: %" PRIu64 " entries, the chain holds", a->tenant, a->chain.entries);
 	if (a->kept_seq)
-		printf("the head that was given is entry %" PRIu64 "\n", a->kept_seq);
+		text_print(stdout, l, "the head that was given is entry %" PRIu64, a->kept_seq);
 	if (a->chain.entries)
-		printf("head: %s\n", head);
+		text_print(stdout, l, "head: %s", head);
 }
 
 static void show_result_json(const struct audit *a, err_t e, const char *head)
 {
 	json_t *o = json_pack("{s:s,s:I,s:b,s:I,s:s,s:s}", "tenant", a->tenant, "entries", (json_int_t)a->chain.entries,
 			      "ok", e == ERR_OK, "first_bad_seq", (json_int_t)a->chain.bad_seq, "reason",
-			      a->chain.reason, "head", head);
+			      a->chain.why.message, "head", head);
 
 	if (a->kept_seq)
 		json_object_set_new(o, "given_head_seq", json_integer((json_int_t)a->kept_seq));

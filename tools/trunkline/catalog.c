@@ -12,6 +12,8 @@ const struct catalog_noun catalog_nouns[] = {
 	{ "queue", "queues" },
 	{ "prompt", "announcements and music" },
 	{ "flow", "IVR flows" },
+	{ "role", "sets of permissions for agents and tokens" },
+	{ "import", "agents or numbers from a table, CSV or XLSX" },
 	{ "agent", "agents: administration, and an agent's own work" },
 	{ "apply", "create or change everything that a file describes" },
 	{ "calls", "calls that were, and are" },
@@ -31,7 +33,7 @@ const struct catalog_noun catalog_nouns[] = {
 const struct catalog_resource catalog_resources[] = {
 	{ "tenant", "tenants", "Tenant",
 	  "TENANT=name:leaf,NAME=display_name,SIP DOMAIN=sip_domain,TIME "
-	  "ZONE=time_zone,SUSPENDED=suspended,VERSION=config_version,PUBLISHED=published_version",
+	  "ZONE=time_zone,SUSPENDED=suspended,STATE=state:word,VERSION=config_version,PUBLISHED=published_version",
 	  "a tenant",
 	  "trunkline tenant create acme --display-name \"Acme Ltd\" --sip-domain acme.example --time-zone "
 	  "Europe/Berlin" },
@@ -56,8 +58,10 @@ const struct catalog_resource catalog_resources[] = {
 	{ "prompt", "prompts", "Prompt",
 	  "PROMPT=id,NAME=display_name,LENGTH=duration_ms:span,SIZE=size_bytes:size,SHA-256=sha256", "a prompt",
 	  "trunkline prompt create welcome --file welcome.wav --display-name Welcome" },
-	{ "flow", "flows", "Flow", "FLOW=id,NAME=display_name,STEPS=steps:count", "an IVR flow",
-	  "trunkline flow create main --steps @steps.json" },
+	{ "flow", "flows", "Flow", "FLOW=id,NAME=display_name,STEPS=steps:count,LIVE=live_version,DRAFT=draft",
+	  "an IVR flow", "trunkline flow create main --steps @steps.json" },
+	{ "role", "roles", "Role", "ROLE=id,NAME=display_name,PERMISSIONS=permissions:list", "a role",
+	  "trunkline role create auditor --permissions audit.read,reports.read" },
 	{ "agent", "agents", "Agent",
 	  "AGENT=id,NAME=display_name,ENABLED=enabled,SKILLS=skills:list,AUTO READY=auto_ready_after_wrap_up",
 	  "an agent",
@@ -75,6 +79,12 @@ const struct catalog_resource catalog_resources[] = {
 		"agent", name, help, run_method, SERVER_DESK, NULL, method, "agent_id?", NULL, NULL, NULL \
 	}
 
+#define IMPORT_OPTIONS                                                                                                \
+	"dry-run  only check, and show what would become of each column|good-rows  leave bad rows out|charset=NAME  " \
+	"of "                                                                                                         \
+	"CSV: UTF-8 or GB18030|map=HEADER=FIELD  a column by another name, FIELD - for none; may be given again|"     \
+	"request-id=UUID  again with the same one it is not done twice|no-wait  do not wait for its end"
+
 const struct catalog_verb catalog_verbs[] = {
 	DESK_COMMAND("sign-in", "SignIn", "sign in (a lead may name another agent)"),
 	DESK_COMMAND("sign-out", "SignOut", "sign out, after the call if there is one"),
@@ -86,6 +96,30 @@ const struct catalog_verb catalog_verbs[] = {
 	  "agents", STATUS_COLUMNS, NULL },
 	{ "agent", "watch", "own state, offered calls and queues as they change; leads: --all-agents", run_agent_watch,
 	  SERVER_DESK, NULL, "StreamEvents", "", NULL, NULL, NULL },
+	{ "tenant", "undelete", "as it was, until its grace is over", run_tenant, SERVER_ADMIN, NULL, "UndeleteTenant",
+	  "name", NULL, NULL, "dry-run  only check" },
+	{ "tenant", "deletion", "the report of its deletion: when, by whom, what went, what is kept", run_tenant,
+	  SERVER_ADMIN, NULL, "GetTenantDeletion", "name", NULL, NULL, NULL },
+	{ "flow", "publish", "the draft goes live, as the next version; --comment", run_flow_publish, SERVER_ADMIN,
+	  NULL, "PublishFlow", "name", NULL, NULL, NULL },
+	{ "flow", "rollback", "an earlier version goes live again: --version N --comment", run_flow_publish,
+	  SERVER_ADMIN, NULL, "RollbackFlow", "name", NULL, NULL, NULL },
+	{ "flow", "versions", "what was published, newest first", run_flow_versions, SERVER_ADMIN, NULL,
+	  "ListFlowVersions", "parent", "versions",
+	  "VERSION=version,PUBLISHED=publish_time_ms:time,WHO=author,ROLLBACK "
+	  "OF=rollback_of,COMMENT=comment,SHA-256=sha256",
+	  NULL },
+	{ "flow", "version", "one of them, whole", run_flow_version, SERVER_ADMIN, NULL, "GetFlowVersion",
+	  "name version", NULL, NULL, NULL },
+	{ "import", "agents", "new agents from a table", run_import, SERVER_ADMIN, NULL, "CreateImport", "file", NULL,
+	  NULL, IMPORT_OPTIONS },
+	{ "import", "numbers", "new telephone numbers from a table", run_import, SERVER_ADMIN, NULL, "CreateImport",
+	  "file", NULL, NULL, IMPORT_OPTIONS },
+	{ "import", "list", "newest first", run_table, SERVER_ADMIN, NULL, "ListImports", "", "imports",
+	  "IMPORT=name:leaf,KIND=kind:word,FILE=file_name,BEGAN=create_time_ms:time,WHO=author,DRY=validate_only,STATE="
+	  "state:word,"
+	  "ROWS=rows_read,BAD=rows_bad,WRITTEN=rows_applied,ERROR=error",
+	  NULL },
 	{ "calls", "list", "newest first", run_table, SERVER_REPORTING, NULL, "ListCalls", "", "calls",
 	  "OFFERED=offered_ms:time,CALLER=caller,CALLED=called,QUEUE=queue_id,AGENT=agent_id,WAIT=wait_ms:span,TALK="
 	  "talk_ms:span,KEYS=digits,"
@@ -116,6 +150,8 @@ const struct catalog_verb catalog_verbs[] = {
 	{ "audit", "verify", "recompute the chain: is each entry what was written, and none missing?", run_audit_verify,
 	  SERVER_ADMIN, NULL, "VerifyAudit", "", NULL, NULL,
 	  "head=HEX  a head that was kept: some entry must still have it|by-service  only ask the service" },
+	{ "role", "permissions", "what there is to be permitted, the methods that ask for it, and the built-in roles",
+	  run_permissions, SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
 	{ "token", "create", "a token for somebody else, within one's own rights", run_method, SERVER_ADMIN, NULL,
 	  "CreateToken", "", NULL, NULL, NULL },
 	{ "apply", "", "create or change everything that a file describes", run_apply, SERVER_ADMIN, NULL, NULL, "",
@@ -186,8 +222,15 @@ static const struct catalog_verb *resource_verb(const struct catalog_resource *r
 			v.options = v.options
 					? v.options
 					: "password-stdin  read the password from standard input|dry-run  only check";
+		if ((i == 2 || i == 3) && strcmp(r->noun, "flow") == 0)
+			v.options = "draft-only  only the draft: calls notice nothing|dry-run  only check";
 		if (i == 4)
 			v.options = "dry-run  only check";
+		if (i == 4 && strcmp(r->noun, "tenant") == 0) {
+			v.help = "closed now, gone when its grace is over (--grace 7d, 0); until then: undelete";
+			v.run = run_tenant;
+			v.args = "name";
+		}
 		return &v;
 	}
 	return NULL;
@@ -244,7 +287,7 @@ const ProtobufCMessageDescriptor *catalog_flags_of(const struct catalog_verb *v)
 
 	if (v->run == run_create || v->run == run_update || v->run == run_upload_prompt)
 		return catalog_message_of(r);
-	if (!v->service || !v->method || v->run == run_apply)
+	if (!v->service || !v->method || v->run == run_apply || v->run == run_import)
 		return NULL;
 	md = protobuf_c_service_descriptor_get_method_by_name(v->service, v->method);
 	return md ? md->input : NULL;

@@ -66,12 +66,13 @@ const ProtobufCServiceDescriptor *service_reports(void);
 
 /* ---- run_*.c ---- */
 catalog_run_fn run_create, run_get, run_list, run_update, run_delete, run_apply; /* resources */
-catalog_run_fn run_upload_prompt;
+catalog_run_fn run_upload_prompt, run_tenant, run_import;
+catalog_run_fn run_flow_publish, run_flow_versions, run_flow_version;
 catalog_run_fn run_method, run_table; /* any method: flags → request, answer → text */
 catalog_run_fn run_agent_watch, run_events_watch;
 catalog_run_fn run_recording_fetch, run_report_summary, run_audit_verify;
 catalog_run_fn run_login, run_logout, run_whoami;
-catalog_run_fn run_completion, run_complete, run_version;
+catalog_run_fn run_permissions, run_completion, run_complete, run_version;
 
 /* ---- help.c ---- */
 void help_all(void);

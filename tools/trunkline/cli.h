@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "base/str.h"
+#include "text/text.h"
 
 enum cli_server { SERVER_ADMIN, SERVER_DESK, SERVER_RECORDER, SERVER_REPORTING, SERVERS };
 
@@ -29,6 +30,8 @@ struct cli {
 	const char *ca_file, *server_name, *token, *token_file, *tenant;
 	int64_t timeout_ms;
 	bool json, help;
+	enum text_language language; /* of the tool's own sentences */
+	const char *accept;	     /* what the services are asked for; NULL: what they know of the user */
 	/* the rest, in order */
 	const char **words; /* noun, verb, positional arguments */
 	int n_words;

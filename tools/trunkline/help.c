@@ -110,10 +110,12 @@ static void own_options(const char *spec)
 
 static bool hidden(const char *name)
 {
-	static const char *const names[] = { "name",	       "etag",		 "page_token",	      "parent",
-					     "ha1_md5",	       "ha1_sha256",	 "version",	      "create_time_ms",
-					     "update_time_ms", "config_version", "published_version", "id",
-					     "tenant",	       "sha256",	 "size_bytes",	      "duration_ms" };
+	static const char *const names[] = {
+		"name",	   "etag",	     "page_token",     "parent",	 "ha1_md5",	      "ha1_sha256",
+		"version", "create_time_ms", "update_time_ms", "config_version", "published_version", "id",
+		"tenant",  "sha256",	     "size_bytes",     "duration_ms",	 "delete_time_ms",    "purge_time_ms",
+		"state"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (strcmp(names[i], name) == 0)

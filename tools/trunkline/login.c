@@ -77,7 +77,8 @@ err_t run_whoami(const struct cli *cli, const struct catalog_verb *v, struct err
 		show_json(claims, false);
 	} else {
 		show_message(claims);
-		printf("valid until: %s\n", show_time(json_integer_value(json_object_get(claims, "exp")) * 1000, buf));
+		text_print(stdout, cli->language, "valid until: %s",
+			   show_time(json_integer_value(json_object_get(claims, "exp")) * 1000, buf));
 	}
 	json_decref(claims);
 	return ERR_OK;
@@ -120,10 +121,12 @@ static void tell(const struct cli *cli, json_t *resp, const char *path)
 		show_json(resp, false);
 		return;
 	}
-	printf("Signed in until %s; the token is in %s.\n",
-	       show_time(show_number(json_object_get(resp, "expire_time_ms")), buf), path);
+	text_print(stdout, cli->language, "Signed in until %s; the token is in %s.",
+		   show_time(show_number(json_object_get(resp, "expire_time_ms")), buf), path);
 	if (!str_empty(cli->token) || !str_empty(cli->token_file))
-		printf("But --token, --token-file, TRUNKLINE_TOKEN or TRUNKLINE_TOKEN_FILE is set, and comes first.\n");
+		text_print(
+		    stdout, cli->language,
+		    "But --token, --token-file, TRUNKLINE_TOKEN or TRUNKLINE_TOKEN_FILE is set, and comes first.");
 }
 
 static err_t ask(const struct cli *cli, const char *agent, json_t **ret, struct err_detail *detail)
@@ -132,7 +135,7 @@ static err_t ask(const struct cli *cli, const char *agent, json_t **ret, struct 
 	struct cli bare = *cli;
 	char password[256];
 	json_t *req;
-	err_t e = resource_password(password, sizeof(password), detail);
+	err_t e = resource_password(cli, password, sizeof(password), detail);
 
 	if (e)
 		return e;
@@ -176,6 +179,6 @@ err_t run_logout(const struct cli *cli, const struct catalog_verb *v, struct err
 	(void)v;
 	(void)detail;
 	if (unlink(cli_token_path()) == 0 && !cli->json)
-		printf("The token is forgotten.\n");
+		text_print(stdout, cli->language, "The token is forgotten.");
 	return ERR_OK;
 }

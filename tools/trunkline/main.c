@@ -10,22 +10,34 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* ERR_INVALID, ERR_UNAUTHENTICATED … in words; the field and what would be right follow. */
-static int complain(err_t e, const struct err_detail *detail)
+/* ": field: what is wrong", in the language of the user. */
+static void put_detail(const struct cli *cli, const struct err_detail *detail)
 {
-	fprintf(stderr, "trunkline: %s", err_name(e));
+	struct str text = STR_INIT;
+
+	(void)text_detail(&text, cli->language, detail);
 	if (*detail->field)
 		fprintf(stderr, ": %s", detail->field);
-	fprintf(stderr, ": %s\n", *detail->message ? detail->message : "failed");
+	fprintf(stderr, ": %s\n", text.len ? str_text(&text) : text_get(cli->language, "failed"));
+	str_done(&text);
+}
+
+/* ERR_INVALID, ERR_UNAUTHENTICATED … in words; the field and what would be right follow. */
+static int complain(const struct cli *cli, err_t e, const struct err_detail *detail)
+{
+	fprintf(stderr, "trunkline: %s", err_name(e));
+	put_detail(cli, detail);
 	if (e == ERR_UNAUTHENTICATED)
-		fprintf(stderr, "trunkline: 'trunkline login' or --token-file gives a token; 'trunkline whoami' shows "
-				"the present one\n");
+		text_print(stderr, cli->language,
+			   "trunkline: 'trunkline login' or --token-file gives a token; 'trunkline whoami' shows the "
+			   "present one");
 	return EXIT_FAILED;
 }
 
-static int usage(const char *what, const char *why)
+static int usage(const struct cli *cli, const struct err_detail *detail)
 {
-	fprintf(stderr, "trunkline: %s: %s\n", what, why);
+	fprintf(stderr, "trunkline");
+	put_detail(cli, detail);
 	return EXIT_USAGE;
 }
 
@@ -43,15 +55,15 @@ static int count_args(const char *args, bool required)
 }
 
 /* Words beyond noun and verb must be those that the verb takes. */
-static const char *words_wrong(const struct cli *cli, const struct catalog_verb *v)
+static err_t check_words(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
 	int given = cli->n_words - (*v->name ? 2 : 1);
 
 	if (given < count_args(v->args, true))
-		return "an argument is missing: see --help";
+		return err_set(detail, ERR_INVALID, v->noun, "an argument is missing: see --help");
 	if (given > count_args(v->args, false))
-		return "too many words: see --help";
-	return NULL;
+		return err_set(detail, ERR_INVALID, v->noun, "too many words: see --help");
+	return ERR_OK;
 }
 
 static int run(const struct cli *cli)
@@ -60,14 +72,17 @@ static int run(const struct cli *cli)
 	const struct catalog_verb *v = catalog_find(noun, verb);
 	struct err_detail detail = { "", "" };
 	struct catalog_verb mine;
-	const char *wrong;
 	err_t e;
 
-	if (!catalog_is_noun(noun))
-		return usage(noun, "there is no such command: see trunkline --help");
+	if (!catalog_is_noun(noun)) {
+		(void)err_set(&detail, ERR_INVALID, noun, "there is no such command: see trunkline --help");
+		return usage(cli, &detail);
+	}
 	if (!v) {
-		if (*verb && !cli->help)
-			return usage(verb, "is no verb here: see --help");
+		if (*verb && !cli->help) {
+			(void)err_set(&detail, ERR_INVALID, verb, "is no verb here: see --help");
+			return usage(cli, &detail);
+		}
 		help_noun(noun);
 		return cli->help ? 0 : EXIT_USAGE;
 	}
@@ -76,11 +91,10 @@ static int run(const struct cli *cli)
 		help_verb(&mine);
 		return 0;
 	}
-	wrong = words_wrong(cli, &mine);
-	if (wrong)
-		return usage(noun, wrong);
+	if (check_words(cli, &mine, &detail))
+		return usage(cli, &detail);
 	e = mine.run(cli, &mine, &detail);
-	return e ? complain(e, &detail) : 0;
+	return e ? complain(cli, e, &detail) : 0;
 }
 
 static void cli_done(struct cli *cli)
@@ -102,7 +116,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	e = cli_parse(&cli, argc, argv, &detail);
 	if (e) {
-		code = usage(detail.field, detail.message);
+		code = usage(&cli, &detail);
 	} else if (cli.n_words && strcmp(cli.words[0], "__complete") == 0) {
 		code = run_complete(&cli, NULL, &detail) ? EXIT_FAILED : 0;
 	} else if (!cli.n_words || strcmp(cli.words[0], "help") == 0) {

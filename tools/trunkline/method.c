@@ -122,7 +122,7 @@ static err_t all_pages(struct remote *rm, const struct catalog_verb *v, json_t *
 	return ERR_OK;
 }
 
-static err_t table(const struct cli *cli, const struct catalog_verb *v, json_t *req, struct err_detail *detail)
+err_t method_table(const struct cli *cli, const struct catalog_verb *v, json_t *req, struct err_detail *detail)
 {
 	struct remote *rm = NULL;
 	json_t *resp = NULL;
@@ -145,7 +145,7 @@ err_t run_table(const struct cli *cli, const struct catalog_verb *v, struct err_
 	json_t *req = NULL;
 	err_t e = method_request(&req, cli, v, detail);
 
-	return e ? e : table(cli, v, req, detail);
+	return e ? e : method_table(cli, v, req, detail);
 }
 
 err_t run_list(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)

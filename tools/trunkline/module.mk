@@ -6,4 +6,4 @@ $(TRUNKLINE_DOCS): $(shell find proto -name '*.proto')
 build/release/obj/tools/trunkline/docs.o build/asan/obj/tools/trunkline/docs.o build/tsan/obj/tools/trunkline/docs.o \
 build/fuzz/obj/tools/trunkline/docs.o: $(TRUNKLINE_DOCS)
 
-$(eval $(call program,tools/trunkline,trunkline,base pbcheck rpc auditchain proto pbjson,jansson yaml,))
+$(eval $(call program,tools/trunkline,trunkline,base rights pbcheck rpc auditchain text proto pbjson,jansson yaml,))

@@ -56,8 +56,27 @@ static err_t option_set(struct cli *cli, const struct cli_option *o, const char 
 	return ERR_OK;
 }
 
+/* TRUNKLINE_LANGUAGE (a tag), else the locale for messages as setlocale(3) finds it. */
+static void choose_language(struct cli *cli)
+{
+	const char *const locales[] = { getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG") };
+	const char *tag = getenv("TRUNKLINE_LANGUAGE");
+	bool found = !str_empty(tag);
+	size_t i = 0;
+
+	if (found) {
+		cli->language = text_accept(tag, TEXT_EN);
+	} else {
+		while (i + 1 < ARRAY_SIZE(locales) && str_empty(locales[i]))
+			i++;
+		found = !str_empty(locales[i]) && text_locale(locales[i], &cli->language);
+	}
+	cli->accept = found ? text_tag(cli->language) : NULL;
+}
+
 static void from_environment(struct cli *cli)
 {
+	choose_language(cli);
 	for (const struct cli_option *o = cli_options; o->name; o++) {
 		const char *value = o->env ? getenv(o->env) : NULL;
 
@@ -73,7 +92,8 @@ static bool takes_word(const struct cli *cli, const char *name)
 	const struct catalog_verb *v = cli->n_words ? catalog_find(cli->words[0], verb) : NULL;
 	const ProtobufCMessageDescriptor *desc = v ? catalog_flags_of(v) : NULL;
 	const ProtobufCFieldDescriptor *fd = desc ? fields_find(desc, name) : NULL;
-	static const char *const switches[] = { "no-wait", "force", "password-stdin", "dry-run", "by-service" };
+	static const char *const switches[] = { "no-wait",    "force",	    "password-stdin", "dry-run",
+						"by-service", "draft-only", "good-rows" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		if (!fd && strcmp(name, switches[i]) == 0)

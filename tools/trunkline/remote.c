@@ -25,6 +25,7 @@ err_t remote_open(struct remote **ret, const struct cli *cli, enum cli_server se
 {
 	struct rpc_client_params p = { .target = cli->server[server],
 				       .server_name = cli->server_name,
+				       .language = cli->accept,
 				       .timeout_ms = cli->timeout_ms };
 	struct remote *r;
 	err_t e;

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 
 /* ---- summary ---- */
-static void show_summary(const json_t *s)
+static void show_summary(const struct cli *cli, const json_t *s)
 {
 	int64_t lag = show_number(json_object_get(s, "lag_records"));
 	json_t *totals = json_pack("[O]", json_object_get(s, "totals"));
@@ -24,7 +24,11 @@ static void show_summary(const json_t *s)
 		table_print(json_object_get(s, "agents"), CATALOG_AGENT_COLUMNS);
 	}
 	if (lag)
-		printf("\nNot yet counted: %lld records%s\n", (long long)lag, lag < 0 ? " (unknown)" : "");
+		puts("");
+	if (lag > 0)
+		text_print(stdout, cli->language, "Not yet counted: %lld records", (long long)lag);
+	else if (lag < 0)
+		text_print(stdout, cli->language, "It is not known how many records are not yet counted");
 }
 
 err_t run_report_summary(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
@@ -40,7 +44,7 @@ err_t run_report_summary(const struct cli *cli, const struct catalog_verb *v, st
 	if (!e && cli->json)
 		show_json(resp, false);
 	else if (!e)
-		show_summary(resp);
+		show_summary(cli, resp);
 	json_decref(req);
 	json_decref(resp);
 	remote_close(&rm);
@@ -151,7 +155,7 @@ err_t run_recording_fetch(const struct cli *cli, const struct catalog_verb *v, s
 		show_json(done, false);
 		json_decref(done);
 	} else if (!e && f.file != stdout)
-		printf("%s: %llu bytes\n", f.path, (unsigned long long)f.written);
+		text_print(stdout, cli->language, "%s: %llu bytes", f.path, (unsigned long long)f.written);
 	json_decref(req);
 	remote_close(&rm);
 	return e;

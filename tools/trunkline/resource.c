@@ -50,6 +50,13 @@ static err_t call(struct remote *rm, const struct catalog_resource *r, const cha
 	return e;
 }
 
+/* Of flows; others' requests know no such field. */
+static void set_draft(json_t *req, const struct cli *cli)
+{
+	if (cli_flag(cli, "draft-only"))
+		json_object_set_new(req, "draft_only", json_true());
+}
+
 static bool dry_run(const struct cli *cli)
 {
 	return cli_flag(cli, "dry-run") != NULL;
@@ -70,6 +77,7 @@ err_t resource_create(struct remote *rm, const struct cli *cli, const struct cat
 		json_object_set_new(req, key, json_string(id));
 		json_object_set(req, r->noun, fields);
 		json_object_set_new(req, "validate_only", json_boolean(dry_run(cli)));
+		set_draft(req, cli);
 		e = call(rm, r, "Create", req, ret, detail);
 	} else {
 		json_decref(req);
@@ -108,6 +116,7 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 		json_object_set(req, r->noun, fields);
 		json_object_set_new(req, "update_mask", json_string(str_text(&mask)));
 		json_object_set_new(req, "validate_only", json_boolean(dry_run(cli)));
+		set_draft(req, cli);
 		e = call(rm, r, "Update", req, ret, detail);
 	}
 	json_decref(fields);
@@ -167,35 +176,46 @@ static err_t next_chunk(json_t **message, void *arg)
 	return ERR_OK;
 }
 
+err_t resource_send_file(struct remote *rm, const char *method, json_t *header, const char *file, json_t **ret,
+			 struct err_detail *detail)
+{
+	struct upload u = { .file = fopen(file, "re") };
+
+	if (!u.file)
+		return err_set(detail, ERR_NOT_FOUND, "file", "%s cannot be read", file);
+	u.header = json_incref(header);
+	err_t e = remote_upload(rm, service_admin(), method, next_chunk, &u, ret, detail);
+	json_decref(u.header);
+	fclose(u.file);
+	return e;
+}
+
 err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name,
 		      const char *file, json_t **ret, struct err_detail *detail)
 {
-	struct upload u = { .file = fopen(file, "re") };
 	struct str parent = STR_INIT;
-	err_t e = u.file ? resource_parent(&parent, cli, detail)
-			 : err_set(detail, ERR_NOT_FOUND, "file", "%s cannot be read", file);
+	json_t *header = NULL;
+	err_t e = resource_parent(&parent, cli, detail);
 
 	if (!e) {
-		u.header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name",
-				     display_name ? display_name : "", "validate_only", dry_run(cli));
-		e = remote_upload(rm, service_admin(), "UploadPrompt", next_chunk, &u, ret, detail);
+		header = json_pack("{s:s,s:s,s:s,s:b}", "parent", str_text(&parent), "prompt_id", id, "display_name",
+				   display_name ? display_name : "", "validate_only", dry_run(cli));
+		e = resource_send_file(rm, "UploadPrompt", header, file, ret, detail);
 	}
-	json_decref(u.header);
-	if (u.file)
-		fclose(u.file);
+	json_decref(header);
 	str_done(&parent);
 	return e;
 }
 
 /* ---- passwords: never in the list of processes ---- */
-err_t resource_password(char *buf, size_t size, struct err_detail *detail)
+err_t resource_password(const struct cli *cli, char *buf, size_t size, struct err_detail *detail)
 {
 	struct termios before, quiet;
 	bool tty = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
 	bool ok;
 
 	if (tty) {
-		fputs("Password: ", stderr);
+		fprintf(stderr, "%s: ", text_get(cli->language, "Password"));
 		quiet = before;
 		quiet.c_lflag &= ~(tcflag_t)ECHO;
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
@@ -213,7 +233,13 @@ err_t resource_password(char *buf, size_t size, struct err_detail *detail)
 /* ---- verbs ---- */
 static bool own_flag(const char *name)
 {
-	return strcmp(name, "password-stdin") == 0 || strcmp(name, "dry-run") == 0 || strcmp(name, "file") == 0;
+	static const char *const own[] = { "password-stdin", "dry-run", "file", "draft-only" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		if (strcmp(own[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static err_t fields_of(json_t **ret, const struct cli *cli, const struct catalog_resource *r, struct err_detail *detail)
@@ -227,7 +253,7 @@ static err_t fields_of(json_t **ret, const struct cli *cli, const struct catalog
 		if (!own_flag(cli->flags[i].name))
 			e = fields_set(fields, desc, cli->flags[i].name, cli->flags[i].value, detail);
 	if (!e && cli_flag(cli, "password-stdin")) {
-		e = resource_password(password, sizeof(password), detail);
+		e = resource_password(cli, password, sizeof(password), detail);
 		if (!e)
 			e = fields_set(fields, desc, "password", password, detail);
 		explicit_bzero(password, sizeof(password));
@@ -311,8 +337,37 @@ err_t run_delete(const struct cli *cli, const struct catalog_verb *v, struct err
 	if (!e && cli->json)
 		show_json(result, false);
 	else if (!e)
-		printf("%s %s %s\n", v->noun, cli->words[2], dry_run(cli) ? "can be deleted" : "deleted");
+		text_print(stdout, cli->language, "%s %s %s", v->noun, cli->words[2],
+			   dry_run(cli) ? "can be deleted" : "deleted");
 	json_decref(result);
+	remote_close(&rm);
+	return e;
+}
+
+/* A method of a tenant as a whole: its id is the word, the other fields of the request are flags. */
+err_t run_tenant(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
+{
+	const ProtobufCMessageDescriptor *desc = catalog_flags_of(v);
+	struct str name = STR_INIT;
+	struct remote *rm = NULL;
+	json_t *req = json_object(), *result = NULL;
+	err_t e = resource_name(&name, cli, catalog_resource(v->noun), cli->words[2], detail);
+
+	for (int i = 0; !e && i < cli->n_flags; i++)
+		if (!own_flag(cli->flags[i].name))
+			e = fields_set(req, desc, cli->flags[i].name, cli->flags[i].value, detail);
+	if (!e) {
+		json_object_set_new(req, "name", json_string(str_text(&name)));
+		if (dry_run(cli))
+			json_object_set_new(req, "validate_only", json_true());
+		e = remote_open(&rm, cli, v->server, detail);
+	}
+	if (!e)
+		e = remote_call(rm, v->service, v->method, req, &result, detail);
+	if (!e)
+		show(cli, result);
+	json_decref(req);
+	str_done(&name);
 	remote_close(&rm);
 	return e;
 }

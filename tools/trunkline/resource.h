@@ -15,12 +15,17 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 		      json_t *fields, json_t **ret, struct err_detail *detail) MUST;
 err_t resource_get(struct remote *rm, const struct cli *cli, const struct catalog_resource *r, const char *id,
 		   json_t **ret, struct err_detail *detail) MUST;
+/* A method of AdminService that takes a header and a file. */
+err_t resource_send_file(struct remote *rm, const char *method, json_t *header, const char *file, json_t **ret,
+			 struct err_detail *detail) MUST;
 /* Audio of a prompt, made or replaced. display_name may be NULL. */
 err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, const char *display_name,
 		      const char *file, json_t **ret, struct err_detail *detail) MUST;
 /* The request of any method, from words and flags. */
 err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail) MUST;
+/* A list, page by page, as a table; req is taken over. */
+err_t method_table(const struct cli *cli, const struct catalog_verb *v, json_t *req, struct err_detail *detail) MUST;
 /* One line from standard input. */
-err_t resource_password(char *buf, size_t size, struct err_detail *detail) MUST;
+err_t resource_password(const struct cli *cli, char *buf, size_t size, struct err_detail *detail) MUST;
 
 #endif

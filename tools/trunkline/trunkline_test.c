@@ -238,6 +238,38 @@ static void a_command_line_is_split_by_what_the_verb_takes(void **state)
 	mem_free(cli.flags);
 }
 
+static void the_language_is_asked_for_as_the_environment_has_it_GT_3_1_2f(void **state)
+{
+	static const struct {
+		const char *own, *all, *messages, *lang, *accept;
+		enum text_language is;
+	} rows[] = {
+		{ "", "", "", "", NULL, TEXT_EN },
+		{ "", "", "", "zh_TW.UTF-8", "zh-Hant", TEXT_ZH_HANT },
+		{ "", "", "zh_CN.UTF-8", "zh_TW.UTF-8", "zh-Hans", TEXT_ZH_HANS },
+		{ "", "C.UTF-8", "zh_CN.UTF-8", "zh_TW.UTF-8", NULL, TEXT_EN }, /* the services know the user's */
+		{ "zh-HK", "en_US.UTF-8", "", "", "zh-Hant", TEXT_ZH_HANT },
+		{ "en", "zh_CN.UTF-8", "", "", "en", TEXT_EN },
+	};
+	char *argv[] = { (char *)"trunkline", (char *)"whoami" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err_detail detail = { 0 };
+		struct cli cli = { 0 };
+
+		setenv("TRUNKLINE_LANGUAGE", rows[i].own, 1);
+		setenv("LC_ALL", rows[i].all, 1);
+		setenv("LC_MESSAGES", rows[i].messages, 1);
+		setenv("LANG", rows[i].lang, 1);
+		assert_int_equal(cli_parse(&cli, 2, argv, &detail), ERR_OK);
+		assert_int_equal(cli.language, rows[i].is);
+		assert_true(str_eq(cli.accept, rows[i].accept));
+		mem_free(cli.words);
+		mem_free(cli.flags);
+	}
+}
+
 /* Each row must lead to a method that exists, and each list to a field of its answer. */
 static void every_command_has_its_method(void **state)
 {
@@ -283,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_table_is_aligned_and_holds_no_terminal_commands),
 		cmocka_unit_test(a_message_is_shown_without_what_is_empty),
 		cmocka_unit_test(a_command_line_is_split_by_what_the_verb_takes),
+		cmocka_unit_test(the_language_is_asked_for_as_the_environment_has_it_GT_3_1_2f),
 		cmocka_unit_test(every_command_has_its_method),
 		cmocka_unit_test(the_help_of_an_option_is_the_comment_of_its_field),
 	};

@@ -157,7 +157,7 @@ static err_t watch(const struct cli *cli, const struct catalog_verb *v, void (*l
 		ever = ever || clock_mono_ms() - began > 1000;
 		if (!ever || (e != ERR_UNAVAILABLE && e != ERR_EXHAUSTED))
 			break;
-		fprintf(stderr, "trunkline: %s: connecting again\n", detail->message);
+		text_print(stderr, cli->language, "trunkline: %s: connecting again", detail->message);
 		sleep(1);
 		e = ERR_OK;
 	}

@@ -1,0 +1,2 @@
+TESTDEPS_rights := pbcheck proto
+$(eval $(call library,rights,base,,))

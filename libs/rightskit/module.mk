@@ -1,0 +1,1 @@
+$(eval $(call library,rightskit,base auth rights rpc testkit,,))
