@@ -27,7 +27,8 @@ static const struct {
 						 "no more than oneself" },
 	[RIGHT_ROLES_READ] = { "roles.read", "see roles" },
 	[RIGHT_ROLES_WRITE] = { "roles.write", "create, change, delete roles, of permissions that one has oneself" },
-	[RIGHT_TOKENS_CREATE] = { "tokens.create", "make tokens, of permissions that one has oneself" },
+	[RIGHT_TOKENS_CREATE] = { "tokens.create", "make tokens, of permissions that one has oneself; of another "
+						   "agent: with recordings.all and desk.supervise" },
 	[RIGHT_AUDIT_READ] = { "audit.read", "see and verify the audit" },
 	[RIGHT_REPORTS_READ] = { "reports.read", "see reports, indicators and lists of calls" },
 	[RIGHT_RECORDINGS_LISTEN] = { "recordings.listen", "find and download recordings; of an agent: its own" },

@@ -452,11 +452,35 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 	reader_stop(&other);
 }
 
+/* Two days later. */
+static void rested(const char *tenant)
+{
+	(void)fixture_sql(&fx,
+			  with("UPDATE tm.deletion SET purged_at = purged_at - interval '2 days' WHERE tenant = '@'",
+			       tenant));
+}
+
+static void its_id_is_not_given_again_while_its_tokens_live_GT_3_1_2(void **state)
+{
+	static const char again[] = "{\"tenantId\":\"brief\",\"tenant\":{}}";
+
+	(void)state;
+	(void)must("CreateTenant", again);
+	const char *former = fixture_token(&fx, "brief", "SCOPE_TENANT_ADMIN");
+	fixture_purge(&fx, "brief");
+	refused(fx.operator_token, "CreateTenant", again, ERR_PRECONDITION, "can be given again from 20");
+	refused(former, "GetTenant", "{\"name\":\"tenants/brief\"}", ERR_NOT_FOUND, "no such tenant");
+	rested("brief");
+	(void)must("CreateTenant", again);
+}
+
 static void without_grace_it_goes_at_once_and_comes_back_with_nothing_of_before(void **state)
 {
 	(void)state;
+	rested("acme");
 	furnish("acme", "40");
 	fixture_purge(&fx, "acme");
+	rested("acme");
 	furnish("acme", "40");
 	assert_string_equal(fixture_field(must("GetTenant", "{\"name\":\"tenants/acme\"}"), "state"), "STATE_ACTIVE");
 	/* A report of the life before is of that life. */
@@ -468,6 +492,37 @@ static void without_grace_it_goes_at_once_and_comes_back_with_nothing_of_before(
 static bool has_failed(void *arg)
 {
 	return fixture_metric(&fx, "trunkline_purge_failures_total") > *(const long long *)arg;
+}
+
+/* It takes the item from the outbox and, not knowing it, publishes nothing. */
+#define SWALLOW                                                                                                   \
+	"CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "         \
+	"CREATE TRIGGER swallow BEFORE INSERT ON tm.outbox FOR EACH ROW WHEN (NEW.item LIKE 'purged.%') EXECUTE " \
+	"FUNCTION public.swallow()"
+
+static void what_a_previous_version_did_not_tell_recorders_is_told_GT_3_1_2(void **state)
+{
+	static const char told[] = "SELECT count(*) FROM tm.deletion WHERE tenant = 'silent' AND told_at IS NOT NULL";
+	struct reader r;
+
+	(void)state;
+	reader_start(&r, "silent");
+	(void)must("CreateTenant", "{\"tenantId\":\"silent\",\"tenant\":{}}");
+	(void)fixture_sql(&fx, SWALLOW);
+	fixture_purge(&fx, "silent");
+	(void)fixture_sql(&fx, "DROP FUNCTION public.swallow() CASCADE");
+	assert_string_equal(fixture_sql(&fx, told), "0");
+	assert_int_equal(r.n_purges, 0);
+	fixture_service_stop(&fx, SIGTERM);
+	fixture_service_start(&fx);
+	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 15000));
+	wait_sql(told, "1", 15000);
+	/* Once is enough. */
+	fixture_service_stop(&fx, SIGTERM);
+	fixture_service_start(&fx);
+	wait_sql("SELECT count(*) FROM tm.outbox", "0", 15000);
+	assert_int_equal(r.n_purges, 1);
+	reader_stop(&r);
 }
 
 static void one_that_cannot_be_purged_does_not_hold_up_the_others(void **state)
@@ -613,6 +668,8 @@ int main(void)
 		cmocka_unit_test(a_grace_that_is_none_and_a_delete_by_an_old_etag_are_refused),
 		cmocka_unit_test(
 		    after_the_grace_everything_goes_with_a_report_and_the_neighbour_notices_nothing_GT_3_1_2),
+		cmocka_unit_test(its_id_is_not_given_again_while_its_tokens_live_GT_3_1_2),
+		cmocka_unit_test(what_a_previous_version_did_not_tell_recorders_is_told_GT_3_1_2),
 		cmocka_unit_test(without_grace_it_goes_at_once_and_comes_back_with_nothing_of_before),
 		cmocka_unit_test(one_that_cannot_be_purged_does_not_hold_up_the_others),
 		cmocka_unit_test(killed_in_the_middle_the_purge_goes_on_and_the_report_counts_each_once_GT_3_1_2),

@@ -534,6 +534,19 @@ static void a_cancelled_import_writes_nothing_GT_3_1_2(void **state)
 	str_done(&file);
 }
 
+static void the_first_login_of_an_imported_agent_has_what_its_roles_give_GT_3(void **state)
+{
+	static const char login[] = "{\"tenant\":\"acme\",\"agentId\":\"role-1\",\"password\":\"correct horse\"}";
+
+	(void)state;
+	check(run(HEAD(""), "id,password\nrole-1,correct horse\n"), "state", "IMPORT_STATE_SUCCEEDED");
+	(void)fixture_must(
+	    &fx, admin, "UpdateAgent",
+	    "{\"agent\":{\"name\":\"tenants/acme/agents/role-1\",\"enabled\":true,\"roles\":[\"supervisor\"]}}");
+	check_has(fixture_must(&fx, NULL, "Login", login), "desk.supervise");
+	check_has(fixture_must(&fx, NULL, "Login", login), "desk.supervise");
+}
+
 /* Each step of an import that says how far it is takes two seconds. */
 #define SLOW                                                                                                         \
 	"CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); RETURN NEW; " \
@@ -543,6 +556,38 @@ static void a_cancelled_import_writes_nothing_GT_3_1_2(void **state)
 static bool is(void *sql)
 {
 	return strcmp(fixture_sql(&fx, sql), "1") == 0;
+}
+
+/* Having written its rows an import stays for ten seconds before it commits. */
+#define STAY                                                                                                          \
+	"CREATE FUNCTION public.stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(10); RETURN NEW; " \
+	"END'; "                                                                                                      \
+	"CREATE TRIGGER stay BEFORE UPDATE OF file ON tm.import FOR EACH ROW WHEN (NEW.file IS NULL) EXECUTE "        \
+	"FUNCTION public.stay()"
+
+static void while_an_import_is_written_its_tenants_changes_are_refused_and_no_others_wait_GT_3_1_2(void **state)
+{
+	static const char skill[] = "{\"parent\":\"tenants/%s\",\"skillId\":\"meanwhile\",\"skill\":{}}";
+	struct err_detail d = { 0 };
+	struct str file = STR_INIT;
+	char name[128], j[160];
+
+	(void)state;
+	(void)fixture_sql(&fx, STAY);
+	many_agents(&file, "s-", 3);
+	(void)str_copy(name, sizeof(name), begin(HEAD(""), &file));
+	assert_true(testkit_wait(is, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'", 20000));
+	snprintf(j, sizeof(j), skill, "acme");
+	assert_int_equal(fixture_call(&fx, admin, "CreateSkill", j, NULL, &d), ERR_ABORTED);
+	check_has(d.message, "an import of the tenant is being written");
+	snprintf(j, sizeof(j), skill, "globex");
+	(void)fixture_must(&fx, fx.operator_token, "CreateSkill", j);
+	check(get(name), "state", "IMPORT_STATE_RUNNING");
+	check(ended(name), "state", "IMPORT_STATE_SUCCEEDED");
+	snprintf(j, sizeof(j), skill, "acme");
+	(void)fixture_must(&fx, admin, "CreateSkill", j);
+	(void)fixture_sql(&fx, "DROP FUNCTION public.stay() CASCADE");
+	str_done(&file);
 }
 
 static void an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2(void **state)
@@ -634,6 +679,9 @@ int main(void)
 		cmocka_unit_test(one_that_ends_the_service_again_and_again_is_given_up),
 		cmocka_unit_test(a_cancelled_import_writes_nothing_GT_3_1_2),
 		cmocka_unit_test(roles_are_not_for_tables_and_languages_are_GT_3),
+		cmocka_unit_test(the_first_login_of_an_imported_agent_has_what_its_roles_give_GT_3),
+		cmocka_unit_test(
+		    while_an_import_is_written_its_tenants_changes_are_refused_and_no_others_wait_GT_3_1_2),
 		cmocka_unit_test(an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2),
 	};
 

@@ -78,6 +78,7 @@ static void fill_job(struct import_run *run, const char *peer)
 
 	j->tm = run->tm;
 	j->method = &apply_method;
+	j->patient = true; /* on the importer's own worker */
 	j->rq = (struct request){ .etag = "", .request_id = "", .validate_only = run->header->validate_only };
 	(void)str_copy(j->rq.tenant, sizeof(j->rq.tenant), run->tenant);
 	(void)str_copy(j->rq.id, sizeof(j->rq.id), run->id);

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "log/log.h"
 #include "pbr.h"
+#include "publisher.h"
 #include "role.h"
 #include "secret.h"
 #include "tenantconf/check.h"
@@ -25,7 +26,9 @@ struct login {
 	struct auth_user user;
 	int64_t lifetime_s;
 	bool ok;
-	/* CreateToken: what is asked for beside scopes */
+	/* CreateToken: what is asked for beside scopes, and the change that the audit has */
+	const Trunkline__Admin__V1__CreateTokenRequest *wanted;
+	struct job job;
 	uint64_t by_roles, by_name; /* permissions of roles, and single ones */
 	bool platform;		    /* some are of operators */
 	char *own[ROLES_MAX];	    /* the tenant's; of the request */
@@ -154,6 +157,14 @@ static err_t check_imported(struct db_tx *tx, struct login *l, const struct know
 	return e;
 }
 
+static void check_password(struct login *l, const struct known *k)
+{
+	bool known = k->enabled && k->hash[0];
+	bool match = auth_password_ok(known ? k->hash : nobodys_hash(), l->req->password);
+
+	l->ok = known && match;
+}
+
 static err_t check_login(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
@@ -161,14 +172,11 @@ static err_t check_login(struct db_tx *tx, void *arg)
 	err_t e = read_agent(tx, &l->user, &k);
 
 	l->ok = false;
-	if (e)
-		return e;
-	if (k.enabled && k.imported)
-		return check_imported(tx, l, &k);
-	bool known = k.enabled && k.hash[0];
-	bool match = auth_password_ok(known ? k.hash : nobodys_hash(), l->req->password);
-	l->ok = known && match;
-	return l->ok ? role_agent_rights(tx, l->req->agent_id, &l->user.rights) : ERR_OK;
+	if (!e && k.enabled && k.imported)
+		e = check_imported(tx, l, &k);
+	else if (!e)
+		check_password(l, &k);
+	return !e && l->ok ? role_agent_rights(tx, l->req->agent_id, &l->user.rights) : e;
 }
 
 static err_t check_agent(struct db_tx *tx, struct login *l)
@@ -317,6 +325,28 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 	return ERR_OK;
 }
 
+/* The subject is the actor in the audit: nobody but operators signs with another's name. */
+static err_t take_subject(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
+			  const struct auth_user *giver, struct err_detail *detail)
+{
+	char own[sizeof(l->user.subject)], full[2 * sizeof(own)];
+
+	if (*req->subject)
+		(void)str_copy(own, sizeof(own), req->subject);
+	else if (*req->agent_id)
+		snprintf(own, sizeof(own), "agent:%.50s", req->agent_id);
+	else
+		snprintf(own, sizeof(own), "%s:%.50s", *l->user.tenant ? "admin" : "operator",
+			 *l->user.tenant ? l->user.tenant : "token");
+	if (auth_is_operator(giver) || strcmp(own, giver->subject) == 0)
+		(void)str_copy(full, sizeof(full), own);
+	else
+		snprintf(full, sizeof(full), "%s/%s", giver->subject, own);
+	return str_copy(l->user.subject, sizeof(l->user.subject), full)
+		   ? ERR_OK
+		   : err_set(detail, ERR_INVALID, "subject", "'%s' is longer than 63 bytes", full);
+}
+
 static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
 			const struct auth_user *giver, struct err_detail *detail)
 {
@@ -343,14 +373,8 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 	(void)str_copy(l->user.tenant, sizeof(l->user.tenant), tenant);
 	(void)str_copy(l->user.agent, sizeof(l->user.agent), req->agent_id);
 	(void)str_copy(l->user.language, sizeof(l->user.language), req->language);
-	if (*req->subject)
-		(void)str_copy(l->user.subject, sizeof(l->user.subject), req->subject);
-	else if (*req->agent_id)
-		snprintf(l->user.subject, sizeof(l->user.subject), "agent:%.50s", req->agent_id);
-	else
-		snprintf(l->user.subject, sizeof(l->user.subject), "%s:%.50s", *tenant ? "admin" : "operator",
-			 *tenant ? tenant : "token");
-	return check_scopes(l, giver, detail);
+	e = take_subject(l, req, giver, detail);
+	return e ? e : check_scopes(l, giver, detail);
 }
 
 static err_t check_tenant(struct db_tx *tx, struct login *l)
@@ -366,22 +390,19 @@ static err_t check_tenant(struct db_tx *tx, struct login *l)
 	return e;
 }
 
-/* What the token will hold; l->ok: whom it is for is there. */
-static err_t check_token(struct db_tx *tx, void *arg)
+/* recordings.listen and desk.work of an agent are of that agent: whoever makes another's token can hear and do what it can. */
+static err_t refuse_other_agent(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
 {
-	struct login *l = arg;
-	uint64_t own;
-	err_t e = *l->user.agent ? check_agent(tx, l) : check_tenant(tx, l);
-
-	if (!e)
-		e = role_rights(tx, l->own, l->n_own, &own, &l->missing_own);
-	if (!e)
-		l->by_roles |= own;
-	return e;
+	if (!*l->user.agent || strcmp(l->user.agent, giver->agent) == 0)
+		return ERR_OK;
+	return role_refuse(giver, rights_bit(RIGHT_RECORDINGS_ALL) | rights_bit(RIGHT_DESK_SUPERVISE), "agent_id",
+			   detail);
 }
 
-static err_t judge(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
+static err_t judge(const struct login *l, struct err_detail *detail)
 {
+	const struct auth_user *giver = &l->job.user;
+
 	if (!l->ok && *l->user.agent)
 		return err_set(detail, ERR_NOT_FOUND, "agent_id", "no such agent, or it is not enabled");
 	if (!l->ok)
@@ -391,55 +412,106 @@ static err_t judge(const struct login *l, const struct auth_user *giver, struct 
 	err_t e = role_refuse(giver, l->by_roles, "roles", detail);
 	if (!e)
 		e = role_refuse(giver, l->by_name, "permissions", detail);
-	return e ? e : role_refuse(giver, auth_all_rights(&l->user), "scopes", detail);
+	if (!e)
+		e = role_refuse(giver, auth_all_rights(&l->user), "scopes", detail);
+	return e ? e : refuse_other_agent(l, giver, detail);
+}
+
+/* Without the token itself. */
+static err_t audit_token(struct db_tx *tx, struct login *l)
+{
+	Trunkline__Admin__V1__CreateTokenRequest given = *l->wanted;
+	struct change c;
+	err_t e = change_begin(&c, tx, &l->job, NULL);
+
+	given.tenant = l->user.tenant;
+	given.subject = l->user.subject;
+	given.lifetime_ms = l->lifetime_s * 1000;
+	return e ? e : change_audit(&c, NULL, &given.base);
+}
+
+/* What the token will hold; l->ok: whom it is for is there. */
+static err_t check_token(struct db_tx *tx, void *arg)
+{
+	struct login *l = arg;
+	uint64_t own;
+
+	job_restart(&l->job);
+	err_t e = *l->user.agent ? check_agent(tx, l) : check_tenant(tx, l);
+	if (!e)
+		e = role_rights(tx, l->own, l->n_own, &own, &l->missing_own);
+	if (e)
+		return e;
+	l->by_roles |= own;
+	e = judge(l, &l->job.detail);
+	return e ? e : audit_token(tx, l);
+}
+
+static void token_free(struct login *l)
+{
+	arena_done(&l->job.arena);
+	mem_free(l);
 }
 
 static void on_checked(err_t e, void *arg)
 {
 	struct login *l = arg;
-	struct err_detail detail = { 0 };
-	const struct session *s = rpc_call_user(l->call);
 	struct log_ctx ctx = { .tenant = l->user.tenant, .agent = l->user.agent };
 
-	if (e)
-		(void)err_set(&detail, e, "", "the database is away; try again");
-	else
-		e = judge(l, &s->user, &detail);
+	if (e && !*l->job.detail.message)
+		(void)err_set(&l->job.detail, e, "", "the database is away; try again");
 	l->user.rights = l->by_roles | l->by_name;
 	if (e) {
-		rpc_fail(l->call, e, &detail);
+		rpc_fail(l->call, e, &l->job.detail);
 	} else {
 		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld rights=%llx", LOG_Q(l->user.subject),
-			 LOG_Q(s->user.subject), (long long)l->lifetime_s,
+			 LOG_Q(l->job.user.subject), (long long)l->lifetime_s,
 			 (unsigned long long)auth_all_rights(&l->user));
+		if (l->job.changed)
+			publisher_kick(l->tm->publisher);
 		reply_token(l);
 	}
-	mem_free(l);
+	token_free(l);
+}
+
+static err_t take_job(struct login *l)
+{
+	static const struct kind kind = { .name = "token", .plural = "tokens" };
+	static const struct method method = { .kind = &kind, .verb = VERB_CREATE, .action = "tokens.create" };
+	const struct session *s = rpc_call_user(l->call);
+	struct job *j = &l->job;
+
+	j->tm = l->tm;
+	j->method = &method;
+	j->user = s->user;
+	(void)str_copy(j->peer, sizeof(j->peer), rpc_peer(l->call) ? rpc_peer(l->call) : "");
+	arena_init(&j->arena, 0);
+	err_t e = take_token(l, l->wanted, &j->user, &j->detail);
+	(void)str_copy(j->rq.tenant, sizeof(j->rq.tenant), l->user.tenant);
+	(void)str_copy(j->rq.id, sizeof(j->rq.id), l->user.subject);
+	return e;
 }
 
 static void create_token(struct rpc_call *call, const ProtobufCMessage *msg, void *arg)
 {
 	struct manager *tm = arg;
-	const struct session *s = rpc_call_user(call);
-	struct err_detail detail = { 0 };
 	struct login *l = mem_zalloc(sizeof(*l));
-	err_t e = ERR_EXHAUSTED;
 
-	if (l) {
-		*l = (struct login){ .tm = tm, .call = call };
-		e = take_token(l, (const void *)msg, &s->user, &detail);
-	}
-	if (!e && !*l->user.tenant) {
-		l->ok = true;
-		on_checked(ERR_OK, l);
+	if (!l) {
+		rpc_fail(call, ERR_EXHAUSTED, NULL);
 		return;
 	}
-	if (!e)
+	*l = (struct login){ .tm = tm, .call = call, .wanted = (const void *)msg };
+	err_t e = take_job(l);
+	if (!e && *l->user.tenant) {
 		e = db_run(tm->db, l->user.tenant, check_token, l, on_checked, l);
-	if (e) {
-		rpc_fail(call, e, &detail);
-		mem_free(l);
+		if (!e)
+			return;
+	} else if (!e) {
+		l->ok = true;
+		e = judge(l, &l->job.detail);
 	}
+	on_checked(e, l);
 }
 
 err_t login_register(struct manager *tm)

@@ -24,6 +24,9 @@ const struct config_item manager_config_items[] = {
 		   "a tenant created without sip_domain gets <id>.<this>"),
 	CONFIG_INT(struct manager_config, delete_grace_s, "tenants.delete_grace_s", 604800, 0, 31536000,
 		   "how long a deleted tenant can be undeleted, when its deletion does not say"),
+	CONFIG_INT(
+	    struct manager_config, id_rest_s, "tenants.id_rest_s", 87000, 0, 31536000,
+	    "how long after its purge a tenant's id is not given again: the longest life of a token, 24 h, and more"),
 	CONFIG_INT(struct manager_config, max_config_bytes, "publish.max_config_bytes", 7000000, 10000, 60000000,
 		   "of one tenant without agents; below max_payload of NATS"),
 	CONFIG_INT(struct manager_config, flow_versions_kept, "flows.versions_kept", 50, 1, 1000,

@@ -171,6 +171,7 @@ static err_t fill_audit(struct job *j, struct db_result *res, const struct head 
 	return e;
 }
 
+/* What was before the tenant had this id is another's, and for operators only. */
 static err_t query_list(struct db_tx *tx, struct job *j, int64_t after, struct db_result **res)
 {
 	const struct audit_filter *f = &j->rq.audit;
@@ -181,10 +182,12 @@ static err_t query_list(struct db_tx *tx, struct job *j, int64_t after, struct d
 				 f->action,
 				 f->resource_prefix,
 				 number_text(f->from_ms * 1000, from),
-				 number_text(f->to_ms ? f->to_ms * 1000 : INT64_MAX, to) };
-#define WHERE                                                                                                \
-	"FROM tm.audit WHERE tenant = tm.tenant() AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) " \
-	"AND starts_with(resource, $5) AND tm.audit_time_us(at) >= $6::bigint AND tm.audit_time_us(at) < $7::bigint "
+				 number_text(f->to_ms ? f->to_ms * 1000 : INT64_MAX, to),
+				 auth_is_operator(&j->user) ? "t" : "f" };
+#define WHERE                                                                                                         \
+	"FROM tm.audit WHERE tenant = tm.tenant() AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) "          \
+	"AND starts_with(resource, $5) AND tm.audit_time_us(at) >= $6::bigint AND tm.audit_time_us(at) < $7::bigint " \
+	"AND ($8::boolean OR at >= (SELECT created_at FROM tm.tenant WHERE tenant = tm.tenant())) "
 	return db_exec(tx, res,
 		       f->oldest_first ? "SELECT " COLUMNS WHERE "AND seq > $1::bigint ORDER BY seq LIMIT $2::int"
 				       : "SELECT " COLUMNS WHERE "AND seq < $1::bigint ORDER BY seq DESC LIMIT $2::int",

@@ -55,6 +55,13 @@ static err_t write_credential(struct change *c, const char *hash)
 		       2, params);
 }
 
+/* By a password, or by the digest hashes themselves: the first login of an imported agent is checked against these (login.c). */
+static bool sets_password(const struct merged *m, const ProtobufCMessage *old)
+{
+	return !str_empty(m->password) || !str_eq(pbr_string(m->msg, "ha1_md5"), pbr_string(old, "ha1_md5")) ||
+	       !str_eq(pbr_string(m->msg, "ha1_sha256"), pbr_string(old, "ha1_sha256"));
+}
+
 /* Before the first statement, so that the tenant is not locked meanwhile. */
 static err_t hash_login(const struct job *j, char hash[AUTH_HASH_TEXT])
 {
@@ -132,7 +139,7 @@ err_t ops_resource_update(struct db_tx *tx, void *arg)
 	if (!e)
 		e = store(&c, m.msg, &old, &now);
 	if (!e)
-		e = role_check_gift(&c, m.msg, old.msg, !str_empty(m.password));
+		e = role_check_gift(&c, m.msg, old.msg, sets_password(&m, old.msg));
 	if (!e && !str_empty(m.password))
 		e = write_credential(&c, hash);
 	if (!e) {

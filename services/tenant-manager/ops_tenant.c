@@ -203,6 +203,27 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 			       : e;
 }
 
+/* Tokens name the tenant by its id: those of the one before would open the new one. */
+static err_t check_rested(struct change *c)
+{
+	char rest_s[24];
+	const char *params[] = { rest_s };
+	struct db_result *res = NULL;
+
+	snprintf(rest_s, sizeof(rest_s), "%" PRId64, c->job->tm->config->id_rest_s);
+	err_t e = db_exec(c->tx, &res,
+			  "SELECT to_char(max(d.purged_at) + $1::int * interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SSOF') "
+			  "FROM tm.deletion d WHERE d.tenant = tm.tenant() "
+			  "HAVING max(d.purged_at) > now() - $1::int * interval '1 s'",
+			  1, params);
+	if (!e && db_rows(res))
+		e = err_set(&c->job->detail, ERR_PRECONDITION, "tenant_id",
+			    "tokens of the former tenant '%s' may still be valid; the id can be given again from %s on",
+			    c->job->rq.tenant, db_text(res, 0, 0));
+	db_result_free(&res);
+	return e;
+}
+
 static err_t fill_defaults(struct job *j, Trunkline__Admin__V1__Tenant *t)
 {
 	if (str_empty(t->time_zone))
@@ -228,6 +249,8 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 		e = check_tenant(j, t);
 	if (!e)
 		e = check_announcement(&c, t);
+	if (!e)
+		e = check_rested(&c);
 	if (!e)
 		e = insert(&c, t);
 	if (!e)

@@ -11,6 +11,7 @@
 #include "pbr.h"
 #include "publisher_internal.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
+#include "trunkline/admin/v1/auth.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/event/v1/event.pb-c.h"
 
@@ -169,6 +170,8 @@ static const ProtobufCMessageDescriptor *resource_desc(const char *name)
 		return &trunkline__admin__v1__tenant__descriptor;
 	if (strncmp(plural + 1, "deletions/", strlen("deletions/")) == 0)
 		return ops_deletion_kind.desc;
+	if (strncmp(plural + 1, "tokens/", strlen("tokens/")) == 0)
+		return &trunkline__admin__v1__create_token_request__descriptor;
 	if (strncmp(plural + 1, "imports/", 8) == 0)
 		return &trunkline__admin__v1__import__descriptor;
 	for (size_t i = 0; i < n_kinds; i++) {

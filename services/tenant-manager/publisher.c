@@ -3,13 +3,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 
-#define LOOK_MS	     5000 /* when nobody says anything: another instance may have died after its commit */
-#define AUDIO_MAX    4	  /* of one batch: each may be 64 MiB */
+#define LOOK_MS	     5000  /* when nobody says anything: another instance may have died after its commit */
+#define TELL_MS	     60000 /* purges whose event was lost */
+#define AUDIO_MAX    4	   /* of one batch: each may be 64 MiB */
 #define PAUSE_MIN_MS 200
 #define PAUSE_MAX_MS 10000
 
@@ -22,6 +24,14 @@ static struct metric waiting =
 static void look(struct publisher *p);
 
 /* ---- one row after it was published ---- */
+
+static err_t mark_told(struct db_tx *tx, const struct task *t)
+{
+	return db_exec(tx, NULL,
+		       "UPDATE tm.deletion SET told_at = now() WHERE tenant = tm.tenant() AND deleted_at = "
+		       "to_timestamp($1::bigint / 1000.0)",
+		       1, &t->key);
+}
 
 static err_t clear_row(struct db_tx *tx, void *arg)
 {
@@ -38,6 +48,8 @@ static err_t clear_row(struct db_tx *tx, void *arg)
 			    "UPDATE tm.tenant SET published_version = greatest(published_version, $1) WHERE tenant = "
 			    "tm.tenant()",
 			    1, main_params);
+	else if (t->kind == ITEM_PURGED)
+		e = mark_told(tx, t);
 	if (!e)
 		e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = $1 AND version = $2",
 			    2, params);
@@ -157,6 +169,19 @@ static void task_init(struct task *t, struct publisher *p, const struct db_resul
 	arena_init(&t->arena, 0);
 }
 
+/* At the start and each minute: an instance of the previous version drops the item from the outbox, as one that it does not know. */
+static err_t tell_purges(struct db_tx *tx, struct publisher *p)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (p->told_ms && now_ms - p->told_ms < TELL_MS)
+		return ERR_OK;
+	err_t e = db_exec(tx, NULL, "SELECT tm.tell_purges()", 0, NULL);
+	if (!e)
+		p->told_ms = now_ms;
+	return e;
+}
+
 static err_t take_batch(struct db_tx *tx, void *arg)
 {
 	struct publisher *p = arg;
@@ -167,7 +192,9 @@ static err_t take_batch(struct db_tx *tx, void *arg)
 
 	p->n_tasks = 0;
 	snprintf(limit, sizeof(limit), "%d", BATCH_MAX);
-	err_t e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.pending($1)", 1, params);
+	err_t e = tell_purges(tx, p);
+	if (!e)
+		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.pending($1)", 1, params);
 	for (int i = 0; !e && i < db_rows(res) && i < BATCH_MAX && n_audio < AUDIO_MAX; i++) {
 		struct task *t = &p->tasks[p->n_tasks++];
 

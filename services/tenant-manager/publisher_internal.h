@@ -35,6 +35,7 @@ struct publisher {
 	struct reconcile *reconcile; /* running */
 	bool connected, compared, busy, again, idle;
 	int64_t pause_ms;
+	int64_t told_ms; /* monotonic: when purges that nobody was told of were looked for; 0: never */
 	size_t n_tasks, n_running;
 	struct task tasks[BATCH_MAX];
 };

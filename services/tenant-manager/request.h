@@ -72,6 +72,7 @@ struct job {
 	char fingerprint[65];
 	struct upload *upload;	      /* UploadPrompt only; owned */
 	struct import_upload *import; /* CreateImport only; owned */
+	bool patient;		      /* waits for the tenant's lock as long as it takes; others for a second */
 	atomic_bool gone; /* nobody waits for the answer any more; what takes long on a worker looks at it */
 	/* results; begun anew with each attempt */
 	struct arena arena;

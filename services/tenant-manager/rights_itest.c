@@ -348,6 +348,15 @@ static void nobody_gives_more_than_he_has_GT_3(void **state)
 		{ "UpdateAgent",
 		  "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"password\":\"mine from now on\"}}",
 		  "agent.roles", "reports.read" },
+		/* Nor the digests that the first login of an imported one is compared with. */
+		{ "UpdateAgent",
+		  "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"ha1Sha256\":"
+		  "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}}",
+		  "agent.roles", "reports.read" },
+		{ "UpdateAgent",
+		  "{\"agent\":{\"name\":\"tenants/acme/agents/1002\",\"ha1Md5\":"
+		  "\"0123456789abcdef0123456789abcdef\"},\"updateMask\":\"ha1Md5\"}",
+		  "agent.roles", "reports.read" },
 		{ "CreateToken", "{\"tenant\":\"acme\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}", "scopes", "tenant.read" },
 		{ "CreateToken", "{\"tenant\":\"acme\",\"roles\":[\"staff\",\"only-audit-read\"]}", "roles",
 		  "audit.read" },
@@ -361,9 +370,9 @@ static void nobody_gives_more_than_he_has_GT_3(void **state)
 	(void)state;
 	(void)must("CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"staff\",\"permissions\":"
 				 "[\"agents.read\",\"agents.write\",\"roles.write\",\"tokens.create\"]}}");
-	(void)must(
-	    "CreateAgent",
-	    "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1002\",\"enabled\":true,\"roles\":[\"supervisor\"]}}");
+	(void)must("CreateAgent",
+		   "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1002\",\"enabled\":true,\"password\":\"correct "
+		   "horse\",\"roles\":[\"supervisor\"]}}");
 	token_of(staff, fx.operator_token, "{\"tenant\":\"acme\",\"roles\":[\"staff\"]}");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		refused(staff, rows[i].method, rows[i].json, ERR_DENIED, rows[i].field, rows[i].needs);
@@ -375,6 +384,55 @@ static void nobody_gives_more_than_he_has_GT_3(void **state)
 			   "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1003\",\"password\":"
 			   "\"correct horse\",\"roles\":[\"staff\"]}}");
 	(void)must("DeleteAgent", "{\"name\":\"tenants/acme/agents/1003\"}");
+}
+
+static void who_makes_the_token_of_another_agent_may_hear_and_command_all_of_them_GT_3(void **state)
+{
+	static const char for_1004[] = "{\"tenant\":\"acme\",\"agentId\":\"1004\",\"scopes\":[\"SCOPE_AGENT\"]}";
+	char token[JSON];
+
+	(void)state;
+	(void)must("CreateRole", "{\"parent\":\"tenants/acme\",\"role\":{\"id\":\"minder\",\"permissions\":"
+				 "[\"tokens.create\",\"desk.work\",\"recordings.listen\"]}}");
+	(void)must("CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1004\",\"enabled\":true}}");
+	(void)must("CreateAgent", "{\"parent\":\"tenants/acme\",\"agent\":{\"id\":\"1005\",\"enabled\":true,"
+				  "\"password\":\"correct horse\",\"roles\":[\"minder\"]}}");
+	token_of(token, fx.operator_token, "{\"tenant\":\"acme\",\"roles\":[\"minder\"]}");
+	refused(token, "CreateToken", for_1004, ERR_DENIED, "agent_id", "recordings.all");
+	snprintf(token, sizeof(token), "%s", fixture_field(login("1005"), "accessToken"));
+	refused(token, "CreateToken", for_1004, ERR_DENIED, "agent_id", "recordings.all");
+	(void)fixture_must(&fx, token, "CreateToken", "{\"agentId\":\"1005\",\"scopes\":[\"SCOPE_AGENT\"]}");
+	(void)fixture_must(&fx, fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN"), "CreateToken", for_1004);
+	(void)must("CreateToken", for_1004);
+}
+
+static void a_token_carries_its_makers_name_and_stands_in_the_audit_GT_3(void **state)
+{
+	char made[JSON];
+
+	(void)state;
+	const char *admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
+	token_of(made, admin, "{\"subject\":\"operator:root\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}");
+	const char *r =
+	    must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tokens.create\",\"pageSize\":1}");
+	assert_string_equal(fixture_field(r, "actor"), "admin:acme");
+	assert_string_equal(fixture_field(r, "resource"), "tenants/acme/tokens/admin:acme/operator:root");
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.audit WHERE action = 'tokens.create' AND "
+					     "(after IS NULL OR position('eyJ'::bytea IN after) > 0)"),
+			    "0");
+	(void)fixture_must(&fx, made, "CreateSkill", "{\"parent\":\"tenants/acme\",\"skill\":{\"id\":\"made\"}}");
+	r = must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"skills.create\",\"pageSize\":1}");
+	assert_string_equal(fixture_field(r, "actor"), "admin:acme/operator:root");
+	refused(made, "CreateToken",
+		"{\"subject\":\"a-subject-that-is-as-long-as-forty-bytes\",\"roles\":[\"supervisor\"]}", ERR_INVALID,
+		"subject", "longer than 63 bytes");
+	/* One's own name is one's own, and operators give any. */
+	(void)fixture_must(&fx, made, "CreateToken",
+			   "{\"subject\":\"admin:acme/operator:root\",\"roles\":[\"supervisor\"]}");
+	(void)must("CreateToken", "{\"tenant\":\"acme\",\"subject\":\"lead:mei\",\"roles\":[\"supervisor\"]}");
+	r = must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tokens.create\",\"pageSize\":1}");
+	assert_string_equal(fixture_field(r, "resource"), "tenants/acme/tokens/lead:mei");
+	assert_string_equal(fixture_field(must("VerifyAudit", "{\"parent\":\"tenants/acme\"}"), "ok"), "true");
 }
 
 static void a_token_asks_for_roles_that_fit_it_GT_3(void **state)
@@ -556,6 +614,8 @@ int main(void)
 		cmocka_unit_test(a_role_is_a_resource_like_the_others_and_is_not_published_GT_3),
 		cmocka_unit_test(an_agent_may_what_its_roles_give_from_its_next_login_on_GT_3),
 		cmocka_unit_test(nobody_gives_more_than_he_has_GT_3),
+		cmocka_unit_test(who_makes_the_token_of_another_agent_may_hear_and_command_all_of_them_GT_3),
+		cmocka_unit_test(a_token_carries_its_makers_name_and_stands_in_the_audit_GT_3),
 		cmocka_unit_test(a_token_asks_for_roles_that_fit_it_GT_3),
 		cmocka_unit_test(operators_have_fine_roles_too_GT_3),
 	};

@@ -14,7 +14,8 @@ err_t role_rights(struct db_tx *tx, char *const *ids, size_t n, uint64_t *ret, s
 /* All that an agent's roles give. */
 err_t role_agent_rights(struct db_tx *tx, const char *agent_id, uint64_t *ret) MUST;
 /* Of a role or an agent that is being written: ERR_DENIED when it gives a permission that the caller cannot give. Who sets a
- * password could sign in with it, and answers for all that the agent may; else only for what is new. Other kinds give nothing. */
+ * password, or what passwords are compared with, could sign in with it, and answers for all that the agent may; else only for what is
+ * new. Other kinds give nothing. */
 err_t role_check_gift(struct change *c, const ProtobufCMessage *m, const ProtobufCMessage *old, bool password) MUST;
 /* Pure: ERR_DENIED that names the first permission in the set that the giver cannot give. */
 err_t role_refuse(const struct auth_user *giver, uint64_t set, const char *field, struct err_detail *detail) MUST;

@@ -29,6 +29,7 @@ CREATE TABLE tm.deletion (
 	worker_until     timestamptz NOT NULL DEFAULT '-infinity',
 	began_at         timestamptz, -- of the purge: from then on there is no way back
 	purged_at        timestamptz,
+	told_at          timestamptz, -- when EVENTS had the event TenantPurged
 	PRIMARY KEY (tenant, deleted_at)
 );
 ALTER TABLE tm.deletion ENABLE ROW LEVEL SECURITY;
@@ -36,6 +37,17 @@ ALTER TABLE tm.deletion FORCE ROW LEVEL SECURITY;
 CREATE POLICY own ON tm.deletion TO tenant_manager USING (tenant = tm.tenant()) WITH CHECK (tenant = tm.tenant());
 CREATE POLICY owner_reads ON tm.deletion FOR SELECT TO CURRENT_USER USING (true);
 GRANT SELECT, INSERT, UPDATE, DELETE ON tm.deletion TO tenant_manager;
+
+-- For the publisher, across tenants: what an instance of the previous version took from the outbox, which does not know the event, is put
+-- there again.
+CREATE POLICY owner_tells ON tm.outbox FOR INSERT TO CURRENT_USER WITH CHECK (stage = 4 AND item LIKE 'purged.%');
+CREATE INDEX deletion_untold ON tm.deletion (tenant) WHERE purged_at IS NOT NULL AND told_at IS NULL;
+CREATE FUNCTION tm.tell_purges() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog
+	AS $$ INSERT INTO tm.outbox (tenant, item, stage, version)
+	      SELECT d.tenant, 'purged.' || (extract(epoch FROM d.deleted_at) * 1000)::bigint, 4, 0 FROM tm.deletion d
+	      WHERE d.purged_at IS NOT NULL AND d.told_at IS NULL ON CONFLICT DO NOTHING $$;
+REVOKE ALL ON FUNCTION tm.tell_purges() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tm.tell_purges() TO tenant_manager;
 
 -- For the purge, across tenants: the one whose grace was over first and that no other instance is purging.
 CREATE FUNCTION tm.due_purge(who text) RETURNS TABLE (tenant text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog
