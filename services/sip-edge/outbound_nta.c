@@ -22,7 +22,8 @@
 #define INVITE_BEFORE  "100 INVITE" /* CSeq of the first one is one more */
 #define INVITE_CANCEL  "101 CANCEL"
 
-#define ATTEMPTS 3 /* per branch: challenge and too short a session timer may each send it once more */
+#define LATE_MS	 500 /* after the end of its time to ring: our timer has not had its turn */
+#define ATTEMPTS 3   /* per branch: challenge and too short a session timer may each send it once more */
 
 static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip);
 
@@ -350,6 +351,12 @@ static void branch_answered(struct branch *b, const sip_t *sip)
 	if (!leg_step(d->state, LEG_EV_ANSWERED)) {
 		end_stray(b, sip);
 		drop_invite(b);
+		return;
+	}
+	/* We stood still: long after its time nobody waits for this answer any more, and the agent may have another call. */
+	if (clock_mono_ms() > d->ring_until_ms + LATE_MS) {
+		end_stray(b, sip);
+		branch_failed(b, 408);
 		return;
 	}
 	nta_leg_rtag(b->leg, sip->sip_to->a_tag);

@@ -139,6 +139,30 @@ static void a_phone_whose_contact_is_a_name_rings_where_it_registered_from(void 
 	peer_close(&p);
 }
 
+/* The edge stood still meanwhile: the agent may have another call by now. */
+static void an_answer_long_after_its_time_is_ended_by_bye(void **state)
+{
+	struct leg_ref l;
+	struct peer p;
+
+	(void)state;
+	peer_open(&p);
+	register_as(&p, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	l = cc_dial_agent("1001", 1000);
+	peer_expect(&p, "INVITE ");
+	answer(&p, NULL, "180 Ringing", "t1", "");
+	cc_event("cc-1", EV(RINGING));
+	assert_int_equal(kill(edge.pid, SIGSTOP), 0);
+	answer(&p, NULL, "200 OK", "t1", SDP_A);
+	assert_false(peer_got(&p, "ACK ", 2500));
+	assert_int_equal(kill(edge.pid, SIGCONT), 0);
+	peer_expect(&p, "ACK ");
+	peer_expect(&p, "BYE ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->leg_id, l.leg);
+	peer_close(&p);
+}
+
 static void an_answer_that_crosses_the_cancel_is_ended_by_bye(void **state)
 {
 	struct peer p;
@@ -351,6 +375,7 @@ int main(void)
 				       forget),
 		cmocka_unit_test_setup(an_agent_who_is_busy_absent_or_does_not_answer_is_told, forget),
 		cmocka_unit_test_setup(a_phone_whose_contact_is_a_name_rings_where_it_registered_from, forget),
+		cmocka_unit_test_setup(an_answer_long_after_its_time_is_ended_by_bye, forget),
 		cmocka_unit_test_setup(an_answer_that_crosses_the_cancel_is_ended_by_bye, forget),
 		cmocka_unit_test_setup(all_phones_of_an_agent_ring_and_the_first_answer_wins, forget),
 		cmocka_unit_test_setup(a_trunk_that_challenges_gets_the_digest_of_its_own, forget),
