@@ -39,7 +39,8 @@ static err_t check_ends(const unsigned char *bytes, size_t size, struct err_deta
 		if (memcmp(bytes + i, "PK\x05\x06", 4) != 0)
 			continue;
 		if (i >= LOCATOR_SIZE && memcmp(bytes + i - LOCATOR_SIZE, "PK\x06\x07", 4) == 0)
-			return not_a_workbook(detail, "it is a zip64, as for files above 4 GiB; save it as a plain one");
+			return not_a_workbook(detail,
+					      "it is a zip64, as for files above 4 GiB; save it as a plain one");
 		if (u16(bytes + i + 8) > ENTRIES_MAX || u16(bytes + i + 10) > ENTRIES_MAX)
 			return err_set(detail, ERR_EXHAUSTED, "file", "more than %d files in the workbook",
 				       ENTRIES_MAX);

@@ -460,7 +460,8 @@ static void an_upload_whose_peer_leaves_or_is_silent_gives_its_place_back_GT_3_1
 		assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, leave, NULL, NULL, &d),
 				 ERR_ABORTED);
 	assert_true(testkit_wait(has_room, NULL, 2000));
-	assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, be_silent, NULL, NULL, &d), ERR_TIMEOUT);
+	assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, be_silent, NULL, NULL, &d),
+			 ERR_TIMEOUT);
 	assert_non_null(strstr(d.message, "nothing came for 5 s"));
 }
 

@@ -19,9 +19,9 @@
 #define IMPORT_REFS_MAX	   1000000
 #define IMPORT_BODIES_MAX  ((size_t)128 << 20)
 
-struct import_ref { /* to another resource of the tenant */
+struct import_ref {		      /* to another resource of the tenant */
 	const char *kind, *id, *path; /* shared with others */
-	size_t row; /* in rows */
+	size_t row;		      /* in rows */
 };
 struct import_row {
 	struct map_node node; /* by key */
@@ -67,7 +67,7 @@ struct import_table {
 	size_t n_read, n_bad; /* of all rows but the header */
 	size_t bodies_bytes;
 	struct map keys, texts; /* texts: of references */
-	struct arena scratch; /* of one row */
+	struct arena scratch;	/* of one row */
 };
 
 /* What params point to must outlive the table, but for the bytes. ERR_EXHAUSTED with a detail: more than the limits allow. A table that could not be read whole is to be done, too. */

@@ -269,7 +269,8 @@ static void only_columns_that_are_known_stand_in_the_preview(void **state)
 {
 	struct import_table_params p = { .kind = IMPORT_AGENTS, .tenant = "acme", .realm = "acme.example" };
 	static const struct import_wanted none = { "password", "-" };
-	static const char csv[] = "id,pwd,Passwort,口令,password,name\n1,geheim-1,geheim-2,geheim-3,geheim-4,Li,geheim-5\n";
+	static const char csv[] =
+	    "id,pwd,Passwort,口令,password,name\n1,geheim-1,geheim-2,geheim-3,geheim-4,Li,geheim-5\n";
 	struct import_table *t = mem_zalloc(sizeof(*t));
 	struct err_detail d = { 0 };
 

@@ -9,7 +9,8 @@ static void on_idle(void *arg)
 	struct err_detail detail = { 0 };
 
 	rpc_fail(s->call,
-		 err_set(&detail, ERR_TIMEOUT, "chunk", "missing: nothing came for %lld s", (long long)s->idle_ms / 1000),
+		 err_set(&detail, ERR_TIMEOUT, "chunk", "missing: nothing came for %lld s",
+			 (long long)s->idle_ms / 1000),
 		 &detail);
 }
 
