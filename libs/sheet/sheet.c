@@ -23,6 +23,8 @@ err_t sheet_out_cell(struct sheet_out *o, size_t column, const char *text, size_
 	if (column >= SHEET_COLUMNS_MAX)
 		return err_set(o->detail, ERR_EXHAUSTED, "file", "row %u has more than %d columns", o->number,
 			       SHEET_COLUMNS_MAX);
+	if (o->at[column])
+		return err_set(o->detail, ERR_INVALID, "file", "row %u has column %zu twice", o->number, column + 1);
 	if (n > SHEET_CELL_MAX)
 		return err_set(o->detail, ERR_EXHAUSTED, "file", "row %u, column %zu has more than %d bytes", o->number,
 			       column + 1, SHEET_CELL_MAX);

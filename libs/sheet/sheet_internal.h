@@ -16,7 +16,7 @@ struct sheet_out {
 	struct str text;
 };
 void sheet_out_begin(struct sheet_out *o, unsigned number);
-/* column from 0; each once in a row. */
+/* column from 0; each once in a row, or it is refused: so a row's text stays below 64 * 4097 bytes. */
 err_t sheet_out_cell(struct sheet_out *o, size_t column, const char *text, size_t n) MUST;
 err_t sheet_out_row(struct sheet_out *o) MUST;
 

@@ -143,6 +143,8 @@ static void what_is_wrong_with_a_workbook_is_said(void **state)
 		  "shared string that is not there" },
 		{ "<row r=\"1\"><c r=\"BZ1\"><v>1</v></c></row>", NULL, ERR_EXHAUSTED,
 		  "row 1 has more than 64 columns" },
+		{ "<row r=\"1\"><c r=\"B1\"><v>1</v></c><c r=\"B1\"><v>1</v></c></row>", NULL, ERR_INVALID,
+		  "row 1 has column 2 twice" },
 		{ "<row r=\"1\"><c></row>", NULL, ERR_INVALID, "line 1: mismatched tag" },
 		{ "", "</sst><!-- ", ERR_INVALID, "xl/sharedStrings.xml" },
 	};
@@ -246,6 +248,39 @@ static void shared_strings_are_bounded_in_number_and_size(void **state)
 	str_done(&book);
 }
 
+static void one_column_again_and_again_costs_no_memory(void **state)
+{
+	struct str strings = STR_INIT, rows = STR_INIT, book = STR_INIT;
+
+	(void)state;
+	repeat(&strings, "<si><t>", "a", SHEET_CELL_MAX);
+	str_append(&strings, "</t></si>");
+	repeat(&rows, "<row>", "<c r=\"A1\" t=\"s\"><v>0</v></c>", 100000);
+	str_append(&rows, "</row>");
+	sheet_fixture_book(&book, rows.data, strings.data);
+	long before = peak_kb();
+	check_refused(book.data, book.len, NULL, ERR_INVALID, "row 1 has column 1 twice");
+	assert_true(peak_kb() - before < 100000); /* it would be 400 MB */
+	str_done(&strings);
+	str_done(&rows);
+	str_done(&book);
+}
+
+static void a_zip64_is_refused_whatever_its_ends_say(void **state)
+{
+	static const char locator[20] = "PK\x06\x07";
+	struct str book = STR_INIT, zip64 = STR_INIT;
+
+	(void)state;
+	sheet_fixture_book(&book, "<row><c><v>1</v></c></row>", NULL);
+	str_append_n(&zip64, book.data, book.len - 22);
+	str_append_n(&zip64, locator, sizeof(locator));
+	str_append_n(&zip64, book.data + book.len - 22, 22);
+	check_refused(zip64.data, zip64.len, NULL, ERR_INVALID, "it is a zip64, as for files above 4 GiB");
+	str_done(&zip64);
+	str_done(&book);
+}
+
 static void a_zip_that_says_it_has_many_files_is_refused_before_it_is_opened(void **state)
 {
 	struct str book = STR_INIT;
@@ -269,6 +304,8 @@ int main(void)
 		cmocka_unit_test(a_document_type_with_its_entities_is_refused),
 		cmocka_unit_test(a_bomb_ends_before_it_costs_memory),
 		cmocka_unit_test(shared_strings_are_bounded_in_number_and_size),
+		cmocka_unit_test(one_column_again_and_again_costs_no_memory),
+		cmocka_unit_test(a_zip64_is_refused_whatever_its_ends_say),
 		cmocka_unit_test(a_zip_that_says_it_has_many_files_is_refused_before_it_is_opened),
 	};
 

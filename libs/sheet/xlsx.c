@@ -10,6 +10,7 @@
 #define NAME	       256
 #define END_SIZE       22 /* of the record at the end of the zip's directory, which a comment may follow */
 #define COMMENT_MAX    65535
+#define LOCATOR_SIZE   20 /* of what stands before that record and leads to the one of a zip64, which counts instead */
 
 struct book {
 	zip_t *zip;
@@ -30,22 +31,29 @@ static unsigned u16(const unsigned char *p)
 }
 
 /* Whichever of several ends libzip may take to be the one: it reads the whole directory at once, and so few files are in a workbook. */
-static bool has_few_entries(const unsigned char *bytes, size_t size)
+static err_t check_ends(const unsigned char *bytes, size_t size, struct err_detail *detail)
 {
 	size_t from = size > END_SIZE + COMMENT_MAX ? size - END_SIZE - COMMENT_MAX : 0;
 
 	for (size_t i = from; i + END_SIZE <= size; i++) {
-		if (memcmp(bytes + i, "PK\x05\x06", 4) == 0 &&
-		    (u16(bytes + i + 8) > ENTRIES_MAX || u16(bytes + i + 10) > ENTRIES_MAX))
-			return false;
+		if (memcmp(bytes + i, "PK\x05\x06", 4) != 0)
+			continue;
+		if (i >= LOCATOR_SIZE && memcmp(bytes + i - LOCATOR_SIZE, "PK\x06\x07", 4) == 0)
+			return not_a_workbook(detail,
+					      "it is a zip64, as for files above 4 GiB; save it as a plain one");
+		if (u16(bytes + i + 8) > ENTRIES_MAX || u16(bytes + i + 10) > ENTRIES_MAX)
+			return err_set(detail, ERR_EXHAUSTED, "file", "more than %d files in the workbook",
+				       ENTRIES_MAX);
 	}
-	return true;
+	return ERR_OK;
 }
 
 static err_t open_zip(struct book *b, const void *bytes, size_t size)
 {
-	if (!has_few_entries(bytes, size))
-		return err_set(b->detail, ERR_EXHAUSTED, "file", "more than %d files in the workbook", ENTRIES_MAX);
+	err_t e = check_ends(bytes, size, b->detail);
+
+	if (e)
+		return e;
 	zip_source_t *source = zip_source_buffer_create(bytes, size, 0, NULL);
 	if (!source)
 		return ERR_EXHAUSTED;

@@ -402,6 +402,69 @@ static void a_repeated_import_is_one_and_the_audit_names_the_file_GT_3_1_2(void 
 	str_done(&again);
 }
 
+/* ---- uploads that do not end ---- */
+
+#define IDLE_S 5
+
+static err_t leave(void *arg)
+{
+	(void)arg;
+	return ERR_ABORTED;
+}
+
+static err_t be_silent(void *arg)
+{
+	(void)arg;
+	usleep((IDLE_S + 2) * 1000000);
+	return ERR_OK;
+}
+
+/* In the midst of an upload another one is begun; the third of a tenant is refused, another tenant's is not. */
+static err_t one_more(void *arg)
+{
+	int *depth = arg;
+	struct err_detail d = { 0 };
+
+	usleep(200000); /* the header is on its way */
+	if (++*depth < 2)
+		return fixture_import_slowly(&fx, admin, HEAD(""), "id\nu1\n", 6, one_more, depth, NULL, &d);
+	refused(HEAD(""), "id\nu2\n", ERR_EXHAUSTED, "", "2 uploads of the tenant are under way");
+	return upload(fixture_token(&fx, "globex", "SCOPE_TENANT_ADMIN"),
+		      "{\"parent\":\"tenants/globex\",\"kind\":\"IMPORT_KIND_AGENTS\"}", "id\nu3\n", 6, NULL, &d);
+}
+
+static void two_uploads_of_a_tenant_leave_room_for_others_GT_3_1_2(void **state)
+{
+	struct err_detail d = { 0 };
+	int depth = 0;
+
+	(void)state;
+	err_t e = fixture_import_slowly(&fx, admin, HEAD(""), "id\nu4\n", 6, one_more, &depth, NULL, &d);
+	if (e)
+		fail_msg("%s %s", err_name(e), d.message);
+	assert_int_equal(depth, 2);
+}
+
+static bool has_room(void *arg)
+{
+	(void)arg;
+	return !upload(admin, HEAD(""), "id\nu5\n", 6, NULL, NULL);
+}
+
+static void an_upload_whose_peer_leaves_or_is_silent_gives_its_place_back_GT_3_1_2(void **state)
+{
+	struct err_detail d = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, leave, NULL, NULL, &d),
+				 ERR_ABORTED);
+	assert_true(testkit_wait(has_room, NULL, 2000));
+	assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, be_silent, NULL, NULL, &d),
+			 ERR_TIMEOUT);
+	assert_non_null(strstr(d.message, "nothing came for 5 s"));
+}
+
 /* ---- many rows, and a service that dies over them ---- */
 
 static void many_agents(struct str *file, const char *prefix, int n)
@@ -635,6 +698,7 @@ static void roles_are_not_for_tables_and_languages_are_GT_3(void **state)
 static int set_up(void **state)
 {
 	(void)state;
+	fx.more_config = "uploads:\n  idle_s: 5\n";
 	fixture_start(&fx);
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"globex\",\"tenant\":{}}");
@@ -674,6 +738,8 @@ int main(void)
 		cmocka_unit_test(a_quota_holds_for_an_import_as_a_whole_GT_3_1_2),
 		cmocka_unit_test(to_others_the_imports_of_a_tenant_are_as_of_none_GT_3_1_2),
 		cmocka_unit_test(a_repeated_import_is_one_and_the_audit_names_the_file_GT_3_1_2),
+		cmocka_unit_test(two_uploads_of_a_tenant_leave_room_for_others_GT_3_1_2),
+		cmocka_unit_test(an_upload_whose_peer_leaves_or_is_silent_gives_its_place_back_GT_3_1_2),
 		cmocka_unit_test(an_imported_agent_costs_less_than_600_us_of_cpu_GT_3_1_2),
 		cmocka_unit_test(killed_at_any_moment_an_import_is_applied_once_GT_3_1_2),
 		cmocka_unit_test(one_that_ends_the_service_again_and_again_is_given_up),

@@ -93,9 +93,11 @@ static err_t add_preview(struct import_table *t, const struct sheet_row *row)
 		return ERR_EXHAUSTED;
 	for (size_t i = 0; i < row->n; i++) {
 		int field = i < t->columns.n ? t->columns.field[i] : -1;
-		bool secret = field >= 0 && import_fields(t->params.kind)[field].type == IMPORT_SECRET;
+		/* What nobody knows may be a password, too. */
+		const char *text = field >= 0 ? row->cells[i] : "";
+		bool secret = *text && import_fields(t->params.kind)[field].type == IMPORT_SECRET;
 
-		p->cells[i] = secret && *row->cells[i] ? "***" : arena_strdup(&t->arena, row->cells[i]);
+		p->cells[i] = secret ? "***" : arena_strdup(&t->arena, text);
 		if (!p->cells[i])
 			return ERR_EXHAUSTED;
 	}
@@ -103,30 +105,59 @@ static err_t add_preview(struct import_table *t, const struct sheet_row *row)
 	return ERR_OK;
 }
 
+/* sheet_read's function knows of no detail but its own. */
+struct reading {
+	struct import_table *table;
+	struct err_detail *detail;
+};
+
+/* The same text of many references, once. NULL: no memory. */
+static const char *shared(struct import_table *t, const char *text)
+{
+	struct map_node *node = map_find(&t->texts, text);
+
+	if (node)
+		return node->key;
+	node = arena_alloc(&t->arena, sizeof(*node));
+	const char *copy = arena_strdup(&t->arena, text);
+	if (!node || !copy || map_reserve(&t->texts, 1))
+		return NULL;
+	map_add(&t->texts, node, copy);
+	return copy;
+}
+
 static err_t add_ref(enum check_kind kind, const char *id, const char *path, void *arg)
 {
-	struct import_table *t = arg;
-	err_t e = grow((void **)&t->refs, t->n_refs, &t->cap_refs, sizeof(*t->refs));
+	const struct reading *r = arg;
+	struct import_table *t = r->table;
 
+	if (t->n_refs == IMPORT_REFS_MAX)
+		return err_set(r->detail, ERR_EXHAUSTED, "file", "its rows have more than %d skills and targets",
+			       IMPORT_REFS_MAX);
+	err_t e = grow((void **)&t->refs, t->n_refs, &t->cap_refs, sizeof(*t->refs));
 	if (e)
 		return e;
 	struct import_ref *ref = &t->refs[t->n_refs];
-	*ref = (struct import_ref){ .kind = check_kind_name(kind),
-				    .id = arena_strdup(&t->arena, id),
-				    .path = arena_strdup(&t->arena, path),
-				    .row = t->n_rows };
+	*ref = (struct import_ref){
+		.kind = check_kind_name(kind), .id = shared(t, id), .path = shared(t, path), .row = t->n_rows
+	};
 	t->n_refs++;
 	return ref->id && ref->path ? ERR_OK : ERR_EXHAUSTED;
 }
 
-static err_t add_row(struct import_table *t, unsigned number, const struct import_record *rec)
+static err_t add_row(struct reading *r, unsigned number, const struct import_record *rec)
 {
+	struct import_table *t = r->table;
 	size_t size = 0;
 	const void *bytes = pbr_pack(&t->scratch, rec->msg, &size);
 	err_t e = bytes ? grow((void **)&t->rows, t->n_rows, &t->cap_rows, sizeof(*t->rows)) : ERR_EXHAUSTED;
 
 	if (e)
 		return e;
+	t->bodies_bytes += size;
+	if (t->bodies_bytes > IMPORT_BODIES_MAX)
+		return err_set(r->detail, ERR_EXHAUSTED, "file", "its rows are more than %zu bytes together",
+			       IMPORT_BODIES_MAX);
 	struct import_row *row = &t->rows[t->n_rows];
 	*row = (struct import_row){ .number = number,
 				    .id = arena_strdup(&t->arena, rec->id),
@@ -136,20 +167,21 @@ static err_t add_row(struct import_table *t, unsigned number, const struct impor
 	if (!row->id || !row->body)
 		return ERR_EXHAUSTED;
 	row->key = row->id + (rec->key - rec->id);
-	e = check_refs(rec->msg, add_ref, t);
+	e = check_refs(rec->msg, add_ref, r);
 	t->n_rows++;
 	return e;
 }
 
-static err_t one_row(const struct sheet_row *cells, void *arg, struct err_detail *detail)
+static err_t on_row(const struct sheet_row *cells, void *arg)
 {
-	struct import_table *t = arg;
+	struct reading *r = arg;
+	struct import_table *t = r->table;
 	struct import_record rec;
 	struct err_detail d = { 0 };
 	err_t e;
 
 	if (!t->has_header)
-		return take_header(t, cells, detail);
+		return take_header(t, cells, r->detail);
 	t->n_read++;
 	e = add_preview(t, cells);
 	if (e)
@@ -157,23 +189,11 @@ static err_t one_row(const struct sheet_row *cells, void *arg, struct err_detail
 	arena_reset(&t->scratch);
 	e = import_record_make(&rec, &t->scratch, &t->columns, cells, t->params.tenant, t->params.realm, &d);
 	if (!e)
-		return add_row(t, cells->number, &rec);
+		return add_row(r, cells->number, &rec);
 	if (e != ERR_INVALID)
 		return e;
 	t->n_bad++;
 	return add_error(t, cells->number, &d);
-}
-
-/* sheet_read's function knows of no detail but its own. */
-struct reading {
-	struct import_table *table;
-	struct err_detail *detail;
-};
-static err_t on_row(const struct sheet_row *cells, void *arg)
-{
-	struct reading *r = arg;
-
-	return one_row(cells, r->table, r->detail);
 }
 
 /* After all rows are there, and stay where they are. */
@@ -221,6 +241,7 @@ void import_table_done(struct import_table *t)
 	mem_free(t->rows);
 	mem_free(t->refs);
 	map_done(&t->keys);
+	map_done(&t->texts);
 	arena_done(&t->scratch);
 	arena_done(&t->arena);
 	memset(t, 0, sizeof(*t));

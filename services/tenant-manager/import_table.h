@@ -1,6 +1,6 @@
 /*
  * import_table: a whole file as records that could be written, and what is wrong with the rest. Pure but for hashing; one thread at a
- * time. Memory: about 400 bytes a row.
+ * time. Memory: about 400 bytes a row; at most 128 MiB of what is to be written, a million references and the texts in them.
  *
  *	e = import_table_read(&t, &params, &detail);        // the file is a table, its columns fit
  *	for (…) if (!t.rows[i].bad) …                       // t.rows[i].body, t.rows[i].size
@@ -16,10 +16,12 @@
 
 #define IMPORT_ERRORS_MAX  1000
 #define IMPORT_PREVIEW_MAX 10
+#define IMPORT_REFS_MAX	   1000000
+#define IMPORT_BODIES_MAX  ((size_t)128 << 20)
 
-struct import_ref { /* to another resource of the tenant */
-	const char *kind, *id, *path;
-	size_t row; /* in rows */
+struct import_ref {		      /* to another resource of the tenant */
+	const char *kind, *id, *path; /* shared with others */
+	size_t row;		      /* in rows */
 };
 struct import_row {
 	struct map_node node; /* by key */
@@ -36,7 +38,7 @@ struct import_error {
 struct import_preview {
 	unsigned row;
 	size_t n;
-	const char **cells;
+	const char **cells; /* "***" for a secret, "" of a column that is not used */
 };
 
 struct import_table_params {
@@ -63,11 +65,12 @@ struct import_table {
 	struct import_preview preview[IMPORT_PREVIEW_MAX];
 	size_t n_preview;
 	size_t n_read, n_bad; /* of all rows but the header */
-	struct map keys;
-	struct arena scratch; /* of one row */
+	size_t bodies_bytes;
+	struct map keys, texts; /* texts: of references */
+	struct arena scratch;	/* of one row */
 };
 
-/* What params point to must outlive the table, but for the bytes. A table that could not be read whole is to be done, too. */
+/* What params point to must outlive the table, but for the bytes. ERR_EXHAUSTED with a detail: more than the limits allow. A table that could not be read whole is to be done, too. */
 err_t import_table_read(struct import_table *t, const struct import_table_params *p, struct err_detail *detail) MUST;
 void import_table_done(struct import_table *t);
 /* The row is bad after all (nothing happens when it is already). path: in the message. */

@@ -265,6 +265,62 @@ static void errors_and_preview_are_bounded_and_show_no_password(void **state)
 	str_done(&csv);
 }
 
+static void only_columns_that_are_known_stand_in_the_preview(void **state)
+{
+	struct import_table_params p = { .kind = IMPORT_AGENTS, .tenant = "acme", .realm = "acme.example" };
+	static const struct import_wanted none = { "password", "-" };
+	static const char csv[] =
+	    "id,pwd,Passwort,口令,password,name\n1,geheim-1,geheim-2,geheim-3,geheim-4,Li,geheim-5\n";
+	struct import_table *t = mem_zalloc(sizeof(*t));
+	struct err_detail d = { 0 };
+
+	(void)state;
+	assert_non_null(t);
+	p.bytes = csv;
+	p.size = sizeof(csv) - 1;
+	p.wanted = &none;
+	p.n_wanted = 1;
+	assert_int_equal(import_table_read(t, &p, &d), ERR_OK);
+	static const char *const cells[] = { "1", "", "", "", "", "Li", "" };
+	assert_int_equal(t->preview[0].n, ARRAY_SIZE(cells));
+	for (size_t i = 0; i < ARRAY_SIZE(cells); i++)
+		assert_string_equal(t->preview[0].cells[i], cells[i]);
+	free_table(t);
+}
+
+/* n agents, each with this text as its name, and these skills. */
+static void check_too_much(int n, const char *name, const char *skills, const char *message)
+{
+	struct import_table_params p = { .kind = IMPORT_AGENTS, .tenant = "acme", .realm = "acme.example" };
+	struct import_table *t = mem_zalloc(sizeof(*t));
+	struct err_detail d = { 0 };
+	struct str csv = STR_INIT;
+
+	assert_non_null(t);
+	str_append(&csv, "id,name,skills\n");
+	for (int i = 0; i < n; i++)
+		str_printf(&csv, "%d,%s,\"%s\"\n", i, name, skills);
+	assert_false(csv.failed);
+	p.bytes = csv.data;
+	p.size = csv.len;
+	err_t e = import_table_read(t, &p, &d);
+	if (e != ERR_EXHAUSTED || strcmp(d.field, "file") != 0 || !strstr(d.message, message))
+		fail_msg("%s %s: %s", err_name(e), d.field, d.message);
+	free_table(t);
+	str_done(&csv);
+}
+
+static void a_table_of_more_references_than_memory_is_for_is_refused(void **state)
+{
+	struct str skills = STR_INIT;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		str_printf(&skills, "%c%c:1;", 'a' + i / 10, 'a' + i % 10);
+	check_too_much(10001, "x", skills.data, "more than 1000000 skills and targets");
+	str_done(&skills);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +333,8 @@ int main(void)
 		cmocka_unit_test(a_cell_that_is_quoted_and_cut_leaves_whole_characters),
 		cmocka_unit_test(a_table_without_rows_is_none),
 		cmocka_unit_test(what_is_found_out_later_stands_in_the_order_of_the_file),
+		cmocka_unit_test(only_columns_that_are_known_stand_in_the_preview),
+		cmocka_unit_test(a_table_of_more_references_than_memory_is_for_is_refused),
 		cmocka_unit_test(errors_and_preview_are_bounded_and_show_no_password),
 	};
 

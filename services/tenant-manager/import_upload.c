@@ -10,20 +10,19 @@
 #include "sheet/sheet.h"
 #include "upload.h"
 
-#define UPLOADS_MAX    4 /* at a time: they are in memory */
 #define FILE_NAME_MAX  200
 #define REQUEST_ID_MAX 36
 
 static const struct method method = {
 	.kind = &import_kind, .verb = VERB_CREATE, .action = "imports.create", .op = ops_import_create
 };
-static unsigned n_uploads; /* loop thread */
+static struct upload_slots slots = { .max = 4 };
 
 void import_upload_free(struct import_upload *up)
 {
 	if (!up)
 		return;
-	n_uploads--;
+	upload_slot_done(&up->slot);
 	arena_done(&up->arena);
 	str_done(&up->file);
 	mem_free(up);
@@ -74,7 +73,8 @@ static err_t take_header(struct import_upload *up, const Trunkline__Admin__V1__C
 	return check_header(up, detail);
 }
 
-static err_t begin(struct session *s, const Trunkline__Admin__V1__CreateImportRequest *req, struct err_detail *detail)
+static err_t begin(struct manager *tm, struct rpc_call *call, struct session *s,
+		   const Trunkline__Admin__V1__CreateImportRequest *req, struct err_detail *detail)
 {
 	struct name parent;
 	const char *tenant;
@@ -88,15 +88,16 @@ static err_t begin(struct session *s, const Trunkline__Admin__V1__CreateImportRe
 		e = auth_require(&s->user, RIGHT_NUMBERS_WRITE, detail); /* besides the method's own, agents.write */
 	if (e)
 		return e;
-	if (n_uploads >= UPLOADS_MAX)
-		return err_set(detail, ERR_EXHAUSTED, "", "too many uploads at a time; try again");
 	struct import_upload *up = mem_zalloc(sizeof(*up));
 	if (!up)
 		return ERR_EXHAUSTED;
-	n_uploads++;
 	arena_init(&up->arena, 0);
 	s->import = up;
-	return take_header(up, req->header, detail);
+	const struct upload_slot_params p = {
+		.loop = tm->loop, .call = call, .tenant = parent.tenant, .idle_ms = tm->config->uploads_idle_s * 1000
+	};
+	e = upload_slot_take(&up->slot, &slots, &p, detail);
+	return e ? e : take_header(up, req->header, detail);
 }
 
 static err_t add_chunk(struct import_upload *up, const Trunkline__Admin__V1__CreateImportRequest *req,
@@ -135,13 +136,17 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 	struct err_detail detail = { 0 };
 	err_t e;
 
+	if (s->import)
+		upload_slot_stop(&s->import->slot);
 	if (!req) {
 		store(arg, call, s);
 		return;
 	}
-	e = s->import ? add_chunk(s->import, req, &detail) : begin(s, req, &detail);
+	e = s->import ? add_chunk(s->import, req, &detail) : begin(arg, call, s, req, &detail);
 	if (e)
 		rpc_fail(call, e, &detail);
+	else
+		upload_slot_wait(&s->import->slot);
 }
 
 err_t import_upload_register(struct manager *tm)

@@ -5,9 +5,11 @@
 #define TM_IMPORT_UPLOAD_H
 
 #include "request.h"
+#include "upload_slot.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
 struct import_upload {
+	struct upload_slot slot;
 	struct arena arena; /* of the header */
 	Trunkline__Admin__V1__CreateImportHeader *header;
 	struct request rq;

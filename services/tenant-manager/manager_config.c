@@ -31,5 +31,7 @@ const struct config_item manager_config_items[] = {
 		   "of one tenant without agents; below max_payload of NATS"),
 	CONFIG_INT(struct manager_config, flow_versions_kept, "flows.versions_kept", 50, 1, 1000,
 		   "published versions of a flow that can be read and rolled back to, the live one among them"),
+	CONFIG_INT(struct manager_config, uploads_idle_s, "uploads.idle_s", 60, 1, 3600,
+		   "an upload of a prompt or a table from which nothing comes for so long is failed"),
 	CONFIG_END,
 };

@@ -229,6 +229,8 @@ struct source {
 	const unsigned char *file;
 	size_t size, at;
 	bool begun;
+	err_t (*between)(void *arg); /* after the header; may be NULL */
+	void *arg;
 };
 
 static void *member(const struct source *s, const char *field)
@@ -249,6 +251,13 @@ static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 	size_t n = s->size - s->at < 100000 ? s->size - s->at : 100000;
 
 	*msg = NULL;
+	if (s->begun && s->between) {
+		err_t e = s->between(s->arg);
+
+		s->between = NULL;
+		if (e)
+			return e;
+	}
 	if (s->begun && !n)
 		return ERR_OK;
 	if (s->begun) {
@@ -306,8 +315,14 @@ err_t fixture_upload(struct fixture *f, const char *token, const char *parent, c
 err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
 		     struct str *answer, struct err_detail *detail)
 {
+	return fixture_import_slowly(f, token, header, file, size, NULL, NULL, answer, detail);
+}
+
+err_t fixture_import_slowly(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+			    err_t (*between)(void *arg), void *arg, struct str *answer, struct err_detail *detail)
+{
 	Trunkline__Admin__V1__CreateImportRequest msg = TRUNKLINE__ADMIN__V1__CREATE_IMPORT_REQUEST__INIT;
-	struct source s = { .msg = &msg.base, .file = file, .size = size };
+	struct source s = { .msg = &msg.base, .file = file, .size = size, .between = between, .arg = arg };
 	ProtobufCMessage *parsed;
 
 	if (pbjson_parse(&parsed, &trunkline__admin__v1__create_import_header__descriptor, header, strlen(header), 0,

@@ -12,11 +12,12 @@
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
+#include "upload_slot.h"
 
-#define FILE_MAX    ((size_t)64 << 20)
-#define UPLOADS_MAX 8 /* at a time: they are in memory */
+#define FILE_MAX ((size_t)64 << 20)
 
 struct upload {
+	struct upload_slot slot;
 	struct request rq;
 	char *display_name, *request_id;
 	struct str file;
@@ -25,13 +26,13 @@ struct upload {
 };
 
 static struct method method = { .verb = VERB_CREATE, .action = "prompts.upload", .op = ops_prompt_upload };
-static unsigned n_uploads; /* loop thread */
+static struct upload_slots slots = { .max = 8 };
 
 void upload_free(struct upload *up)
 {
 	if (!up)
 		return;
-	n_uploads--;
+	upload_slot_done(&up->slot);
 	mem_free(up->display_name);
 	mem_free(up->request_id);
 	str_done(&up->file);
@@ -67,21 +68,26 @@ static err_t take_header(struct upload *up, const Trunkline__Admin__V1__UploadPr
 	return ERR_OK;
 }
 
-static err_t begin(struct session *s, const Trunkline__Admin__V1__UploadPromptRequest *req, struct err_detail *detail)
+static err_t begin(struct manager *tm, struct rpc_call *call, struct session *s,
+		   const Trunkline__Admin__V1__UploadPromptRequest *req, struct err_detail *detail)
 {
 	const char *tenant;
 
 	if (req->content_case != TRUNKLINE__ADMIN__V1__UPLOAD_PROMPT_REQUEST__CONTENT_HEADER)
 		return err_set(detail, ERR_INVALID, "header", "missing: the first message has it");
-	if (n_uploads >= UPLOADS_MAX)
-		return err_set(detail, ERR_EXHAUSTED, "", "too many uploads at a time; try again");
 	struct upload *up = mem_zalloc(sizeof(*up));
 	if (!up)
 		return ERR_EXHAUSTED;
-	n_uploads++;
 	s->upload = up;
 	err_t e = take_header(up, req->header, detail);
-	return e ? e : auth_tenant(&s->user, up->rq.tenant, &tenant, detail);
+	if (!e)
+		e = auth_tenant(&s->user, up->rq.tenant, &tenant, detail);
+	if (e)
+		return e;
+	const struct upload_slot_params p = {
+		.loop = tm->loop, .call = call, .tenant = up->rq.tenant, .idle_ms = tm->config->uploads_idle_s * 1000
+	};
+	return upload_slot_take(&up->slot, &slots, &p, detail);
 }
 
 static err_t add_chunk(struct upload *up, const Trunkline__Admin__V1__UploadPromptRequest *req,
@@ -120,13 +126,17 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 	struct err_detail detail = { 0 };
 	err_t e;
 
+	if (s->upload)
+		upload_slot_stop(&s->upload->slot);
 	if (!req) {
 		store(arg, call, s);
 		return;
 	}
-	e = s->upload ? add_chunk(s->upload, req, &detail) : begin(s, req, &detail);
+	e = s->upload ? add_chunk(s->upload, req, &detail) : begin(arg, call, s, req, &detail);
 	if (e)
 		rpc_fail(call, e, &detail);
+	else
+		upload_slot_wait(&s->upload->slot);
 }
 
 err_t upload_register(struct manager *tm)
