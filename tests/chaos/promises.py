@@ -16,6 +16,7 @@ AFTER_FAILURE_MS = 3000  # a call whose agent could not be reached waits 2 s bef
 NOTICED_MS = 60
 SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
+READY, RESERVED = 3, 4  # AGENT_STATE_…
 KEPT_TO_MS = 1000      # of a recording nothing older than that is lost
 FENCED = ("trunkline_router_fenced_total", "trunkline_router_leases_over_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
 
@@ -196,8 +197,20 @@ def p99_ms(ev, run):
 
 # ---- queue and agents ----
 @once
+def assignments(ev):
+    """{call: [t, …]}: when the router reserved an agent for it, by the agents' own events. A holder that stands still does not tell of it, nor that it rang."""
+    out = collections.defaultdict(list)
+    for events in ev.facts.agents.values():
+        for e in events:
+            if e.call_id and e.agent_state_changed.to == RESERVED:
+                out[e.call_id].append(e.time_ms)
+    yield out
+
+
+@once
 def waits(ev):
     """{queue: [(begin, end, priority, arrival, call)]}: when each call waited to be given an agent; reservations: [(t, priority, arrival, call)]."""
+    assigned, = assignments(ev)
     waiting, given = collections.defaultdict(list), collections.defaultdict(list)
     for c in ev.facts.calls.values():
         since = key = queue = None
@@ -206,8 +219,9 @@ def waits(ev):
             if kind == "enqueued":
                 since, queue, key = e.time_ms, e.queue_id, (e.enqueued.priority, e.enqueued.arrival_ms)
             elif kind == "reserved" and since is not None:
-                waiting[queue].append((since, e.time_ms, *key, c))
-                given[queue].append((e.time_ms, *key, c))
+                t = min([a for a in assigned[c.id] if since <= a <= e.time_ms] + [e.time_ms])
+                waiting[queue].append((since, t, *key, c))
+                given[queue].append((t, *key, c))
                 since = None
             elif kind == "agent_no_answer" and queue:
                 since = e.time_ms + AFTER_FAILURE_MS
@@ -252,11 +266,10 @@ def double(ev, run):
                 both = min(l.over or INF, m.over or INF) - m.began
                 if l.acked is not None and l.acked < m.began and both > CROSSING_MS and within(run, m.began):
                     yield m.began, "agent %s got call %s while on call %s" % (agent, m.name, l.name)
-    reserved, ready = 4, 3  # AGENT_STATE_…
     for (_, agent), events in ev.facts.agents.items():
         for e in events:
             changed = e.agent_state_changed
-            if changed.to == reserved and getattr(changed, "from") != ready and within(run, e.time_ms):
+            if changed.to == RESERVED and getattr(changed, "from") != READY and within(run, e.time_ms):
                 yield e.time_ms, "agent %s was reserved in state %d" % (agent, getattr(changed, "from"))
 
 

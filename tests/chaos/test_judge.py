@@ -173,17 +173,28 @@ def test_set_up_that_takes_longer_during_the_fault_is_seen():
         assert set(judge(d)["runs"][1]["broken"]) == {"p99_ms"}
 
 
+def swap(run):
+    """w4, who came later, is given an agent first."""
+    for name, at in (("w3", 29), ("w4", 24)):
+        run.event(name, "reserved").time_ms = ms(at)
+        next(e for e in run.agent_events if e.call_id == name).time_ms = ms(at)
+
+
 def test_a_caller_served_before_one_who_came_earlier_is_seen():
     run = GoodRun()
-    for name, at in (("w3", 29), ("w4", 24)):  # the later one first
-        run.event(name, "reserved").time_ms = ms(at)
+    swap(run)
     only(run, "order")
+
+
+def test_an_agent_given_to_a_call_whose_holder_stands_still_counts_from_then():
+    run = GoodRun()
+    run.event("w3", "reserved").time_ms = ms(30)  # told late; w4 was told at 29
+    only(run)
 
 
 def test_a_caller_of_higher_priority_may_pass():
     run = GoodRun()
-    for name, at in (("w3", 29), ("w4", 24)):
-        run.event(name, "reserved").time_ms = ms(at)
+    swap(run)
     run.event("w4", "enqueued").enqueued.priority = 5
     only(run)
 
