@@ -325,6 +325,20 @@ static void take_packet(struct endpoint *ep, uint8_t *bytes, size_t size, const 
 		relay(ep->peer, bytes, &p, law);
 }
 
+/* What came while the process stood still is of no use to anybody, and the port that it would be relayed to may belong to another
+ * call by now. */
+static bool old(struct endpoint *ep, int n)
+{
+	struct worker *w = ep->worker;
+
+	if (ep->standstills == w->standstills)
+		return false;
+	if (n < BATCH)
+		ep->standstills = w->standstills;
+	w->counts.stale += n > 0 ? n : 0;
+	return true;
+}
+
 void endpoint_readable(struct endpoint *ep)
 {
 	struct worker *w = ep->worker;
@@ -333,6 +347,8 @@ void endpoint_readable(struct endpoint *ep)
 
 	if (n == BATCH || (n < 0 && errno != EAGAIN))
 		worker_look_again(w, &ep->rtp);
+	if (old(ep, n))
+		n = 0;
 	for (int i = 0; i < n; i++) {
 		w->msgs[i].msg_hdr.msg_namelen = sizeof(w->froms[i]);
 		if (w->msgs[i].msg_hdr.msg_flags & MSG_TRUNC)

@@ -291,6 +291,23 @@ static void silence_is_reported_once(void **state)
 	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(TIMEOUT), .nth = 1 }));
 }
 
+static void what_waited_while_the_engine_stood_still_is_thrown_away(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	create("a", &phones[0], "");
+	create("b", &phones[1], "");
+	bridge("a", "b");
+	wait_ms(300);
+	assert_int_equal(kill(media.pid, SIGSTOP), 0);
+	wait_ms(2000); /* a hundred packets lie in the socket */
+	before = phones[1].packets;
+	assert_int_equal(kill(media.pid, SIGCONT), 0);
+	wait_ms(400);
+	assert_in_range(phones[1].packets - before, 5, 40);
+}
+
 /* An agent's telephone that was to be dialled, and nobody knows the call any more: call-control looks, and frees it. */
 static void an_endpoint_that_never_hears_of_a_phone_is_reported(void **state)
 {
@@ -423,6 +440,7 @@ int main(void)
 		T(a_stranger_is_neither_heard_nor_answered),
 		T(a_stranger_who_comes_first_is_not_latched_to),
 		T(silence_is_reported_once),
+		T(what_waited_while_the_engine_stood_still_is_thrown_away),
 		T(an_endpoint_that_never_hears_of_a_phone_is_reported),
 		T(an_old_owner_is_refused_and_a_new_one_takes_over),
 		T(reports_are_sent_and_counted),

@@ -7,7 +7,7 @@
 struct media_metrics {
 	struct metric endpoints, ports_free, plays, recordings;
 	struct metric packets_in, packets_out, bytes_in, send_errors;
-	struct metric malformed, refused_source, refused_payload, transcoded;
+	struct metric malformed, refused_source, refused_payload, transcoded, stale;
 	struct metric srtp_wrong_tag, srtp_replayed, srtp_refused;
 	struct metric rtcp_in, rtcp_out, digits, timeouts;
 	struct metric tick_late, ticks_skipped, realtime_workers;

@@ -196,6 +196,7 @@ static void open_endpoint(struct worker *w, struct endpoint *ep)
 	/* Cannot fail but for memory; then the endpoint is deaf and its media timeout tells. */
 	if (watch(w, &ep->rtp, EPOLL_CTL_ADD) || watch(w, &ep->rtcp, EPOLL_CTL_ADD))
 		metric_add(&media_metrics.send_errors, 1);
+	ep->standstills = w->standstills;
 	endpoint_start(ep);
 }
 
@@ -320,6 +321,7 @@ static void flush_counts(struct worker *w)
 	add(&media_metrics.srtp_wrong_tag, &c->srtp_wrong_tag);
 	add(&media_metrics.srtp_replayed, &c->srtp_replayed);
 	add(&media_metrics.srtp_refused, &c->srtp_refused);
+	add(&media_metrics.stale, &c->stale);
 }
 
 /* A relayed packet waits for the next look, and that is jitter: so looks follow close while packets are relayed. What is
@@ -371,6 +373,8 @@ static void tick(void *arg)
 	w->now_us = clock_mono_us();
 	late_us = w->now_us - w->due_us;
 	metric_observe_us(&media_metrics.tick_late, late_us > 0 ? late_us : 0);
+	if (late_us > STALE_US)
+		w->standstills++;
 	retry_closing(w);
 	run_orders(w);
 	drain_sockets(w);

@@ -24,6 +24,7 @@
 #define RELAY_US   40000 /* so long after the last relayed packet something is relayed */
 #define SLOTS	   20	 /* ticks of 20 ms of audio */
 #define BATCH	   16
+#define STALE_US   1000000 /* a tick that begins so late: the process stood still */
 #define PACKET_MAX 2048
 
 struct worker;
@@ -89,6 +90,7 @@ struct endpoint {
 	struct rtpsec *sec; /* NULL: plain RTP */
 	struct latch latch;
 	bool connected;
+	unsigned standstills; /* of the worker, when the socket was empty last */
 	struct rtp_stats in;
 	struct outstream out;
 	struct rtp_event_rx digits;
@@ -117,7 +119,7 @@ struct endpoint {
 
 struct worker_counts {
 	int64_t packets_in, packets_out, bytes_in, send_errors, malformed, refused_source, refused_payload, transcoded,
-	    rtcp_in, rtcp_out, digits, recording_dropped, srtp_wrong_tag, srtp_replayed, srtp_refused;
+	    rtcp_in, rtcp_out, digits, recording_dropped, srtp_wrong_tag, srtp_replayed, srtp_refused, stale;
 };
 
 struct closing {
@@ -145,6 +147,7 @@ struct worker {
 	bool early;	/* the timer is set short of that */
 	int64_t now_us;
 	int64_t relayed_us; /* when something was relayed last */
+	unsigned standstills; /* of this process: what lies in the sockets then is old */
 	unsigned relayed;   /* packets, since then: */
 	int64_t looked_us;
 	struct endpoint *endpoints;
