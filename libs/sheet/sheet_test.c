@@ -273,6 +273,7 @@ static void a_zip64_is_refused_whatever_its_ends_say(void **state)
 
 	(void)state;
 	sheet_fixture_book(&book, "<row><c><v>1</v></c></row>", NULL);
+	assert_true(book.len > 22);
 	str_append_n(&zip64, book.data, book.len - 22);
 	str_append_n(&zip64, locator, sizeof(locator));
 	str_append_n(&zip64, book.data + book.len - 22, 22);
@@ -287,6 +288,7 @@ static void a_zip_that_says_it_has_many_files_is_refused_before_it_is_opened(voi
 
 	(void)state;
 	sheet_fixture_book(&book, "", NULL);
+	assert_true(book.len > 22);
 	book.data[book.len - 22 + 10] = (char)0xff;
 	book.data[book.len - 22 + 11] = (char)0xff;
 	check_refused(book.data, book.len, NULL, ERR_EXHAUSTED, "more than 1000 files");

@@ -82,13 +82,13 @@ static void a_wanted_field_is_one_of_the_kinds(void **state)
 
 static struct import_table *read_table(enum import_kind kind, const char *csv, err_t want)
 {
-	struct import_table_params p = {
-		.kind = kind, .bytes = csv, .size = strlen(csv), .tenant = "acme", .realm = "acme.example"
-	};
+	struct import_table_params p = { .kind = kind, .bytes = csv, .tenant = "acme", .realm = "acme.example" };
 	struct import_table *t = mem_zalloc(sizeof(*t));
 	struct err_detail d = { 0 };
 
 	assert_non_null(t);
+	assert_non_null(csv);
+	p.size = strlen(csv);
 	err_t e = import_table_read(t, &p, &d);
 	if (e != want)
 		fail_msg("%s %s: %s", err_name(e), d.field, d.message);
