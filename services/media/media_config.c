@@ -22,7 +22,7 @@ const struct config_item media_config_items[] = {
 	CONFIG_INT(S, workers, "media.workers", 0, 0, 256, "threads that move packets; 0: one per core"),
 	CONFIG_BOOL(S, realtime, "media.realtime", true,
 		    "these threads run before everything else of the machine (SCHED_RR), where the system permits it "
-		    "(CAP_SYS_NICE); one that takes most of a core does not"),
+		    "(CAP_SYS_NICE); one that takes more than a fifth of a core does not"),
 	CONFIG_INT(S, capacity, "media.capacity", 0, 0, 1000000,
 		   "endpoints this engine says it can bear; 0: its port pairs"),
 	CONFIG_INT(S, abandon_ms, "media.abandon_ms", 7200000, 60000, 86400000,

@@ -14,7 +14,8 @@ struct media_metrics media_metrics = {
 	.malformed = METRIC_COUNTER(P "malformed_total", "datagrams that are not RTP or RTCP"),
 	.refused_source = METRIC_COUNTER(P "refused_source_total", "RTP and RTCP from a source that is not the party"),
 	.refused_payload = METRIC_COUNTER(P "refused_payload_total", "RTP of a payload type that was not agreed"),
-	.stale = METRIC_COUNTER(P "stale_total", "RTP packets that had waited while this process stood still: thrown away"),
+	.stale =
+	    METRIC_COUNTER(P "stale_total", "RTP packets that had waited while this process stood still: thrown away"),
 	.transcoded = METRIC_COUNTER(P "transcoded_total", "packets changed from one G.711 law to the other"),
 	.srtp_wrong_tag =
 	    METRIC_COUNTER(P "srtp_wrong_tag_total", "packets to SRTP endpoints that the peer's key did not sign"),

@@ -8,8 +8,8 @@
 #include "media_metrics.h"
 
 #define LEVEL	      10 /* of 1 to 99: above who has none, below what a kernel's own threads have */
-#define GIVE_UP_PCT   60 /* of a processor */
-#define TAKE_BACK_PCT 40
+#define GIVE_UP_PCT   20 /* of a processor: the machine belongs to the others, too */
+#define TAKE_BACK_PCT 12
 
 static int64_t cpu_us(void)
 {

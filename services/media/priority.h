@@ -1,8 +1,8 @@
 /*
  * priority: threads that move packets run before everything else of the machine (SCHED_RR), so that a busy neighbour is
  * no silence in a call; as other media servers do it. Where the system does not permit it (no CAP_SYS_NICE) they run like
- * everybody. A thread that takes most of a processor gives the priority up until it is calmer: a flood of packets must not
- * keep the control thread and the other services from the processors.
+ * everybody. A thread that takes more than a fifth of a processor gives the priority up until it is calmer: neither a flood of
+ * packets nor thousands of calls may keep the control thread and the other services from the processors.
  *
  *	struct priority p;
  *	priority_begin(&p, settings.realtime);	// on the thread itself

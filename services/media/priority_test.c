@@ -11,11 +11,11 @@ static void a_calm_thread_has_it_a_busy_one_has_not_and_between_nothing_changes(
 {
 	UNUSED(state);
 	assert_true(priority_wanted(false, 0, 1000));
-	assert_true(priority_wanted(true, 599, 1000));
-	assert_false(priority_wanted(true, 600, 1000));
-	assert_false(priority_wanted(false, 500, 1000));
-	assert_false(priority_wanted(false, 400, 1000));
-	assert_true(priority_wanted(false, 399, 1000));
+	assert_true(priority_wanted(true, 199, 1000));
+	assert_false(priority_wanted(true, 200, 1000));
+	assert_false(priority_wanted(false, 150, 1000));
+	assert_false(priority_wanted(false, 120, 1000));
+	assert_true(priority_wanted(false, 119, 1000));
 }
 
 static int policy(void)

@@ -146,9 +146,9 @@ struct worker {
 	int64_t due_us; /* when it is to begin */
 	bool early;	/* the timer is set short of that */
 	int64_t now_us;
-	int64_t relayed_us; /* when something was relayed last */
+	int64_t relayed_us;   /* when something was relayed last */
 	unsigned standstills; /* of this process: what lies in the sockets then is old */
-	unsigned relayed;   /* packets, since then: */
+	unsigned relayed;     /* packets, since then: */
 	int64_t looked_us;
 	struct endpoint *endpoints;
 	struct endpoint *slots[SLOTS];
