@@ -107,10 +107,11 @@ static bool waking(const struct edge *e, const sip_t *sip)
 	return sip->sip_to->a_tag || sip->sip_request->rq_method == sip_method_cancel || bus_connected(e->bus);
 }
 
-/* About to end: what is new is for the next process on this address, which hears it when it is said again. */
+/* About to end: what is new is for the next process on this address, which hears it when it is said again; over TCP and TLS nobody says
+ * it again. */
 static bool going(const struct edge *e, const sip_t *sip)
 {
-	return e->hand_over_ms && !sip->sip_to->a_tag;
+	return e->hand_over_ms && !sip->sip_to->a_tag && str_eq(glue_transport(sip), "udp");
 }
 
 /* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
@@ -119,7 +120,7 @@ static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
 	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to ||
 	    sip->sip_to->a_tag || !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
 		return false;
-	if ((!e->draining || e->hand_over_ms) && !edge_overloaded(e))
+	if ((!e->draining || going(e, sip)) && !edge_overloaded(e))
 		return false;
 	if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip))
 		drop(e, msg, EDGE_REFUSED_STRANGER);

@@ -493,16 +493,9 @@ static void who_may_not_see_the_audit_may_not_verify_it(void **state)
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fx.more_config = "tenants:\n  id_rest_s: 0\n"; /* ids are given again at once */
 	fixture_start(&fx);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -523,5 +516,5 @@ int main(void)
 		cmocka_unit_test(who_may_not_see_the_audit_may_not_verify_it),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

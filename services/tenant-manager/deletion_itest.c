@@ -644,19 +644,12 @@ static void a_tenant_of_10_000_agents_goes_in_batches_beside_which_its_neighbour
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fixture_start(&fx);
 	furnish("acme", "30");
 	furnish("globex", "31");
 	(void)must("UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\",\"suspension\":{\"announcementPromptId\":"
 				   "\"x\"}},\"updateMask\":\"suspension\"}");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -678,5 +671,5 @@ int main(void)
 		    a_tenant_of_10_000_agents_goes_in_batches_beside_which_its_neighbour_works_on_GT_3_1_2),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -406,19 +406,12 @@ static void flows_from_before_there_were_versions_are_version_1_GT_3_1_2(void **
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fx.more_config = "flows:\n  versions_kept: 5\n";
 	fixture_start(&fx);
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"globex\",\"tenant\":{}}");
 	admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -439,5 +432,5 @@ int main(void)
 		cmocka_unit_test(flows_from_before_there_were_versions_are_version_1_GT_3_1_2),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

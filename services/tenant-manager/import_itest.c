@@ -697,7 +697,7 @@ static void roles_are_not_for_tables_and_languages_are_GT_3(void **state)
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fx.more_config = "uploads:\n  idle_s: 5\n";
 	fixture_start(&fx);
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
@@ -714,13 +714,6 @@ static int set_up(void **state)
 	(void)fixture_must(
 	    &fx, fx.operator_token, "CreateNumber",
 	    "{\"parent\":\"tenants/globex\",\"number\":{\"number\":\"4930999\",\"working\":{\"rejectStatus\":404}}}");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -751,5 +744,5 @@ int main(void)
 		cmocka_unit_test(an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -262,19 +262,12 @@ static void the_service_role_sees_nothing_without_a_tenant_and_only_its_rows_wit
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fixture_start(&fx);
 	furnish("acme", "555001");
 	furnish("globex", "555002");
 	mine = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
 	supervisor = fixture_token(&fx, "acme", "SCOPE_SUPERVISOR");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -292,5 +285,5 @@ int main(void)
 		cmocka_unit_test(the_service_role_sees_nothing_without_a_tenant_and_only_its_rows_with_one),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

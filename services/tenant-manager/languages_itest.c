@@ -189,15 +189,8 @@ static void why_an_audit_does_not_hold_is_told_in_the_language_of_who_asks(void 
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fixture_start(&fx);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -213,5 +206,5 @@ int main(void)
 		cmocka_unit_test(why_an_audit_does_not_hold_is_told_in_the_language_of_who_asks),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -156,6 +156,12 @@ void fixture_stop(struct fixture *f)
 	testkit_postgres_stop(&f->pg);
 }
 
+int fixture_tear_down(void **state)
+{
+	fixture_stop(*state);
+	return 0;
+}
+
 void fixture_second(struct fixture *second, const struct fixture *f)
 {
 	*second = *f;

@@ -27,6 +27,8 @@ struct fixture {
 
 void fixture_start(struct fixture *f);
 void fixture_stop(struct fixture *f);
+/* Of a group whose set-up put its fixture into *state. */
+int fixture_tear_down(void **state);
 /* The service alone; start waits until it is ready. */
 void fixture_service_start(struct fixture *f);
 void fixture_service_stop(struct fixture *f, int signo);

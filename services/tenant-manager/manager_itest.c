@@ -698,16 +698,9 @@ static void the_operators_token_is_private_and_there_is_no_other_way_in(void **s
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fx.more_config = "tenants:\n  id_rest_s: 0\n"; /* ids are given again at once */
 	fixture_start(&fx);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -730,5 +723,5 @@ int main(void)
 		cmocka_unit_test(the_operators_token_is_private_and_there_is_no_other_way_in),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

@@ -451,16 +451,9 @@ static void the_last_of_100_000_agents_is_created_and_no_other_GT_3_1_2(void **s
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fx.more_config = "tenants:\n  id_rest_s: 0\n"; /* ids are given again at once */
 	fixture_start(&fx);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -480,5 +473,5 @@ int main(void)
 		cmocka_unit_test(the_last_of_100_000_agents_is_created_and_no_other_GT_3_1_2),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }

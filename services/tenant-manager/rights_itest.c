@@ -585,7 +585,7 @@ static void begin_import(void)
 
 static int set_up(void **state)
 {
-	(void)state;
+	*state = &fx;
 	fixture_start(&fx);
 	furnish("acme", "555001");
 	furnish("globex", "555002");
@@ -593,13 +593,6 @@ static int set_up(void **state)
 	(void)must("DeleteTenant", "{\"name\":\"tenants/gone\"}");
 	begin_import();
 	make_tokens();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fixture_stop(&fx);
 	return 0;
 }
 
@@ -620,5 +613,5 @@ int main(void)
 		cmocka_unit_test(operators_have_fine_roles_too_GT_3),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
 }
