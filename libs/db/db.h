@@ -72,6 +72,10 @@ int db_rows(const struct db_result *r);
 const char *db_text(const struct db_result *r, int row, int col); /* "" for NULL */
 bool db_null(const struct db_result *r, int row, int col);
 int64_t db_int(const struct db_result *r, int row, int col);
+bool db_bool(const struct db_result *r, int row, int col); /* false for NULL */
+/* A number as a parameter. */
+#define DB_NUMBER 24
+const char *db_number(int64_t n, char buf[DB_NUMBER]);
 /* Decoded bytea; lives as long as the result. NULL: SQL NULL, no bytea, or no memory (then *size is SIZE_MAX). */
 const void *db_bytes(struct db_result *r, int row, int col, size_t *size);
 /* Rows that the statement changed. */

@@ -76,9 +76,19 @@ static void reading_no_result_is_harmless(void **state)
 	assert_string_equal(db_text(r, 0, 0), "");
 	assert_true(db_null(r, 0, 0));
 	assert_int_equal(db_int(r, 0, 0), 0);
+	assert_false(db_bool(r, 0, 0));
 	assert_null(db_bytes(r, 0, 0, &size));
 	assert_int_equal(size, 0);
 	db_result_free(&r);
+}
+
+static void a_number_is_a_parameter_whatever_its_sign(void **state)
+{
+	char buf[DB_NUMBER];
+
+	(void)state;
+	assert_string_equal(db_number(INT64_MIN, buf), "-9223372036854775808");
+	assert_string_equal(db_number(INT64_MAX, buf), "9223372036854775807");
 }
 
 int main(void)
@@ -88,6 +98,7 @@ int main(void)
 		cmocka_unit_test(texts_and_numbers_of_a_copy_are_written_as_they_are),
 		cmocka_unit_test(sqlstates_map_to_errors),
 		cmocka_unit_test(reading_no_result_is_harmless),
+		cmocka_unit_test(a_number_is_a_parameter_whatever_its_sign),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,11 @@
 #include "db/db_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/str.h"
 
 struct db_blob {
 	struct db_blob *next;
@@ -62,6 +65,17 @@ bool db_null(const struct db_result *r, int row, int col)
 int64_t db_int(const struct db_result *r, int row, int col)
 {
 	return strtoll(db_text(r, row, col), NULL, 10);
+}
+
+bool db_bool(const struct db_result *r, int row, int col)
+{
+	return str_eq(db_text(r, row, col), "t");
+}
+
+const char *db_number(int64_t n, char buf[DB_NUMBER])
+{
+	snprintf(buf, DB_NUMBER, "%" PRId64, n);
+	return buf;
 }
 
 static int hex_digit(char c)

@@ -99,7 +99,7 @@ static void take_row(struct recording *r, const char *tenant, const struct db_re
 	r->started_ms = db_int(res, row, 7);
 	r->state = parse_state(db_text(res, row, 8));
 	r->samples = (uint64_t)db_int(res, row, 9);
-	r->complete = str_eq(db_text(res, row, 10), "t");
+	r->complete = db_bool(res, row, 10);
 	(void)str_copy(r->path, sizeof(r->path), db_text(res, row, 11));
 	r->stereo_bytes = (uint64_t)db_int(res, row, 12);
 	r->mono_bytes = (uint64_t)db_int(res, row, 13);

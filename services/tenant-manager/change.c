@@ -8,14 +8,6 @@
 #include "pbr.h"
 #include "quota.h"
 
-#define NUMBER_TEXT 24
-
-static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
-{
-	snprintf(buf, NUMBER_TEXT, "%" PRId64, n);
-	return buf;
-}
-
 /* A worker is everybody's: it does not wait out what one tenant's import writes. Holds for the other locks of the transaction, too. */
 static err_t limit_wait(struct change *c)
 {
@@ -42,9 +34,9 @@ static err_t lock_tenant(struct change *c)
 		c->version = (uint64_t)db_int(res, 0, 0) + 1;
 		(void)str_copy(c->sip_domain, sizeof(c->sip_domain), db_text(res, 0, 1));
 		c->config_bytes = db_int(res, 0, 2);
-		c->deletion = !str_eq(db_text(res, 0, 4), "t")	? DELETION_NONE
-			      : str_eq(db_text(res, 0, 5), "t") ? DELETION_PURGING
-								: DELETION_GRACE;
+		c->deletion = !db_bool(res, 0, 4)  ? DELETION_NONE
+			      : db_bool(res, 0, 5) ? DELETION_PURGING
+						   : DELETION_GRACE;
 		e = quota_from_row(&c->job->arena, res, 0, 3, &c->quotas);
 	}
 	db_result_free(&res);
@@ -107,8 +99,8 @@ err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const Pr
 
 err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...)
 {
-	char item[128], stage_text[NUMBER_TEXT], version[NUMBER_TEXT];
-	const char *params[] = { item, number_text(stage, stage_text), number_text((int64_t)c->version, version) };
+	char item[128], stage_text[DB_NUMBER], version[DB_NUMBER];
+	const char *params[] = { item, db_number(stage, stage_text), db_number((int64_t)c->version, version) };
 	va_list ap;
 
 	va_start(ap, item_fmt);
@@ -186,8 +178,8 @@ err_t change_audit(struct change *c, const ProtobufCMessage *before, const Proto
 
 static err_t grow_version(struct change *c)
 {
-	char version[NUMBER_TEXT], bytes[NUMBER_TEXT];
-	const char *params[] = { number_text((int64_t)c->version, version), number_text(c->config_bytes, bytes) };
+	char version[DB_NUMBER], bytes[DB_NUMBER];
+	const char *params[] = { db_number((int64_t)c->version, version), db_number(c->config_bytes, bytes) };
 
 	if (c->config_bytes > c->job->tm->config->max_config_bytes)
 		return err_set(&c->job->detail, ERR_EXHAUSTED, "",

@@ -14,19 +14,12 @@
 #define LOTS_A_STEP  5
 #define ATTEMPTS_MAX 5
 #define LEASE	     "interval '60 seconds'"
-#define NUMBER_TEXT  24
 
 #define RUNNING	  TRUNKLINE__ADMIN__V1__IMPORT_STATE__IMPORT_STATE_RUNNING
 #define SUCCEEDED TRUNKLINE__ADMIN__V1__IMPORT_STATE__IMPORT_STATE_SUCCEEDED
 #define FAILED	  TRUNKLINE__ADMIN__V1__IMPORT_STATE__IMPORT_STATE_FAILED
 
 static const struct method apply_method = { .kind = &import_kind, .verb = VERB_CREATE, .action = "imports.apply" };
-
-static const char *number_text(size_t n, char buf[NUMBER_TEXT])
-{
-	snprintf(buf, NUMBER_TEXT, "%zu", n);
-	return buf;
-}
 
 err_t import_run_new(struct import_run **ret, struct manager *tm, const char *tenant, const char *id)
 {
@@ -176,9 +169,9 @@ static size_t good_so_far(const struct import_run *run)
 /* Who reads it meanwhile sees how far it is; and the lease goes on. */
 static err_t write_progress(struct db_tx *tx, struct import_run *run)
 {
-	char read[NUMBER_TEXT], good[NUMBER_TEXT], bad[NUMBER_TEXT];
-	const char *params[] = { run->id, number_text(run->table.n_read, read), number_text(good_so_far(run), good),
-				 number_text(run->table.n_bad, bad), NULL };
+	char read[DB_NUMBER], good[DB_NUMBER], bad[DB_NUMBER];
+	const char *params[] = { run->id, db_number(run->table.n_read, read), db_number(good_so_far(run), good),
+				 db_number(run->table.n_bad, bad), NULL };
 	struct db_result *res = NULL;
 	size_t size = 0;
 	err_t e = import_report(run);
@@ -232,13 +225,13 @@ static err_t judge(struct import_run *run)
 /* The state, which says that what this transaction wrote is there. */
 static err_t write_end(struct db_tx *tx, struct import_run *run, int state, struct arena *a)
 {
-	char read[NUMBER_TEXT], good[NUMBER_TEXT], bad[NUMBER_TEXT], state_text[NUMBER_TEXT];
+	char read[DB_NUMBER], good[DB_NUMBER], bad[DB_NUMBER], state_text[DB_NUMBER];
 	const struct import_table *t = &run->table;
 	const char *params[] = { run->id,
-				 number_text((size_t)state, state_text),
-				 number_text(t->n_read, read),
-				 number_text(t->n_read - t->n_bad, good),
-				 number_text(t->n_bad, bad),
+				 db_number((int64_t)state, state_text),
+				 db_number(t->n_read, read),
+				 db_number(t->n_read - t->n_bad, good),
+				 db_number(t->n_bad, bad),
 				 NULL };
 	struct db_result *res = NULL;
 	size_t size = 0;

@@ -113,7 +113,7 @@ static err_t read_agent(struct db_tx *tx, struct auth_user *user, struct known *
 		e = m ? ERR_OK : ERR_EXHAUSTED;
 		k->enabled = m && pbr_bool(m, "enabled");
 		(void)str_copy(k->hash, sizeof(k->hash), db_text(res, 0, 1));
-		k->imported = m && strcmp(db_text(res, 0, 2), "t") == 0;
+		k->imported = m && db_bool(res, 0, 2);
 		(void)str_copy(k->realm, sizeof(k->realm), db_text(res, 0, 3));
 		(void)str_copy(k->ha1_sha256, sizeof(k->ha1_sha256), m ? pbr_string(m, "ha1_sha256") : "");
 		(void)str_copy(user->tenant_language, sizeof(user->tenant_language), db_text(res, 0, 4));

@@ -11,17 +11,10 @@
 #include "pbr.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
-#define NUMBER_TEXT    24
 #define PAGE_BYTES_MAX (2u << 20) /* clients of gRPC take 4 MiB unless they are told otherwise */
 #define VERIFY_PAGE    "200"
 #define VERIFY_MS_MAX  60000 /* a worker is not held longer by one question, whatever the caller's deadline */
 #define COLUMNS	       "seq, tm.audit_time_us(at), actor, action, resource, peer, before, after, hash "
-
-static const char *number_text(int64_t n, char buf[NUMBER_TEXT])
-{
-	snprintf(buf, NUMBER_TEXT, "%" PRId64, n);
-	return buf;
-}
 
 /* A tenant that is or was deleted keeps its audit: to everybody but operators it is as one that never was. */
 static err_t check_tenant(struct db_tx *tx, struct job *j)
@@ -175,14 +168,14 @@ static err_t fill_audit(struct job *j, struct db_result *res, const struct head 
 static err_t query_list(struct db_tx *tx, struct job *j, int64_t after, struct db_result **res)
 {
 	const struct audit_filter *f = &j->rq.audit;
-	char after_text[NUMBER_TEXT], limit[NUMBER_TEXT], from[NUMBER_TEXT], to[NUMBER_TEXT];
-	const char *params[] = { number_text(after, after_text),
-				 number_text(j->rq.page_size + 1, limit),
+	char after_text[DB_NUMBER], limit[DB_NUMBER], from[DB_NUMBER], to[DB_NUMBER];
+	const char *params[] = { db_number(after, after_text),
+				 db_number(j->rq.page_size + 1, limit),
 				 f->actor,
 				 f->action,
 				 f->resource_prefix,
-				 number_text(f->from_ms * 1000, from),
-				 number_text(f->to_ms ? f->to_ms * 1000 : INT64_MAX, to),
+				 db_number(f->from_ms * 1000, from),
+				 db_number(f->to_ms ? f->to_ms * 1000 : INT64_MAX, to),
 				 auth_is_operator(&j->user) ? "t" : "f" };
 #define WHERE                                                                                                         \
 	"FROM tm.audit WHERE tenant = tm.tenant() AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) "          \
@@ -221,8 +214,8 @@ static atomic_flag verifying = ATOMIC_FLAG_INIT;
 /* The entries behind *after; *after becomes the last of them. *n: how many there were. */
 static err_t verify_page(struct db_tx *tx, struct auditchain *c, int64_t *after, int *n)
 {
-	char text[NUMBER_TEXT];
-	const char *params[] = { number_text(*after, text) };
+	char text[DB_NUMBER];
+	const char *params[] = { db_number(*after, text) };
 	struct db_result *res = NULL;
 	struct auditchain_entry entry;
 	struct auditchain_bytes hash;

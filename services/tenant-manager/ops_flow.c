@@ -14,27 +14,15 @@
 #include "trunkline/config/v1/config.pb-c.h"
 
 #define DRAFT_BYTES_MAX ((size_t)1 << 20)
-#define NUMBER_TEXT	24
 #define UNPUBLISHED	480 /* what a call to a flow that was never published gets */
 #define COLUMNS                                                                                                 \
 	"version, floor(extract(epoch FROM published_at) * 1000)::bigint, author, comment, rollback_of, body, " \
 	"encode(sha256(body), 'hex')"
 
-static const char *number_text(uint64_t n, char buf[NUMBER_TEXT])
-{
-	snprintf(buf, NUMBER_TEXT, "%" PRIu64, n);
-	return buf;
-}
-
-static bool is_true(const struct db_result *res, int row, int col)
-{
-	return strcmp(db_text(res, row, col), "t") == 0;
-}
-
 err_t ops_flow_sign(struct change *c, const char *comment, uint64_t rollback_of)
 {
-	char of[NUMBER_TEXT];
-	const char *params[] = { c->job->user.subject, comment, number_text(rollback_of, of) };
+	char of[DB_NUMBER];
+	const char *params[] = { c->job->user.subject, comment, db_number(rollback_of, of) };
 
 	return db_exec(c->tx, NULL,
 		       "SELECT set_config('trunkline.flow_author', $1, true), set_config('trunkline.flow_comment', $2, "
@@ -44,9 +32,9 @@ err_t ops_flow_sign(struct change *c, const char *comment, uint64_t rollback_of)
 
 err_t ops_flow_prune(struct change *c)
 {
-	char live[NUMBER_TEXT], kept[NUMBER_TEXT];
-	const char *params[] = { c->job->rq.id, number_text(c->live_version, live),
-				 number_text((uint64_t)c->job->tm->config->flow_versions_kept, kept) };
+	char live[DB_NUMBER], kept[DB_NUMBER];
+	const char *params[] = { c->job->rq.id, db_number(c->live_version, live),
+				 db_number((int64_t)c->job->tm->config->flow_versions_kept, kept) };
 
 	return db_exec(
 	    c->tx, NULL,
@@ -88,8 +76,8 @@ static err_t insert_placeholder(struct change *c, const ProtobufCMessage *draft)
 err_t ops_flow_draft(struct change *c, const ProtobufCMessage *m, const struct stored *old, struct stored *ret)
 {
 	struct job *j = c->job;
-	char revision[NUMBER_TEXT];
-	const char *params[] = { j->rq.id, NULL, number_text(c->version, revision) };
+	char revision[DB_NUMBER];
+	const char *params[] = { j->rq.id, NULL, db_number(c->version, revision) };
 	struct db_result *res = NULL;
 	size_t size = 0;
 	void *bytes = pbr_pack(&j->arena, m, &size);
@@ -109,7 +97,7 @@ err_t ops_flow_draft(struct change *c, const ProtobufCMessage *m, const struct s
 		*ret = (struct stored){ .msg = (ProtobufCMessage *)m,
 					.revision = c->version,
 					.live_version = (uint64_t)db_int(res, 0, 0),
-					.draft = is_true(res, 0, 1) };
+					.draft = db_bool(res, 0, 1) };
 	db_result_free(&res);
 	return e;
 }
@@ -148,8 +136,8 @@ static Trunkline__Admin__V1__FlowVersion *version_from_row(struct job *j, struct
 static err_t load_version(struct db_tx *tx, struct job *j, uint64_t version, const char *field,
 			  Trunkline__Admin__V1__FlowVersion **ret)
 {
-	char text[NUMBER_TEXT];
-	const char *params[] = { j->rq.id, number_text(version, text) };
+	char text[DB_NUMBER];
+	const char *params[] = { j->rq.id, db_number(version, text) };
 	struct db_result *res = NULL;
 	err_t e = db_exec(tx, &res,
 			  "SELECT " COLUMNS " FROM tm.flow_version WHERE tenant = tm.tenant() AND flow_id = $1 "
@@ -206,7 +194,7 @@ static err_t fill_versions(struct job *j, struct db_result *res)
 err_t ops_flow_versions(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
-	char before_text[NUMBER_TEXT], limit[NUMBER_TEXT];
+	char before_text[DB_NUMBER], limit[DB_NUMBER];
 	struct stored flow;
 	struct db_result *res = NULL;
 	int64_t before = INT64_MAX;
@@ -217,8 +205,8 @@ err_t ops_flow_versions(struct db_tx *tx, void *arg)
 		e = ops_load(tx, j, &flow);
 	if (!e && *j->rq.page_token && str_to_i64(j->rq.page_token, 1, INT64_MAX, &before))
 		e = err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
-	const char *params[] = { j->rq.id, number_text((uint64_t)before, before_text),
-				 number_text((uint64_t)j->rq.page_size + 1, limit) };
+	const char *params[] = { j->rq.id, db_number((int64_t)before, before_text),
+				 db_number((int64_t)j->rq.page_size + 1, limit) };
 	if (!e)
 		e = db_exec(tx, &res,
 			    "SELECT " COLUMNS " FROM tm.flow_version WHERE tenant = tm.tenant() AND flow_id = $1 "

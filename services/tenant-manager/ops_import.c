@@ -13,7 +13,6 @@
 
 #define RUNNING_MAX 2
 #define KEPT	    "100"
-#define NUMBER_TEXT 24
 
 static err_t hash_file(struct job *j)
 {
@@ -179,8 +178,8 @@ static err_t fill_list(struct job *j, struct db_result *res)
 err_t ops_import_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
-	char before_text[NUMBER_TEXT], limit[NUMBER_TEXT];
-	const char *params[] = { before_text, limit };
+	char before_text[DB_NUMBER], limit[DB_NUMBER];
+	const char *params[] = { before_text, db_number((int64_t)j->rq.page_size + 1, limit) };
 	struct db_result *res = NULL;
 	int64_t before = INT64_MAX;
 
@@ -188,8 +187,7 @@ err_t ops_import_list(struct db_tx *tx, void *arg)
 	err_t e = ops_check_tenant(tx, j);
 	if (!e && *j->rq.page_token && str_to_i64(j->rq.page_token, 1, INT64_MAX, &before))
 		e = err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
-	snprintf(before_text, sizeof(before_text), "%" PRId64, before);
-	snprintf(limit, sizeof(limit), "%d", j->rq.page_size + 1);
+	(void)db_number(before, before_text);
 	if (!e)
 		e = db_exec(tx, &res,
 			    "SELECT " IMPORT_COLUMNS " FROM tm.import WHERE tenant = tm.tenant() AND id < $1::bigint "

@@ -245,7 +245,7 @@ static err_t one_of_list(struct job *j, struct db_result *res, int row, Protobuf
 	const char *id = arena_strdup(&j->arena, db_text(res, row, 0));
 	struct stored s = { .revision = (uint64_t)db_int(res, row, 2),
 			    .live_version = (uint64_t)db_int(res, row, 3),
-			    .draft = strcmp(db_text(res, row, 4), "t") == 0 };
+			    .draft = db_bool(res, row, 4) };
 	size_t size;
 	const void *bytes = db_bytes(res, row, 1, &size);
 

@@ -28,7 +28,7 @@ err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret)
 		*ret = (struct stored){ .revision = (uint64_t)db_int(res, 0, 1),
 					.size = (size_t)db_int(res, 0, 2),
 					.live_version = (uint64_t)db_int(res, 0, 3),
-					.draft = strcmp(db_text(res, 0, 4), "t") == 0 };
+					.draft = db_bool(res, 0, 4) };
 		ret->msg = bytes ? pbr_unpack(&j->arena, kind->desc, bytes, size) : NULL;
 		e = ret->msg ? ERR_OK : ERR_DATA_LOSS;
 	}

@@ -61,7 +61,7 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	t->display_name = arena_strdup(a, db_text(res, row, 1));
 	t->time_zone = arena_strdup(a, db_text(res, row, 2));
 	t->sip_domain = arena_strdup(a, db_text(res, row, 3));
-	t->suspended = strcmp(db_text(res, row, 4), "t") == 0;
+	t->suspended = db_bool(res, row, 4);
 	t->config_version = (uint64_t)db_int(res, row, 5);
 	t->published_version = (uint64_t)db_int(res, row, 6);
 	t->create_time_ms = db_int(res, row, 7);

@@ -53,7 +53,7 @@ static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 	head.time_zone = (char *)db_text(res, 0, 2);
 	head.sip_domain = (char *)db_text(res, 0, 3);
 	head.language = (char *)db_text(res, 0, 8);
-	head.suspended = strcmp(db_text(res, 0, 4), "t") == 0;
+	head.suspended = db_bool(res, 0, 4);
 	bytes = db_bytes(res, 0, 7, &size);
 	if (bytes && size)
 		head.suspension =
@@ -108,7 +108,7 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 			    "FROM tm.tenant WHERE tenant = tm.tenant()",
 			    0, NULL);
 	if (!e && db_rows(res))
-		t->postponed = strcmp(db_text(res, 0, 5), "t") == 0;
+		t->postponed = db_bool(res, 0, 5);
 	if (!e && db_rows(res) && !t->postponed) {
 		e = put_head(t, &out, res);
 		if (!e)

@@ -175,7 +175,7 @@ static err_t take(struct db_tx *tx, struct purge *p, struct purge_view *v)
 	p->outcome = STEP_OTHERS;
 	if (!e && db_rows(res)) {
 		v->due_ms = db_int(res, 0, 0);
-		v->unpublished = str_eq(db_text(res, 0, 1), "t");
+		v->unpublished = db_bool(res, 0, 1);
 		db_result_free(&res);
 		e = db_exec(tx, &res,
 			    "UPDATE tm.deletion d SET worker = $1, worker_until = now() + " LEASE " FROM tm.tenant t "
@@ -183,7 +183,7 @@ static err_t take(struct db_tx *tx, struct purge *p, struct purge_view *v)
 			    "AND (d.worker = $1 OR d.worker_until <= now()) RETURNING d.began_at IS NOT NULL",
 			    1, params);
 		if (!e && db_rows(res)) {
-			v->rows_begun = str_eq(db_text(res, 0, 0), "t");
+			v->rows_begun = db_bool(res, 0, 0);
 			p->outcome = STEP_DONE;
 		}
 	}
