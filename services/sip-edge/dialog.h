@@ -43,7 +43,8 @@ struct branch {
 	unsigned provisional; /* last one told */
 	uint32_t session_s;
 	unsigned attempts;
-	bool cancelled;
+	bool cancelled, cancel_sent;
+	char *cancel_reason; /* a Reason field for the CANCEL; NULL: none */
 };
 
 struct dialog {
@@ -163,6 +164,7 @@ void outbound_cancel(struct dialog *d, const char *reason);
 void outbound_cancel_unknown(struct edge *e, const struct edge_command *c);
 /* The branch becomes the dialog: ACK, others CANCELled. */
 void outbound_take(struct dialog *d, struct branch *b);
+/* Its INVITE, if it waits for an answer, lives on without the dialog until it has one. */
 void outbound_branch_done(struct branch *b);
 void indialog_bye(struct dialog *d, const char *reason);
 void indialog_reinvite(struct dialog *d, const struct blob *sdp, bool refresh);

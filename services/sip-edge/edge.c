@@ -4,6 +4,7 @@
 #include "command.h"
 #include "dialog.h"
 #include "edge_metrics.h"
+#include "farewell.h"
 #include "ghosts.h"
 #include "guard.h"
 #include "nta_glue.h"
@@ -234,6 +235,7 @@ err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config 
 	e->cfg = *cfg;
 	TAILQ_INIT(&e->offers);
 	TAILQ_INIT(&e->heard);
+	LIST_INIT(&e->farewells);
 	controllers_init(&e->controllers);
 	e->incarnation = (uint64_t)clock_wall_ms();
 	e->born_ms = clock_mono_ms();
@@ -276,6 +278,7 @@ void edge_free(struct edge **ref)
 	command_stop(e);
 	while (e->dialogs)
 		dialog_leave(e->dialogs);
+	farewell_leave_all(e);
 	glue_agent_free(e);
 	sip_root_free(&e->root);
 	store_free(&e->store);

@@ -56,8 +56,9 @@ struct edge {
 	struct trunk_uses *trunks;
 	struct dialog *dialogs; /* hash by leg id */
 	size_t n_dialogs, n_offers;
-	TAILQ_HEAD(edge_offers, dialog) offers; /* that no call-control has taken yet, the oldest first */
-	TAILQ_HEAD(edge_heard, dialog) heard;	/* all legs, by the last word of a call-control about them */
+	TAILQ_HEAD(edge_offers, dialog) offers;	       /* that no call-control has taken yet, the oldest first */
+	TAILQ_HEAD(edge_heard, dialog) heard;	       /* all legs, by the last word of a call-control about them */
+	LIST_HEAD(edge_farewells, farewell) farewells; /* INVITEs without a leg that wait for their final answer */
 	struct admission admission;
 	struct controllers controllers;
 	int64_t congested_ms; /* monotonic: when new calls were limited last */

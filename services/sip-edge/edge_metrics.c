@@ -21,6 +21,8 @@ struct metric edge_metric_nta_server =
 struct metric edge_metric_nta_client =
     METRIC_GAUGE("trunkline_edge_client_transactions",
 		 "Sofia's client transactions, those waiting to be forgotten included");
+struct metric edge_metric_farewells =
+    METRIC_GAUGE("trunkline_edge_invites_over", "INVITEs whose leg is over and that wait for their final answer");
 struct metric edge_metric_nta_legs = METRIC_GAUGE("trunkline_edge_dialogs", "Sofia's dialogs");
 struct metric edge_metric_offers = METRIC_COUNTER("trunkline_edge_offers_total", "calls offered to call-control");
 struct metric edge_metric_dials = METRIC_COUNTER("trunkline_edge_dials_total", "outbound legs");
@@ -65,7 +67,7 @@ void edge_metrics_register(void)
 		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
 		&edge_metric_commands_bad, &edge_metric_stale,		 &edge_metric_admitted,
 		&edge_metric_strays,	   &edge_metric_ghosts,		 &edge_metric_reoffers,
-		&edge_metric_revived,
+		&edge_metric_revived,	   &edge_metric_farewells,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

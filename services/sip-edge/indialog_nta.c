@@ -2,6 +2,7 @@
 #include "indialog_nta.h"
 #include "base/str.h"
 #include "edge_metrics.h"
+#include "farewell.h"
 #include "session_nta.h"
 #include "sip/judge.h"
 
@@ -369,7 +370,7 @@ static void send_reinvite(struct dialog *d, const struct blob *sdp, const char *
 					       SIPTAG_SUPPORTED_STR("timer"), SIPTAG_USER_AGENT_STR(EDGE_SERVER),
 					       TAG_IF(d->session.interval_s, SIPTAG_SESSION_EXPIRES_STR(expires)),
 					       SIPTAG_CONTENT_TYPE_STR("application/sdp"),
-					       TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)),
+					       TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)), NTATAG_PASS_100(1),
 					       SIPTAG_PAYLOAD_STR(sdp->text), TAG_END());
 	sip_root_kick(d->edge->root);
 	if (!d->reinvite_out)
@@ -506,8 +507,10 @@ void indialog_release(struct dialog *d)
 	release_out(&d->bye);
 	release_out(&d->refresh_out);
 	release_out(&d->probe);
-	if (d->reinvite_out && nta_outgoing_status(d->reinvite_out) < 200)
-		nta_outgoing_cancel(d->reinvite_out); /* or nta forgets it at once and its 2xx is never acknowledged */
+	if (d->reinvite_out && nta_outgoing_status(d->reinvite_out) < 200) /* its 2xx must be acknowledged */
+		farewell_take(d->edge,
+			      &(struct farewell_to){
+				  .leg = &d->leg, .invite = &d->reinvite_out, .established = true, .route = d->route });
 	release_out(&d->reinvite_out);
 	for (size_t i = 0; i < d->n_branches; i++)
 		outbound_branch_done(&d->branches[i]);

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "dialog.h"
 #include "edge_metrics.h"
+#include "farewell.h"
 #include "indialog_nta.h"
 #include "session_nta.h"
 #include "sip/digest.h"
@@ -127,7 +128,7 @@ static bool send_invite(struct branch *b, const char *credentials)
 				 SIPTAG_MIN_SE_STR(SESSION_MIN_TEXT), TAG_IF(b->path[0], SIPTAG_ROUTE_STR(b->path)),
 				 TAG_IF(d->headers, SIPTAG_HEADER_STR(d->headers)),
 				 TAG_IF(credentials, SIPTAG_HEADER_STR(credentials)), NTATAG_BRANCH_KEY(key),
-				 SIPTAG_CONTENT_TYPE_STR("application/sdp"),
+				 NTATAG_PASS_100(1), SIPTAG_CONTENT_TYPE_STR("application/sdp"),
 				 TAG_IF(d->local_sdp.text, SIPTAG_PAYLOAD_STR(d->local_sdp.text)), TAG_END());
 	sip_root_kick(d->edge->root);
 	return b->invite != NULL;
@@ -326,20 +327,15 @@ static void branch_ringing(struct branch *b, const sip_t *sip, unsigned status)
 	dialog_event(b->dialog, LEG_EV_RINGING, &in);
 }
 
-/* A 2xx that nobody wants any more: acknowledged and ended on its own, whatever becomes of the dialog. */
+/* Where requests of a dialog go beside its route set: to a phone where it was found; a trunk's address is for the INVITE only. */
+static const char *kept_route(const struct branch *b)
+{
+	return b->dialog->trunk_id[0] && !b->dialog->agent_id[0] ? "" : b->route;
+}
+
 static void end_stray(struct branch *b, const sip_t *sip)
 {
-	struct dialog shadow = { .edge = b->dialog->edge, .leg = b->leg };
-	nta_outgoing_t *bye;
-
-	nta_leg_rtag(b->leg, sip->sip_to->a_tag);
-	nta_leg_client_reroute(b->leg, sip->sip_record_route, sip->sip_contact, 1);
-	if (!b->dialog->trunk_id[0] || b->dialog->agent_id[0])
-		str_copy(shadow.route, sizeof(shadow.route), b->route);
-	indialog_peer(&shadow, nta_outgoing_getresponse(b->invite), sip);
-	indialog_ack(&shadow, sip);
-	bye = nta_outgoing_tcreate(b->leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL, TAG_END());
-	(void)bye; /* destroys itself with its final answer */
+	farewell_end(b->dialog->edge, b->leg, b->invite, kept_route(b), sip);
 }
 
 static void branch_answered(struct branch *b, const sip_t *sip)
@@ -384,18 +380,23 @@ static void branch_answered(struct branch *b, const sip_t *sip)
 	dialog_event(d, LEG_EV_ANSWERED, &in);
 }
 
+/* ---- the end of those that ring in vain ---- */
+
+static void cancel_branch(struct branch *b, const char *reason)
+{
+	if (b->status || !b->invite || b->cancelled)
+		return;
+	b->cancelled = true;
+	b->cancel_reason = reason ? mem_strdup(reason) : NULL;
+	b->cancel_sent = farewell_cancel(b->invite, b->cancel_reason);
+}
+
 void outbound_take(struct dialog *d, struct branch *b)
 {
 	/* The ACK has gone (branch_answered); the other phones stop ringing. */
-	for (size_t i = 0; i < d->n_branches; i++) {
-		struct branch *other = &d->branches[i];
-
-		if (other == b || other->status || !other->invite || other->cancelled)
-			continue;
-		other->cancelled = true;
-		nta_outgoing_tcancel(other->invite, NULL, NULL,
-				     SIPTAG_REASON_STR("SIP;cause=200;text=\"Call completed elsewhere\""), TAG_END());
-	}
+	for (size_t i = 0; i < d->n_branches; i++)
+		if (&d->branches[i] != b)
+			cancel_branch(&d->branches[i], "SIP;cause=200;text=\"Call completed elsewhere\"");
 }
 
 void outbound_cancel(struct dialog *d, const char *reason)
@@ -403,15 +404,8 @@ void outbound_cancel(struct dialog *d, const char *reason)
 	char text[320];
 
 	snprintf(text, sizeof(text), "SIP;cause=487;text=\"%s\"", reason && !strpbrk(reason, "\"\\") ? reason : "");
-	for (size_t i = 0; i < d->n_branches; i++) {
-		struct branch *b = &d->branches[i];
-
-		if (b->status || !b->invite || b->cancelled)
-			continue;
-		b->cancelled = true;
-		nta_outgoing_tcancel(b->invite, NULL, NULL, TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)),
-				     TAG_END());
-	}
+	for (size_t i = 0; i < d->n_branches; i++)
+		cancel_branch(&d->branches[i], reason && reason[0] ? text : NULL);
 	sip_root_kick(d->edge->root);
 }
 
@@ -519,6 +513,8 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 	if (!internal)
 		dialog_replied(b->dialog);
 	if (status < 200) {
+		if (b->cancelled && !b->cancel_sent)
+			b->cancel_sent = farewell_cancel(orq, b->cancel_reason);
 		if (status > 100)
 			branch_ringing(b, sip, status);
 	} else if (status < 300) {
@@ -531,13 +527,20 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 
 void outbound_branch_done(struct branch *b)
 {
-	if (b->invite && nta_outgoing_status(b->invite) < 200 && !b->cancelled)
-		nta_outgoing_cancel(b->invite);
+	if (b->invite && nta_outgoing_status(b->invite) < 200) {
+		cancel_branch(b, NULL);
+		farewell_take(b->dialog->edge, &(struct farewell_to){ .leg = &b->leg,
+								      .invite = &b->invite,
+								      .reason = &b->cancel_reason,
+								      .cancel_sent = b->cancel_sent,
+								      .route = kept_route(b) });
+	}
 	drop_invite(b);
 	if (b->leg)
 		nta_leg_destroy(b->leg);
 	b->leg = NULL;
+	mem_free(b->cancel_reason);
 	mem_free(b->ruri);
 	mem_free(b->path);
-	b->ruri = b->path = NULL;
+	b->ruri = b->path = b->cancel_reason = NULL;
 }

@@ -266,6 +266,89 @@ static void a_caller_whose_contact_is_a_name_is_reached_where_he_is(void **state
 	peer_close(&p);
 }
 
+/* ---- phones that ring in vain ---- */
+
+static bool nobody_waits(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static bool no_invite_is_over(void *arg)
+{
+	(void)arg;
+	return metric_value("trunkline_edge_invites_over") == 0;
+}
+
+/* One says nothing and is switched off after the call, one rings and says no more, one answers. nta itself keeps a CANCEL that it
+ * could not send yet for ever when the INVITE fails after the call. */
+static void phones_that_say_no_final_word_leave_nothing(void **state)
+{
+	struct peer silent, rings, answers;
+	struct call c = { .cseq = 0 };
+	struct leg_ref l;
+
+	(void)state;
+	assert_true(testkit_wait_loop(loop, nothing_is_under_way, NULL, 60000));
+	peer_open(&silent);
+	peer_open(&rings);
+	peer_open(&answers);
+	register_as(&silent, "acme", "1002", "secret-1002", DIGEST_MD5, "");
+	register_as(&rings, "acme", "1002", "secret-1002", DIGEST_MD5, "");
+	register_as(&answers, "acme", "1002", "secret-1002", DIGEST_MD5, "");
+	l = cc_dial_agent("1002", 5000);
+	peer_expect(&silent, "INVITE ");
+	peer_expect(&rings, "INVITE ");
+	answer(&rings, NULL, "180 Ringing", "r", "");
+	cc_event("cc-1", EV(RINGING));
+	peer_expect(&answers, "INVITE ");
+	answer(&answers, &c, "200 OK", "a", SDP_A);
+	peer_expect(&answers, "ACK ");
+	cc_event("cc-1", EV(ANSWERED));
+	peer_expect(&rings, "CANCEL ");
+	cc_hang_up(&l);
+	peer_expect(&answers, "BYE ");
+	answer(&answers, NULL, "200 OK", NULL, "");
+	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "hung-up");
+	assert_false(peer_got(&silent, "CANCEL ", 100)); /* before any answer it might overtake the INVITE */
+	assert_int_equal(metric_value("trunkline_edge_invites_over"), 2);
+	peer_close(&silent);
+	assert_true(testkit_wait_loop(loop, no_invite_is_over, NULL, 60000));
+	assert_false(testkit_wait_loop(loop, nobody_waits, NULL, 1500)); /* the gauge of Sofia's is a second old */
+	assert_true(testkit_wait_loop(loop, nothing_is_under_way, NULL, 60000));
+	peer_close(&rings);
+	peer_close(&answers);
+}
+
+/* The call is over before the phone has said a word: then it rings, and then somebody picks up. */
+static void a_phone_that_is_late_is_cancelled_and_one_that_answers_all_the_same_is_hung_up(void **state)
+{
+	struct peer rings, answers;
+	struct call c = { .cseq = 0 };
+	struct leg_ref l;
+
+	(void)state;
+	peer_open(&rings);
+	peer_open(&answers);
+	register_as(&rings, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	register_as(&answers, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	l = cc_dial_agent("1001", 5000);
+	peer_expect(&rings, "INVITE ");
+	peer_expect(&answers, "INVITE ");
+	cc_hang_up(&l);
+	cc_event_in("cc-1", EV(ENDED), 10000);
+	answer(&rings, NULL, "180 Ringing", "r", "");
+	peer_expect(&rings, "CANCEL ");
+	assert_non_null(strstr(header(&rings, "CSeq"), "101 CANCEL"));
+	answer(&rings, NULL, "200 OK", NULL, "");
+	answer(&answers, &c, "200 OK", "a", SDP_A);
+	peer_expect(&answers, "ACK ");
+	peer_expect(&answers, "BYE ");
+	answer(&answers, NULL, "200 OK", NULL, "");
+	peer_close(&rings);
+	peer_close(&answers);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +362,9 @@ int main(void)
 		cmocka_unit_test_setup(answers_to_what_we_never_sent_are_answered_by_nothing, forget),
 		cmocka_unit_test_setup(a_flood_of_them_is_bounded, forget),
 		cmocka_unit_test_setup(a_caller_whose_contact_is_a_name_is_reached_where_he_is, forget),
+		cmocka_unit_test_setup(a_phone_that_is_late_is_cancelled_and_one_that_answers_all_the_same_is_hung_up,
+				       forget),
+		cmocka_unit_test_setup(phones_that_say_no_final_word_leave_nothing, forget),
 	};
 
 	return cmocka_run_group_tests(tests, world_start, world_stop);
