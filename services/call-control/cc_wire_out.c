@@ -119,7 +119,7 @@ void cc_wire_put_edge(struct str *out, const struct call *call, const struct cal
 	case COMMAND_HANG_UP:
 		hang_up.status = c->status;
 		hang_up.reason = TEXT(c->text);
-		hang_up.agent_id = c->leg == &call->agent_leg ? TEXT(call->agent_id) : TEXT("");
+		hang_up.agent_id = TEXT(c->leg == &call->agent_leg ? call->agent_id : NULL);
 		m.command_case = TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_HANG_UP;
 		m.hang_up = &hang_up;
 		break;
@@ -292,7 +292,7 @@ void cc_wire_put_call_free(struct str *out, const char *tenant, const char *call
 
 	m.tenant = TEXT(tenant);
 	m.call_id = TEXT(call_id);
-	m.leg_id = TEXT("");
+	m.leg_id = (char *)protobuf_c_empty_string;
 	m.epoch = UINT64_MAX; /* of a call that is no more nobody has a higher one */
 	m.command_case = TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_CALL_FREE;
 	m.call_free = &call_free_msg;

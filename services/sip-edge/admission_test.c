@@ -45,14 +45,18 @@ static void run(struct model *m, double offered_cps, double serves_cps, double r
 	double comes = 0;
 
 	for (int64_t end = m->now_ms + ms; m->now_ms < end; m->now_ms++) {
-		for (comes += offered_cps / 1000; comes >= 1; comes--) {
+		comes += offered_cps / 1000;
+		while (comes >= 1) {
+			comes--;
 			m->offered++;
 			if (!take(&m->a, m->now_ms))
 				m->credit -= refusal_costs;
 			else
 				m->came_ms[m->n++ % MODEL_MAX] = m->now_ms;
 		}
-		for (m->credit += serves_cps / 1000; m->credit >= 1 && m->first < m->n; m->credit--) {
+		m->credit += serves_cps / 1000;
+		while (m->credit >= 1 && m->first < m->n) {
+			m->credit--;
 			admission_decided(&m->a, m->now_ms - m->came_ms[m->first++ % MODEL_MAX]);
 			m->served++;
 		}

@@ -21,7 +21,7 @@ static struct sock_filter looks_like_sip[] = {
 
 static bool is_ours(int fd, int port)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t n = sizeof(ss), size = sizeof(int);
 	int type = 0;
 

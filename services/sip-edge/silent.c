@@ -13,7 +13,7 @@
 
 static int local_port(int fd)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t n = sizeof(ss);
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &n) < 0)
