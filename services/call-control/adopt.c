@@ -300,6 +300,9 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		if (cc->looking && cc->listened)
 			cc->next_scan_ms = 0;
 		cc->looking = false;
+		if (cc->waking)
+			live_say_again(cc);
+		cc->waking = false;
 		LOG_INFO(NULL, "calls.scanned", "took_ms=%lld calls=%u",
 			 (long long)(clock_mono_ms() - cc->scan_began_ms), HASH_COUNT(cc->calls));
 		return;
@@ -369,6 +372,13 @@ void peers_listen(struct control *cc)
 		scan(cc, cc->listening_ms);
 }
 
+bool peers_unsure(const struct control *cc)
+{
+	int64_t now = clock_mono_ms();
+
+	return (cc->ticked_ms && now - cc->ticked_ms > ASLEEP_MS) || (cc->waking && now - cc->listening_ms < LISTEN_MS);
+}
+
 /* Others may have come back later than we, and not have heard the first time. */
 static void say_again(struct control *cc, int64_t now)
 {
@@ -383,8 +393,10 @@ void peers_tick(struct control *cc)
 	int64_t now = clock_mono_ms(), media = 0;
 	struct peer *p, *tmp;
 
-	if (now - cc->ticked_ms > ASLEEP_MS)
+	if (now - cc->ticked_ms > ASLEEP_MS) {
+		cc->waking = cc->calls;
 		peers_listen(cc);
+	}
 	cc->ticked_ms = now;
 	peers_beat(cc);
 	if (bus_write_wait_ms(cc->bus) > STUCK_MS)

@@ -18,6 +18,7 @@
 #include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/edge/v1/edge.pb-c.h"
 #include "trunkline/media/v1/media.pb-c.h"
+#include "trunkline/router/v1/router.pb-c.h"
 
 #define OFFERS	2
 #define PATIENT 20000
@@ -42,11 +43,11 @@ static struct loop *loop;
 static struct bus *bus;
 static struct bus_kv *config, *calls;
 static struct bus_kv_watch *watch;
-static struct bus_sub *commands, *media_commands;
+static struct bus_sub *commands, *media_commands, *router_requests;
 static struct loop_timer beat;
 static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
-static int n_offered, rejects, attaches, freed;
+static int n_offered, rejects, attaches, freed, stale_claims;
 static bool restarted; /* media-1, which then has no room; media-2 has */
 
 /* ---- the world around it ---- */
@@ -174,6 +175,24 @@ static void on_media_command(const struct bus_msg *msg, void *arg)
 	trunkline__media__v1__media_commands__free_unpacked(m, NULL);
 }
 
+/* Who claims a place in a queue for a call that is another's by now? */
+static void on_router_request(const struct bus_msg *msg, void *arg)
+{
+	Trunkline__Router__V1__RouterRequests *m =
+	    trunkline__router__v1__router_requests__unpack(NULL, msg->size, msg->data);
+
+	UNUSED(arg);
+	assert_non_null(m);
+	for (size_t i = 0; i < m->n_requests; i++) {
+		const struct offered *o = find(m->requests[i]->call_id);
+
+		if (m->requests[i]->request_case != TRUNKLINE__ROUTER__V1__ROUTER_REQUEST__REQUEST_ENQUEUE || !o)
+			continue;
+		stale_claims += m->requests[i]->call_epoch < o->epoch;
+	}
+	trunkline__router__v1__router_requests__free_unpacked(m, NULL);
+}
+
 static void offer(void)
 {
 	Trunkline__Edge__V1__EdgeEvents m = TRUNKLINE__EDGE__V1__EDGE_EVENTS__INIT;
@@ -259,6 +278,8 @@ static int setup(void **state)
 	assert_int_equal(bus_subscribe(&commands, bus, "tl.centre.edge.edge-1", NULL, on_command, NULL), ERR_OK);
 	assert_int_equal(bus_subscribe(&media_commands, bus, "tl.centre.media.media-1", NULL, on_media_command, NULL),
 			 ERR_OK);
+	assert_int_equal(bus_subscribe(&router_requests, bus, "tl.centre.router.*", NULL, on_router_request, NULL),
+			 ERR_OK);
 	put_tenant();
 	loop_timer_init(&beat, loop, on_beat, NULL);
 	on_beat(NULL);
@@ -278,6 +299,7 @@ static int teardown(void **state)
 	bus_kv_unwatch(&watch);
 	bus_unsubscribe(&commands);
 	bus_unsubscribe(&media_commands);
+	bus_unsubscribe(&router_requests);
 	bus_kv_close(&config);
 	bus_kv_close(&calls);
 	bus_free(&bus);
@@ -317,6 +339,29 @@ static void offer_for(int turns)
 			offer();
 		loop_turn(loop, 2);
 	}
+}
+
+static bool never(void *arg)
+{
+	UNUSED(arg);
+	return false;
+}
+
+/* Its timers are all due when it wakes up: places claimed for calls that are another's, or over, would have agents reserved in vain. */
+static void who_wakes_up_claims_no_place_for_what_has_become_anothers(void **state)
+{
+	pid_t pid = instances[0].proc.pid;
+
+	UNUSED(state);
+	offer_for(5);
+	assert_true(testkit_wait_loop(loop, one_has_some, (void *)"cc-1", PATIENT));
+	assert_true(testkit_wait_loop(loop, all_are_of, NULL, PATIENT));
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_true(testkit_wait_loop(loop, all_are_of, (void *)"cc-2", PATIENT));
+	stale_claims = 0;
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	testkit_wait_loop(loop, never, NULL, 3000); /* each waiting call is claimed every 2 s */
+	assert_int_equal(stale_claims, 0);
 }
 
 /* Ended right among offers: each is taken by one of the two, none refused, and the calls of the one that ends are the other's. */
@@ -382,6 +427,7 @@ static void a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them(vo
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_wakes_up_claims_no_place_for_what_has_become_anothers),
 		cmocka_unit_test(an_instance_told_to_end_loses_no_offer_and_hands_its_calls_over),
 		cmocka_unit_test(the_new_one_takes_the_calls_of_the_next_that_ends),
 		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),

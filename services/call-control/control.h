@@ -111,6 +111,7 @@ struct control {
 	struct bus_kv_watch *scan;
 	int64_t scan_began_ms; /* monotonic */
 	bool looking;	       /* that scan only looks how new the newest is */
+	bool waking;	       /* that scan has yet to tell which calls are still ours */
 	int64_t newest_ms;     /* by the server's clock: the last write before listening_ms */
 	int64_t newest_of_ms;  /* the listening_ms for which that is known */
 	int64_t listening_wall_ms;
@@ -151,6 +152,8 @@ void peers_tick(struct control *cc);
 void peers_beat(struct control *cc);
 /* The bus is back: who was not heard meanwhile is not dead for that. */
 void peers_listen(struct control *cc);
+/* We stood still, and do not know yet which of our calls have become somebody else's, or are over: they claim no place in a queue. */
+bool peers_unsure(const struct control *cc);
 void peers_free(struct control *cc);
 /* Nobody is at work any more under that name and incarnation. */
 bool peers_gone(const struct control *cc, const struct cc_owner *owner);

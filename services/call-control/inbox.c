@@ -178,6 +178,8 @@ static void on_router_epoch(uint32_t shard, uint64_t epoch, void *arg)
 	struct str *out;
 	bool fresh;
 
+	if (peers_unsure(cc))
+		return; /* all is said again when we know; until then the router waits for us, not for long */
 	HASH_ITER (hh, cc->calls, l, tmp)
 		if (hash_router_shard(l->call->tenant) == shard && l->call->phase == CALL_PHASE_QUEUED)
 			live_step(l, &(struct call_input){ .kind = INPUT_ROUTER_EPOCH, .router_epoch = epoch });

@@ -376,6 +376,8 @@ static void to_router(struct live *l, const struct call_command *c)
 	struct str *out;
 	bool fresh;
 
+	if (c->kind == COMMAND_ENQUEUE && peers_unsure(l->control))
+		return; /* it is said again when we know */
 	snprintf(subject, sizeof(subject), "tl.%s.router.%u", l->control->site, hash_router_shard(l->call->tenant));
 	out = batches_get(&l->control->batches, subject, &fresh);
 	if (fresh)
