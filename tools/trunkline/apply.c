@@ -266,7 +266,7 @@ err_t apply_write(struct remote *rm, const struct cli *cli, const struct apply_i
 
 	if (!id)
 		return no_id(it, detail);
-	*did = "uploaded";
+	*did = ERR_TEXT("uploaded");
 	if (json_string_value(json_object_get(it->json, "file")))
 		e = upload(rm, cli, it, id, file, ret, detail);
 	else

@@ -334,6 +334,12 @@ static bool is_counted(const struct run *r)
 	return r->o.lag == 0 || (r->o.lag > 0 && clock_wall_ms() >= r->o.plan.trial.to_ms + LAG_GRACE_MS);
 }
 
+/* Then there is nothing to wait for now. */
+static bool ends_after_wait(const struct run *r)
+{
+	return r->o.plan.trial.to_ms - clock_wall_ms() > r->wait_until_ms - clock_mono_ms();
+}
+
 static err_t run_trial(struct run *r, struct onboard_stage *s)
 {
 	const struct onboard_trial *t = &r->o.plan.trial;
@@ -347,7 +353,7 @@ static err_t run_trial(struct run *r, struct onboard_stage *s)
 		e = clock_wall_ms() >= t->from_ms ? look_at_report(r, &kept, &s->detail) : ERR_OK;
 		if (e)
 			return e;
-		if ((over && is_counted(r)) || !may_wait(r))
+		if ((over && is_counted(r)) || !may_wait(r) || ends_after_wait(r))
 			break;
 		usleep(LOOK_US);
 	}

@@ -248,8 +248,8 @@ static err_t check_disposition(const struct onboard_call *c, const char *name, s
 	for (size_t i = 0; c->disposition && i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i], c->disposition) == 0)
 			return ERR_OK;
-	return c->disposition ? err_set(detail, ERR_INVALID, name, "must be one of %s, not %s",
-					"answered, abandoned, ivr, refused, failed", c->disposition)
+	return c->disposition ? err_set(detail, ERR_INVALID, name,
+					"must be answered, abandoned, ivr, refused or failed, not '%s'", c->disposition)
 			      : ERR_OK;
 }
 
@@ -258,7 +258,8 @@ static err_t check_call(const struct onboard_plan *plan, const struct onboard_ca
 			struct err_detail *detail)
 {
 	const char *const ids[] = { c->number, c->queue, c->agent };
-	static const char *const nouns[] = { "number", "queue", "agent" }, *const keys[] = { "call", "queue", "agent" };
+	static const char *const nouns[] = { ERR_TEXT("number"), ERR_TEXT("queue"), ERR_TEXT("agent") },
+				 *const keys[] = { "call", "queue", "agent" };
 	char name[FIELD_MAX];
 	err_t e = ERR_OK;
 
