@@ -118,5 +118,7 @@ const char *show_word(const char *name, char buf[64]);
 /* Width on a terminal. */
 size_t show_width(const char *text);
 int64_t show_number(const json_t *value); /* also of a number in a string */
+/* A text of an object; "": there is none. */
+const char *show_text(const json_t *object, const char *key);
 
 #endif

@@ -31,13 +31,6 @@ struct run {
 	const char *report;
 };
 
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
 /* A line for who watches. */
 static void say(const struct run *r, const char *what, const char *name, const char *rest)
 {
@@ -200,7 +193,7 @@ static err_t find_change(struct run *r, struct onboard_stage *s)
 		last = onboard_last_change(entries);
 		s->at_ms =
 		    show_number(last ? json_object_get(last, "time_ms") : json_object_get(tenant, "create_time_ms"));
-		(void)str_copy(s->who, sizeof(s->who), text(last, "actor"));
+		(void)str_copy(s->who, sizeof(s->who), show_text(last, "actor"));
 		r->o.since_ms = s->at_ms;
 	}
 	json_decref(entries);
@@ -389,7 +382,7 @@ static bool was_live(const struct run *r, const json_t *entry)
 	json_t *tenant = NULL;
 	bool is;
 
-	if (remote_unpack(&tenant, catalog_message_of(catalog_resource("tenant")), text(entry, "after"), NULL))
+	if (remote_unpack(&tenant, catalog_message_of(catalog_resource("tenant")), show_text(entry, "after"), NULL))
 		return false;
 	is = onboard_quotas_equal(json_object_get(tenant, "quotas"), r->o.plan.production_quotas);
 	json_decref(tenant);
@@ -408,7 +401,7 @@ static err_t find_go_live(struct run *r, struct onboard_stage *s)
 		if (!was_live(r, entry))
 			break;
 		s->at_ms = show_number(json_object_get(entry, "time_ms"));
-		(void)str_copy(s->who, sizeof(s->who), text(entry, "actor"));
+		(void)str_copy(s->who, sizeof(s->who), show_text(entry, "actor"));
 	}
 	json_decref(entries);
 	return e;
@@ -465,7 +458,7 @@ static err_t write_report(const struct run *r, struct err_detail *detail)
 	bool ok;
 	FILE *f;
 
-	onboard_report(&out, &r->o, clock_wall_ms(), text(claims, "sub"));
+	onboard_report(&out, &r->o, clock_wall_ms(), show_text(claims, "sub"));
 	str_printf(&part, "%s.part", r->report);
 	json_decref(claims);
 	f = out.failed || part.failed ? NULL : fopen(str_text(&part), "we");

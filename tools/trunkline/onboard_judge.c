@@ -4,13 +4,6 @@
 #include <string.h>
 #include "base/mem.h"
 
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
 static int64_t number(const json_t *o, const char *key)
 {
 	return show_number(json_object_get(o, key));
@@ -87,7 +80,8 @@ static bool late(const struct onboard_call *c, const json_t *call, char why[128]
 /* Is this a record of that call at all? */
 static bool is_of(const struct onboard_call *c, const json_t *call)
 {
-	return strcmp(text(call, "called"), c->number) == 0 && (!c->caller || str_eq(text(call, "caller"), c->caller));
+	return strcmp(show_text(call, "called"), c->number) == 0 &&
+	       (!c->caller || str_eq(show_text(call, "caller"), c->caller));
 }
 
 /* As the plan says? why: what is not. */
@@ -97,10 +91,10 @@ static bool is_as_wanted(const struct onboard_call *c, const json_t *call, char 
 		snprintf(why, 128, "it has not ended");
 		return false;
 	}
-	return !differs("queue", c->queue, text(call, "queue_id"), why) &&
-	       !differs("agent", c->agent, text(call, "agent_id"), why) && !late(c, call, why) &&
-	       !differs("disposition", c->disposition, text(call, "disposition"), why) &&
-	       !differs("cause", c->cause, text(call, "cause"), why);
+	return !differs("queue", c->queue, show_text(call, "queue_id"), why) &&
+	       !differs("agent", c->agent, show_text(call, "agent_id"), why) && !late(c, call, why) &&
+	       !differs("disposition", c->disposition, show_text(call, "disposition"), why) &&
+	       !differs("cause", c->cause, show_text(call, "cause"), why);
 }
 
 struct match {
@@ -229,7 +223,7 @@ const json_t *onboard_last_change(const json_t *entries)
 	json_array_foreach((json_t *)entries, i, entry)
 	{
 		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
-			if (strncmp(text(entry, "action"), kinds[k], strlen(kinds[k])) == 0)
+			if (strncmp(show_text(entry, "action"), kinds[k], strlen(kinds[k])) == 0)
 				return entry;
 	}
 	return NULL;

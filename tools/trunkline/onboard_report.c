@@ -48,13 +48,6 @@ static void moment(struct str *out, int64_t ms)
 		str_append(out, clock_text(ms, buf));
 }
 
-static const char *text(const json_t *o, const char *key)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	return s ? s : "";
-}
-
 static void list(struct str *out, const json_t *texts)
 {
 	json_t *v;
@@ -180,7 +173,7 @@ static void acceptance(struct str *out, const struct onboard *o)
 		str_append(out, " | ");
 		wanted(out, c);
 		str_printf(out, "| %s | ", v->passed ? "yes" : "no");
-		cell(out, text(v->call, "call_id"));
+		cell(out, show_text(v->call, "call_id"));
 		str_append(out, " | ");
 		moment(out, show_number(json_object_get(v->call, "offered_ms")));
 		str_append(out, " | ");
