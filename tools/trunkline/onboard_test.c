@@ -223,7 +223,7 @@ static const struct {
 	{ "[" GOOD "," ABANDONED "," HOURS "]", "+good +gone +hours", "" },
 	{ "[" HOURS "," GOOD "]", "+good - +hours", "nobody has called so yet" },
 	{ "[" CALL("late", "+4930111", "+4916", "sales", "1001", "13000", "1500", "20000", "answered", "caller") "]",
-	  "late - -", "it was answered after 10.0 s only" },
+	  "late - -", "it was answered after 12 s only" },
 	{ "[" CALL("never", "+4930111", "+4916", "sales", "1001", "0", "1500", "20000", "answered", "caller") "]",
 	  "never - -", "it was not answered" },
 	{ "[" CALL("up", "+4930111", "+4916", "sales", "1001", "9000", "1500", "0", "", "") "]", "up - -",
