@@ -7,10 +7,11 @@ import signal
 import subprocess
 import time
 
+import audio
 from api import Api
 from company import Agent, Company
 from patience import patient
-from world import AGENT
+from world import AGENT, MUSIC
 
 BIN = pathlib.Path(os.environ["TRUNKLINE_BIN"]) / "trunkline"
 PASSWORD = "onboard-secret-Password1"
@@ -28,8 +29,9 @@ quotas:
 resources:
   - {{kind: number, number: "+49305550001", working: {{queue_id: sales}}}}
   - {{kind: number, number: "+49305550002", working: {{flow_id: hours}}}}
-  - {{kind: queue, id: sales, display_name: Sales, skills: [{{skill_id: german, level: 3}}], wrap_up_ms: 300, answer_before_queue: true}}
+  - {{kind: queue, id: sales, display_name: Sales, skills: [{{skill_id: german, level: 3}}], wrap_up_ms: {wrap_up}, answer_before_queue: true, music_prompt_id: music}}
   - {{kind: flow, id: hours, steps: [{{id: answer, answer: {{}}, next: bye}}, {{id: bye, hang_up: {{}}}}]}}
+  - {{kind: prompt, id: music, display_name: Music, file: music.wav}}
   - {{kind: skill, id: german, display_name: German}}
   - {{kind: trunk, id: gateway, addresses: ["{trunk}"]}}
   - {{kind: agent, id: 1001, display_name: Mei Lin, enabled: true, password: {password}, auto_ready_after_wrap_up: true, skills: [{{skill_id: german, level: 5}}]}}
@@ -47,10 +49,12 @@ class Operator:
     def __init__(self, directory, trunk):
         self.dir, self.trunk = directory, trunk
         directory.mkdir()
+        audio.tone(str(directory / "music.wav"), MUSIC, 1.0)
         self.report = directory / "newco-onboarding.md"
 
-    def plans(self, begin, end, calls=1):
-        (self.dir / "plan.yaml").write_text(PLAN.format(begin=utc(begin), end=utc(end), calls=calls, trunk=self.trunk, password=PASSWORD))
+    def plans(self, begin, end, calls=1, wrap_up=300):
+        (self.dir / "plan.yaml").write_text(
+            PLAN.format(begin=utc(begin), end=utc(end), calls=calls, wrap_up=wrap_up, trunk=self.trunk, password=PASSWORD))
         return self
 
     def start(self, *args):
@@ -74,7 +78,7 @@ def test_a_new_company_is_taken_in_stage_by_stage_interrupted_and_gone_on_with_P
 
     # A plan for review: nothing is there afterwards.
     code, states, err = first.run("--dry-run")
-    assert (code, states["plan"], states["resources"]) == (1, "done", "waiting") and "8 are to be created" in err
+    assert (code, states["plan"], states["resources"]) == (1, "done", "waiting") and "9 are to be created" in err
     assert "| tenant newco | to be created |" in first.report.read_text()
     assert subprocess.run([str(BIN), "tenant", "get", "newco"], capture_output=True).returncode == 1
 
@@ -103,8 +107,16 @@ def test_a_new_company_is_taken_in_stage_by_stage_interrupted_and_gone_on_with_P
     company = Company(Api(scene.cluster.env), "newco", "newco.example", trunk)
     company.agents["1001"] = Agent(company, "1001", PASSWORD, "Mei Lin")
     scene.agent("1001", company, answers=0.05)
-    call = scene.caller("+4917090001", company).call("+49305550001").wait_hears(AGENT, 0.5)
-    call.hang_up()
+    scene.caller("+4917090000", company).call("+49305550001").wait_hears(AGENT, 0.5).hang_up()
+    deadline = time.monotonic() + patient(30)
+    while "1 of 2 calls" not in second.run("--wait", "0")[2]:
+        assert time.monotonic() < deadline, second.report.read_text()
+
+    # What routes calls is changed by the plan: the call before shows nothing any more.
+    code, states, err = second.plans(later, later + 3600, wrap_up=200).run("--dry-run")
+    assert code == 1 and "1 are to be created or changed" in err and "| queue sales | to be changed |" in second.report.read_text()
+    assert "0 of 2 calls" in second.run("--wait", "0")[2] and tenant(scene.cluster).config_version == made.config_version + 1
+    scene.caller("+4917090001", company).call("+49305550001").wait_hears(AGENT, 0.5).hang_up()
     watching = second.start("--wait", "%ds" % patient(60))
     scene.caller("+4917090002", company).call("+49305550002").wait_ended()
     out, err = watching.communicate(timeout=patient(90))
@@ -114,12 +126,11 @@ def test_a_new_company_is_taken_in_stage_by_stage_interrupted_and_gone_on_with_P
     begin = math.ceil(time.time())
     end = begin + 10
     time.sleep(begin - time.time())
-    call = scene.caller("+4917090003", company).call("+49305550001").wait_hears(AGENT, 0.5)
-    call.hang_up()
-    code, states, err = second.plans(begin, end, calls=50).run("--wait", "%ds" % patient(60), "--go-live")
+    scene.caller("+4917090003", company).call("+49305550001").wait_hears(AGENT, 0.5).hang_up()
+    code, states, err = second.plans(begin, end, calls=50, wrap_up=200).run("--wait", "%ds" % patient(60), "--go-live")
     assert code == 1 and states["trial run"] == "missed" and "did not keep" in err and states["go-live"] == "later", err
     assert "| calls | " in second.report.read_text() and "| at least 50 | no |" in second.report.read_text()
-    code, states, err = second.plans(begin, end).run("--wait", "%ds" % patient(60))
+    code, states, err = second.plans(begin, end, wrap_up=200).run("--wait", "%ds" % patient(60))
     assert code == 1 and (states["trial run"], states["go-live"]) == ("done", "waiting") and "--go-live" in err, err
     assert tenant(scene.cluster).quotas.inbound_calls == 5
 
@@ -128,7 +139,7 @@ def test_a_new_company_is_taken_in_stage_by_stage_interrupted_and_gone_on_with_P
     assert code == 0 and set(states.values()) == {"done"}, err
     live = tenant(scene.cluster)
     assert live.quotas.inbound_calls == 20 and live.quotas.agents == 10
-    third = Operator(tmp_path / "third", trunk).plans(begin, end)
+    third = Operator(tmp_path / "third", trunk).plans(begin, end, wrap_up=200)
     assert third.run()[0] == 0 and tenant(scene.cluster).config_version == live.config_version
     report = third.report.read_text()
     assert report.count("| [x] |") == 6 and "Mei Lin, mei@newco.example" in report

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define QUARTER_MS (15 * 60000) /* reports begin with one */
+
 const char *onboard_stage_name(enum onboard_stage_id id)
 {
 	static const char *const names[] = { "requirement",	 "plan",      "resources",
@@ -188,7 +190,8 @@ static void trial(struct str *out, const struct onboard *o)
 	moment(out, o->plan.trial.from_ms);
 	str_append(out, " to ");
 	moment(out, o->plan.trial.to_ms);
-	str_append(out, ", by whole quarters of an hour, as reports are");
+	str_append(out, ", counted by whole quarters of an hour from ");
+	moment(out, o->plan.trial.from_ms - o->plan.trial.from_ms % QUARTER_MS);
 	if (o->lag)
 		str_printf(out, "; not yet counted when this was read: %s%" PRId64, o->lag < 0 ? "unknown, " : "",
 			   o->lag);

@@ -361,6 +361,7 @@ static void the_report_has_the_checklist_who_when_and_the_figures_PJ_1(void **st
 		"| +4930111 from +4917 | disposition abandoned; | no |  |  | nobody has called so yet |\n",
 		"| service level | 79.4 % | at least 80.0 % | no |\n",
 		"| calls | 200 | at least 100 | yes |\n",
+		"to 2026-12-14T08:00:00.000Z, counted by whole quarters of an hour from 2026-12-07T08:00:00.000Z.\n",
 	};
 	struct onboard o = { .tried = true, .since_ms = INT64_C(1796544000000) };
 	json_t *s = json_loads("{\"totals\":{\"calls\":\"200\",\"abandoned\":\"10\",\"failed\":\"1\"},"
