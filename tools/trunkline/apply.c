@@ -278,7 +278,7 @@ static err_t apply_one(struct remote *rm, struct cli *cli, const struct apply_it
 		       json_t *results, struct err_detail *detail)
 {
 	const char *tenant = json_string_value(json_object_get(it->json, "tenant"));
-	const char *did, *before = cli->tenant;
+	const char *did = "", *before = cli->tenant;
 	json_t *result = NULL;
 	err_t e;
 
