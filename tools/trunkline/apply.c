@@ -9,7 +9,7 @@
  * `tenant:` says whose it is (default: the tenant that the file itself makes, --tenant, the token's). A prompt names its
  * audio by `file:`, from the file's own directory. The order does not matter: what others refer to comes first.
  */
-#include "resource.h"
+#include "apply.h"
 
 #include <libgen.h>
 #include <stdio.h>
@@ -20,21 +20,10 @@
 static const char *const order[] = { "tenant", "role",	"skill", "calendar", "prompt",
 				     "queue",  "agent", "flow",	 "trunk",    "number" };
 
-struct item {
-	json_t *json;
-	size_t rank, at;
-	const struct catalog_resource *resource;
-};
-struct plan {
-	struct item *items;
-	size_t n, cap;
-	const char *file, *only; /* kind; NULL: all */
-};
-
-static err_t add(struct plan *p, json_t *json, struct err_detail *detail)
+static err_t add(struct apply_list *p, json_t *json, struct err_detail *detail)
 {
 	const char *kind = json_string_value(json_object_get(json, "kind"));
-	struct item *it;
+	struct apply_item *it;
 	size_t rank = 0;
 
 	if (!kind && p->only)
@@ -54,12 +43,19 @@ static err_t add(struct plan *p, json_t *json, struct err_detail *detail)
 			return ERR_EXHAUSTED;
 		p->items = it;
 	}
-	p->items[p->n] = (struct item){ json, rank, p->n, catalog_resource(kind) };
+	p->items[p->n] = (struct apply_item){ json, rank, p->n, catalog_resource(kind) };
 	p->n++;
 	return ERR_OK;
 }
 
-static err_t collect(struct plan *p, json_t *documents, struct err_detail *detail)
+static int by_rank(const void *a, const void *b)
+{
+	const struct apply_item *x = a, *y = b;
+
+	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : (x->at < y->at ? -1 : 1);
+}
+
+err_t apply_collect(struct apply_list *p, json_t *documents, struct err_detail *detail)
 {
 	json_t *doc, *each;
 	size_t i, k;
@@ -75,19 +71,14 @@ static err_t collect(struct plan *p, json_t *documents, struct err_detail *detai
 		if (e)
 			break;
 	}
+	if (p->n)
+		qsort(p->items, p->n, sizeof(*p->items), by_rank);
 	return e;
-}
-
-static int by_rank(const void *a, const void *b)
-{
-	const struct item *x = a, *y = b;
-
-	return x->rank != y->rank ? (x->rank < y->rank ? -1 : 1) : (x->at < y->at ? -1 : 1);
 }
 
 /* ---- one resource ---- */
 /* Keys as the file has them (display_name, display-name, displayName) → the fields' names. */
-static err_t fields_of(json_t **ret, const struct item *it, struct err_detail *detail)
+static err_t fields_of(json_t **ret, const struct apply_item *it, struct err_detail *detail)
 {
 	const ProtobufCMessageDescriptor *desc = catalog_message_of(it->resource);
 	static const char *const ours[] = { "kind", "id", "tenant", "file", "name", "etag" };
@@ -118,8 +109,8 @@ static err_t fields_of(json_t **ret, const struct item *it, struct err_detail *d
 	return ERR_OK;
 }
 
-static err_t upload(struct remote *rm, const struct cli *cli, const struct item *it, const char *id, const char *file,
-		    json_t **ret, struct err_detail *detail)
+static err_t upload(struct remote *rm, const struct cli *cli, const struct apply_item *it, const char *id,
+		    const char *file, json_t **ret, struct err_detail *detail)
 {
 	const char *audio = json_string_value(json_object_get(it->json, "file"));
 	const char *name = json_string_value(json_object_get(it->json, "display_name"));
@@ -139,8 +130,15 @@ static err_t upload(struct remote *rm, const struct cli *cli, const struct item 
 	return e;
 }
 
-static err_t upsert(struct remote *rm, const struct cli *cli, const struct item *it, const char *id, const char **did,
-		    json_t **ret, struct err_detail *detail)
+/* Of a tenant, and the number of a number: fixed after creation. */
+static void drop_fixed(json_t *fields)
+{
+	json_object_del(fields, "sip_domain");
+	json_object_del(fields, "number");
+}
+
+static err_t upsert(struct remote *rm, const struct cli *cli, const struct apply_item *it, const char *id,
+		    const char **did, json_t **ret, struct err_detail *detail)
 {
 	json_t *fields = NULL, *now = NULL;
 	err_t e = fields_of(&fields, it, detail);
@@ -154,15 +152,14 @@ static err_t upsert(struct remote *rm, const struct cli *cli, const struct item 
 		return resource_create(rm, cli, it->resource, id, fields, ret, detail);
 	}
 	*did = ERR_TEXT("updated");
-	json_object_del(fields, "sip_domain"); /* of a tenant, and the number of a number: fixed after creation */
-	json_object_del(fields, "number");
+	drop_fixed(fields);
 	if (!e)
 		return resource_update(rm, cli, it->resource, id, fields, ret, detail);
 	json_decref(fields);
 	return e;
 }
 
-static const char *id_of(const struct item *it)
+const char *apply_id(const struct apply_item *it)
 {
 	const char *id = json_string_value(json_object_get(it->json, "id"));
 	const char *number = json_string_value(json_object_get(it->json, "number"));
@@ -177,50 +174,135 @@ static const char *id_of(const struct item *it)
 	return id ? id : number;
 }
 
-static err_t apply_one(struct remote *rm, struct cli *cli, const struct item *it, const char *file, json_t *results,
-		       struct err_detail *detail)
+static err_t no_id(const struct apply_item *it, struct err_detail *detail)
 {
-	const char *tenant = json_string_value(json_object_get(it->json, "tenant"));
-	const char *id = id_of(it), *did = "uploaded", *before = cli->tenant;
-	json_t *result = NULL;
-	err_t e;
+	return err_set(detail, ERR_INVALID, "id", "item %zu (%s) has none", it->at + 1, it->resource->noun);
+}
 
-	if (!id)
-		return err_set(detail, ERR_INVALID, "id", "item %zu (%s) has none", it->at + 1, it->resource->noun);
-	if (tenant)
-		cli->tenant = tenant;
-	if (json_string_value(json_object_get(it->json, "file")))
-		e = upload(rm, cli, it, id, file, &result, detail);
-	else
-		e = upsert(rm, cli, it, id, &did, &result, detail);
-	if (!e && !cli->json)
-		text_print(stdout, cli->language,
-			   cli_flag(cli, "dry-run") ? "%s %s %s (not really: --dry-run)" : "%s %s %s",
-			   it->resource->noun, id, did);
-	else if (!e)
-		json_array_append(results, result);
-	if (e && detail && !*detail->field)
-		snprintf(detail->field, sizeof(detail->field), "%s %s", it->resource->noun, id);
-	else if (e && detail) {
-		char field[sizeof(detail->field)];
+/* Says in which item the field is that detail names. */
+static err_t in_item(const struct apply_item *it, err_t e, struct err_detail *detail)
+{
+	char field[sizeof(detail->field)];
 
-		snprintf(field, sizeof(field), "%s %s: %.60s", it->resource->noun, id, detail->field);
-		memcpy(detail->field, field, sizeof(field));
-	}
-	json_decref(result);
-	cli->tenant = !e && strcmp(it->resource->noun, "tenant") == 0 && str_empty(before) ? id : before;
+	if (!apply_id(it) || !detail)
+		return e;
+	snprintf(field, sizeof(field), *detail->field ? "%s %s: %.60s" : "%s %s", it->resource->noun, apply_id(it),
+		 detail->field);
+	memcpy(detail->field, field, sizeof(field));
 	return e;
 }
 
-static err_t apply_all(const struct cli *cli, struct plan *p, struct err_detail *detail)
+/* ---- what would become of it ---- */
+err_t apply_check(const struct apply_item *it, struct err_detail *detail)
+{
+	json_t *fields = NULL;
+	err_t e = apply_id(it) ? fields_of(&fields, it, detail) : no_id(it, detail);
+
+	if (!e)
+		e = remote_check(catalog_message_of(it->resource), fields, detail);
+	json_decref(fields);
+	return e ? in_item(it, e, detail) : ERR_OK;
+}
+
+/* now: as it is; then: as it would be, both as the service says it. What cannot be read, such as a password, is not compared. */
+static bool differs(const json_t *fields, const json_t *now, const json_t *then)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)fields, key, v)
+	{
+		const json_t *a = json_object_get(now, key), *b = json_object_get(then, key);
+
+		if ((a || b) && !json_equal(a, b))
+			return true;
+	}
+	return false;
+}
+
+err_t apply_compare(struct remote *rm, const struct cli *cli, const struct apply_item *it, const char *file, bool ask,
+		    enum apply_change *ret, struct err_detail *detail)
+{
+	const struct cli_flag dry = { "dry-run", NULL };
+	json_t *fields = NULL, *now = NULL, *then = NULL;
+	struct cli mine = *cli;
+	const char *id = apply_id(it);
+	bool audio = json_object_get(it->json, "file") != NULL;
+	err_t e = fields_of(&fields, it, detail);
+
+	mine.flags = (struct cli_flag *)&dry;
+	mine.n_flags = 1;
+	if (!e)
+		e = resource_get(rm, &mine, it->resource, id, &now, detail);
+	*ret = e == ERR_NOT_FOUND ? APPLY_NEW : APPLY_SAME;
+	if (e == ERR_NOT_FOUND)
+		e = ERR_OK;
+	if (!e && *ret == APPLY_SAME)
+		drop_fixed(fields);
+	if (e || (*ret == APPLY_NEW && !ask))
+		goto out;
+	if (audio)
+		e = upload(rm, &mine, it, id, file, &then, detail);
+	else
+		e = (*ret == APPLY_NEW ? resource_create : resource_update)(rm, &mine, it->resource, id,
+									    json_incref(fields), &then, detail);
+	if (audio)
+		json_object_set_new(fields, "sha256", json_null());
+	if (!e && *ret == APPLY_SAME && differs(fields, now, then))
+		*ret = APPLY_CHANGED;
+out:
+	json_decref(fields);
+	json_decref(now);
+	json_decref(then);
+	return e ? in_item(it, e, detail) : ERR_OK;
+}
+
+/* ---- all of them ---- */
+err_t apply_write(struct remote *rm, const struct cli *cli, const struct apply_item *it, const char *file,
+		  const char **did, json_t **ret, struct err_detail *detail)
+{
+	const char *id = apply_id(it);
+	err_t e;
+
+	if (!id)
+		return no_id(it, detail);
+	*did = ERR_TEXT("uploaded");
+	if (json_string_value(json_object_get(it->json, "file")))
+		e = upload(rm, cli, it, id, file, ret, detail);
+	else
+		e = upsert(rm, cli, it, id, did, ret, detail);
+	return e ? in_item(it, e, detail) : ERR_OK;
+}
+
+static err_t apply_one(struct remote *rm, struct cli *cli, const struct apply_item *it, const char *file,
+		       json_t *results, struct err_detail *detail)
+{
+	const char *tenant = json_string_value(json_object_get(it->json, "tenant"));
+	const char *did = "", *before = cli->tenant;
+	json_t *result = NULL;
+	err_t e;
+
+	if (tenant)
+		cli->tenant = tenant;
+	e = apply_write(rm, cli, it, file, &did, &result, detail);
+	if (!e && !cli->json)
+		text_print(stdout, cli->language,
+			   cli_flag(cli, "dry-run") ? "%s %s %s (not really: --dry-run)" : "%s %s %s",
+			   it->resource->noun, apply_id(it), did);
+	else if (!e)
+		json_array_append(results, result);
+	json_decref(result);
+	cli->tenant = !e && strcmp(it->resource->noun, "tenant") == 0 && str_empty(before) ? apply_id(it) : before;
+	return e;
+}
+
+static err_t apply_all(const struct cli *cli, struct apply_list *p, struct err_detail *detail)
 {
 	json_t *results = json_array();
 	struct cli mine = *cli;
 	struct remote *rm = NULL;
 	err_t e = remote_open(&rm, cli, SERVER_ADMIN, detail);
 
-	if (p->n)
-		qsort(p->items, p->n, sizeof(*p->items), by_rank);
 	for (size_t i = 0; !e && i < p->n; i++)
 		e = apply_one(rm, &mine, &p->items[i], p->file, results, detail);
 	if (!e && cli->json)
@@ -233,7 +315,7 @@ static err_t apply_all(const struct cli *cli, struct plan *p, struct err_detail 
 err_t run_apply(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
 	const char *file = cli_value(cli, "file", "must name a file, or - for standard input", detail);
-	struct plan p = { .only = strcmp(v->noun, "apply") == 0 ? NULL : v->noun, .file = file };
+	struct apply_list p = { .only = strcmp(v->noun, "apply") == 0 ? NULL : v->noun, .file = file };
 	json_t *documents = NULL;
 	err_t e = cli_only(cli, (const char *const[]){ "file", "dry-run", NULL }, detail);
 
@@ -241,7 +323,7 @@ err_t run_apply(const struct cli *cli, const struct catalog_verb *v, struct err_
 		return ERR_INVALID;
 	e = yaml_load(&documents, file, detail);
 	if (!e)
-		e = collect(&p, documents, detail);
+		e = apply_collect(&p, documents, detail);
 	if (!e)
 		e = apply_all(cli, &p, detail);
 	json_decref(documents);

@@ -100,6 +100,12 @@ const struct catalog_verb catalog_verbs[] = {
 	  "name", NULL, NULL, "dry-run  only check" },
 	{ "tenant", "deletion", "the report of its deletion: when, by whom, what went, what is kept", run_tenant,
 	  SERVER_ADMIN, NULL, "GetTenantDeletion", "name", NULL, NULL, NULL },
+	{ "tenant", "onboard", "takes a new tenant from its requirement to live work, by a plan; again: goes on",
+	  run_tenant_onboard, SERVER_ADMIN, NULL, NULL, "plan", NULL, NULL,
+	  "dry-run  change nothing: what would be done, and how far it is|wait=TIME  for calls and for the end of the "
+	  "trial, at most "
+	  "(default 10m)|go-live  when all before is done|report=FILE  where the report goes (default "
+	  "TENANT-onboarding.md)" },
 	{ "flow", "publish", "the draft goes live, as the next version; --comment", run_flow_publish, SERVER_ADMIN,
 	  NULL, "PublishFlow", "name", NULL, NULL, NULL },
 	{ "flow", "rollback", "an earlier version goes live again: --version N --comment", run_flow_publish,

@@ -66,7 +66,7 @@ const ProtobufCServiceDescriptor *service_reports(void);
 
 /* ---- run_*.c ---- */
 catalog_run_fn run_create, run_get, run_list, run_update, run_delete, run_apply; /* resources */
-catalog_run_fn run_upload_prompt, run_tenant, run_import;
+catalog_run_fn run_upload_prompt, run_tenant, run_tenant_onboard, run_import;
 catalog_run_fn run_flow_publish, run_flow_versions, run_flow_version;
 catalog_run_fn run_method, run_table; /* any method: flags → request, answer → text */
 catalog_run_fn run_agent_watch, run_events_watch;

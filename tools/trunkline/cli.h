@@ -59,6 +59,8 @@ err_t cli_only(const struct cli *cli, const char *const *allowed, struct err_det
 const char *cli_token(const struct cli *cli);
 /* Where login keeps it. */
 const char *cli_token_path(void);
+/* What a token says of its user, unchecked; NULL: it is no token. A new reference. */
+json_t *cli_claims(const char *token);
 /* The tenant to act for: --tenant, or the token's own. */
 err_t cli_tenant(const struct cli *cli, const char **ret, struct err_detail *detail) MUST;
 
@@ -86,6 +88,11 @@ err_t yaml_load(json_t **ret, const char *file, struct err_detail *detail) MUST;
 struct remote;
 err_t remote_open(struct remote **ret, const struct cli *cli, enum cli_server server, struct err_detail *detail) MUST;
 void remote_close(struct remote **r);
+/* Without a server: is json such a message? ERR_INVALID names the field. */
+err_t remote_check(const ProtobufCMessageDescriptor *desc, const json_t *json, struct err_detail *detail) MUST;
+/* A message that came as bytes within another, in base64. *ret: a new reference. */
+err_t remote_unpack(json_t **ret, const ProtobufCMessageDescriptor *desc, const char *base64,
+		    struct err_detail *detail) MUST;
 /* request is not taken over. *ret: a new reference. */
 err_t remote_call(struct remote *r, const ProtobufCServiceDescriptor *service, const char *method,
 		  const json_t *request, json_t **ret, struct err_detail *detail) MUST;
@@ -111,5 +118,7 @@ const char *show_word(const char *name, char buf[64]);
 /* Width on a terminal. */
 size_t show_width(const char *text);
 int64_t show_number(const json_t *value); /* also of a number in a string */
+/* A text of an object; "": there is none. */
+const char *show_text(const json_t *object, const char *key);
 
 #endif

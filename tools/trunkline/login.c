@@ -18,7 +18,7 @@ static int sextet(char c)
 	return p ? (int)(p - alphabet) : -1;
 }
 
-static json_t *claims_of(const char *token)
+json_t *cli_claims(const char *token)
 {
 	const char *p = strchr(token, '.');
 	char text[8192];
@@ -50,7 +50,7 @@ err_t cli_tenant(const struct cli *cli, const char **ret, struct err_detail *det
 		*ret = cli->tenant;
 		return ERR_OK;
 	}
-	claims = claims_of(cli_token(cli));
+	claims = cli_claims(cli_token(cli));
 	tenant[0] = '\0';
 	if (claims)
 		(void)str_copy(tenant, sizeof(tenant),
@@ -66,7 +66,7 @@ err_t cli_tenant(const struct cli *cli, const char **ret, struct err_detail *det
 err_t run_whoami(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
 	const char *token = cli_token(cli);
-	json_t *claims = claims_of(token);
+	json_t *claims = cli_claims(token);
 	char buf[32];
 
 	(void)v;

@@ -88,9 +88,8 @@ err_t run_method(const struct cli *cli, const struct catalog_verb *v, struct err
 	return e;
 }
 
-/* All pages; the first page's answer with the whole list. A page size that was asked for is one page. */
-static err_t all_pages(struct remote *rm, const struct catalog_verb *v, json_t *req, json_t **ret,
-		       struct err_detail *detail)
+err_t method_pages(struct remote *rm, const struct catalog_verb *v, json_t *req, json_t **ret,
+		   struct err_detail *detail)
 {
 	bool one = json_object_get(req, "page_size") != NULL;
 	json_t *first = NULL;
@@ -129,7 +128,7 @@ err_t method_table(const struct cli *cli, const struct catalog_verb *v, json_t *
 	err_t e = remote_open(&rm, cli, v->server, detail);
 
 	if (!e)
-		e = all_pages(rm, v, req, &resp, detail);
+		e = method_pages(rm, v, req, &resp, detail);
 	if (!e && cli->json)
 		show_json(resp, false);
 	else if (!e)

@@ -93,7 +93,7 @@ static bool takes_word(const struct cli *cli, const char *name)
 	const ProtobufCMessageDescriptor *desc = v ? catalog_flags_of(v) : NULL;
 	const ProtobufCFieldDescriptor *fd = desc ? fields_find(desc, name) : NULL;
 	static const char *const switches[] = { "no-wait",    "force",	    "password-stdin", "dry-run",
-						"by-service", "draft-only", "good-rows" };
+						"by-service", "draft-only", "good-rows",      "go-live" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		if (!fd && strcmp(name, switches[i]) == 0)

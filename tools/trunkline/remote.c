@@ -87,6 +87,34 @@ static err_t to_json(json_t **ret, const ProtobufCMessage *msg, struct err_detai
 	return e;
 }
 
+err_t remote_check(const ProtobufCMessageDescriptor *desc, const json_t *json, struct err_detail *detail)
+{
+	ProtobufCMessage *msg = NULL;
+	err_t e = to_pb(&msg, desc, json, detail);
+
+	if (!e)
+		protobuf_c_message_free_unpacked(msg, NULL);
+	return e;
+}
+
+err_t remote_unpack(json_t **ret, const ProtobufCMessageDescriptor *desc, const char *base64, struct err_detail *detail)
+{
+	ProtobufCMessage *msg;
+	unsigned char *bytes;
+	size_t n;
+	err_t e = fields_base64_decode(base64, &bytes, &n);
+
+	if (e)
+		return e;
+	msg = protobuf_c_message_unpack(desc, NULL, n, bytes);
+	mem_free(bytes);
+	if (!msg)
+		return ERR_DATA_LOSS;
+	e = to_json(ret, msg, detail);
+	protobuf_c_message_free_unpacked(msg, NULL);
+	return e;
+}
+
 static const ProtobufCMethodDescriptor *method_of(const ProtobufCServiceDescriptor *service, const char *method)
 {
 	return protobuf_c_service_descriptor_get_method_by_name(service, method);

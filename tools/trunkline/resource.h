@@ -23,6 +23,9 @@ err_t resource_upload(struct remote *rm, const struct cli *cli, const char *id, 
 		      const char *file, json_t **ret, struct err_detail *detail) MUST;
 /* The request of any method, from words and flags. */
 err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail) MUST;
+/* All pages; *ret: the first page's answer with the whole list. A page size that was asked for is one page. */
+err_t method_pages(struct remote *rm, const struct catalog_verb *v, json_t *req, json_t **ret,
+		   struct err_detail *detail) MUST;
 /* A list, page by page, as a table; req is taken over. */
 err_t method_table(const struct cli *cli, const struct catalog_verb *v, json_t *req, struct err_detail *detail) MUST;
 /* One line from standard input. */

@@ -17,6 +17,13 @@ int64_t show_number(const json_t *value)
 	return json_integer_value(value);
 }
 
+const char *show_text(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	return s ? s : "";
+}
+
 const char *show_time(int64_t wall_ms, char buf[32])
 {
 	time_t at = (time_t)(wall_ms / 1000), now = (time_t)(clock_wall_ms() / 1000);
