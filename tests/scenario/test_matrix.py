@@ -495,6 +495,12 @@ def test_who_changes_what_another_has_changed_since_is_told_and_changes_nothing(
     assert outcomes.count("OK") == 1 and set(outcomes) <= {"OK", "ABORTED", "NOT_FOUND"}, outcomes
 
 
+def test_an_upload_with_an_etag_creates_nothing(world):
+    _, fields = prepared(world, "UploadPrompt", world.ours)
+    fields["requests"][0]["header"].update(prompt_id=world.new_id(), etag="1")
+    assert refused(world.call("UploadPrompt"), fields).code == "NOT_FOUND"
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("Create") and m[6:] in (*KINDS, "Tenant")])
 def test_of_two_who_create_the_same_one_does(world, method):
     made, fields = prepared(world, method, world.ours)
