@@ -19,7 +19,7 @@
 struct upload {
 	struct upload_slot slot;
 	struct request rq;
-	char *display_name, *request_id;
+	char *display_name, *request_id, *etag;
 	struct str file;
 	struct str pcm; /* converted, by the first attempt */
 	char sha256[PROMPTSTORE_HEX];
@@ -35,6 +35,7 @@ void upload_free(struct upload *up)
 	upload_slot_done(&up->slot);
 	mem_free(up->display_name);
 	mem_free(up->request_id);
+	mem_free(up->etag);
 	str_done(&up->file);
 	str_done(&up->pcm);
 	mem_free(up);
@@ -58,10 +59,12 @@ static err_t take_header(struct upload *up, const Trunkline__Admin__V1__UploadPr
 		return e;
 	up->display_name = mem_strdup(h->display_name);
 	up->request_id = mem_strdup(h->request_id);
-	if (!up->display_name || !up->request_id)
+	up->etag = mem_strdup(h->etag);
+	if (!up->display_name || !up->request_id || !up->etag)
 		return ERR_EXHAUSTED;
 	up->rq = (struct request){ .validate_only = h->validate_only,
 				   .request_id = up->request_id,
+				   .etag = up->etag,
 				   .resource_field = "prompt" };
 	(void)str_copy(up->rq.tenant, sizeof(up->rq.tenant), parent.tenant);
 	(void)str_copy(up->rq.id, sizeof(up->rq.id), h->prompt_id);
@@ -180,11 +183,16 @@ static err_t write_audio(struct change *c, const struct upload *up)
 	return e ? e : change_outbox(c, STAGE_PROMPT, "prompt.%s", up->sha256);
 }
 
+/* An etag is of one that is there. */
 static err_t find_old(struct change *c, struct stored *old, bool *ret_found)
 {
 	err_t e = ops_load(c->tx, c->job, old);
 
 	*ret_found = !e;
+	if (!e)
+		return ops_check_etag(c->job, old->revision);
+	if (!str_empty(c->job->rq.etag))
+		return e;
 	c->job->detail = e == ERR_NOT_FOUND ? (struct err_detail){ 0 } : c->job->detail;
 	return e == ERR_NOT_FOUND ? ERR_OK : e;
 }

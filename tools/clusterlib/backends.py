@@ -152,7 +152,7 @@ def pg_roles(plan):
 # What each service may write besides tl.> (messages between services): KV buckets and events. Everybody may read KV,
 # but nobody the account's or server's own API, and nobody deletes or empties a stream.
 WRITES = {
-    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>"],
+    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>", "ev.*.recording.>"],  # TenantPurged
     "sip-edge": ["$KV.legs.>", "$KV.bindings.>", "ev.*.system.>"],
     "media": ["ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.quota.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
