@@ -143,7 +143,7 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 		return;
 	}
 	e = s->import ? add_chunk(s->import, req, &detail) : begin(arg, call, s, req, &detail);
-	if (!e)
+	if (!e && s->import)
 		e = upload_slot_wait(&s->import->slot, s->import->file.len, &detail);
 	if (e)
 		rpc_fail(call, e, &detail);

@@ -133,7 +133,7 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 		return;
 	}
 	e = s->upload ? add_chunk(s->upload, req, &detail) : begin(arg, call, s, req, &detail);
-	if (!e)
+	if (!e && s->upload)
 		e = upload_slot_wait(&s->upload->slot, s->upload->file.len, &detail);
 	if (e)
 		rpc_fail(call, e, &detail);
