@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
+#include "missing.h"
 #include "purge.h"
 #include "recorder_wire.h"
 #include "sweep.h"
@@ -56,6 +57,11 @@ struct intake {
 	unsigned turn;
 	bool stopped;
 };
+
+static int64_t lost_ms(const struct intake *in)
+{
+	return in->r->cfg->lost_minutes * 60000;
+}
 
 static struct log_ctx ctx_of(const struct job *j)
 {
@@ -131,13 +137,24 @@ static void job_postpone(struct job *j, int64_t delay_ms)
 	job_end(j);
 }
 
+/* No segment yet: waits with its event at the server, which outlives us, and holds no slot here. */
+static void job_put_aside(struct job *j)
+{
+	job_postpone(j, missing_wait_ms(clock_wall_ms() - j->stopped_ms, lost_ms(j->in),
+					bus_consumer_lag(j->in->consumer)));
+}
+
 /* The step again in a moment; what is done stays done. */
 static void job_again(struct job *j, const char *what, err_t e)
 {
 	struct log_ctx ctx = ctx_of(j);
 
-	metric_add(&recorder_metric_retries, 1);
 	LOG_WARN(&ctx, "recording.retry", "recording=%s what=%s error=%s", j->r.id, what, err_name(e));
+	if (j->seq && j->step == STEP_INDEX && j->encoded == ERR_NOT_FOUND) { /* nothing is done */
+		job_put_aside(j);
+		return;
+	}
+	metric_add(&recorder_metric_retries, 1);
 	loop_timer_start(&j->retry, RETRY_MS);
 }
 
@@ -181,7 +198,7 @@ static void take_result(struct job *j)
  * state only goes forward there. */
 static void take_missing(struct job *j)
 {
-	if (clock_wall_ms() - j->stopped_ms < j->in->r->cfg->lost_minutes * 60000)
+	if (clock_wall_ms() - j->stopped_ms < lost_ms(j->in))
 		j->r.state = RECORDING_RUNNING; /* it may still turn up; until then only what the event says is noted */
 	else
 		j->r.state = RECORDING_LOST;
@@ -200,6 +217,10 @@ static void encode_done(void *arg)
 		job_postpone(j, BUSY_MS);
 		return;
 	case ERR_NOT_FOUND:
+		if (!db_ready(j->in->r->db)) {
+			job_put_aside(j);
+			return;
+		}
 		take_missing(j);
 		break;
 	case ERR_DATA_LOSS:
@@ -227,7 +248,7 @@ static void on_looked_up(err_t e, const struct recording *r, void *arg)
 		return;
 	}
 	if (r->state == RECORDING_RUNNING) {
-		job_postpone(j, BUSY_MS);
+		job_put_aside(j);
 		return;
 	}
 	if (r->state == RECORDING_LOST) {

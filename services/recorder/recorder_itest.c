@@ -29,8 +29,9 @@
 #include "testkit/testkit.h"
 #include "trunkline/recording/v1/recording.pb-c.h"
 
-#define SERVICE	 (&trunkline__recording__v1__recording_service__descriptor)
-#define START_MS 1790000000000ll /* 2026-09-21 */
+#define SERVICE	  (&trunkline__recording__v1__recording_service__descriptor)
+#define START_MS  1790000000000ll /* 2026-09-21 */
+#define N_MISSING 200
 
 typedef Trunkline__Recording__V1__ListRecordingsRequest list_request;
 typedef Trunkline__Recording__V1__ListRecordingsResponse list_response;
@@ -233,13 +234,13 @@ static void on_ack(err_t e, uint64_t seq, void *arg)
 
 static int64_t emitted_ms; /* when it happened; 0: now */
 
-static void emit(const char *tenant, const char *id, const char *agent, const char *caller, bool started_only)
+static void emit_to(bus_ack_fn *fn, void *arg, const char *tenant, const char *id, const char *agent,
+		    const char *caller, bool started_only)
 {
 	Trunkline__Event__V1__RecordingStarted begun = TRUNKLINE__EVENT__V1__RECORDING_STARTED__INIT;
 	Trunkline__Event__V1__RecordingStopped stopped = TRUNKLINE__EVENT__V1__RECORDING_STOPPED__INIT;
 	Trunkline__Event__V1__Event ev = TRUNKLINE__EVENT__V1__EVENT__INIT;
 	char event_id[80];
-	bool done = false;
 
 	snprintf(event_id, sizeof(event_id), "%s-%u", id, ++event_no);
 	ev.id = event_id;
@@ -262,7 +263,14 @@ static void emit(const char *tenant, const char *id, const char *agent, const ch
 		stopped.caller = (char *)caller;
 		stopped.called = (char *)"4000";
 	}
-	assert_int_equal(events_emit(events, "recording", "call1", &ev, on_ack, &done), ERR_OK);
+	assert_int_equal(events_emit(events, "recording", "call1", &ev, fn, arg), ERR_OK);
+}
+
+static void emit(const char *tenant, const char *id, const char *agent, const char *caller, bool started_only)
+{
+	bool done = false;
+
+	emit_to(on_ack, &done, tenant, id, agent, caller, started_only);
 	assert_true(testkit_wait_flag(loop, &done, 5000));
 }
 
@@ -611,6 +619,64 @@ static void what_is_being_recorded_is_shown_and_what_is_lost_is_told(void **stat
 	rpc_client_free(&u.c);
 }
 
+static void on_count(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	assert_int_equal(e, ERR_OK);
+	++*(unsigned *)arg;
+}
+
+static bool all_emitted(void *arg)
+{
+	return *(unsigned *)arg == N_MISSING;
+}
+
+static void emit_missing(void)
+{
+	unsigned acks = 0;
+	char id[32];
+
+	for (int i = 0; i < N_MISSING; i++) {
+		snprintf(id, sizeof(id), "missing%d", i);
+		emit_to(on_count, &acks, "acme", id, "1001", "138", false);
+	}
+	assert_true(testkit_wait_loop(loop, all_emitted, &acks, 30000));
+}
+
+static bool file_is_made(void *arg)
+{
+	char path[TESTKIT_PATH + 64];
+
+	snprintf(path, sizeof(path), "%s/rec/acme/2026/09/21/%s.mp3", dir, (const char *)arg);
+	return access(path, F_OK) == 0;
+}
+
+/* More than the recorder takes at a time. With PostgreSQL away each of them waits for it, too, and may not keep others from
+ * becoming files meanwhile. */
+static void recordings_without_a_segment_do_not_hold_up_the_others(void **state)
+{
+	unsigned before = stored;
+	struct until late = { client("acme", "", AUTH_SUPERVISOR), "missing7",
+			      TRUNKLINE__RECORDING__V1__RECORDING_STATE__RECORDING_STATE_RECORDING };
+
+	(void)state;
+	emit_missing();
+	store("acme", "there1", "1001", "138", 1000);
+	assert_true(testkit_wait(has_state, &late, 5000));
+	testkit_postgres_kill(&pg);
+	emit_missing();
+	write_segment("acme", "there2", 1000, true);
+	emit("acme", "there2", "1001", "138", false);
+	assert_true(testkit_wait(file_is_made, (void *)"there2", 8000));
+	assert_int_equal(testkit_proc_stop(&recorder, SIGKILL, 5000), 128 + SIGKILL);
+	write_segment("acme", "missing7", 1000, true); /* it came after all */
+	testkit_postgres_restart(&pg);
+	start_recorder();
+	await_stored(before + 3);
+	assert_true(testkit_wait(segment_gone, (void *)"missing7", 3000));
+	rpc_client_free(&late.c);
+}
+
 static void postgresql_away_delays_but_loses_nothing(void **state)
 {
 	unsigned before = stored;
@@ -761,6 +827,7 @@ int main(void)
 		cmocka_unit_test(the_same_event_again_changes_nothing),
 		cmocka_unit_test(recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_2),
 		cmocka_unit_test(what_is_being_recorded_is_shown_and_what_is_lost_is_told),
+		cmocka_unit_test(recordings_without_a_segment_do_not_hold_up_the_others),
 		cmocka_unit_test(postgresql_away_delays_but_loses_nothing),
 		cmocka_unit_test(kill_9_in_the_middle_and_each_recording_is_stored),
 		cmocka_unit_test(a_segment_whose_event_never_came_is_taken_in),

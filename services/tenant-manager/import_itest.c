@@ -465,6 +465,23 @@ static void an_upload_whose_peer_leaves_or_is_silent_gives_its_place_back_GT_3_1
 	assert_non_null(strstr(d.message, "nothing came for 5 s"));
 }
 
+/* Never silent for 5 s, but far below 100 bytes a second; then one that is slow and quick enough. */
+static void an_upload_that_trickles_gives_its_place_back_GT_3_1_2(void **state)
+{
+	struct err_detail d = { 0 };
+	char file[3000] = "id\nu6\n";
+	int64_t began = clock_mono_ms();
+
+	(void)state;
+	memset(file + 6, '\n', sizeof(file) - 6);
+	assert_int_equal(fixture_import_pieces(&fx, admin, HEAD(""), file, sizeof(file), 1, 1000, &d), ERR_TIMEOUT);
+	assert_string_equal(d.field, "chunk");
+	assert_non_null(strstr(d.message, "fewer than 100 bytes a second"));
+	assert_in_range(clock_mono_ms() - began, IDLE_S * 1000 - 100, 4 * IDLE_S * 1000);
+	d = (struct err_detail){ 0 };
+	assert_int_equal(fixture_import_pieces(&fx, admin, HEAD(""), file, sizeof(file), 300, 900, &d), ERR_OK);
+}
+
 /* ---- many rows, and a service that dies over them ---- */
 
 static void many_agents(struct str *file, const char *prefix, int n)
@@ -698,7 +715,7 @@ static void roles_are_not_for_tables_and_languages_are_GT_3(void **state)
 static int set_up(void **state)
 {
 	*state = &fx;
-	fx.more_config = "uploads:\n  idle_s: 5\n";
+	fx.more_config = "uploads:\n  idle_s: 5\n  min_bytes_per_s: 100\n";
 	fixture_start(&fx);
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"globex\",\"tenant\":{}}");
@@ -733,6 +750,7 @@ int main(void)
 		cmocka_unit_test(a_repeated_import_is_one_and_the_audit_names_the_file_GT_3_1_2),
 		cmocka_unit_test(two_uploads_of_a_tenant_leave_room_for_others_GT_3_1_2),
 		cmocka_unit_test(an_upload_whose_peer_leaves_or_is_silent_gives_its_place_back_GT_3_1_2),
+		cmocka_unit_test(an_upload_that_trickles_gives_its_place_back_GT_3_1_2),
 		cmocka_unit_test(an_imported_agent_costs_less_than_600_us_of_cpu_GT_3_1_2),
 		cmocka_unit_test(killed_at_any_moment_an_import_is_applied_once_GT_3_1_2),
 		cmocka_unit_test(one_that_ends_the_service_again_and_again_is_given_up),

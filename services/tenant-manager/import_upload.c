@@ -94,7 +94,7 @@ static err_t begin(struct manager *tm, struct rpc_call *call, struct session *s,
 	arena_init(&up->arena, 0);
 	s->import = up;
 	const struct upload_slot_params p = {
-		.loop = tm->loop, .call = call, .tenant = parent.tenant, .idle_ms = tm->config->uploads_idle_s * 1000
+		.loop = tm->loop, .call = call, .tenant = parent.tenant, .config = tm->config
 	};
 	e = upload_slot_take(&up->slot, &slots, &p, detail);
 	return e ? e : take_header(up, req->header, detail);
@@ -143,10 +143,10 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 		return;
 	}
 	e = s->import ? add_chunk(s->import, req, &detail) : begin(arg, call, s, req, &detail);
+	if (!e && s->import)
+		e = upload_slot_wait(&s->import->slot, s->import->file.len, &detail);
 	if (e)
 		rpc_fail(call, e, &detail);
-	else
-		upload_slot_wait(&s->import->slot);
 }
 
 err_t import_upload_register(struct manager *tm)

@@ -33,5 +33,8 @@ const struct config_item manager_config_items[] = {
 		   "published versions of a flow that can be read and rolled back to, the live one among them"),
 	CONFIG_INT(struct manager_config, uploads_idle_s, "uploads.idle_s", 60, 1, 3600,
 		   "an upload of a prompt or a table from which nothing comes for so long is failed"),
+	CONFIG_INT(
+	    struct manager_config, uploads_min_bytes_per_s, "uploads.min_bytes_per_s", 8000, 0, 1000000000,
+	    "what an upload must bring on average, once uploads.idle_s is over, lest it be failed; 0: no matter"),
 	CONFIG_END,
 };

@@ -13,7 +13,7 @@ struct manager_config {
 	int64_t delete_grace_s, id_rest_s;
 	int64_t max_config_bytes;
 	int64_t flow_versions_kept;
-	int64_t uploads_idle_s;
+	int64_t uploads_idle_s, uploads_min_bytes_per_s;
 };
 extern const struct config_item manager_config_items[];
 

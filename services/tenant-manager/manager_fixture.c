@@ -235,7 +235,8 @@ struct source {
 	const unsigned char *file;
 	size_t size, at;
 	bool begun;
-	err_t (*between)(void *arg); /* after the header; may be NULL */
+	size_t piece;		     /* bytes a message at most; 0: 100,000 */
+	err_t (*between)(void *arg); /* after the header, with piece before each; may be NULL */
 	void *arg;
 };
 
@@ -254,13 +255,16 @@ static void set_case(const struct source *s, const char *field)
 static err_t next_piece(const ProtobufCMessage **msg, void *arg)
 {
 	struct source *s = arg;
-	size_t n = s->size - s->at < 100000 ? s->size - s->at : 100000;
+	size_t n = s->size - s->at, most = s->piece ? s->piece : 100000;
 
+	if (n > most)
+		n = most;
 	*msg = NULL;
 	if (s->begun && s->between) {
 		err_t e = s->between(s->arg);
 
-		s->between = NULL;
+		if (!s->piece)
+			s->between = NULL;
 		if (e)
 			return e;
 	}
@@ -318,26 +322,50 @@ err_t fixture_upload(struct fixture *f, const char *token, const char *parent, c
 	return send_stream(f, token, "UploadPrompt", &s, answer, detail);
 }
 
-err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
-		     struct str *answer, struct err_detail *detail)
-{
-	return fixture_import_slowly(f, token, header, file, size, NULL, NULL, answer, detail);
-}
-
-err_t fixture_import_slowly(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
-			    err_t (*between)(void *arg), void *arg, struct str *answer, struct err_detail *detail)
+static err_t import(struct fixture *f, const char *token, const char *header, struct source *s, struct str *answer,
+		    struct err_detail *detail)
 {
 	Trunkline__Admin__V1__CreateImportRequest msg = TRUNKLINE__ADMIN__V1__CREATE_IMPORT_REQUEST__INIT;
-	struct source s = { .msg = &msg.base, .file = file, .size = size, .between = between, .arg = arg };
 	ProtobufCMessage *parsed;
 
 	if (pbjson_parse(&parsed, &trunkline__admin__v1__create_import_header__descriptor, header, strlen(header), 0,
 			 detail))
 		testkit_die("%s: %s %s", header, detail->field, detail->message);
-	s.header = parsed;
-	err_t e = send_stream(f, token, "CreateImport", &s, answer, detail);
+	s->msg = &msg.base;
+	s->header = parsed;
+	err_t e = send_stream(f, token, "CreateImport", s, answer, detail);
 	protobuf_c_message_free_unpacked(parsed, NULL);
 	return e;
+}
+
+err_t fixture_import(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+		     struct str *answer, struct err_detail *detail)
+{
+	struct source s = { .file = file, .size = size };
+
+	return import(f, token, header, &s, answer, detail);
+}
+
+err_t fixture_import_slowly(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+			    err_t (*between)(void *arg), void *arg, struct str *answer, struct err_detail *detail)
+{
+	struct source s = { .file = file, .size = size, .between = between, .arg = arg };
+
+	return import(f, token, header, &s, answer, detail);
+}
+
+static err_t rest(void *arg)
+{
+	usleep(*(unsigned *)arg * 1000);
+	return ERR_OK;
+}
+
+err_t fixture_import_pieces(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+			    size_t piece, unsigned each_ms, struct err_detail *detail)
+{
+	struct source s = { .file = file, .size = size, .piece = piece, .between = rest, .arg = &each_ms };
+
+	return import(f, token, header, &s, NULL, detail);
 }
 
 const char *fixture_field(const char *json, const char *field)

@@ -51,6 +51,9 @@ err_t fixture_import(struct fixture *f, const char *token, const char *header, c
 /* between is called after the header was sent; its error cancels the call and is returned. */
 err_t fixture_import_slowly(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
 			    err_t (*between)(void *arg), void *arg, struct str *answer, struct err_detail *detail) MUST;
+/* So many bytes each so many milliseconds. */
+err_t fixture_import_pieces(struct fixture *f, const char *token, const char *header, const void *file, size_t size,
+			    size_t piece, unsigned each_ms, struct err_detail *detail) MUST;
 /* A token made by the operator; scopes: "SCOPE_TENANT_ADMIN". Valid until the program ends. */
 const char *fixture_token(struct fixture *f, const char *tenant, const char *scope);
 /* Value of a string field in the answer's JSON ("etag"), "" if there is none; a ring of 8 buffers. */

@@ -88,7 +88,7 @@ static err_t begin(struct manager *tm, struct rpc_call *call, struct session *s,
 	if (e)
 		return e;
 	const struct upload_slot_params p = {
-		.loop = tm->loop, .call = call, .tenant = up->rq.tenant, .idle_ms = tm->config->uploads_idle_s * 1000
+		.loop = tm->loop, .call = call, .tenant = up->rq.tenant, .config = tm->config
 	};
 	return upload_slot_take(&up->slot, &slots, &p, detail);
 }
@@ -136,10 +136,10 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *msg, void 
 		return;
 	}
 	e = s->upload ? add_chunk(s->upload, req, &detail) : begin(arg, call, s, req, &detail);
+	if (!e && s->upload)
+		e = upload_slot_wait(&s->upload->slot, s->upload->file.len, &detail);
 	if (e)
 		rpc_fail(call, e, &detail);
-	else
-		upload_slot_wait(&s->upload->slot);
 }
 
 err_t upload_register(struct manager *tm)

@@ -1,24 +1,45 @@
 #include "upload_slot.h"
 
 #include <string.h>
+#include "base/clock.h"
 #include "base/str.h"
 
-static void on_idle(void *arg)
+int64_t upload_pace_wait_ms(const struct upload_pace *pace, int64_t age_ms, size_t bytes, bool *ret_slow)
 {
-	struct upload_slot *s = arg;
+	int64_t left;
+
+	*ret_slow = false;
+	if (!pace->min_bytes_per_s)
+		return pace->idle_ms;
+	left = pace->idle_ms + (int64_t)bytes * 1000 / pace->min_bytes_per_s - age_ms;
+	*ret_slow = left < pace->idle_ms;
+	if (!*ret_slow)
+		return pace->idle_ms;
+	return left > 0 ? left : 0;
+}
+
+static err_t too_slow(const struct upload_slot *s, struct err_detail *detail)
+{
+	if (s->slow)
+		return err_set(detail, ERR_TIMEOUT, "chunk", "too slow: fewer than %lld bytes a second came on average",
+			       (long long)s->pace.min_bytes_per_s);
+	return err_set(detail, ERR_TIMEOUT, "chunk", "missing: nothing came for %lld s",
+		       (long long)s->pace.idle_ms / 1000);
+}
+
+static void on_timer(void *arg)
+{
+	const struct upload_slot *s = arg;
 	struct err_detail detail = { 0 };
 
-	rpc_fail(s->call,
-		 err_set(&detail, ERR_TIMEOUT, "chunk", "missing: nothing came for %lld s",
-			 (long long)s->idle_ms / 1000),
-		 &detail);
+	rpc_fail(s->call, too_slow(s, &detail), &detail);
 }
 
 static void on_left(struct rpc_call *call, void *arg)
 {
 	struct upload_slot *s = arg;
 
-	loop_timer_stop(&s->idle);
+	loop_timer_stop(&s->timer);
 	rpc_fail(call, ERR_CANCELLED, NULL);
 }
 
@@ -39,23 +60,35 @@ err_t upload_slot_take(struct upload_slot *s, struct upload_slots *of, const str
 			       UPLOAD_SLOTS_A_TENANT);
 	if (of->n >= of->max)
 		return err_set(detail, ERR_EXHAUSTED, "", "too many uploads at a time; try again");
-	*s = (struct upload_slot){ .of = of, .next = of->list, .call = p->call, .idle_ms = p->idle_ms };
+	*s = (struct upload_slot){ .of = of,
+				   .next = of->list,
+				   .call = p->call,
+				   .pace = { .idle_ms = p->config->uploads_idle_s * 1000,
+					     .min_bytes_per_s = p->config->uploads_min_bytes_per_s } };
 	(void)str_copy(s->tenant, sizeof(s->tenant), p->tenant);
-	loop_timer_init(&s->idle, p->loop, on_idle, s);
+	loop_timer_init(&s->timer, p->loop, on_timer, s);
 	of->list = s;
 	of->n++;
 	return ERR_OK;
 }
 
-void upload_slot_wait(struct upload_slot *s)
+err_t upload_slot_wait(struct upload_slot *s, size_t bytes, struct err_detail *detail)
 {
-	loop_timer_start(&s->idle, s->idle_ms);
+	int64_t now_ms = clock_mono_ms(), wait_ms;
+
+	if (!s->begun_ms)
+		s->begun_ms = now_ms;
+	wait_ms = upload_pace_wait_ms(&s->pace, now_ms - s->begun_ms, bytes, &s->slow);
+	if (!wait_ms)
+		return too_slow(s, detail);
+	loop_timer_start(&s->timer, wait_ms);
 	rpc_on_cancel(s->call, on_left, s);
+	return ERR_OK;
 }
 
 void upload_slot_stop(struct upload_slot *s)
 {
-	loop_timer_stop(&s->idle);
+	loop_timer_stop(&s->timer);
 	rpc_on_cancel(s->call, NULL, NULL);
 }
 
@@ -68,6 +101,6 @@ void upload_slot_done(struct upload_slot *s)
 		at = &(*at)->next;
 	*at = s->next;
 	s->of->n--;
-	loop_timer_done(&s->idle);
+	loop_timer_done(&s->timer);
 	*s = (struct upload_slot){ 0 };
 }

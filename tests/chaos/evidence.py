@@ -24,7 +24,7 @@ class Leg:
         self.name, self.caller, self.id = name, name.startswith("c"), 0
         self.group = self.user = self.agent = self.number = self.call_id = self.why = self.method = ""
         self.began = self.up = self.acked = self.bye_sent = self.bye_received = self.over = self.cancel_sent = self.impatient = None
-        self.status = self.bye_status = None
+        self.status = self.bye_status = self.retry_after_s = None
         self.gaps, self.heard, self.rtp, self.reinvites, self.moved = [], [], None, [], []
         self.agents, self.from_caller = [], None  # a caller's agents' legs; an agent leg's caller
 
@@ -43,7 +43,7 @@ class Leg:
         elif ev == "over":
             self.over, self.why = t, r["why"]
         elif ev == "refused":
-            self.status = r["status"]
+            self.status, self.retry_after_s = r["status"], r.get("retry_after", 0)
         elif ev == "bye-answered":
             self.bye_status = r["status"]
         elif ev == "timeout":

@@ -8,10 +8,13 @@ import sys
 import tempfile
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE / "limits")]
 
+from evidence import Leg  # noqa: E402
 from goodrun import FAULT_S, ON_CALL, RESERVED, GoodRun, ms  # noqa: E402
 from judge import judge  # noqa: E402
+from overload import STANDING, judged  # noqa: E402
 from plan import SPARE_S, plan  # noqa: E402
 from rows import BY_NAME, ROWS  # noqa: E402
 
@@ -352,6 +355,66 @@ def test_nobody_is_killed_again_before_it_counts_as_stable():
         for p in plan([BY_NAME["kill-router"], BY_NAME["kill-sip-edge"], BY_NAME["kill-random"]], 10, seed):
             assert p["at_s"] - last.get(p["victim"], -99) >= SPARE_S, (seed, p)
             last[p["victim"]] = p["at_s"]
+
+
+# ---- overload ----
+def leg(group, at, *notes):
+    """A caller's; notes: (ms later, event, more)."""
+    out = Leg("c1")
+    out.note({"ev": "invite", "t": at, "id": 1, "call_id": "1", "group": group})
+    for later, ev, more in notes:
+        out.note({"ev": ev, "t": at + later, **more})
+    return out
+
+
+def talk(group, at, answered=200):
+    return leg(group, at, (300, "up", {}), (800, "bye-sent", {}), (810, "bye-answered", {"status": answered}), (810, "over", {"why": "hung-up"}))
+
+
+def no(group, at, status=503, retry_after=5, after=20):
+    return leg(group, at, (after, "refused", {"status": status, "retry_after": retry_after}), (after, "over", {"why": "refused"}))
+
+
+def overload():
+    """100 a second for 10 s, of which 10 a second are served, and 10 s after it."""
+    legs = [(no if i % 10 else talk)("storm", i * 10) for i in range(1000)]
+    return legs + [talk("standing", -5000) for _ in range(STANDING)] + [talk("after", 10001 + i * 100) for i in range(100)]
+
+
+def overload_breaks(*legs, lost=None):
+    """The numbers of the promises that do not hold when these come to those, and one group's go."""
+    kept = [x for x in overload() if x.group != lost] + list(legs)
+    return [i for i, (_, _, holds) in enumerate(judged(kept, 10, 0, 10000)) if not holds]
+
+
+RATE, DROPPED, STAND, ADMITTED, REFUSED, ELSE, RECOVERED = range(7)
+
+
+def test_an_overload_that_kept_every_promise_is_let_pass():
+    assert overload_breaks() == []
+
+
+def test_an_overload_in_which_a_call_is_lost_is_not():
+    assert overload_breaks(leg("storm", 5, (300, "up", {}), (400, "bye-received", {}), (400, "over", {"why": "bye"}))) == [DROPPED]
+    assert overload_breaks(talk("storm", 5, answered=503)) == [DROPPED]
+    assert overload_breaks(leg("storm", 5, (300, "up", {}))) == [DROPPED]
+    assert overload_breaks(lost="standing") == [STAND]
+
+
+def test_an_overload_that_refuses_late_or_without_a_word_is_not():
+    assert overload_breaks(*[no("storm", 5, after=700) for _ in range(20)]) == [REFUSED]
+    assert overload_breaks(no("storm", 5, retry_after=0), no("storm", 5, status=480)) == [ELSE]
+    assert overload_breaks(*[leg("storm", 5, (9000, "over", {"why": "timeout"}))] * 2) == [ELSE]
+
+
+def test_an_overload_that_serves_late_or_too_few_is_not():
+    assert overload_breaks(*[leg("storm", 5, (9000, "up", {}), (9500, "bye-answered", {"status": 200}), (9500, "over", {"why": "hung-up"}))] * 20) == [ADMITTED]
+    assert overload_breaks(lost="storm") == [RATE, REFUSED]
+
+
+def test_an_overload_after_which_calls_are_still_refused_is_not():
+    assert overload_breaks(no("after", 41000)) == [RECOVERED]
+    assert overload_breaks(no("after", 39000)) == []
 
 
 def main():

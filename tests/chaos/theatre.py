@@ -14,18 +14,15 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import threading
 import time
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BIN = ROOT / "build" / "release" / "bin"
 
 import audio
 from api import Api, ApiError
 from cluster import Cluster
 from clusterlib.plan import Plan
 from company import Company
+from phones import Phones
 from proxy import Proxy, conninfo_sets
 from sipua import Ua
 
@@ -55,36 +52,6 @@ SMALL = Size(long=20, wait=30, wait_agents=5, short=2, short_agents=20)
 
 def say(text):
     print(text, flush=True)
-
-
-class Phones:
-    """chaos-phones: every telephone of the run, in one process."""
-
-    def __init__(self, base, log, seed):
-        self.p = subprocess.Popen([str(BIN / "chaos-phones"), "--server-port", str(base + 60), "--caller-address", TRUNK, "--agent-port",
-                                   str(base + AGENT_PORT), "--log", str(log), "--seed", str(seed)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  text=True, bufsize=1)
-        self.lock = threading.Lock()
-
-    def ask(self, command):
-        with self.lock:
-            self.p.stdin.write(command + "\n")
-            self.p.stdin.flush()
-            answer = json.loads(self.p.stdout.readline())
-        if "error" in answer:
-            raise ValueError("chaos-phones: %s: %s" % (answer["error"], command))
-        return answer
-
-    def call(self, group, count=0, rate=10.0, keep=0, talk_ms=(0, 0), patience_ms=0, by_agent=0):
-        return self.ask("call %s %s count=%d rate=%g keep=%d talk=%d-%d patience=%d by-agent=%d" % (
-            group, NUMBERS[group], count, rate, keep, *talk_ms, patience_ms, by_agent))
-
-    def report(self):
-        return self.ask("report")
-
-    def close(self):
-        self.p.stdin.close()
-        self.p.wait(10)
 
 
 class Watcher(threading.Thread):
@@ -219,7 +186,7 @@ class Theatre:
     # ---- the load ----
     def begin(self, timeout=90):
         t0, s = time.monotonic(), self.size
-        self.phones = Phones(self.base, self.dir / "phones.jsonl", self.seed)
+        self.phones = Phones(self.base + 60, self.dir / "phones.jsonl", TRUNK, self.base + AGENT_PORT, NUMBERS, self.seed)
         self.phones.ask("ring 2 %d-%d" % s.slow_ring_ms)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._sign_in, self.company.agents.values()))

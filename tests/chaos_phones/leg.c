@@ -10,7 +10,6 @@
 #include "journal.h"
 
 #define BUCKETS 8192
-#define KEEP_NS (40000 * MS_NS) /* longer than anybody repeats a request */
 
 struct legs {
 	uint32_t next_id;
@@ -101,6 +100,7 @@ void leg_over(struct leg *l, int64_t now_ns, const char *why)
 		group_over(l->group, l);
 	l->state = LEG_OVER;
 	l->over_ns = now_ns;
+	l->keep_ns = KEEP_NS;
 	l->answer_due_ns = 0;
 	if (l->with)
 		l->with->with = NULL;
@@ -169,7 +169,7 @@ void legs_turn(unsigned slot, int64_t now_ns)
 	for (struct leg **at = &legs->slots[slot]; *at;) {
 		struct leg *l = *at;
 
-		if (l->state == LEG_OVER && now_ns > l->over_ns + KEEP_NS) {
+		if (l->state == LEG_OVER && now_ns > l->over_ns + l->keep_ns) {
 			forget(at);
 			continue;
 		}

@@ -13,9 +13,12 @@
 
 #define T1_NS	   (500 * 1000000ll)
 #define T2_NS	   (4000 * 1000000ll)
-#define TIMEOUT_NS (64 * T1_NS) /* timers B, F, H */
-#define SLOTS	   20		/* legs take turns of a millisecond: each every 20 ms */
-#define TEXT	   2048
+#define TIMEOUT_NS (64 * T1_NS)	       /* timers B, F, H */
+#define KEEP_NS	   (40000 * 1000000ll) /* a leg that is over: longer than anybody repeats a request */
+/* One that was refused: thousands a second in an overload, and who refuses so has nothing to say again. */
+#define REFUSED_KEEP_NS (4000 * 1000000ll)
+#define SLOTS		20 /* legs take turns of a millisecond: each every 20 ms */
+#define TEXT		2048
 
 enum leg_state { LEG_CALLING, LEG_RINGING, LEG_UP, LEG_OVER };
 
@@ -56,7 +59,7 @@ struct leg {
 	char answer[TEXT];
 	bool acked, cancelled, ends; /* ends: our BYE is under way */
 	int64_t began_ns, act_ns;    /* agent: when it answers; caller: when it hangs up or has had enough */
-	int64_t over_ns;
+	int64_t over_ns, keep_ns;
 	struct leg *with; /* the party, known because both telephones are ours; serves the plan, not the judge */
 	struct ear ear;
 };

@@ -142,8 +142,9 @@ static void to_invite(struct leg *l, const struct sipmsg *m, unsigned cseq, int6
 		if (l->state == LEG_OVER)
 			return;
 		l->out.method[0] = '\0';
-		journal(l->name, now_ns, "refused", "\"status\": %u", m->status);
+		journal(l->name, now_ns, "refused", "\"status\": %u, \"retry_after\": %u", m->status, m->retry_after_s);
 		leg_over(l, now_ns, l->cancelled ? "cancelled" : "refused");
+		l->keep_ns = REFUSED_KEEP_NS;
 	}
 }
 

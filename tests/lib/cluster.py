@@ -16,6 +16,7 @@ from patience import patient
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOL = str(ROOT / "tools" / "cluster")
+SIP_KEEPS = ("server transactions", "client transactions", "invites over", "dialogs")
 LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
 
 
@@ -107,6 +108,11 @@ class Cluster:
     def metric(self, instance, name, labels=""):
         """Sum of a metric's samples whose labels contain a text; 0 when there is none."""
         return sum(v for n, l, v in self.metrics(instance) if n == name and labels in l)
+
+    def sip_left(self, instance="edge-1"):
+        """{what: how many} of all that sip-edge still keeps of calls, what SIP keeps for 32 s after the last message (RFC 3261, timer J) included."""
+        now = {n: v for n, _, v in self.metrics(instance)}
+        return {what: int(now["trunkline_edge_" + what.replace(" ", "_")]) for what in SIP_KEEPS}
 
     def log(self, component):
         return (pathlib.Path(self.env["TRUNKLINE_CLUSTER_PATH"]) / "log" / ("%s.log" % component)).read_text(errors="replace")

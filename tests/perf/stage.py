@@ -64,12 +64,14 @@ class Phones:
 
 
 class Stage:
-    def __init__(self, base, name="bench"):
+    """phones(port, rtp_port): who answers for the agents of a company; closed by down()."""
+
+    def __init__(self, base, name="bench", phones=Phones):
         first = base + 4000
         sets = ["media.rtp.port_min=%d" % first, "media.rtp.port_max=%d" % min(65534, first + RTP_PORTS - 1)]
         self.base, self.dir = base, pathlib.Path(tempfile.mkdtemp(prefix="trunkline-bench-"))
         self.cluster = Cluster(name, base, fresh=True, sets=sets, engines=1)
-        self.companies, self.phones, self.is_up, self.keep = {}, {}, False, False
+        self.companies, self.phones, self.is_up, self.keep, self.make_phones = {}, {}, False, False, phones
 
     def up(self):
         if self.is_up:
@@ -112,7 +114,7 @@ class Stage:
         while not c.published() and time.monotonic() < deadline:
             time.sleep(0.1)
         port = self.base + 500 + 4 * list(PREFIX).index(name)
-        self.phones[name] = c.phones = Phones(port, port + 2)
+        self.phones[name] = c.phones = self.make_phones(port, port + 2)
         made = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda a: self._sign_in(c, a, port), c.agents.values()))

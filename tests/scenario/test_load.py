@@ -75,7 +75,8 @@ def hold(scene, crowd, n):
 
 
 def transactions(cluster):
-    return sum(cluster.metric("edge-1", m) for m in ('trunkline_edge_server_transactions', 'trunkline_edge_client_transactions'))
+    kept = cluster.sip_left()
+    return kept["server transactions"] + kept["client transactions"]
 
 
 def transactions_left(cluster):
@@ -90,7 +91,8 @@ def transactions_over(cluster, left):
     """SIP keeps what it needs of a call for 32 s after its last message (RFC 3261, timer J): memory is compared without it."""
     deadline = time.monotonic() + patient(90)
     while transactions(cluster) > left:
-        assert time.monotonic() < deadline, "transactions stay: %d, before %d" % (transactions(cluster), left)
+        assert time.monotonic() < deadline, "transactions stay, %d before: %s" % (left, ", ".join(
+            "%d %s" % (n, what) for what, n in cluster.sip_left().items()))
         time.sleep(0.5)
     return memory(cluster)
 

@@ -58,6 +58,8 @@ static void header(struct sipmsg *m, struct view line)
 		m->cseq = line;
 	} else if (starts(line, "Contact:")) {
 		m->contact = line;
+	} else if (starts(line, "Retry-After:")) {
+		m->retry_after_s = (unsigned)atoi(value_of(line, 12).at);
 	}
 }
 

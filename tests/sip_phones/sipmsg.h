@@ -25,7 +25,8 @@ struct sipmsg {
 	struct view via[8], route[4]; /* whole header lines without CRLF */
 	unsigned n_via, n_route;
 	struct view from, to, call_id, cseq;
-	struct view contact; /* whole line; empty when there is none */
+	struct view contact;	/* whole line; empty when there is none */
+	unsigned retry_after_s; /* 0: none */
 	struct view body;
 	bool to_tagged;
 };
