@@ -47,9 +47,17 @@ static err_t take_new_id(struct request *rq, const struct kind *kind, const Prot
 static err_t take_name(struct request *rq, const struct kind *kind, const char *text, const char *field,
 		       struct err_detail *detail)
 {
-	struct name name;
-	err_t e = name_parse(&name, text, kind, field, detail);
+	size_t own = kind && kind->of_operators ? strlen(kind->plural) : 0;
+	struct name name = { 0 };
+	err_t e;
 
+	if (own && strncmp(text, kind->plural, own) == 0 && text[own] == '/') {
+		e = kind_check_id(kind, text + own + 1, field, detail);
+		if (!e)
+			(void)str_copy(name.id, sizeof(name.id), text + own + 1);
+	} else {
+		e = name_parse(&name, text, kind, field, detail);
+	}
 	if (e)
 		return e;
 	(void)str_copy(rq->tenant, sizeof(rq->tenant), name.tenant);
@@ -186,7 +194,7 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		e = take_page(rq, pb, detail);
 		if (!e)
 			e = take_audit_filter(&rq->audit, pb, detail);
-		if (!e && m->kind)
+		if (!e && m->kind && !(m->kind->of_operators && str_empty(pbr_string(pb, "parent"))))
 			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 		return e;
 	case VERB_DELETE:
