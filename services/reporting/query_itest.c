@@ -58,6 +58,12 @@ static void another_tenant_is_not_there_GT_3(void **state)
 	assert_string_equal(d.message, AUTH_NO_SUCH_TENANT);
 }
 
+static void a_withdrawn_token_is_refused_within_a_second_GT_3(void **state)
+{
+	(void)state;
+	rightskit_check_revoked(SERVICE, address, signer, "", nats.url);
+}
+
 static void start_service(void)
 {
 	char binary[512], self[400], conf[TESTKIT_PATH + 64];
@@ -113,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(another_tenant_is_not_there_GT_3),
+		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_GT_3),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
