@@ -289,7 +289,8 @@ static bool add_claims(jwt_t *jwt, const struct auth_user *u, int64_t now_s, int
 
 void auth_token_id_floor(int64_t then_ms, char ret[AUTH_TOKEN_ID])
 {
-	snprintf(ret, AUTH_TOKEN_ID, "%012" PRIx64 "00000000000000000000", (uint64_t)then_ms & UINT64_C(0xffffffffffff));
+	snprintf(ret, AUTH_TOKEN_ID, "%012" PRIx64 "00000000000000000000",
+		 (uint64_t)then_ms & UINT64_C(0xffffffffffff));
 }
 
 err_t auth_token_id(int64_t now_ms, char ret[AUTH_TOKEN_ID])

@@ -21,8 +21,8 @@
 #include "base/err.h"
 #include "rights/rights.h"
 
-#define AUTH_LANGUAGE 36 /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
-#define AUTH_TOKEN_ID 33 /* bytes of a token's id with its NUL: 32 hex digits */
+#define AUTH_LANGUAGE 36    /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
+#define AUTH_TOKEN_ID 33    /* bytes of a token's id with its NUL: 32 hex digits */
 #define AUTH_LIFE_MAX 86400 /* seconds that a token lives at most */
 #define AUTH_SKEW_S   60    /* clocks of issuer and verifier may differ by this */
 

@@ -133,7 +133,8 @@ static int start(void **state)
 
 	(void)state;
 	testkit_nats_start(&nats, true);
-	if (loop_new(&loop) || bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "revoked" }, &d))
+	if (loop_new(&loop) ||
+	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "revoked" }, &d))
 		testkit_die("bus: %s", d.message);
 	return 0;
 }

@@ -44,7 +44,8 @@ static const struct {
 	[RIGHT_TENANTS_SUSPEND] = { "tenants.suspend", "with tenant.write: suspend and resume a tenant" },
 	[RIGHT_TENANTS_DELEGATE] = { "tenants.delegate", "give within tenants every permission, also those that one "
 							 "does not have oneself" },
-	[RIGHT_OPERATORS_MANAGE] = { "operators.manage", "with tokens.create and tokens.revoke: operators' own tokens" },
+	[RIGHT_OPERATORS_MANAGE] = { "operators.manage",
+				     "with tokens.create and tokens.revoke: operators' own tokens" },
 };
 
 const char *rights_name(enum right right)
@@ -109,6 +110,10 @@ static const struct rights_role roles[] = {
 	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },
 	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true, READ | BIT(TENANTS_LIST) },
+	{ "operator-provisioning", "an operator who sets up tenants: creates them, their quotas, numbers and trunks",
+	  true,
+	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) |
+	      BIT(TENANTS_QUOTAS) },
 	{ "operator-allocation", "an operator who allots: quotas, suspending, numbers and trunks of all tenants", true,
 	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) },

@@ -36,8 +36,8 @@ static struct rpc_client *client(const char *target, const struct auth_signer *s
 }
 
 /* The client is freed. */
-static err_t call(struct rpc_client *c, const ProtobufCMethodDescriptor *method, const ProtobufCServiceDescriptor *service,
-		  const ProtobufCMessage *req, struct err_detail *detail)
+static err_t call(struct rpc_client *c, const ProtobufCMethodDescriptor *method,
+		  const ProtobufCServiceDescriptor *service, const ProtobufCMessage *req, struct err_detail *detail)
 {
 	ProtobufCMessage *empty = mem_zalloc(method->input->sizeof_message);
 	bool answered = false;
@@ -105,9 +105,10 @@ void rightskit_revoke(const char *nats_url, const char *token_id)
 	struct revoked *r = NULL;
 	bool done = false;
 
-	if (loop_new(&loop) || bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats_url, .name = "rightskit" }, &d) ||
-	    revoked_new(&r, &(struct revoked_params){ .bus = bus }, &d) || revoked_put(r, "acme", token_id, on_put, &done) ||
-	    !testkit_wait_loop(loop, is_true, &done, 5000))
+	if (loop_new(&loop) ||
+	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats_url, .name = "rightskit" }, &d) ||
+	    revoked_new(&r, &(struct revoked_params){ .bus = bus }, &d) ||
+	    revoked_put(r, "acme", token_id, on_put, &done) || !testkit_wait_loop(loop, is_true, &done, 5000))
 		testkit_die("a token cannot be withdrawn: %s", d.message);
 	revoked_free(&r);
 	bus_free(&bus);
@@ -124,8 +125,8 @@ struct withdrawn {
 static err_t first_method(struct withdrawn *w)
 {
 	w->d = (struct err_detail){ 0 };
-	return call(client(w->target, w->signer, w->agent, rights_all(), w->id), &w->service->methods[0], w->service, NULL,
-		    &w->d);
+	return call(client(w->target, w->signer, w->agent, rights_all(), w->id), &w->service->methods[0], w->service,
+		    NULL, &w->d);
 }
 
 static bool is_refused(void *arg)
@@ -135,8 +136,8 @@ static bool is_refused(void *arg)
 	return first_method(w) == ERR_UNAUTHENTICATED && strcmp(w->d.message, "the token was withdrawn") == 0;
 }
 
-void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const char *target, const struct auth_signer *signer,
-			     const char *agent, const char *nats_url)
+void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const char *target,
+			     const struct auth_signer *signer, const char *agent, const char *nats_url)
 {
 	char id[AUTH_TOKEN_ID];
 	struct withdrawn w = { .service = service, .target = target, .agent = agent, .id = id, .signer = signer };

@@ -68,7 +68,8 @@ err_t desk_token_over(const struct desk *d, const struct auth_user *u, int64_t n
 
 static bool synced(const struct desk *d)
 {
-	return tenantconf_synced(d->conf) && revoked_synced(d->revoked) && agents_synced(d->agents) && sign_ins_synced(d->sign_ins);
+	return tenantconf_synced(d->conf) && revoked_synced(d->revoked) && agents_synced(d->agents) &&
+	       sign_ins_synced(d->sign_ins);
 }
 
 /* As they are now; the token knows them as they were. */
@@ -207,8 +208,8 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 	if (!e)
 		e = bus_kv_open(&d->calls, d->bus, &calls, detail);
 	if (!e)
-		e = revoked_new(&d->revoked, &(struct revoked_params){ .bus = d->bus, .on_revoked = on_revoked, .arg = d },
-				detail);
+		e = revoked_new(&d->revoked,
+				&(struct revoked_params){ .bus = d->bus, .on_revoked = on_revoked, .arg = d }, detail);
 	if (!e)
 		e = tenantconf_new(&d->conf, &conf, detail);
 	agents.events = d->events;

@@ -106,7 +106,8 @@ static err_t renew(struct bootstrap *b, struct err_detail *detail)
 	mem_free(token);
 	if (e)
 		return e;
-	LOG_INFO(NULL, "bootstrap.token_written", "file=%s id=%s lifetime_s=%d", LOG_Q(b->path), user.token_id, LIFETIME_S);
+	LOG_INFO(NULL, "bootstrap.token_written", "file=%s id=%s lifetime_s=%d", LOG_Q(b->path), user.token_id,
+		 LIFETIME_S);
 	user.expires_s = now_s + LIFETIME_S;
 	b->user = user;
 	return ERR_OK;

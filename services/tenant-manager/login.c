@@ -323,6 +323,9 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 
 	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
+	err_t e = operators ? auth_require(giver, RIGHT_OPERATORS_MANAGE, detail) : ERR_OK;
+	if (e)
+		return e;
 	if (operators && (l->user.scopes & ~(unsigned)AUTH_OPERATOR || *l->user.tenant || l->n_own))
 		return err_set(detail, ERR_INVALID, "scopes",
 			       "an operator has no tenant, and neither scope nor role of one");

@@ -107,7 +107,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 	if (!e)
 		e = events_new(&tm->events, tm->bus, sc->site, str_text(&name));
 	if (!e)
-		e = revoked_new(&tm->revoked, &(struct revoked_params){ .bus = tm->bus, .on_revoked = on_revoked, .arg = tm },
+		e = revoked_new(&tm->revoked,
+				&(struct revoked_params){ .bus = tm->bus, .on_revoked = on_revoked, .arg = tm },
 				detail);
 	if (!e)
 		e = revoker_new(&tm->revoker, tm);

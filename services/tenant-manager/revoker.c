@@ -27,8 +27,8 @@ struct revoker {
 
 static struct metric published =
     METRIC_COUNTER("trunkline_tokens_revoked_total", "withdrawn tokens that the services were told of");
-static struct metric failures =
-    METRIC_COUNTER("trunkline_token_revoke_failures_total", "withdrawn tokens that could not be told, and are tried again");
+static struct metric failures = METRIC_COUNTER("trunkline_token_revoke_failures_total",
+					       "withdrawn tokens that could not be told, and are tried again");
 
 /* ---- a batch ---- */
 
@@ -68,10 +68,11 @@ static err_t mark(struct db_tx *tx, void *arg)
 {
 	const struct told *t = arg;
 
-	return db_exec(tx, NULL,
-		       "UPDATE tm.token SET told_at = coalesce(told_at, now()) WHERE tenant = coalesce(tm.tenant(), '') "
-		       "AND id = $1",
-		       1, (const char *[]){ t->id });
+	return db_exec(
+	    tx, NULL,
+	    "UPDATE tm.token SET told_at = coalesce(told_at, now()) WHERE tenant = coalesce(tm.tenant(), '') "
+	    "AND id = $1",
+	    1, (const char *[]){ t->id });
 }
 
 static void on_marked(err_t e, void *arg)

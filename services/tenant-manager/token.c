@@ -8,8 +8,8 @@
 
 #define KEPT_MS	   (2 * AUTH_LIFE_MAX * 1000LL) /* from its making: a day after it has expired, at least */
 #define SCOPES_MAX 4
-#define COLUMNS                                                                                    \
-	"id, body, coalesce((extract(epoch FROM revoked_at) * 1000)::bigint, 0), revoked_by, "       \
+#define COLUMNS                                                                                \
+	"id, body, coalesce((extract(epoch FROM revoked_at) * 1000)::bigint, 0), revoked_by, " \
 	"coalesce((extract(epoch FROM told_at) * 1000)::bigint, 0) "
 #define OURS "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the operators' */
 
@@ -137,8 +137,8 @@ static err_t load(struct db_tx *tx, struct job *j, const char *sql, int n, const
 
 static err_t load_one(struct db_tx *tx, struct job *j, token_t **ret)
 {
-	return load(tx, j, "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id = $1", 1,
-		    (const char *[]){ j->rq.id }, ret);
+	return load(tx, j, "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id = $1", 1, (const char *[]){ j->rq.id },
+		    ret);
 }
 
 static err_t check_owner(struct db_tx *tx, struct job *j)
@@ -147,7 +147,8 @@ static err_t check_owner(struct db_tx *tx, struct job *j)
 		return ops_check_tenant(tx, j);
 	return auth_is_operator(&j->user)
 		   ? ERR_OK
-		   : err_set(&j->detail, ERR_DENIED, "", "only operators see operators' tokens; tenants/{tenant} is missing");
+		   : err_set(&j->detail, ERR_DENIED, "",
+			     "only operators see operators' tokens; tenants/{tenant} is missing");
 }
 
 err_t ops_token_get(struct db_tx *tx, void *arg)
@@ -208,8 +209,8 @@ static err_t read_page(struct db_tx *tx, struct page *pg)
 		struct db_result *res = NULL;
 
 		e = db_exec(tx, &res,
-			    "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id < $1 ORDER BY id DESC LIMIT $2::int", 2,
-			    params);
+			    "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id < $1 ORDER BY id DESC LIMIT $2::int",
+			    2, params);
 		if (!e)
 			e = take_rows(pg, res, lot);
 		db_result_free(&res);
@@ -250,7 +251,8 @@ static err_t mark(struct db_tx *tx, struct job *j, token_t **ret)
 	const char *params[] = { j->rq.id, j->user.subject };
 
 	return load(tx, j,
-		    "UPDATE tm.token SET revoked_at = now(), revoked_by = $2 WHERE " OURS "AND id = $1 RETURNING " COLUMNS,
+		    "UPDATE tm.token SET revoked_at = now(), revoked_by = $2 WHERE " OURS
+		    "AND id = $1 RETURNING " COLUMNS,
 		    2, params, ret);
 }
 

@@ -109,11 +109,13 @@ static void a_token_that_is_made_is_listed_and_never_shown_GT_3(void **state)
 	snprintf(json, sizeof(json), "{\"parent\":\"tenants/acme\",\"pageSize\":1,\"pageToken\":\"%s\"}",
 		 fixture_field(r, "nextPageToken"));
 	assert_string_equal(fixture_field(fixture_must(&fx, admin, "ListTokens", json), "name"), lead.name);
-	r = fixture_must(&fx, admin, "ListTokens",
-			 "{\"parent\":\"tenants/acme\",\"filter\":\"subject = \\\"*lead:mei\\\" AND revoke_time_ms = 0\"}");
+	r = fixture_must(
+	    &fx, admin, "ListTokens",
+	    "{\"parent\":\"tenants/acme\",\"filter\":\"subject = \\\"*lead:mei\\\" AND revoke_time_ms = 0\"}");
 	assert_int_equal(count(r, "\"subject\""), 1);
 	assert_string_equal(fixture_field(r, "name"), lead.name);
-	refused(admin, "ListTokens", "{\"parent\":\"tenants/acme\",\"pageToken\":\"x'\"}", ERR_INVALID, "next_page_token");
+	refused(admin, "ListTokens", "{\"parent\":\"tenants/acme\",\"pageToken\":\"x'\"}", ERR_INVALID,
+		"next_page_token");
 	refused(admin, "ListTokens", "{\"parent\":\"tenants/acme\",\"filter\":\"password = x\"}", ERR_INVALID, "");
 }
 
@@ -145,7 +147,8 @@ static void a_refused_request_makes_no_token_GT_3(void **state)
 	(void)state;
 	snprintf(before, sizeof(before), "%s", fixture_sql(&fx, "SELECT count(*) FROM tm.token"));
 	refused(admin, "CreateToken", "{\"roles\":[\"nothing\"]}", ERR_INVALID, "there is no role");
-	refused(NULL, "Login", "{\"tenant\":\"acme\",\"agentId\":\"1001\",\"password\":\"wrong\"}", ERR_UNAUTHENTICATED, "");
+	refused(NULL, "Login", "{\"tenant\":\"acme\",\"agentId\":\"1001\",\"password\":\"wrong\"}", ERR_UNAUTHENTICATED,
+		"");
 	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.token"), before);
 }
 
@@ -243,8 +246,9 @@ static void the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3(void
 
 	(void)state;
 	snprintf(first, sizeof(first), "%s", fx.operator_token);
-	const char *r = must("ListTokens", "{\"filter\":\"author = \\\"operator:bootstrap\\\" AND revoke_time_ms = 0 AND "
-					   "subject = \\\"operator:bootstrap\\\"\"}");
+	const char *r =
+	    must("ListTokens", "{\"filter\":\"author = \\\"operator:bootstrap\\\" AND revoke_time_ms = 0 AND "
+			       "subject = \\\"operator:bootstrap\\\"\"}");
 	assert_int_equal(count(r, "\"subject\""), 1);
 	snprintf(name, sizeof(name), "%s", fixture_field(r, "name"));
 	withdraw(first, name);
