@@ -44,17 +44,28 @@ static err_t take_new_id(struct request *rq, const struct kind *kind, const Prot
 	return e;
 }
 
+/* The id of something that operators have of their own, "tokens/0a"; NULL: it is no such name. */
+static const char *operators_own(const struct kind *kind, const char *text)
+{
+	size_t n;
+
+	if (!kind || !kind->of_operators)
+		return NULL;
+	n = strlen(kind->plural);
+	return strncmp(text, kind->plural, n) == 0 && text[n] == '/' ? text + n + 1 : NULL;
+}
+
 static err_t take_name(struct request *rq, const struct kind *kind, const char *text, const char *field,
 		       struct err_detail *detail)
 {
-	size_t own = kind && kind->of_operators ? strlen(kind->plural) : 0;
+	const char *own = operators_own(kind, text);
 	struct name name = { 0 };
 	err_t e;
 
-	if (own && strncmp(text, kind->plural, own) == 0 && text[own] == '/') {
-		e = kind_check_id(kind, text + own + 1, field, detail);
+	if (own) {
+		e = kind_check_id(kind, own, field, detail);
 		if (!e)
-			(void)str_copy(name.id, sizeof(name.id), text + own + 1);
+			(void)str_copy(name.id, sizeof(name.id), own);
 	} else {
 		e = name_parse(&name, text, kind, field, detail);
 	}
