@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <jwt.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,8 @@ static err_t user_of(json_t *claims, int64_t now_s, struct auth_user *u, struct 
 	if (!e)
 		e = claim_text(claims, "locale", u->language, sizeof(u->language), detail);
 	if (!e)
+		e = claim_text(claims, "jti", u->token_id, sizeof(u->token_id), detail);
+	if (!e)
 		e = claim_text(claims, "tenant_locale", u->tenant_language, sizeof(u->tenant_language), detail);
 	if (e)
 		return e;
@@ -277,10 +280,29 @@ static bool add_claims(jwt_t *jwt, const struct auth_user *u, int64_t now_s, int
 	       (!*u->tenant || !jwt_add_grant(jwt, "tenant", u->tenant)) &&
 	       (!*u->agent || !jwt_add_grant(jwt, "agent", u->agent)) &&
 	       (!*u->language || !jwt_add_grant(jwt, "locale", u->language)) &&
+	       (!*u->token_id || !jwt_add_grant(jwt, "jti", u->token_id)) &&
 	       (!*u->tenant_language || !jwt_add_grant(jwt, "tenant_locale", u->tenant_language)) &&
 	       !jwt_add_grant_int(jwt, "iat", (long)now_s) &&
 	       !jwt_add_grant_int(jwt, "exp", (long)(now_s + lifetime_s)) && add_scopes(jwt, u->scopes) &&
 	       add_rights(jwt, u->rights & ~rights_of_scopes(u->scopes));
+}
+
+void auth_token_id_floor(int64_t then_ms, char ret[AUTH_TOKEN_ID])
+{
+	snprintf(ret, AUTH_TOKEN_ID, "%012" PRIx64 "00000000000000000000",
+		 (uint64_t)then_ms & UINT64_C(0xffffffffffff));
+}
+
+err_t auth_token_id(int64_t now_ms, char ret[AUTH_TOKEN_ID])
+{
+	unsigned char random[10];
+
+	if (sodium_init() < 0)
+		return ERR_EXHAUSTED;
+	randombytes_buf(random, sizeof(random));
+	auth_token_id_floor(now_ms, ret);
+	(void)sodium_bin2hex(ret + 12, AUTH_TOKEN_ID - 12, random, sizeof(random));
+	return ERR_OK;
 }
 
 err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s,

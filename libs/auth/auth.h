@@ -11,7 +11,7 @@
  *
  * Claims: iss "trunkline", sub, tenant, agent, scope (names of auth_scope_name separated by spaces), rights (permissions beyond
  * those of the scopes, the set of rights.h in hex), locale (of the user, OpenID Connect Core 5.1) and tenant_locale, iat, exp.
- * Only ES256. What is unknown in scope and rights gives nothing.
+ * Only ES256. What is unknown in scope and rights gives nothing. jti (RFC 7519, 4.1.7) is what a token is withdrawn by (libs/revoked).
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -21,7 +21,10 @@
 #include "base/err.h"
 #include "rights/rights.h"
 
-#define AUTH_LANGUAGE 36 /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
+#define AUTH_LANGUAGE 36    /* bytes of a language tag with its NUL (RFC 5646, 4.4.1) */
+#define AUTH_TOKEN_ID 33    /* bytes of a token's id with its NUL: 32 hex digits */
+#define AUTH_LIFE_MAX 86400 /* seconds that a token lives at most */
+#define AUTH_SKEW_S   60    /* clocks of issuer and verifier may differ by this */
 
 /* Built-in roles that stand in tokens by their names (rights.c has what they may). */
 enum auth_scope {
@@ -41,6 +44,7 @@ struct auth_user {
 	uint64_t rights;   /* verified: all that he may; to be signed: what he may beyond his scopes */
 	/* BCP 47 tags of what the user, and the tenant's people, read; "": nothing was said when the token was made. */
 	char language[AUTH_LANGUAGE], tenant_language[AUTH_LANGUAGE];
+	char token_id[AUTH_TOKEN_ID]; /* jti; "": of a token that a previous version made */
 };
 
 /* "operator", "tenant-admin", "supervisor", "agent"; NULL for anything but one scope. */
@@ -59,6 +63,11 @@ err_t auth_verify(const struct auth_verifier *v, const char *authorization, int6
 struct auth_signer;
 err_t auth_signer_new(struct auth_signer **ret, const char *private_key_file, struct err_detail *detail) MUST;
 void auth_signer_free(struct auth_signer **s);
+/* An id for a token: the time, then 80 random bits (the fields of a version 7 UUID, RFC 9562, 5.7, without its marks), so that ids
+ * sort by age. ERR_EXHAUSTED: no random bits. */
+err_t auth_token_id(int64_t now_ms, char ret[AUTH_TOKEN_ID]) MUST;
+/* What every id that was made before then is smaller than. */
+void auth_token_id_floor(int64_t then_ms, char ret[AUTH_TOKEN_ID]);
 /* *ret heap-owned by the caller (mem_free). lifetime_s 1…86,400. */
 err_t auth_sign(const struct auth_signer *s, const struct auth_user *user, int64_t now_s, int64_t lifetime_s,
 		char **ret) MUST;

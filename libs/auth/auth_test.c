@@ -99,6 +99,30 @@ static void a_signed_token_gives_back_its_user(void **state)
 	mem_free(token);
 }
 
+static void a_token_has_an_id_of_its_own_and_ids_sort_by_age_GT_3(void **state)
+{
+	char id[AUTH_TOKEN_ID], twin[AUTH_TOKEN_ID], later[AUTH_TOKEN_ID], floor[AUTH_TOKEN_ID];
+	struct auth_user named = agent, u;
+	char *token = NULL;
+
+	(void)state;
+	assert_int_equal(auth_token_id(NOW * 1000LL, id), ERR_OK);
+	assert_int_equal(auth_token_id(NOW * 1000LL, twin), ERR_OK);
+	assert_int_equal(auth_token_id(NOW * 1000LL + 1, later), ERR_OK);
+	auth_token_id_floor(NOW * 1000LL, floor);
+	assert_int_equal(strspn(id, "0123456789abcdef"), AUTH_TOKEN_ID - 1);
+	assert_string_not_equal(id, twin);
+	assert_true(strcmp(id, later) < 0 && strcmp(twin, later) < 0);
+	assert_true(strcmp(floor, id) <= 0);
+	auth_token_id_floor(NOW * 1000LL + 1, floor);
+	assert_true(strcmp(id, floor) < 0);
+	memcpy(named.token_id, id, sizeof(id));
+	assert_int_equal(auth_sign(signer, &named, NOW, 3600, &token), ERR_OK);
+	assert_int_equal(verify(token, NOW + 10, &u, NULL), ERR_OK);
+	assert_string_equal(u.token_id, id);
+	mem_free(token);
+}
+
 static void an_expired_token_is_refused(void **state)
 {
 	struct auth_user u;
@@ -432,6 +456,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signed_token_gives_back_its_user),
+		cmocka_unit_test(a_token_has_an_id_of_its_own_and_ids_sort_by_age_GT_3),
 		cmocka_unit_test(an_expired_token_is_refused),
 		cmocka_unit_test(a_token_of_another_key_is_refused),
 		cmocka_unit_test(a_clock_that_is_behind_the_issuers_refuses_nobody),

@@ -44,6 +44,9 @@ static const struct row admin[] = {
 	RESOURCE("Role", "Roles", ROLES),
 	{ ADMIN "UploadPrompt", RIGHT_PROMPTS_WRITE },
 	READ_AND_CHANGE("Prompt", "Prompts", PROMPTS),
+	{ ADMIN "GetToken", RIGHT_TOKENS_READ },
+	{ ADMIN "ListTokens", RIGHT_TOKENS_READ },
+	{ ADMIN "RevokeToken", RIGHT_TOKENS_REVOKE }, /* an operator's: operators.manage as well */
 	{ ADMIN "ListAuditEntries", RIGHT_AUDIT_READ },
 	{ ADMIN "VerifyAudit", RIGHT_AUDIT_READ },
 	{ NULL, RIGHT_NONE },

@@ -35,6 +35,8 @@ static const struct {
 	[RIGHT_RECORDINGS_ALL] = { "recordings.all", "with recordings.listen: everybody's recordings" },
 	[RIGHT_DESK_WORK] = { "desk.work", "work as an agent: sign in and out, states, own events" },
 	[RIGHT_DESK_SUPERVISE] = { "desk.supervise", "see all agents and facts; with desk.work: act for other agents" },
+	[RIGHT_TOKENS_READ] = { "tokens.read", "see which tokens were made, and for whom" },
+	[RIGHT_TOKENS_REVOKE] = { "tokens.revoke", "withdraw tokens before they expire" },
 	[RIGHT_TENANTS_LIST] = { "tenants.list", "list the tenants of the platform" },
 	[RIGHT_TENANTS_CREATE] = { "tenants.create", "create tenants, with their quotas" },
 	[RIGHT_TENANTS_DELETE] = { "tenants.delete", "delete tenants with all they have" },
@@ -42,6 +44,8 @@ static const struct {
 	[RIGHT_TENANTS_SUSPEND] = { "tenants.suspend", "with tenant.write: suspend and resume a tenant" },
 	[RIGHT_TENANTS_DELEGATE] = { "tenants.delegate", "give within tenants every permission, also those that one "
 							 "does not have oneself" },
+	[RIGHT_OPERATORS_MANAGE] = { "operators.manage",
+				     "with tokens.create and tokens.revoke: operators' own tokens" },
 };
 
 const char *rights_name(enum right right)
@@ -88,11 +92,11 @@ uint64_t rights_all(void)
 #define READ                                                                                                \
 	(BIT(TENANT_READ) | BIT(NUMBERS_READ) | BIT(TRUNKS_READ) | BIT(CALENDARS_READ) | BIT(SKILLS_READ) | \
 	 BIT(QUEUES_READ) | BIT(FLOWS_READ) | BIT(PROMPTS_READ) | BIT(AGENTS_READ) | BIT(ROLES_READ) |      \
-	 BIT(AUDIT_READ) | BIT(REPORTS_READ))
+	 BIT(AUDIT_READ) | BIT(REPORTS_READ) | BIT(TOKENS_READ))
 #define WRITE                                                                                                    \
 	(BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(CALENDARS_WRITE) | BIT(SKILLS_WRITE) | \
 	 BIT(QUEUES_WRITE) | BIT(FLOWS_WRITE) | BIT(PROMPTS_WRITE) | BIT(AGENTS_WRITE) | BIT(ROLES_WRITE) |      \
-	 BIT(TOKENS_CREATE))
+	 BIT(TOKENS_CREATE) | BIT(TOKENS_REVOKE))
 #define WORK	  (BIT(DESK_WORK) | BIT(RECORDINGS_LISTEN))
 #define SUPERVISE (WORK | BIT(DESK_SUPERVISE) | BIT(RECORDINGS_ALL))
 
@@ -100,12 +104,16 @@ uint64_t rights_all(void)
 static const struct rights_role roles[] = {
 	{ "operator", "runs the platform: all tenants' administration", true,
 	  READ | WRITE | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
-	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) },
+	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) | BIT(OPERATORS_MANAGE) },
 	{ "tenant-admin", "administers one tenant: everything in it", false, READ | WRITE | SUPERVISE },
 	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false,
 	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },
 	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true, READ | BIT(TENANTS_LIST) },
+	{ "operator-provisioning", "an operator who sets up tenants: creates them, their quotas, numbers and trunks",
+	  true,
+	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) |
+	      BIT(TENANTS_QUOTAS) },
 	{ "operator-allocation", "an operator who allots: quotas, suspending, numbers and trunks of all tenants", true,
 	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) },

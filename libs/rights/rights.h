@@ -47,6 +47,8 @@ enum right {
 	RIGHT_RECORDINGS_ALL = 25,    /* to everybody's; no method's own */
 	RIGHT_DESK_WORK = 26,	      /* as an agent, for itself */
 	RIGHT_DESK_SUPERVISE = 27,
+	RIGHT_TOKENS_READ = 28,
+	RIGHT_TOKENS_REVOKE = 29,
 
 	/* of the platform: operators only */
 	RIGHT_TENANTS_LIST = 40,
@@ -55,6 +57,7 @@ enum right {
 	RIGHT_TENANTS_QUOTAS = 43,   /* a field of UpdateTenant */
 	RIGHT_TENANTS_SUSPEND = 44,  /* likewise */
 	RIGHT_TENANTS_DELEGATE = 45, /* gives within tenants what one does not have oneself */
+	RIGHT_OPERATORS_MANAGE = 46, /* with the rights of tokens: those of operators */
 
 	RIGHTS_END,
 	RIGHT_PUBLIC = 63, /* of a method: needs no token */

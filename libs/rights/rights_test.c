@@ -111,7 +111,8 @@ static bool wanted_by_a_method(enum right right)
 static void every_permission_is_asked_for_by_a_method_or_within_one(void **state)
 {
 	const uint64_t within = rights_bit(RIGHT_RECORDINGS_ALL) | rights_bit(RIGHT_TENANTS_QUOTAS) |
-				rights_bit(RIGHT_TENANTS_SUSPEND) | rights_bit(RIGHT_TENANTS_DELEGATE);
+				rights_bit(RIGHT_TENANTS_SUSPEND) | rights_bit(RIGHT_TENANTS_DELEGATE) |
+				rights_bit(RIGHT_OPERATORS_MANAGE);
 
 	(void)state;
 	for (int i = 1; i < RIGHTS_END; i++) {
@@ -137,9 +138,10 @@ static void numbers_are_as_they_were(void **state)
 		[13] = "flows.read",	     [14] = "flows.write",	[15] = "prompts.read",	   [16] = "prompts.write",
 		[17] = "agents.read",	     [18] = "agents.write",	[19] = "roles.read",	   [20] = "roles.write",
 		[21] = "tokens.create",	     [22] = "audit.read",	[23] = "reports.read",	   [24] = "recordings.listen",
-		[25] = "recordings.all",     [26] = "desk.work",	[27] = "desk.supervise",   [40] = "tenants.list",
+		[25] = "recordings.all",     [26] = "desk.work",	[27] = "desk.supervise",   [28] = "tokens.read",
+		[29] = "tokens.revoke",	     [40] = "tenants.list",
 		[41] = "tenants.create",     [42] = "tenants.delete",	[43] = "tenants.quotas",   [44] = "tenants.suspend",
-		[45] = "tenants.delegate",
+		[45] = "tenants.delegate",   [46] = "operators.manage",
 	};
 
 	(void)state;
@@ -218,6 +220,30 @@ static void an_operator_who_may_only_read_changes_nothing(void **state)
 	}
 }
 
+static void operators_roles_beside_the_administrators_make_no_operators_and_give_nothing_GT_3(void **state)
+{
+	const uint64_t rule = rights_bit(RIGHT_OPERATORS_MANAGE) | rights_bit(RIGHT_TENANTS_DELEGATE) |
+			      rights_bit(RIGHT_TOKENS_CREATE) | rights_bit(RIGHT_ROLES_WRITE) |
+			      rights_bit(RIGHT_AGENTS_WRITE);
+	const struct rights_role *r;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; (r = rights_role_at(i)); i++) {
+		bool administrator = strcmp(r->id, "operator") == 0;
+
+		if (!r->platform)
+			continue;
+		n++;
+		assert_int_equal(r->rights & rule, administrator ? rule : 0);
+		assert_int_equal((r->rights & rights_bit(RIGHT_TENANTS_DELETE)) != 0, administrator);
+		assert_int_equal(r->rights & (rights_bit(RIGHT_RECORDINGS_LISTEN) | rights_bit(RIGHT_DESK_SUPERVISE)),
+				 0);
+	}
+	assert_int_equal(n, 4);
+	assert_true(rights_role_find("operator-provisioning")->rights & rights_bit(RIGHT_TENANTS_CREATE));
+}
+
 static void the_first_of_a_set_is_told(void **state)
 {
 	(void)state;
@@ -238,6 +264,7 @@ int main(void)
 		cmocka_unit_test(tenants_roles_have_no_permission_of_operators),
 		cmocka_unit_test(the_built_in_roles_may_what_the_scopes_could),
 		cmocka_unit_test(an_operator_who_may_only_read_changes_nothing),
+		cmocka_unit_test(operators_roles_beside_the_administrators_make_no_operators_and_give_nothing_GT_3),
 		cmocka_unit_test(the_first_of_a_set_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,11 @@ void rightskit_check(const ProtobufCServiceDescriptor *service, const char *targ
 err_t rightskit_call(const ProtobufCMethodDescriptor *method, const ProtobufCServiceDescriptor *service,
 		     const char *target, const struct auth_signer *signer, const char *agent, uint64_t rights,
 		     const ProtobufCMessage *req, struct err_detail *detail) MUST;
+/* A token is let in; withdrawn over this NATS it is refused within a second. */
+void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const char *target,
+			     const struct auth_signer *signer, const char *agent, const char *nats_url);
+/* The token of tenant acme with this id is withdrawn, as tenant-manager does it. */
+void rightskit_revoke(const char *nats_url, const char *token_id);
 /* Makes token.key and token.pub in the directory. */
 struct auth_signer *rightskit_signer(const char *dir);
 

@@ -59,9 +59,17 @@ const char *desk_agent_name(const struct desk *d, const char *tenant, const char
 	return a ? a->display_name : "";
 }
 
+err_t desk_token_over(const struct desk *d, const struct auth_user *u, int64_t now_s, struct err_detail *detail)
+{
+	if (u->expires_s <= now_s)
+		return err_set(detail, ERR_UNAUTHENTICATED, "", "the token has expired");
+	return revoked_check(d->revoked, u, detail);
+}
+
 static bool synced(const struct desk *d)
 {
-	return tenantconf_synced(d->conf) && agents_synced(d->agents) && sign_ins_synced(d->sign_ins);
+	return tenantconf_synced(d->conf) && revoked_synced(d->revoked) && agents_synced(d->agents) &&
+	       sign_ins_synced(d->sign_ins);
 }
 
 /* As they are now; the token knows them as they were. */
@@ -80,6 +88,8 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 	struct auth_user u, *kept;
 	err_t e = auth_verify(d->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &u, detail);
 
+	if (!e)
+		e = revoked_check(d->revoked, &u, detail);
 	if (!e) {
 		set_languages(d, call, &u);
 		e = auth_check(method, &u, detail);
@@ -113,6 +123,16 @@ static void on_bad(const char *key, const struct err_detail *detail, void *arg)
 	(void)arg;
 	metric_add(&desk_metric_bad_messages, 1);
 	LOG_WARN(NULL, "entry.ignored", "key=%s field=%s why=%s", LOG_Q(key), detail->field, LOG_Q(detail->message));
+}
+
+static void on_revoked(void *arg)
+{
+	struct desk *d = arg;
+
+	if (!d->facts)
+		return;
+	streams_sweep(d->streams);
+	facts_sweep(d->facts);
 }
 
 struct untold {
@@ -187,6 +207,9 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 		e = events_new(&d->events, d->bus, d->site, d->source);
 	if (!e)
 		e = bus_kv_open(&d->calls, d->bus, &calls, detail);
+	if (!e)
+		e = revoked_new(&d->revoked,
+				&(struct revoked_params){ .bus = d->bus, .on_revoked = on_revoked, .arg = d }, detail);
 	if (!e)
 		e = tenantconf_new(&d->conf, &conf, detail);
 	agents.events = d->events;
@@ -284,6 +307,7 @@ void desk_free(struct desk **desk)
 	agents_store_free(&d->agents);
 	sign_ins_free(&d->sign_ins);
 	tenantconf_free(&d->conf);
+	revoked_free(&d->revoked);
 	events_free(&d->events);
 	bus_kv_close(&d->calls);
 	bus_free(&d->bus);

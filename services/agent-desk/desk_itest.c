@@ -355,6 +355,16 @@ static void each_method_needs_its_permission_and_no_other_GT_3(void **state)
 	rightskit_check(SERVICE, address, signer, "1001");
 }
 
+static void a_withdrawn_token_is_refused_within_a_second_GT_3(void **state)
+{
+	struct rpc_client *c = agent_client("acme", "1001");
+
+	(void)state;
+	rightskit_check_revoked(SERVICE, address, signer, "1001", nats.url); /* signs in, while it may */
+	expect(c, "SignOut", "", STATE(SIGNED_OUT));
+	rpc_client_free(&c);
+}
+
 static void put_languages(const char *of_tenant, uint64_t version, const char *of_agent)
 {
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
@@ -461,6 +471,33 @@ static void put_call(const char *call_id)
 	cp.n_variables = 1;
 	snprintf(key, sizeof(key), "acme.%s", call_id);
 	put(calls, key, &cp.base);
+}
+
+static void a_stream_ends_when_its_token_is_withdrawn_and_no_other_GT_3(void **state)
+{
+	struct auth_user u = { .scopes = AUTH_SUPERVISOR };
+	struct seen theirs = { .all = true }, others = { .all = true };
+	struct rpc_client *lead = lead_client("acme");
+	status_t st;
+	int64_t t0;
+
+	(void)state;
+	assert_int_equal(auth_token_id(clock_wall_ms(), u.token_id), ERR_OK);
+	listen_start(&theirs, client_for(u, "acme", "", 600, NULL));
+	listen_start(&others, lead_client("acme"));
+	await(&theirs.synced, 1);
+	await(&others.synced, 1);
+	rightskit_revoke(nats.url, u.token_id);
+	t0 = clock_mono_ms();
+	listen_end(&theirs);
+	assert_int_equal(theirs.result, ERR_UNAUTHENTICATED);
+	assert_true(clock_mono_ms() - t0 < 1000);
+	others.enough = true;
+	assert_int_equal(command(lead, "SignIn", "1002", "", &st, NULL), ERR_OK);
+	listen_end(&others);
+	assert_int_equal(others.result, ERR_OK);
+	assert_int_equal(command(lead, "SignOut", "1002", "", &st, NULL), ERR_OK);
+	rpc_client_free(&lead);
 }
 
 static void an_offered_call_is_shown_with_what_is_known_of_it(void **state)
@@ -820,12 +857,14 @@ int main(void)
 		cmocka_unit_test(an_agent_signs_in_works_and_signs_out_GT_5_2),
 		cmocka_unit_test(a_stranger_is_refused_and_learns_nothing),
 		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
+		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_GT_3),
 		cmocka_unit_test(
 		    an_agent_is_told_in_its_language_else_the_tenants_and_a_change_needs_no_new_token_GT_3_1_2f),
 		cmocka_unit_test(a_lead_lists_the_agents_page_by_page),
 		cmocka_unit_test(an_offered_call_is_shown_with_what_is_known_of_it),
 		cmocka_unit_test(a_killed_desk_forgets_nobody),
 		cmocka_unit_test(the_waiting_count_of_a_queue_is_told_as_it_changes),
+		cmocka_unit_test(a_stream_ends_when_its_token_is_withdrawn_and_no_other_GT_3),
 		cmocka_unit_test(facts_are_seen_by_their_tenants_leads_only),
 		cmocka_unit_test(as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2),
 		cmocka_unit_test(a_seat_left_by_a_desk_that_died_is_taken_and_its_late_sign_in_refused_GT_3_1_2),

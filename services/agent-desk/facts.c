@@ -17,7 +17,6 @@ struct fact_watcher {
 	struct fact_watcher *prev, *next;
 	struct fact_tenant *tenant;
 	struct rpc_call *call;
-	int64_t expires_s;
 	struct desk_facts_filter filter;
 };
 struct fact_tenant {
@@ -50,13 +49,19 @@ static void drop_if_empty(struct fact_tenant *t)
 	mem_free(t);
 }
 
-static void end(struct fact_watcher *w, err_t code, const char *why)
+static void end_with(struct fact_watcher *w, err_t code, const struct err_detail *detail)
 {
 	struct rpc_call *call = w->call;
-	struct err_detail detail;
 
 	leave(w);
-	rpc_fail(call, err_set(&detail, code, "", "%s", why), &detail);
+	rpc_fail(call, code, detail);
+}
+
+static void end(struct fact_watcher *w, err_t code, const char *why)
+{
+	struct err_detail detail;
+
+	end_with(w, err_set(&detail, code, "", "%s", why), &detail);
 }
 
 static void on_cancel(struct rpc_call *call, void *arg)
@@ -134,7 +139,6 @@ static err_t join(struct facts *f, struct rpc_call *call, const struct desk_fact
 	if (!w)
 		return ERR_EXHAUSTED; /* the sweep takes a tenant that nobody watches */
 	w->call = call;
-	w->expires_s = u->expires_s;
 	w->filter = *filter;
 	w->tenant = t;
 	DL_APPEND(t->list, w);
@@ -155,15 +159,20 @@ static void on_watch(struct rpc_call *call, const ProtobufCMessage *req, void *a
 		rpc_fail(call, e, &detail);
 }
 
-static void each_expired(struct facts *f, int64_t now_s, err_t code, const char *why)
+void facts_sweep(struct facts *f)
 {
+	int64_t now_s = clock_wall_ms() / 1000;
 	struct fact_tenant *t, *next_t;
 	struct fact_watcher *w, *next;
 
 	HASH_ITER (hh, f->tenants, t, next_t) {
-		DL_FOREACH_SAFE (t->list, w, next)
-			if (w->expires_s <= now_s)
-				end(w, code, why);
+		DL_FOREACH_SAFE (t->list, w, next) {
+			struct err_detail detail = { 0 };
+			err_t e = desk_token_over(f->desk, desk_user(w->call), now_s, &detail);
+
+			if (e)
+				end_with(w, e, &detail);
+		}
 		drop_if_empty(t);
 	}
 }
@@ -172,13 +181,20 @@ static void on_sweep(void *arg)
 {
 	struct facts *f = arg;
 
-	each_expired(f, clock_wall_ms() / 1000, ERR_UNAUTHENTICATED, "the token has expired");
+	facts_sweep(f);
 	loop_timer_start(&f->sweep, SWEEP_MS);
 }
 
 void facts_close(struct facts *f)
 {
-	each_expired(f, INT64_MAX, ERR_UNAVAILABLE, "this desk is shutting down: connect again");
+	struct fact_tenant *t, *next_t;
+	struct fact_watcher *w, *next;
+
+	HASH_ITER (hh, f->tenants, t, next_t) {
+		DL_FOREACH_SAFE (t->list, w, next)
+			end(w, ERR_UNAVAILABLE, "this desk is shutting down: connect again");
+		drop_if_empty(t);
+	}
 }
 
 err_t facts_add(struct facts *f)

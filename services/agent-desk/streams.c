@@ -21,7 +21,6 @@ struct watcher {
 	struct rpc_call *call;
 	uint64_t id;
 	bool lead;
-	int64_t expires_s;
 	char agent_id[AGENT_ID_TEXT];
 	/* The beginning: agents (of a lead) not told yet, and whether an offer is being looked up. */
 	char (*first)[AGENT_ID_TEXT];
@@ -129,13 +128,19 @@ static void leave(struct watcher *w)
 	mem_free(w);
 }
 
-static void end(struct watcher *w, err_t code, const char *why)
+static void end_with(struct watcher *w, err_t code, const struct err_detail *detail)
 {
 	struct rpc_call *call = w->call;
-	struct err_detail detail;
 
 	leave(w);
-	rpc_fail(call, err_set(&detail, code, "", "%s", why), &detail);
+	rpc_fail(call, code, detail);
+}
+
+static void end(struct watcher *w, err_t code, const char *why)
+{
+	struct err_detail detail;
+
+	end_with(w, err_set(&detail, code, "", "%s", why), &detail);
 }
 
 /* What to do with the result of a send; false: the watcher is gone. A cancelled call is ended by on_cancel. */
@@ -351,7 +356,6 @@ static struct watcher *watcher_new(struct streams *s, struct rpc_call *call, boo
 	w->call = call;
 	w->lead = lead;
 	w->id = ++s->last_id;
-	w->expires_s = u->expires_s;
 	(void)str_copy(w->agent_id, sizeof(w->agent_id), lead ? "" : u->agent);
 	if (join_tenant(s, w, u->tenant)) {
 		mem_free(w);
@@ -425,18 +429,27 @@ void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, cons
 }
 
 /* ---- life ---- */
-/* A token that expired ends its streams too. */
-static void on_sweep(void *arg)
+void streams_sweep(struct streams *s)
 {
-	struct streams *s = arg;
 	int64_t now_s = clock_wall_ms() / 1000;
 	struct watch_tenant *t, *next_t;
 	struct watcher *w, *next;
 
 	HASH_ITER (hh, s->tenants, t, next_t)
-		DL_FOREACH_SAFE (t->list, w, next)
-			if (w->expires_s <= now_s)
-				end(w, ERR_UNAUTHENTICATED, "the token has expired");
+		DL_FOREACH_SAFE (t->list, w, next) {
+			struct err_detail detail = { 0 };
+			err_t e = desk_token_over(s->desk, desk_user(w->call), now_s, &detail);
+
+			if (e)
+				end_with(w, e, &detail);
+		}
+}
+
+static void on_sweep(void *arg)
+{
+	struct streams *s = arg;
+
+	streams_sweep(s);
 	loop_timer_start(&s->sweep, SWEEP_MS);
 }
 

@@ -17,6 +17,8 @@ void streams_free(struct streams **s);
 err_t streams_add(struct streams *s) MUST;
 /* Ends every stream: clients go to another desk. */
 void streams_close(struct streams *s);
+/* Ends those whose token has expired or was withdrawn; also by itself, each ten seconds. */
+void streams_sweep(struct streams *s);
 
 /* An agent's record changed (record NULL: it is gone). */
 void streams_agent(struct streams *s, const char *tenant, const char *agent_id, const struct agent_record *record);
@@ -41,5 +43,6 @@ err_t facts_new(struct facts **ret, struct desk *desk) MUST;
 void facts_free(struct facts **f);
 err_t facts_add(struct facts *f) MUST;
 void facts_close(struct facts *f);
+void facts_sweep(struct facts *f);
 
 #endif

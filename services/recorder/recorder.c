@@ -103,6 +103,8 @@ static err_t open_bus(struct recorder *r, struct err_detail *detail)
 
 	if (!e)
 		e = events_ensure_stream(r->bus, detail);
+	if (!e)
+		e = revoked_new(&r->revoked, &(struct revoked_params){ .bus = r->bus }, detail);
 	return e ? e : events_new(&r->events, r->bus, c->site, r->source);
 }
 
@@ -174,6 +176,7 @@ void recorder_free(struct recorder **ref)
 	db_free(&r->db);
 	purge_free(&r->purge);
 	events_free(&r->events);
+	revoked_free(&r->revoked);
 	bus_free(&r->bus);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);

@@ -16,6 +16,7 @@
 #include "metrics/metrics.h"
 #include "pool.h"
 #include "recorder_config.h"
+#include "revoked/revoked.h"
 #include "rpc/rpc.h"
 #include "service/service.h"
 
@@ -28,6 +29,7 @@ struct recorder {
 	const struct recorder_config *cfg;
 	char source[128];
 	struct auth_verifier *verifier;
+	struct revoked *revoked;
 	struct bus *bus;
 	struct events *events;
 	struct db *db;

@@ -179,6 +179,8 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 	struct auth_user u, *kept;
 	err_t e = auth_verify(r->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000, &u, detail);
 
+	if (!e)
+		e = revoked_check(r->revoked, &u, detail);
 	if (!e) {
 		rpc_call_set_languages(call, u.language, u.tenant_language);
 		e = auth_check(method, &u, detail);

@@ -19,6 +19,7 @@
 #define SERVICE (&trunkline__report__v1__report_service__descriptor)
 
 static struct testkit_postgres pg;
+static struct testkit_nats nats;
 static struct testkit_proc proc;
 static struct auth_signer *signer;
 static char dir[TESTKIT_PATH], address[32];
@@ -57,6 +58,12 @@ static void another_tenant_is_not_there_GT_3(void **state)
 	assert_string_equal(d.message, AUTH_NO_SUCH_TENANT);
 }
 
+static void a_withdrawn_token_is_refused_within_a_second_GT_3(void **state)
+{
+	(void)state;
+	rightskit_check_revoked(SERVICE, address, signer, "", nats.url);
+}
+
 static void start_service(void)
 {
 	char binary[512], self[400], conf[TESTKIT_PATH + 64];
@@ -71,6 +78,7 @@ static void start_service(void)
 	str_printf(&s, "instance: reporting-1\nsite: centre\nhttp:\n  port: 0\nkafka:\n  brokers: \"127.0.0.1:%d\"\n",
 		   testkit_tcp_port()); /* where nobody listens */
 	str_printf(&s, "db:\n  conninfo: \"%s user=reporting\"\n  migrate_conninfo: \"%s\"\n", pg.dsn, pg.dsn);
+	str_printf(&s, "nats:\n  url: \"%s\"\n", nats.url);
 	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address, dir);
 	testkit_file(dir, "reporting.yaml", str_text(&s), conf);
 	str_done(&s);
@@ -85,6 +93,7 @@ static int start(void **state)
 	(void)state;
 	testkit_dir(dir);
 	testkit_postgres_start(&pg);
+	testkit_nats_start(&nats, true);
 	assert_int_equal(testkit_run((const char *[]){ "psql", "-Xq", pg.dsn, "-c", "CREATE ROLE reporting LOGIN",
 						       NULL },
 				     &out, 20000),
@@ -100,6 +109,7 @@ static int stop(void **state)
 	(void)state;
 	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 10000), 0);
 	auth_signer_free(&signer);
+	testkit_nats_stop(&nats);
 	testkit_postgres_stop(&pg);
 	return 0;
 }
@@ -109,6 +119,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(another_tenant_is_not_there_GT_3),
+		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_GT_3),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -49,6 +49,11 @@ static bool kafka_answers(void *arg)
 	return ingest_state(arg) != STREAM_CUT_OFF;
 }
 
+static bool revoked_is_known(void *arg)
+{
+	return revoked_synced(((struct reporting *)arg)->revoked);
+}
+
 static void on_server_stopped(void *arg)
 {
 	service_drained(((struct reporting *)arg)->svc);
@@ -60,6 +65,25 @@ static void on_drain(void *arg)
 
 	ingest_stop(r);
 	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
+}
+
+/* Facts come by Kafka: NATS only tells which tokens are withdrawn. */
+static err_t open_bus(struct reporting *r, struct err_detail *d)
+{
+	const struct service_common *sc = service_common(r->svc);
+	struct str name = STR_INIT;
+
+	str_printf(&name, "reporting/%s", sc->instance);
+	struct bus_params p = { .loop = r->loop,
+				.url = sc->nats_url,
+				.name = str_text(&name),
+				.ca_file = sc->nats_ca_file,
+				.cert_file = sc->nats_cert_file,
+				.replicas = (int)sc->nats_replicas,
+				.key_file = sc->nats_key_file };
+	err_t e = name.failed ? ERR_EXHAUSTED : bus_new(&r->bus, &p, d);
+	str_done(&name);
+	return e ? e : revoked_new(&r->revoked, &(struct revoked_params){ .bus = r->bus }, d);
 }
 
 err_t reporting_new(struct reporting **ret, struct service *svc, const struct reporting_config *cfg,
@@ -81,6 +105,8 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 	if (!e)
 		e = db_new(&r->offsets, &dp);
 	if (!e)
+		e = open_bus(r, d);
+	if (!e)
 		e = query_start(r, cfg, d);
 	if (!e)
 		e = ingest_start(r, cfg, d);
@@ -89,6 +115,8 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 		return e;
 	}
 	service_add_ready(svc, "postgresql", db_is_ready, r);
+	service_add_ready(svc, "withdrawn tokens", revoked_is_known, r);
+	service_add_bus(svc, r->bus, false); /* what is known stays */
 	service_add_ready(svc, "kafka group", in_group, r);
 	service_add_wanted(svc, "kafka", kafka_answers, r);
 	service_end_on_step_back(svc);
@@ -111,6 +139,8 @@ void reporting_free(struct reporting **pr)
 	db_free(&r->offsets);
 	books_free(&r->books);
 	rpc_server_free(&r->server);
+	revoked_free(&r->revoked);
+	bus_free(&r->bus);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);
 }

@@ -10,6 +10,7 @@
 #include "books.h"
 #include "db/db.h"
 #include "metrics/metrics.h"
+#include "revoked/revoked.h"
 #include "rpc/rpc.h"
 #include "service/service.h"
 #include "stream/stream.h"
@@ -30,6 +31,8 @@ struct reporting {
 	struct stream_consumer *consumer;
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
+	struct bus *bus; /* for revoked alone */
+	struct revoked *revoked;
 	struct books *books;
 	struct books_job job; /* the batch being written */
 	bool writing, stopping;

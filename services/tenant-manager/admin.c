@@ -15,11 +15,13 @@
 #include "publisher.h"
 #include "purge.h"
 #include "quota.h"
+#include "revoker.h"
+#include "token.h"
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
 #define SERVICE	    "/trunkline.admin.v1.AdminService/"
-#define METHODS_MAX 64
+#define METHODS_MAX 80
 
 struct entry {
 	struct method m;
@@ -68,6 +70,8 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 		return ERR_EXHAUSTED;
 	err_t e = auth_verify(a->tm->verifier, rpc_metadata(call, "authorization"), clock_wall_ms() / 1000,
 			      &session->user, detail);
+	if (!e)
+		e = revoked_check(a->tm->revoked, &session->user, detail);
 	if (!e) {
 		rpc_call_set_languages(call, session->user.language, session->user.tenant_language);
 		e = auth_check(method, &session->user, detail);
@@ -155,6 +159,8 @@ static void on_done(err_t e, void *arg)
 			purge_kick(j->tm->purge); /* without a grace it is due */
 		if (j->import)
 			importer_kick(j->tm->importer);
+		if (j->method->verb == VERB_REVOKE)
+			revoker_kick(j->tm->revoker);
 	}
 	rpc_reply(j->call, j->reply);
 	job_free(j);
@@ -311,6 +317,18 @@ static err_t add_imports(struct admin *a)
 	return e;
 }
 
+static err_t add_tokens(struct admin *a)
+{
+	const struct method get = { .kind = &token_kind, .verb = VERB_GET, .op = ops_token_get };
+	const struct method list = { .kind = &token_kind, .verb = VERB_LIST, .op = ops_token_list };
+	const struct method revoke = { .kind = &token_kind, .verb = VERB_REVOKE, .op = ops_token_revoke };
+	err_t e = add(a, &get, "GetToken", "tokens.get");
+
+	if (!e)
+		e = add(a, &list, "ListTokens", "tokens.list");
+	return e ? e : add(a, &revoke, "RevokeToken", "tokens.revoke");
+}
+
 static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
@@ -327,6 +345,8 @@ static err_t add_all(struct admin *a)
 		e = add_flow_versions(a);
 	if (!e)
 		e = add_imports(a);
+	if (!e)
+		e = add_tokens(a);
 	if (!e)
 		e = add(a, &list, "ListAuditEntries", "audit.list");
 	if (!e)

@@ -44,12 +44,31 @@ static err_t take_new_id(struct request *rq, const struct kind *kind, const Prot
 	return e;
 }
 
+/* The id of something that operators have of their own, "tokens/0a"; NULL: it is no such name. */
+static const char *operators_own(const struct kind *kind, const char *text)
+{
+	size_t n;
+
+	if (!kind || !kind->of_operators)
+		return NULL;
+	n = strlen(kind->plural);
+	return strncmp(text, kind->plural, n) == 0 && text[n] == '/' ? text + n + 1 : NULL;
+}
+
 static err_t take_name(struct request *rq, const struct kind *kind, const char *text, const char *field,
 		       struct err_detail *detail)
 {
-	struct name name;
-	err_t e = name_parse(&name, text, kind, field, detail);
+	const char *own = operators_own(kind, text);
+	struct name name = { 0 };
+	err_t e;
 
+	if (own) {
+		e = kind_check_id(kind, own, field, detail);
+		if (!e)
+			(void)str_copy(name.id, sizeof(name.id), own);
+	} else {
+		e = name_parse(&name, text, kind, field, detail);
+	}
 	if (e)
 		return e;
 	(void)str_copy(rq->tenant, sizeof(rq->tenant), name.tenant);
@@ -186,7 +205,7 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		e = take_page(rq, pb, detail);
 		if (!e)
 			e = take_audit_filter(&rq->audit, pb, detail);
-		if (!e && m->kind)
+		if (!e && m->kind && !(m->kind->of_operators && str_empty(pbr_string(pb, "parent"))))
 			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 		return e;
 	case VERB_DELETE:

@@ -10,15 +10,19 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
+#include "token.h"
 
 #define LIFETIME_S 86400
 #define RENEW_S	   (LIFETIME_S / 2)
 #define CHECK_MS   (600 * 1000)
+#define RETRY_MS   2000
 
 struct bootstrap {
 	struct manager *tm;
 	const char *path;
 	struct loop_timer timer;
+	struct auth_user user; /* of the token in the file */
+	bool noting;
 };
 
 static err_t write_all(int fd, const char *text)
@@ -58,11 +62,17 @@ static err_t write_file(const char *path, const char *token, struct err_detail *
 	return e;
 }
 
+/* One that cannot be withdrawn, or was, is no good. At the start nobody knows yet: it is looked at again. */
+static bool is_good(const struct bootstrap *b, const struct auth_user *u)
+{
+	return u->scopes & AUTH_OPERATOR && *u->token_id &&
+	       (!b->tm->revoked || revoked_check(b->tm->revoked, u, NULL) != ERR_UNAUTHENTICATED);
+}
+
 /* Seconds that the token in the file is still valid; 0: it is not. */
-static int64_t valid_s(const struct bootstrap *b, int64_t now_s)
+static int64_t valid_s(struct bootstrap *b, int64_t now_s)
 {
 	char bearer[2048] = "Bearer ";
-	struct auth_user user;
 	struct stat st;
 	int fd = open(b->path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, bearer + 7, sizeof(bearer) - 8);
@@ -73,9 +83,9 @@ static int64_t valid_s(const struct bootstrap *b, int64_t now_s)
 	if (n <= 0 || !private)
 		return 0;
 	bearer[7 + strcspn(bearer + 7, "\r\n")] = '\0';
-	if (auth_verify(b->tm->verifier, bearer, now_s, &user, NULL) || !(user.scopes & AUTH_OPERATOR))
+	if (auth_verify(b->tm->verifier, bearer, now_s, &b->user, NULL) || !is_good(b, &b->user))
 		return 0;
-	return user.expires_s - now_s;
+	return b->user.expires_s - now_s;
 }
 
 static err_t renew(struct bootstrap *b, struct err_detail *detail)
@@ -86,26 +96,60 @@ static err_t renew(struct bootstrap *b, struct err_detail *detail)
 
 	if (valid_s(b, now_s) > RENEW_S)
 		return ERR_OK;
-	err_t e = auth_sign(b->tm->signer, &user, now_s, LIFETIME_S, &token);
+	err_t e = auth_token_id(now_s * 1000, user.token_id);
+	if (!e)
+		e = auth_sign(b->tm->signer, &user, now_s, LIFETIME_S, &token);
 	if (e)
 		return err_set(detail, e, "auth.private_key_file", "cannot sign a token");
 	e = write_file(b->path, token, detail);
 	explicit_bzero(token, strlen(token));
 	mem_free(token);
-	if (!e)
-		LOG_INFO(NULL, "bootstrap.token_written", "file=%s lifetime_s=%d", LOG_Q(b->path), LIFETIME_S);
-	return e;
+	if (e)
+		return e;
+	LOG_INFO(NULL, "bootstrap.token_written", "file=%s id=%s lifetime_s=%d", LOG_Q(b->path), user.token_id,
+		 LIFETIME_S);
+	user.expires_s = now_s + LIFETIME_S;
+	b->user = user;
+	return ERR_OK;
+}
+
+/* Among the operators' tokens, so that it can be withdrawn as any other. */
+static err_t note(struct db_tx *tx, void *arg)
+{
+	struct bootstrap *b = arg;
+
+	return token_note(tx, &(struct token_note){ .user = &b->user,
+						    .author = b->user.subject,
+						    .now_s = b->user.expires_s - LIFETIME_S,
+						    .lifetime_s = LIFETIME_S });
+}
+
+static void on_noted(err_t e, void *arg)
+{
+	struct bootstrap *b = arg;
+
+	b->noting = false;
+	loop_timer_start(&b->timer, e ? RETRY_MS : CHECK_MS);
 }
 
 static void on_timer(void *arg)
 {
 	struct bootstrap *b = arg;
 	struct err_detail d = { 0 };
+	if (b->noting)
+		return;
 	err_t e = renew(b, &d);
-
 	if (e)
 		LOG_ERROR(NULL, "bootstrap.failed", "error=%s detail=%s", err_name(e), LOG_Q(d.message));
-	loop_timer_start(&b->timer, CHECK_MS);
+	b->noting = !e && !db_run(b->tm->db, NULL, note, b, on_noted, b);
+	if (!b->noting)
+		loop_timer_start(&b->timer, CHECK_MS);
+}
+
+void bootstrap_kick(struct bootstrap *b)
+{
+	if (!b->noting)
+		loop_timer_start(&b->timer, 0);
 }
 
 err_t bootstrap_new(struct bootstrap **ret, struct manager *tm, struct err_detail *detail)
@@ -123,7 +167,7 @@ err_t bootstrap_new(struct bootstrap **ret, struct manager *tm, struct err_detai
 		bootstrap_free(&b);
 		return e;
 	}
-	loop_timer_start(&b->timer, CHECK_MS);
+	loop_timer_start(&b->timer, 0); /* to note it down, when the database is there */
 	*ret = b;
 	return ERR_OK;
 }

@@ -11,6 +11,8 @@
 
 struct bootstrap;
 err_t bootstrap_new(struct bootstrap **ret, struct manager *tm, struct err_detail *detail) MUST;
+/* Looks now whether the token in the file is still good. */
+void bootstrap_kick(struct bootstrap *b);
 void bootstrap_free(struct bootstrap **b);
 
 #endif

@@ -95,6 +95,9 @@ static void every_method_says_of_another_tenant_what_it_says_of_none(void **stat
 		check_kind(&kinds[i]);
 	check_same_answer(mine, "GetTenant", "{\"name\":\"tenants/@\"}");
 	check_same_answer(mine, "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/@\",\"displayName\":\"mine\"}}");
+	check_same_answer(mine, "ListTokens", "{\"parent\":\"tenants/@\"}");
+	check_same_answer(mine, "GetToken", "{\"name\":\"tenants/@/tokens/0123\"}");
+	check_same_answer(mine, "RevokeToken", "{\"name\":\"tenants/@/tokens/0123\"}");
 	check_same_answer(mine, "ListAuditEntries", "{\"parent\":\"tenants/@\"}");
 	check_same_answer(mine, "VerifyAudit", "{\"parent\":\"tenants/@\"}");
 	check_same_answer(mine, "CreateToken", "{\"tenant\":\"@\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}");

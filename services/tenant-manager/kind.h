@@ -19,7 +19,8 @@ struct kind {
 	const char *id_field; /* "queue_id" of CreateQueueRequest */
 	const char *own_id;   /* field of the resource that holds the id */
 	const ProtobufCMessageDescriptor *desc;
-	int config_field; /* of TenantConfig; 0: published on its own; KIND_NOT_PUBLISHED */
+	int config_field;  /* of TenantConfig; 0: published on its own; KIND_NOT_PUBLISHED */
+	bool of_operators; /* they have some of their own: without a tenant, "tokens/0a" */
 };
 extern const struct kind kinds[];
 extern const size_t n_kinds;

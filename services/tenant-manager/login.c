@@ -10,6 +10,7 @@
 #include "publisher.h"
 #include "role.h"
 #include "secret.h"
+#include "token.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
@@ -17,21 +18,20 @@
 
 #define LIFETIME_S     (8 * 3600)
 #define LIFETIME_MAX_S (24 * 3600)
-#define ROLES_MAX      16
 
 struct login {
 	struct manager *tm;
 	struct rpc_call *call;
 	const Trunkline__Admin__V1__LoginRequest *req; /* NULL: CreateToken, which only asks whether the agent exists */
 	struct auth_user user;
-	int64_t lifetime_s;
+	int64_t now_s, lifetime_s; /* now_s: when the request came, and the token is made */
 	bool ok;
 	/* CreateToken: what is asked for beside scopes, and the change that the audit has */
 	const Trunkline__Admin__V1__CreateTokenRequest *wanted;
 	struct job job;
 	uint64_t by_roles, by_name; /* permissions of roles, and single ones */
 	bool platform;		    /* some are of operators */
-	char *own[ROLES_MAX];	    /* the tenant's; of the request */
+	char *own[TOKEN_ROLES_MAX]; /* the tenant's; of the request */
 	size_t n_own, missing_own;  /* n_own: all are there */
 };
 
@@ -45,37 +45,36 @@ static const struct {
 	{ TRUNKLINE__ADMIN__V1__SCOPE__SCOPE_AGENT, AUTH_AGENT },
 };
 
-/* Names of the permissions in a set, for people who make menus of them. */
-static size_t name_rights(uint64_t set, char *names[RIGHTS_END])
-{
-	size_t n = 0;
-
-	for (enum right r; (r = rights_first(set)) != RIGHT_NONE; set &= ~rights_bit(r))
-		names[n++] = (char *)(uintptr_t)rights_name(r);
-	return n;
-}
-
 static void reply_token(struct login *l)
 {
 	Trunkline__Admin__V1__LoginResponse login = TRUNKLINE__ADMIN__V1__LOGIN_RESPONSE__INIT;
 	Trunkline__Admin__V1__CreateTokenResponse created = TRUNKLINE__ADMIN__V1__CREATE_TOKEN_RESPONSE__INIT;
 	Trunkline__Admin__V1__Scope agent = TRUNKLINE__ADMIN__V1__SCOPE__SCOPE_AGENT;
-	int64_t now_s = clock_wall_ms() / 1000;
-	char *token, *names[RIGHTS_END];
-	err_t e = auth_sign(l->tm->signer, &l->user, now_s, l->lifetime_s, &token);
+	char *token, *names[RIGHTS_END], name[NAME_MAX_TEXT];
+	err_t e = auth_sign(l->tm->signer, &l->user, l->now_s, l->lifetime_s, &token);
 
 	if (e) {
 		rpc_fail(l->call, e, NULL);
 		return;
 	}
 	login.access_token = created.access_token = token;
-	login.expire_time_ms = created.expire_time_ms = (now_s + l->lifetime_s) * 1000;
+	login.expire_time_ms = created.expire_time_ms = (l->now_s + l->lifetime_s) * 1000;
 	login.n_scopes = 1;
 	login.scopes = &agent;
-	login.n_permissions = created.n_permissions = name_rights(auth_all_rights(&l->user), names);
+	login.n_permissions = created.n_permissions = token_rights(auth_all_rights(&l->user), names);
 	login.permissions = created.permissions = names;
+	created.name = (char *)(uintptr_t)token_name(l->user.tenant, l->user.token_id, name);
 	rpc_reply(l->call, l->req ? &login.base : &created.base);
 	mem_free(token);
+}
+
+/* What the token is known by, before it is written down. */
+static err_t begin_token(struct login *l)
+{
+	int64_t now_ms = clock_wall_ms();
+
+	l->now_s = now_ms / 1000;
+	return auth_token_id(now_ms, l->user.token_id);
 }
 
 /* ---- on a worker ---- */
@@ -176,7 +175,14 @@ static err_t check_login(struct db_tx *tx, void *arg)
 		e = check_imported(tx, l, &k);
 	else if (!e)
 		check_password(l, &k);
-	return !e && l->ok ? role_agent_rights(tx, l->req->agent_id, &l->user.rights) : e;
+	if (e || !l->ok)
+		return e;
+	e = role_agent_rights(tx, l->req->agent_id, &l->user.rights);
+	return e ? e
+		 : token_note(tx, &(struct token_note){ .user = &l->user,
+							.author = l->user.subject,
+							.now_s = l->now_s,
+							.lifetime_s = l->lifetime_s });
 }
 
 static err_t check_agent(struct db_tx *tx, struct login *l)
@@ -236,8 +242,10 @@ static void login(struct rpc_call *call, const ProtobufCMessage *msg, void *arg)
 		(void)str_copy(l->user.tenant, sizeof(l->user.tenant), req->tenant);
 		(void)str_copy(l->user.agent, sizeof(l->user.agent), req->agent_id);
 		snprintf(l->user.subject, sizeof(l->user.subject), "agent:%.50s", req->agent_id);
-		e = db_run(tm->login_db, req->tenant, check_login, l, on_login, l);
+		e = begin_token(l);
 	}
+	if (!e)
+		e = db_run(tm->login_db, req->tenant, check_login, l, on_login, l);
 	if (e) {
 		rpc_fail(call, e, &detail);
 		mem_free(l);
@@ -295,8 +303,8 @@ static err_t take_roles(struct login *l, const Trunkline__Admin__V1__CreateToken
 	err_t e = take_scopes(l, req, detail);
 	char field[32];
 
-	if (!e && req->n_roles > ROLES_MAX)
-		e = err_set(detail, ERR_INVALID, "roles", "%zu of them; at most %d", req->n_roles, ROLES_MAX);
+	if (!e && req->n_roles > TOKEN_ROLES_MAX)
+		e = err_set(detail, ERR_INVALID, "roles", "%zu of them; at most %d", req->n_roles, TOKEN_ROLES_MAX);
 	for (size_t i = 0; !e && i < req->n_roles; i++) {
 		snprintf(field, sizeof(field), "roles[%zu]", i);
 		e = take_role(l, req->roles[i], field, detail);
@@ -315,6 +323,9 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 
 	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
+	err_t e = operators ? auth_require(giver, RIGHT_OPERATORS_MANAGE, detail) : ERR_OK;
+	if (e)
+		return e;
 	if (operators && (l->user.scopes & ~(unsigned)AUTH_OPERATOR || *l->user.tenant || l->n_own))
 		return err_set(detail, ERR_INVALID, "scopes",
 			       "an operator has no tenant, and neither scope nor role of one");
@@ -417,6 +428,16 @@ static err_t judge(const struct login *l, struct err_detail *detail)
 	return e ? e : refuse_other_agent(l, giver, detail);
 }
 
+static err_t note_token(struct db_tx *tx, const struct login *l)
+{
+	return token_note(tx, &(struct token_note){ .user = &l->user,
+						    .roles = l->wanted->roles,
+						    .n_roles = l->wanted->n_roles,
+						    .author = l->job.user.subject,
+						    .now_s = l->now_s,
+						    .lifetime_s = l->lifetime_s });
+}
+
 /* Without the token itself. */
 static err_t audit_token(struct db_tx *tx, struct login *l)
 {
@@ -444,7 +465,23 @@ static err_t check_token(struct db_tx *tx, void *arg)
 		return e;
 	l->by_roles |= own;
 	e = judge(l, &l->job.detail);
-	return e ? e : audit_token(tx, l);
+	if (e)
+		return e;
+	l->user.rights = l->by_roles | l->by_name;
+	e = audit_token(tx, l);
+	return e ? e : note_token(tx, l);
+}
+
+/* An operator's: everything was known when it was asked for. */
+static err_t check_operators(struct db_tx *tx, void *arg)
+{
+	struct login *l = arg;
+
+	job_restart(&l->job);
+	l->ok = true;
+	err_t e = judge(l, &l->job.detail);
+	l->user.rights = l->by_roles | l->by_name;
+	return e ? e : note_token(tx, l);
 }
 
 static void token_free(struct login *l)
@@ -460,12 +497,11 @@ static void on_checked(err_t e, void *arg)
 
 	if (e && !*l->job.detail.message)
 		(void)err_set(&l->job.detail, e, "", "the database is away; try again");
-	l->user.rights = l->by_roles | l->by_name;
 	if (e) {
 		rpc_fail(l->call, e, &l->job.detail);
 	} else {
-		LOG_INFO(&ctx, "token.created", "subject=%s by=%s lifetime_s=%lld rights=%llx", LOG_Q(l->user.subject),
-			 LOG_Q(l->job.user.subject), (long long)l->lifetime_s,
+		LOG_INFO(&ctx, "token.created", "id=%s subject=%s by=%s lifetime_s=%lld rights=%llx", l->user.token_id,
+			 LOG_Q(l->user.subject), LOG_Q(l->job.user.subject), (long long)l->lifetime_s,
 			 (unsigned long long)auth_all_rights(&l->user));
 		if (l->job.changed)
 			publisher_kick(l->tm->publisher);
@@ -476,8 +512,7 @@ static void on_checked(err_t e, void *arg)
 
 static err_t take_job(struct login *l)
 {
-	static const struct kind kind = { .name = "token", .plural = "tokens" };
-	static const struct method method = { .kind = &kind, .verb = VERB_CREATE, .action = "tokens.create" };
+	static const struct method method = { .kind = &token_kind, .verb = VERB_CREATE, .action = "tokens.create" };
 	const struct session *s = rpc_call_user(l->call);
 	struct job *j = &l->job;
 
@@ -488,7 +523,9 @@ static err_t take_job(struct login *l)
 	arena_init(&j->arena, 0);
 	err_t e = take_token(l, l->wanted, &j->user, &j->detail);
 	(void)str_copy(j->rq.tenant, sizeof(j->rq.tenant), l->user.tenant);
-	(void)str_copy(j->rq.id, sizeof(j->rq.id), l->user.subject);
+	if (!e)
+		e = begin_token(l);
+	(void)str_copy(j->rq.id, sizeof(j->rq.id), l->user.token_id);
 	return e;
 }
 
@@ -503,15 +540,12 @@ static void create_token(struct rpc_call *call, const ProtobufCMessage *msg, voi
 	}
 	*l = (struct login){ .tm = tm, .call = call, .wanted = (const void *)msg };
 	err_t e = take_job(l);
-	if (!e && *l->user.tenant) {
+	if (!e && *l->user.tenant)
 		e = db_run(tm->db, l->user.tenant, check_token, l, on_checked, l);
-		if (!e)
-			return;
-	} else if (!e) {
-		l->ok = true;
-		e = judge(l, &l->job.detail);
-	}
-	on_checked(e, l);
+	else if (!e)
+		e = db_run(tm->db, NULL, check_operators, l, on_checked, l);
+	if (e)
+		on_checked(e, l);
 }
 
 err_t login_register(struct manager *tm)

@@ -12,6 +12,7 @@
 #include "migrations.h"
 #include "publisher.h"
 #include "purge.h"
+#include "revoker.h"
 
 /* ---- health ---- */
 
@@ -30,6 +31,22 @@ static void on_bus_state(bool connected, void *arg)
 		LOG_WARN(NULL, "nats.lost", "changes=%s", "accepted, published later");
 	if (tm->publisher)
 		publisher_connected(tm->publisher, connected);
+	if (tm->revoker)
+		revoker_connected(tm->revoker, connected);
+}
+
+/* The first operator's token may be the one. */
+static void on_revoked(void *arg)
+{
+	struct manager *tm = arg;
+
+	if (tm->bootstrap)
+		bootstrap_kick(tm->bootstrap);
+}
+
+static bool revoked_is_ready(void *arg)
+{
+	return revoked_synced(((struct manager *)arg)->revoked);
 }
 
 /* ---- drain ---- */
@@ -89,6 +106,12 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 		e = events_ensure_stream(tm->bus, detail);
 	if (!e)
 		e = events_new(&tm->events, tm->bus, sc->site, str_text(&name));
+	if (!e)
+		e = revoked_new(&tm->revoked,
+				&(struct revoked_params){ .bus = tm->bus, .on_revoked = on_revoked, .arg = tm },
+				detail);
+	if (!e)
+		e = revoker_new(&tm->revoker, tm);
 	if (!e)
 		e = promptstore_new(&tm->prompts, tm->bus, detail);
 	if (!e)
@@ -171,6 +194,7 @@ err_t manager_new(struct manager **ret, struct service *svc, const struct manage
 		return e;
 	}
 	service_add_ready(svc, "postgresql", db_is_ready, tm);
+	service_add_ready(svc, "withdrawn tokens", revoked_is_ready, tm);
 	service_add_bus(svc, tm->bus, false); /* changes are taken, and published later */
 	service_on_drain(svc, on_drain, tm);
 	*ret = tm;
@@ -188,13 +212,17 @@ void manager_free(struct manager **ref)
 		publisher_connected(tm->publisher, false);
 	if (tm->purge)
 		purge_stop(tm->purge);
+	if (tm->revoker)
+		revoker_stop(tm->revoker);
 	db_free(&tm->import_db);
 	db_free(&tm->login_db);
 	db_free(&tm->db);
 	rpc_server_free(&tm->server);
 	promptstore_free(&tm->prompts);
 	events_free(&tm->events);
+	revoked_free(&tm->revoked);
 	bus_free(&tm->bus);
+	revoker_free(&tm->revoker);
 	publisher_free(&tm->publisher);
 	purge_free(&tm->purge);
 	importer_free(&tm->importer);

@@ -10,6 +10,7 @@
  *	quota.c       what a tenant may have; api_rate.c: how often it may ask
  *	deletion.c  what deleting a tenant decides; ops_deletion.c: the mark, the way back; purge.c: what goes
  *	login.c       AuthService;  bootstrap.c: the first operator's token
+ *	token.c       which tokens were made;  revoker.c: those that are withdrawn → KV
  */
 #ifndef TM_MANAGER_H
 #define TM_MANAGER_H
@@ -19,6 +20,7 @@
 #include "db/db.h"
 #include "events/events.h"
 #include "promptstore/promptstore.h"
+#include "revoked/revoked.h"
 #include "rpc/rpc.h"
 #include "service/service.h"
 #include "manager_config.h"
@@ -37,6 +39,8 @@ struct manager {
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
 	struct auth_signer *signer;
+	struct revoked *revoked;
+	struct revoker *revoker;
 	struct events *events;
 	struct promptstore *prompts;
 	struct publisher *publisher;

@@ -29,6 +29,9 @@ err_t ops_import_create(struct db_tx *tx, void *job);
 err_t ops_import_get(struct db_tx *tx, void *job);
 err_t ops_import_list(struct db_tx *tx, void *job);
 err_t ops_import_cancel(struct db_tx *tx, void *job);
+err_t ops_token_get(struct db_tx *tx, void *job);
+err_t ops_token_list(struct db_tx *tx, void *job);
+err_t ops_token_revoke(struct db_tx *tx, void *job);
 err_t ops_audit_list(struct db_tx *tx, void *job);
 err_t ops_audit_verify(struct db_tx *tx, void *job);
 

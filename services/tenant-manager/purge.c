@@ -76,6 +76,8 @@ static const char *const batches[] = {
 		"told AS (INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tm.tenant(), 'gone.' || sha256, "
 		"3, 0 FROM gone "
 		"ON CONFLICT DO NOTHING) SELECT 'audio', count(*), coalesce(sum(bytes), 0) FROM gone",
+	"WITH gone AS (DELETE FROM tm.token WHERE " ONE_OF("tm.token", "id",
+							   2000) " RETURNING 1) SELECT '', count(*), 0 FROM gone",
 	"WITH gone AS (DELETE FROM tm.request WHERE " ONE_OF("tm.request", "request_id",
 							     2000) " "
 								   "RETURNING 1) SELECT '', count(*), 0 FROM gone",

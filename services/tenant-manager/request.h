@@ -24,6 +24,7 @@ enum verb {
 	VERB_PUBLISH,  /* also a roll-back */
 	VERB_VERSIONS, /* a list, of a flow */
 	VERB_VERSION,
+	VERB_REVOKE,
 };
 
 struct method {

@@ -18,7 +18,7 @@ static const char wav[44 + 160] =
     "RIFF\xc4\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\xa0\0\0\0";
 
 static struct fixture fx;
-static char import_name[80];				       /* of acme's, without "tenants/acme" */
+static char import_name[80], token_name[80];		       /* of acme's, without "tenants/acme" */
 static char only[RIGHTS_END][JSON], without[RIGHTS_END][JSON]; /* tokens: this permission alone, all but this */
 
 static const char *must(const char *method, const char *json)
@@ -67,6 +67,7 @@ static const struct {
 	{ "ListFlowVersions", "{\"parent\":\"tenants/@/flows/x1\"}" },
 	{ "GetFlowVersion", "{\"name\":\"tenants/@/flows/x1/versions/1\"}" },
 	{ "ListImports", "{\"parent\":\"tenants/@\"}" },
+	{ "ListTokens", "{\"parent\":\"tenants/@\"}" },
 	{ "ListAuditEntries", "{\"parent\":\"tenants/@\"}" },
 	{ "VerifyAudit", "{\"parent\":\"tenants/@\"}" },
 	{ "CreateToken", "{\"tenant\":\"@\",\"roles\":[\"only-tokens-create\"]}" },
@@ -111,6 +112,8 @@ static void request(char out[JSON], const char *method, const char *tenant)
 			snprintf(json, sizeof(json), "%s", rest[i].json);
 	if (strcmp(method, "GetImport") == 0 || strcmp(method, "CancelImport") == 0)
 		snprintf(json, sizeof(json), "{\"name\":\"tenants/@%s\"}", import_name);
+	if (strcmp(method, "GetToken") == 0 || strcmp(method, "RevokeToken") == 0)
+		snprintf(json, sizeof(json), "{\"name\":\"tenants/@%s\"}", token_name);
 	if (!json[0])
 		fail_msg("%s has no request in this test: give it one", method);
 	const char *at = strchr(json, '@');
@@ -407,6 +410,15 @@ static void who_makes_the_token_of_another_agent_may_hear_and_command_all_of_the
 	(void)must("CreateToken", for_1004);
 }
 
+/* Of a token by its name. */
+static const char *subject_of(const char *name)
+{
+	char json[256];
+
+	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", name);
+	return fixture_field(must("GetToken", json), "subject");
+}
+
 static void a_token_carries_its_makers_name_and_stands_in_the_audit_GT_3(void **state)
 {
 	char made[JSON];
@@ -417,7 +429,7 @@ static void a_token_carries_its_makers_name_and_stands_in_the_audit_GT_3(void **
 	const char *r =
 	    must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tokens.create\",\"pageSize\":1}");
 	assert_string_equal(fixture_field(r, "actor"), "admin:acme");
-	assert_string_equal(fixture_field(r, "resource"), "tenants/acme/tokens/admin:acme/operator:root");
+	assert_string_equal(subject_of(fixture_field(r, "resource")), "admin:acme/operator:root");
 	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.audit WHERE action = 'tokens.create' AND "
 					     "(after IS NULL OR position('eyJ'::bytea IN after) > 0)"),
 			    "0");
@@ -432,7 +444,7 @@ static void a_token_carries_its_makers_name_and_stands_in_the_audit_GT_3(void **
 			   "{\"subject\":\"admin:acme/operator:root\",\"roles\":[\"supervisor\"]}");
 	(void)must("CreateToken", "{\"tenant\":\"acme\",\"subject\":\"lead:mei\",\"roles\":[\"supervisor\"]}");
 	r = must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tokens.create\",\"pageSize\":1}");
-	assert_string_equal(fixture_field(r, "resource"), "tenants/acme/tokens/lead:mei");
+	assert_string_equal(subject_of(fixture_field(r, "resource")), "lead:mei");
 	assert_string_equal(fixture_field(must("VerifyAudit", "{\"parent\":\"tenants/acme\"}"), "ok"), "true");
 }
 
@@ -468,7 +480,7 @@ static void a_token_asks_for_roles_that_fit_it_GT_3(void **state)
 
 static void operators_have_fine_roles_too_GT_3(void **state)
 {
-	char reader[JSON], allocator[JSON];
+	char reader[JSON], allocator[JSON], provisioner[JSON], helper[JSON];
 
 	(void)state;
 	token_of(reader, fx.operator_token, "{\"subject\":\"operator:mei\",\"roles\":[\"operator-readonly\"]}");
@@ -486,6 +498,26 @@ static void operators_have_fine_roles_too_GT_3(void **state)
 	refused(fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN"), "UpdateTenant",
 		"{\"tenant\":{\"name\":\"tenants/acme\"},\"updateMask\":\"quotas\"}", ERR_DENIED, "update_mask",
 		"tenants.quotas");
+	token_of(provisioner, fx.operator_token, "{\"roles\":[\"operator-provisioning\"]}");
+	(void)fixture_must(&fx, provisioner, "CreateTenant",
+			   "{\"tenantId\":\"fresh\",\"tenant\":{\"quotas\":{\"agents\":5}}}");
+	(void)fixture_must(
+	    &fx, provisioner, "CreateNumber",
+	    "{\"parent\":\"tenants/fresh\",\"number\":{\"number\":\"555090\",\"working\":{\"rejectStatus\":404}}}");
+	refused(provisioner, "DeleteTenant", "{\"name\":\"tenants/fresh\"}", ERR_DENIED, "", "tenants.delete");
+	refused(provisioner, "UpdateTenant",
+		"{\"tenant\":{\"name\":\"tenants/fresh\",\"suspended\":true},\"updateMask\":\"suspended\"}", ERR_DENIED,
+		"update_mask", "tenants.suspend");
+	refused(provisioner, "CreateToken", "{\"tenant\":\"fresh\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}", ERR_DENIED,
+		"", "tokens.create");
+	/* Who makes tokens, but is no administrator of the platform: none of operators, not even one like his own. */
+	token_of(helper, fx.operator_token, "{\"permissions\":[\"tenants.list\",\"tokens.create\",\"queues.read\"]}");
+	refused(helper, "CreateToken", "{\"permissions\":[\"tenants.list\"]}", ERR_DENIED, "", "operators.manage");
+	refused(helper, "CreateToken", "{\"scopes\":[\"SCOPE_OPERATOR\"]}", ERR_DENIED, "", "operators.manage");
+	refused(helper, "CreateToken", "{\"tenant\":\"acme\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}", ERR_DENIED,
+		"scopes", "nobody gives more than he has");
+	(void)fixture_must(&fx, helper, "CreateToken", "{\"tenant\":\"acme\",\"permissions\":[\"queues.read\"]}");
+	(void)must("DeleteTenant", "{\"name\":\"tenants/fresh\",\"graceMs\":\"0\"}");
 }
 
 /* ---- set-up ---- */
@@ -593,6 +625,9 @@ static int set_up(void **state)
 	furnish("gone", "555004");
 	(void)must("DeleteTenant", "{\"name\":\"tenants/gone\"}");
 	begin_import();
+	snprintf(token_name, sizeof(token_name), "%s",
+		 strstr(fixture_field(must("CreateToken", "{\"tenant\":\"acme\",\"roles\":[\"supervisor\"]}"), "name"),
+			"/tokens/"));
 	make_tokens();
 	return 0;
 }

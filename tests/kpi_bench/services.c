@@ -61,6 +61,7 @@ struct reporting_run {
 	struct service_run s;
 	struct testkit_postgres pg;
 	struct testkit_kafka kafka;
+	struct testkit_nats nats; /* which tokens are withdrawn */
 	struct db *db;
 	int64_t counted, want;
 };
@@ -129,11 +130,11 @@ static void reporting_begin(struct reporting_run *r, struct bench *b, int round)
 	run_sql(r, "DROP TABLE IF EXISTS schema_migrations");
 	(void)snprintf(
 	    conf, sizeof(conf),
-	    "instance: r%d\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"\"\nkafka:\n  brokers: \"%s\"\n  group: "
+	    "instance: r%d\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n  group: "
 	    "\"g%d\"\n%s"
 	    "db:\n  conninfo: \"%s user=reporting\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"127.0.0.1:%d\"\n"
 	    "auth:\n  public_key_file: \"%s/pub.pem\"\n",
-	    round, r->kafka.brokers, round, batch, r->pg.dsn, r->pg.dsn, testkit_tcp_port(), r->s.dir);
+	    round, r->nats.url, r->kafka.brokers, round, batch, r->pg.dsn, r->pg.dsn, testkit_tcp_port(), r->s.dir);
 	service_start(&r->s, b->reporting, conf);
 }
 
@@ -171,6 +172,7 @@ void bench_reporting(struct bench *b)
 	testkit_dir(r.s.dir);
 	make_keys(r.s.dir);
 	testkit_postgres_start(&r.pg);
+	testkit_nats_start(&r.nats, true);
 	p.conninfo = r.pg.dsn;
 	if (db_new(&r.db, &p))
 		testkit_die("no database");
@@ -187,6 +189,7 @@ void bench_reporting(struct bench *b)
 	}
 	db_free(&r.db);
 	testkit_kafka_stop(&r.kafka);
+	testkit_nats_stop(&r.nats);
 	testkit_postgres_stop(&r.pg);
 	(void)snprintf(
 	    more, sizeof(more),

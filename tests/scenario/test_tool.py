@@ -154,6 +154,22 @@ def test_a_role_of_the_tenants_own_making_gives_what_it_says_GT_3(company):
         assert p.returncode == 1 and "PERMISSION_DENIED" in p.stderr and needs in p.stderr
 
 
+def test_a_withdrawn_token_opens_no_door_within_a_second_GT_3(company):
+    made = out("token", "create", "--tenant", "toolco", "--scopes", "tenant-admin", "--subject", "admin:withdrawn")
+    (company / "withdrawn").write_text(made["access_token"])
+    doors = [("queue", "list"), ("agent", "states"), ("recording", "list"), ("report", "summary", "--from", "today")]
+    for door in doors:
+        run(*door, token=company / "withdrawn")
+    assert made["name"] in run("token", "list", "--tenant", "toolco").stdout
+    run("token", "revoke", made["name"])
+    time.sleep(1)
+    for door in doors:
+        p = run(*door, token=company / "withdrawn", check=False)
+        assert p.returncode == 1 and "UNAUTHENTICATED" in p.stderr and "withdrawn" in p.stderr, (door, p.stderr)
+    assert out("token", "get", made["name"])["revoked_by"] == "operator:bootstrap"
+    assert "operator:bootstrap" in run("token", "list").stdout
+
+
 def test_reports_recordings_and_calls_answer(company):
     lead = company / "lead"
     assert "calls" in out("report", "summary", "--from", "today", token=lead)["totals"]

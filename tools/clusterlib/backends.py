@@ -152,7 +152,7 @@ def pg_roles(plan):
 # What each service may write besides tl.> (messages between services): KV buckets and events. Everybody may read KV,
 # but nobody the account's or server's own API, and nobody deletes or empties a stream.
 WRITES = {
-    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>", "ev.*.recording.>"],  # TenantPurged
+    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "$KV.revoked.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>", "ev.*.recording.>"],  # TenantPurged
     "sip-edge": ["$KV.legs.>", "$KV.bindings.>", "ev.*.system.>"],
     "media": ["ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.quota.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
@@ -176,7 +176,7 @@ def never(name):
     """Denials weigh more than permissions, so who may purge one stream gets that family by the list of the others."""
     if name not in MAY:
         return NEVER
-    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "seats", "recordings", "positions", "quota"]
+    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "seats", "recordings", "positions", "quota", "revoked"]
     return [s for s in NEVER if ".PURGE." not in s] + [f"$JS.API.STREAM.PURGE.KV_{b}" for b in kv]
 
 

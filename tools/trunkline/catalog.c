@@ -160,6 +160,16 @@ const struct catalog_verb catalog_verbs[] = {
 	  run_permissions, SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
 	{ "token", "create", "a token for somebody else, within one's own rights", run_method, SERVER_ADMIN, NULL,
 	  "CreateToken", "", NULL, NULL, NULL },
+	{ "token", "list", "newest first; without a tenant those of operators", run_table, SERVER_ADMIN, NULL,
+	  "ListTokens", "", "tokens",
+	  "TOKEN=name,SUBJECT=subject,ROLES=roles:list,MADE "
+	  "BY=author,MADE=create_time_ms:time,EXPIRES=expire_time_ms:time,"
+	  "WITHDRAWN=revoke_time_ms:time,BY=revoked_by",
+	  NULL },
+	{ "token", "get", "one of them, whole, by its name in the list", run_method, SERVER_ADMIN, NULL, "GetToken",
+	  "name", NULL, NULL, NULL },
+	{ "token", "revoke", "withdrawn: every service refuses it within a second", run_method, SERVER_ADMIN, NULL,
+	  "RevokeToken", "name", NULL, NULL, NULL },
 	{ "apply", "", "create or change everything that a file describes", run_apply, SERVER_ADMIN, NULL, NULL, "",
 	  NULL, NULL, "file=FILE  YAML or JSON, - for standard input|dry-run  only check" },
 	{ "login", "", "get a token by an agent's password and keep it", run_login, SERVER_ADMIN, NULL, NULL, "", NULL,
@@ -252,7 +262,7 @@ static const ProtobufCServiceDescriptor *service_of(const struct catalog_verb *v
 		return service_recordings();
 	if (v->server == SERVER_REPORTING)
 		return service_reports();
-	return strcmp(v->noun, "token") == 0 ? service_auth() : service_admin();
+	return strcmp(v->method, "CreateToken") == 0 ? service_auth() : service_admin();
 }
 
 const struct catalog_verb *catalog_find(const char *noun, const char *verb)

@@ -30,9 +30,12 @@ static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageD
 {
 	struct str parent = STR_INIT;
 	const char *tenant;
+	/* Operators have some of their own, without a tenant. */
+	bool own = strcmp(desc->short_name, "ListTokensRequest") == 0 && cli_tenant(cli, &tenant, NULL);
 	err_t e = ERR_OK;
 
-	if (protobuf_c_message_descriptor_get_field_by_name(desc, "parent") && !json_object_get(req, "parent")) {
+	if (protobuf_c_message_descriptor_get_field_by_name(desc, "parent") && !json_object_get(req, "parent") &&
+	    !own) {
 		e = resource_parent(&parent, cli, detail);
 		if (!e)
 			json_object_set_new(req, "parent", json_string(str_text(&parent)));

@@ -17,7 +17,7 @@ static const char intro[] =
     "permissions of the first table; nobody gives a permission that he does not have himself.\n"
     "\n"
     "A token is made once and holds what it was made with: a permission that is taken away is had until\n"
-    "the token ends, a day at most. Made by `tools/config-docs` from the tables of the programs\n"
+    "the token ends, a day at most, or is withdrawn. Made by `tools/config-docs` from the tables of the programs\n"
     "(`trunkline role permissions`).\n";
 
 static void print_methods(enum right right)

@@ -1,0 +1,1 @@
+$(eval $(call library,revoked,base bus auth tenantconf,,))

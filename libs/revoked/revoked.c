@@ -1,0 +1,127 @@
+#include "revoked/revoked.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/str.h"
+#include "tenantconf/map.h"
+
+#define KEY_TEXT (64 + AUTH_TOKEN_ID)
+#define PLATFORM "_" /* no tenant's id */
+
+struct token {
+	struct map_node node; /* by key */
+	char key[KEY_TEXT];
+};
+struct revoked {
+	struct revoked_params params;
+	struct bus_kv *kv;
+	struct bus_kv_watch *watch;
+	struct map tokens;
+	bool synced, failed; /* failed: no memory for one; nobody is let in rather than that one */
+};
+
+static const char *key_of(const char *tenant, const char *token_id, char buf[KEY_TEXT])
+{
+	snprintf(buf, KEY_TEXT, "%s.%s", *tenant ? tenant : PLATFORM, token_id);
+	return buf;
+}
+
+static err_t add(struct revoked *r, const char *key)
+{
+	struct token *t;
+
+	if (map_find(&r->tokens, key))
+		return ERR_OK;
+	t = map_reserve(&r->tokens, 1) ? NULL : mem_zalloc(sizeof(*t));
+	if (!t)
+		return ERR_EXHAUSTED;
+	(void)str_copy(t->key, sizeof(t->key), key);
+	map_add(&r->tokens, &t->node, t->key);
+	return ERR_OK;
+}
+
+static void drop(struct revoked *r, struct map_node *node)
+{
+	if (!node)
+		return;
+	map_remove(&r->tokens, node);
+	mem_free(node);
+}
+
+static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	struct revoked *r = arg;
+
+	(void)msg;
+	if (op == BUS_KV_SYNCED) {
+		r->synced = true;
+	} else if (op == BUS_KV_DELETE) {
+		drop(r, map_find(&r->tokens, key));
+	} else if (strlen(key) < KEY_TEXT) {
+		r->failed = add(r, key) || r->failed;
+		if (r->synced && r->params.on_revoked)
+			r->params.on_revoked(r->params.arg);
+	}
+}
+
+err_t revoked_new(struct revoked **ret, const struct revoked_params *p, struct err_detail *detail)
+{
+	const struct bus_kv_params kv = { .bucket = "revoked",
+					  .history = 1,
+					  .ttl_ms = (AUTH_LIFE_MAX + 2 * AUTH_SKEW_S) * 1000LL };
+	struct revoked *r = mem_zalloc(sizeof(*r));
+	err_t e;
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->params = *p;
+	e = bus_kv_open(&r->kv, p->bus, &kv, detail);
+	if (!e)
+		e = bus_kv_watch(&r->watch, r->kv, ">", on_entry, r);
+	if (e)
+		revoked_free(&r);
+	else
+		*ret = r;
+	return e;
+}
+
+void revoked_free(struct revoked **ref)
+{
+	struct revoked *r = *ref;
+
+	if (!r)
+		return;
+	if (r->watch)
+		bus_kv_unwatch(&r->watch);
+	if (r->kv)
+		bus_kv_close(&r->kv);
+	while (r->tokens.n)
+		drop(r, map_first(&r->tokens));
+	map_done(&r->tokens);
+	mem_free(r);
+	*ref = NULL;
+}
+
+bool revoked_synced(const struct revoked *r)
+{
+	return r->synced && !r->failed;
+}
+
+err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail)
+{
+	char key[KEY_TEXT];
+
+	if (!revoked_synced(r))
+		return err_set(detail, ERR_UNAVAILABLE, "", "which tokens are withdrawn is not known yet: try again");
+	if (!*user->token_id || !map_find(&r->tokens, key_of(user->tenant, user->token_id, key)))
+		return ERR_OK;
+	return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "the token was withdrawn");
+}
+
+err_t revoked_put(struct revoked *r, const char *tenant, const char *token_id, bus_ack_fn *fn, void *arg)
+{
+	char key[KEY_TEXT];
+
+	return bus_kv_put(r->kv, key_of(tenant, token_id, key), "", 0, BUS_KV_ANY, fn, arg);
+}

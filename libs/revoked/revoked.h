@@ -1,0 +1,37 @@
+/*
+ * revoked: the tokens that were withdrawn, in every service that verifies tokens. Watches KV bucket `revoked`; tenant-manager puts
+ * (GT-3). One loop; a check is O(1) and never blocks. While NATS is away the set stays as it was.
+ *
+ *	err_t e = revoked_new(&revoked, &(struct revoked_params){ .bus = bus }, &detail);
+ *	…
+ *	e = auth_verify(verifier, authorization, now_s, &user, detail);
+ *	if (!e)
+ *		e = revoked_check(revoked, &user, detail);
+ */
+#ifndef REVOKED_REVOKED_H
+#define REVOKED_REVOKED_H
+
+#include <stdbool.h>
+#include "auth/auth.h"
+#include "bus/bus.h"
+
+struct revoked;
+
+struct revoked_params {
+	struct bus *bus;
+	/* A token was withdrawn just now: streams that were opened with it are to end. May be NULL. Not of what was there at the start. */
+	void (*on_revoked)(void *arg);
+	void *arg;
+};
+/* Blocking, for start-up only. */
+err_t revoked_new(struct revoked **ret, const struct revoked_params *p, struct err_detail *detail) MUST;
+/* Before the bus; puts that are under way come back all the same. */
+void revoked_free(struct revoked **r);
+/* What was in the bucket at the start is known; for readiness. */
+bool revoked_synced(const struct revoked *r);
+/* ERR_UNAUTHENTICATED: it was withdrawn; ERR_UNAVAILABLE: nobody knows yet, for a moment after the start. */
+err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail) MUST;
+/* By tenant-manager alone. tenant "": of an operator. fn once, on the loop, unless the bus goes first. */
+err_t revoked_put(struct revoked *r, const char *tenant, const char *token_id, bus_ack_fn *fn, void *arg) MUST;
+
+#endif

@@ -1,0 +1,159 @@
+/* Over a real NATS: a withdrawn token is known to every watcher within a second, and to one that starts later (GT-3). */
+#include "revoked/revoked.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include "testkit/testkit.h"
+
+#define SECOND_MS 1000
+
+static struct testkit_nats nats;
+static struct loop *loop;
+static struct bus *bus;
+
+static const struct auth_user mei = { .subject = "admin:mei", .tenant = "acme", .token_id = "0a" };
+static const struct auth_user twin = { .subject = "admin:li", .tenant = "globex", .token_id = "0a" };
+static const struct auth_user root = { .subject = "operator:root", .token_id = "0b" };
+static const struct auth_user old = { .subject = "admin:old", .tenant = "acme" };
+
+static void count(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+static bool is_synced(void *arg)
+{
+	return revoked_synced(arg);
+}
+
+static struct revoked *reader(unsigned *told)
+{
+	struct err_detail d = { 0 };
+	struct revoked *r = NULL;
+
+	if (revoked_new(&r, &(struct revoked_params){ .bus = bus, .on_revoked = count, .arg = told }, &d))
+		testkit_die("revoked_new: %s", d.message);
+	return r;
+}
+
+static bool is_back(void *arg)
+{
+	(void)arg;
+	return bus_losses(bus) > 0 && bus_connected(bus);
+}
+
+struct wait {
+	const struct revoked *r;
+	const struct auth_user *user;
+};
+
+static bool is_refused(void *arg)
+{
+	const struct wait *w = arg;
+	struct err_detail d = { 0 };
+	err_t e = revoked_check(w->r, w->user, &d);
+
+	return e == ERR_UNAUTHENTICATED && strcmp(d.message, "the token was withdrawn") == 0;
+}
+
+static bool refused(const struct revoked *r, const struct auth_user *user)
+{
+	struct wait w = { r, user };
+
+	return testkit_wait_loop(loop, is_refused, &w, SECOND_MS);
+}
+
+static void on_put(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	*(bool *)arg = e == ERR_OK;
+}
+
+static void withdraw(struct revoked *r, const struct auth_user *u)
+{
+	bool done = false;
+
+	assert_int_equal(revoked_put(r, u->tenant, u->token_id, on_put, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+}
+
+static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later_GT_3(void **state)
+{
+	unsigned told_here = 0, told_there = 0, told_later = 0;
+	struct revoked *here = reader(&told_here), *there, *later;
+
+	(void)state;
+	assert_int_equal(revoked_check(here, &mei, NULL), ERR_UNAVAILABLE);
+	there = reader(&told_there);
+	assert_true(testkit_wait_loop(loop, is_synced, here, 5000) && testkit_wait_loop(loop, is_synced, there, 5000));
+	assert_int_equal(revoked_check(here, &mei, NULL), ERR_OK);
+
+	withdraw(here, &mei);
+	assert_true(refused(here, &mei) && refused(there, &mei));
+	assert_int_equal(revoked_check(there, &twin, NULL), ERR_OK); /* of another tenant */
+	assert_int_equal(revoked_check(there, &root, NULL), ERR_OK);
+	assert_int_equal(revoked_check(there, &old, NULL), ERR_OK);
+	withdraw(here, &root);
+	assert_true(refused(here, &root) && refused(there, &root));
+	assert_int_equal(told_there, 2);
+
+	later = reader(&told_later);
+	assert_true(testkit_wait_loop(loop, is_synced, later, 5000));
+	assert_true(is_refused(&(struct wait){ later, &mei }) && is_refused(&(struct wait){ later, &root }));
+	assert_int_equal(revoked_check(later, &twin, NULL), ERR_OK);
+	assert_int_equal(told_later, 0);
+	revoked_free(&here);
+	revoked_free(&there);
+	revoked_free(&later);
+}
+
+static void what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3(void **state)
+{
+	unsigned told = 0;
+	struct revoked *r = reader(&told);
+
+	(void)state;
+	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	testkit_nats_restart(&nats);
+	assert_true(testkit_wait_loop(loop, is_back, NULL, 10000));
+	assert_true(is_refused(&(struct wait){ r, &mei }));
+	revoked_free(&r);
+	r = reader(&told);
+	assert_true(testkit_wait_loop(loop, is_synced, r, 10000));
+	assert_true(is_refused(&(struct wait){ r, &mei }));
+	revoked_free(&r);
+}
+
+static int start(void **state)
+{
+	struct err_detail d = { 0 };
+
+	(void)state;
+	testkit_nats_start(&nats, true);
+	if (loop_new(&loop) ||
+	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "revoked" }, &d))
+		testkit_die("bus: %s", d.message);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	bus_free(&bus);
+	loop_free(&loop);
+	testkit_nats_stop(&nats);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later_GT_3),
+		cmocka_unit_test(what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}

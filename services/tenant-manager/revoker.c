@@ -1,0 +1,207 @@
+#include "revoker.h"
+
+#include <string.h>
+#include "base/mem.h"
+#include "base/str.h"
+#include "log/log.h"
+#include "metrics/metrics.h"
+
+#define BATCH	 64
+#define LOOK_MS	 5000 /* when nobody says anything: another instance may have died after its commit */
+#define RETRY_MS 500
+
+struct told {
+	struct revoker *r;
+	char tenant[64], id[AUTH_TOKEN_ID]; /* tenant "": of an operator */
+};
+struct revoker {
+	struct manager *tm;
+	struct loop_timer timer;
+	bool connected, busy, again, stopped, failed;
+	bool compare;	  /* NATS may have lost them: begin with all */
+	bool all;	  /* those that were told, too, after `last` */
+	struct told last; /* of a look at all of them; what is told else is not there any more the next time */
+	size_t n, n_running;
+	struct told batch[BATCH];
+};
+
+static struct metric published =
+    METRIC_COUNTER("trunkline_tokens_revoked_total", "withdrawn tokens that the services were told of");
+static struct metric failures = METRIC_COUNTER("trunkline_token_revoke_failures_total",
+					       "withdrawn tokens that could not be told, and are tried again");
+
+/* ---- a batch ---- */
+
+static void wait(struct revoker *r, int64_t ms)
+{
+	if (!r->stopped)
+		loop_timer_start(&r->timer, ms);
+}
+
+static void batch_over(struct revoker *r)
+{
+	bool full = r->n == BATCH, go_on = full || r->all || r->again || r->compare;
+
+	r->busy = false;
+	if (!r->failed && r->all && full)
+		r->last = r->batch[r->n - 1];
+	else if (!r->failed)
+		r->all = false;
+	wait(r, r->failed ? RETRY_MS : go_on ? 0 : LOOK_MS);
+}
+
+static void over(struct told *t, err_t e)
+{
+	struct revoker *r = t->r;
+	struct log_ctx ctx = { .tenant = t->tenant };
+
+	if (e) {
+		r->failed = true;
+		metric_add(&failures, 1);
+		LOG_WARN(&ctx, "token.revoke_failed", "id=%s error=%s", t->id, err_name(e));
+	}
+	if (--r->n_running == 0)
+		batch_over(r);
+}
+
+static err_t mark(struct db_tx *tx, void *arg)
+{
+	const struct told *t = arg;
+
+	return db_exec(
+	    tx, NULL,
+	    "UPDATE tm.token SET told_at = coalesce(told_at, now()) WHERE tenant = coalesce(tm.tenant(), '') "
+	    "AND id = $1",
+	    1, (const char *[]){ t->id });
+}
+
+static void on_marked(err_t e, void *arg)
+{
+	over(arg, e);
+}
+
+static void on_put(err_t e, uint64_t seq, void *arg)
+{
+	struct told *t = arg;
+	struct manager *tm = t->r->tm;
+
+	(void)seq;
+	if (!e)
+		metric_add(&published, 1);
+	/* When the service ends the bus is the last to tell: the row stays as it is, and is told again. */
+	if (!e && tm->db)
+		e = db_run(tm->db, *t->tenant ? t->tenant : NULL, mark, t, on_marked, t);
+	else if (!e)
+		e = ERR_CANCELLED;
+	if (e)
+		over(t, e);
+}
+
+static err_t take(struct db_tx *tx, void *arg)
+{
+	struct revoker *r = arg;
+	struct db_result *res = NULL;
+	char limit[DB_NUMBER];
+	const char *params[] = { r->all ? "t" : "f", r->all ? r->last.tenant : "", r->all ? r->last.id : "",
+				 db_number(BATCH, limit) };
+	err_t e = db_exec(tx, &res, "SELECT tenant, id FROM tm.revoked_tokens($1, $2, $3, $4)", 4, params);
+
+	r->n = 0;
+	for (int i = 0; !e && i < db_rows(res) && r->n < BATCH; i++) {
+		struct told *t = &r->batch[r->n++];
+
+		*t = (struct told){ .r = r };
+		(void)str_copy(t->tenant, sizeof(t->tenant), db_text(res, i, 0));
+		(void)str_copy(t->id, sizeof(t->id), db_text(res, i, 1));
+	}
+	db_result_free(&res);
+	return e;
+}
+
+static void on_taken(err_t e, void *arg)
+{
+	struct revoker *r = arg;
+
+	r->failed = e != ERR_OK;
+	if (e || !r->n || r->stopped) {
+		r->n = 0;
+		batch_over(r);
+		return;
+	}
+	r->n_running = r->n;
+	for (size_t i = 0, n = r->n; i < n; i++) {
+		struct told *t = &r->batch[i];
+
+		e = revoked_put(r->tm->revoked, t->tenant, t->id, on_put, t);
+		if (e)
+			over(t, e);
+	}
+}
+
+static void on_timer(void *arg)
+{
+	struct revoker *r = arg;
+
+	if (!r->connected || r->busy)
+		return;
+	if (r->compare) {
+		r->all = true;
+		r->last = (struct told){ 0 };
+	}
+	r->again = r->compare = false;
+	r->busy = true;
+	err_t e = db_run(r->tm->db, NULL, take, r, on_taken, r);
+	if (e)
+		on_taken(e, r);
+}
+
+/* ---- life ---- */
+
+void revoker_kick(struct revoker *r)
+{
+	r->again = true;
+	if (!r->busy)
+		wait(r, 0);
+}
+
+void revoker_connected(struct revoker *r, bool connected)
+{
+	r->connected = connected;
+	if (!connected)
+		return;
+	r->compare = true;
+	revoker_kick(r);
+}
+
+err_t revoker_new(struct revoker **ret, struct manager *tm)
+{
+	struct revoker *r = mem_zalloc(sizeof(*r));
+
+	if (!r)
+		return ERR_EXHAUSTED;
+	r->tm = tm;
+	loop_timer_init(&r->timer, tm->loop, on_timer, r);
+	metrics_register(&published);
+	metrics_register(&failures);
+	*ret = r;
+	revoker_connected(r, bus_connected(tm->bus));
+	return ERR_OK;
+}
+
+void revoker_stop(struct revoker *r)
+{
+	r->stopped = true;
+	r->connected = false;
+	loop_timer_stop(&r->timer);
+}
+
+void revoker_free(struct revoker **ref)
+{
+	struct revoker *r = *ref;
+
+	if (!r)
+		return;
+	loop_timer_done(&r->timer);
+	mem_free(r);
+	*ref = NULL;
+}

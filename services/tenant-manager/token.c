@@ -1,0 +1,301 @@
+#include "token.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "filter.h"
+#include "ops.h"
+#include "pbr.h"
+
+#define KEPT_MS	   (2 * AUTH_LIFE_MAX * 1000LL) /* from its making: a day after it has expired, at least */
+#define SCOPES_MAX 4
+#define COLUMNS                                                                                \
+	"id, body, coalesce((extract(epoch FROM revoked_at) * 1000)::bigint, 0), revoked_by, " \
+	"coalesce((extract(epoch FROM told_at) * 1000)::bigint, 0) "
+#define OURS "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the operators' */
+
+typedef Trunkline__Admin__V1__Token token_t;
+
+const struct kind token_kind = { .name = ERR_TEXT("token"),
+				 .plural = "tokens",
+				 .desc = &trunkline__admin__v1__token__descriptor,
+				 .of_operators = true };
+
+const char *token_name(const char *tenant, const char *id, char buf[NAME_MAX_TEXT])
+{
+	if (*tenant)
+		return name_text(tenant, &token_kind, id, buf);
+	snprintf(buf, NAME_MAX_TEXT, "%s/%s", token_kind.plural, id);
+	return buf;
+}
+
+size_t token_rights(uint64_t set, char *names[RIGHTS_END])
+{
+	size_t n = 0;
+
+	for (enum right r; (r = rights_first(set)) != RIGHT_NONE; set &= ~rights_bit(r))
+		names[n++] = (char *)(uintptr_t)rights_name(r);
+	return n;
+}
+
+/* ---- one that is being made ---- */
+
+static err_t insert(struct db_tx *tx, const struct token_note *t, const void *body, size_t size)
+{
+	char expires[DB_NUMBER];
+	const char *params[] = { t->user->token_id, NULL, db_number(t->now_s + t->lifetime_s, expires) };
+
+	db_bind_bytes(tx, 1, body, size);
+	return db_exec(tx, NULL,
+		       "INSERT INTO tm.token (tenant, id, body, expires_at) "
+		       "VALUES (coalesce(tm.tenant(), ''), $1, $2, to_timestamp($3::bigint)) ON CONFLICT DO NOTHING",
+		       3, params);
+}
+
+/* A few at a time, and none that another transaction is about to take: logins come by the hundred. */
+static err_t prune(struct db_tx *tx, int64_t now_s)
+{
+	char floor[AUTH_TOKEN_ID];
+	const char *params[] = { floor };
+
+	auth_token_id_floor(now_s * 1000 - KEPT_MS, floor);
+	return db_queue(tx,
+			"DELETE FROM tm.token WHERE ctid = ANY (ARRAY(SELECT ctid FROM tm.token WHERE " OURS
+			"AND id < $1 ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED))",
+			1, params);
+}
+
+static size_t name_scopes(unsigned scopes, char *names[SCOPES_MAX])
+{
+	size_t n = 0;
+
+	for (unsigned scope = AUTH_OPERATOR; scope <= AUTH_AGENT; scope <<= 1)
+		if (scopes & scope)
+			names[n++] = (char *)(uintptr_t)auth_scope_name((enum auth_scope)scope);
+	return n;
+}
+
+err_t token_note(struct db_tx *tx, const struct token_note *t)
+{
+	char *permissions[RIGHTS_END], *roles[SCOPES_MAX + TOKEN_ROLES_MAX];
+	token_t m = TRUNKLINE__ADMIN__V1__TOKEN__INIT;
+	struct arena a;
+	size_t size;
+
+	m.subject = (char *)(uintptr_t)t->user->subject;
+	m.agent_id = (char *)(uintptr_t)t->user->agent;
+	m.author = (char *)(uintptr_t)t->author;
+	m.permissions = permissions;
+	m.n_permissions = token_rights(auth_all_rights(t->user), permissions);
+	m.roles = roles;
+	m.n_roles = name_scopes(t->user->scopes, roles);
+	for (size_t i = 0; i < t->n_roles; i++) /* a scope has been named */
+		if (auth_scope_find(t->roles[i]) == AUTH_NONE)
+			roles[m.n_roles++] = t->roles[i];
+	m.create_time_ms = t->now_s * 1000;
+	m.expire_time_ms = (t->now_s + t->lifetime_s) * 1000;
+	arena_init(&a, 0);
+	const void *body = pbr_pack(&a, &m.base, &size);
+	err_t e = body ? insert(tx, t, body, size) : ERR_EXHAUSTED;
+	arena_done(&a);
+	return e ? e : prune(tx, t->now_s);
+}
+
+/* ---- looking ---- */
+
+/* A row with COLUMNS. NULL: no memory. */
+static token_t *from_row(struct job *j, struct db_result *res, int row)
+{
+	char name[NAME_MAX_TEXT];
+	size_t size;
+	const void *body = db_bytes(res, row, 1, &size);
+	token_t *m = body ? (void *)pbr_unpack(&j->arena, token_kind.desc, body, size) : NULL;
+
+	if (!m)
+		return NULL;
+	m->name = arena_strdup(&j->arena, token_name(j->rq.tenant, db_text(res, row, 0), name));
+	m->revoke_time_ms = db_int(res, row, 2);
+	m->revoked_by = arena_strdup(&j->arena, db_text(res, row, 3));
+	m->publish_time_ms = db_int(res, row, 4);
+	return m->name && m->revoked_by ? m : NULL;
+}
+
+/* A row, from one statement: NOT_FOUND when it has none. */
+static err_t load(struct db_tx *tx, struct job *j, const char *sql, int n, const char *const *params, token_t **ret)
+{
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res, sql, n, params);
+
+	if (!e && !db_rows(res))
+		e = kind_not_found(&token_kind, &j->detail);
+	if (!e) {
+		*ret = from_row(j, res, 0);
+		e = *ret ? ERR_OK : ERR_EXHAUSTED;
+	}
+	db_result_free(&res);
+	return e;
+}
+
+static err_t load_one(struct db_tx *tx, struct job *j, token_t **ret)
+{
+	return load(tx, j, "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id = $1", 1, (const char *[]){ j->rq.id },
+		    ret);
+}
+
+static err_t check_owner(struct db_tx *tx, struct job *j)
+{
+	if (*j->rq.tenant)
+		return ops_check_tenant(tx, j);
+	return auth_is_operator(&j->user)
+		   ? ERR_OK
+		   : err_set(&j->detail, ERR_DENIED, "",
+			     "only operators see operators' tokens; tenants/{tenant} is missing");
+}
+
+err_t ops_token_get(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	token_t *m = NULL;
+
+	job_restart(j);
+	err_t e = check_owner(tx, j);
+	if (!e)
+		e = load_one(tx, j, &m);
+	if (!e)
+		j->reply = &m->base;
+	return e;
+}
+
+struct page {
+	struct job *job;
+	struct filter filter;
+	Trunkline__Admin__V1__ListTokensResponse *reply;
+	const char *last; /* id that was looked at last */
+	int looked_at;
+	bool more;
+};
+
+static bool is_full(const struct page *pg)
+{
+	return pg->reply->n_tokens == (size_t)pg->job->rq.page_size || pg->looked_at >= FILTER_LOOKED_AT;
+}
+
+static err_t take_rows(struct page *pg, struct db_result *res, int lot)
+{
+	struct job *j = pg->job;
+	int i;
+
+	for (i = 0; i < db_rows(res) && i < lot && !is_full(pg); i++) {
+		token_t *m = from_row(j, res, i);
+
+		pg->last = m ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
+		if (!pg->last)
+			return ERR_EXHAUSTED;
+		pg->looked_at++;
+		if (filter_match(&pg->filter, &m->base))
+			pg->reply->tokens[pg->reply->n_tokens++] = m;
+	}
+	pg->more = i < db_rows(res);
+	return ERR_OK;
+}
+
+static err_t read_page(struct db_tx *tx, struct page *pg)
+{
+	int lot = pg->filter.n ? FILTER_LOT : pg->job->rq.page_size;
+	char limit[DB_NUMBER];
+	err_t e = ERR_OK;
+
+	do {
+		const char *params[] = { pg->last, db_number(lot + 1, limit) };
+		struct db_result *res = NULL;
+
+		e = db_exec(tx, &res,
+			    "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id < $1 ORDER BY id DESC LIMIT $2::int",
+			    2, params);
+		if (!e)
+			e = take_rows(pg, res, lot);
+		db_result_free(&res);
+	} while (!e && pg->more && !is_full(pg));
+	if (!e && pg->more)
+		pg->reply->next_page_token = (char *)(uintptr_t)pg->last;
+	return e;
+}
+
+err_t ops_token_list(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	struct page pg = { .job = j, .last = "g" /* behind every id */ };
+
+	job_restart(j);
+	err_t e = filter_parse(&pg.filter, j->rq.filter, token_kind.desc, &j->detail);
+	if (!e && *j->rq.page_token && strspn(j->rq.page_token, "0123456789abcdef") != strlen(j->rq.page_token))
+		e = err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
+	if (!e)
+		e = check_owner(tx, j);
+	if (e)
+		return e;
+	if (*j->rq.page_token)
+		pg.last = j->rq.page_token;
+	pg.reply = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tokens_response__descriptor);
+	if (pg.reply)
+		pg.reply->tokens = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(token_t *));
+	if (!pg.reply || !pg.reply->tokens)
+		return ERR_EXHAUSTED;
+	j->reply = &pg.reply->base;
+	return read_page(tx, &pg);
+}
+
+/* ---- withdrawing ---- */
+
+static err_t mark(struct db_tx *tx, struct job *j, token_t **ret)
+{
+	const char *params[] = { j->rq.id, j->user.subject };
+
+	return load(tx, j,
+		    "UPDATE tm.token SET revoked_at = now(), revoked_by = $2 WHERE " OURS
+		    "AND id = $1 RETURNING " COLUMNS,
+		    2, params, ret);
+}
+
+/* Operators have no audit of their own: the row says who, and the log. */
+static err_t revoke_operators(struct db_tx *tx, struct job *j, token_t **ret)
+{
+	job_restart(j);
+	err_t e = check_owner(tx, j);
+	if (!e)
+		e = auth_require(&j->user, RIGHT_OPERATORS_MANAGE, &j->detail);
+	if (!e)
+		e = load_one(tx, j, ret);
+	if (e || (*ret)->revoke_time_ms)
+		return e;
+	j->changed = true;
+	return mark(tx, j, ret);
+}
+
+/* Also of a tenant that is deleted, until it is purged. */
+static err_t revoke_tenants(struct db_tx *tx, struct job *j, token_t **ret)
+{
+	token_t *before = NULL;
+	struct change c;
+	err_t e = change_begin_any(&c, tx, j, NULL);
+
+	if (!e)
+		e = check_owner(tx, j);
+	if (!e)
+		e = load_one(tx, j, &before);
+	*ret = before;
+	if (e || before->revoke_time_ms)
+		return e;
+	e = mark(tx, j, ret);
+	return e ? e : change_audit(&c, &before->base, &(*ret)->base);
+}
+
+err_t ops_token_revoke(struct db_tx *tx, void *arg)
+{
+	struct job *j = arg;
+	token_t *m = NULL;
+	err_t e = *j->rq.tenant ? revoke_tenants(tx, j, &m) : revoke_operators(tx, j, &m);
+
+	if (!e)
+		j->reply = &m->base;
+	return e;
+}

@@ -1,0 +1,30 @@
+/*
+ * token: which tokens were made, in tm.token (GT-3): written down in the transaction that grants one, before it is signed. On a database worker.
+ *
+ *	e = token_note(tx, &(struct token_note){ .user = &user, .author = giver->subject, .now_s = now_s, .lifetime_s = 3600 });
+ */
+#ifndef TM_TOKEN_H
+#define TM_TOKEN_H
+
+#include "auth/auth.h"
+#include "db/db.h"
+#include "kind.h"
+
+extern const struct kind token_kind;
+
+#define TOKEN_ROLES_MAX 16
+struct token_note {
+	const struct auth_user *user; /* with its token_id and rights, as it is to be signed */
+	char *const *roles;	      /* the tenant's and built-in ones beside the scopes */
+	size_t n_roles;		      /* at most TOKEN_ROLES_MAX */
+	const char *author;
+	int64_t now_s, lifetime_s;
+};
+/* In a transaction of the user's tenant, of no tenant for an operator. One that is there stays as it is. */
+err_t token_note(struct db_tx *tx, const struct token_note *t) MUST;
+/* "tenants/acme/tokens/0a", of an operator "tokens/0a". */
+const char *token_name(const char *tenant, const char *id, char buf[NAME_MAX_TEXT]);
+/* Names of the permissions in a set, for people; how many. */
+size_t token_rights(uint64_t set, char *names[RIGHTS_END]);
+
+#endif
