@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "migrations.h"
 #include "purge.h"
+#include "usage.h"
 
 #define GRACE_MS   2000
 #define MIGRATE_MS 5000
@@ -127,6 +128,8 @@ static err_t open_all(struct recorder *r, struct err_detail *detail)
 	if (!e)
 		e = pool_new(&r->pool, r->loop, (unsigned)r->cfg->workers);
 	if (!e)
+		e = usage_new(&r->usage, r, detail);
+	if (!e)
 		e = purge_new(&r->purge, r);
 	if (!e)
 		e = intake_new(&r->intake, r, detail);
@@ -169,12 +172,14 @@ void recorder_free(struct recorder **ref)
 	rpc_server_free(&r->server);
 	if (r->purge)
 		purge_stop(r->purge);
+	usage_stop(r->usage);
 	pool_free(&r->pool);
 	intake_free(&r->intake);
 	db_free(&r->db);
 	purge_free(&r->purge);
 	events_free(&r->events);
 	bus_free(&r->bus);
+	usage_free(&r->usage);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);
 	*ref = NULL;

@@ -21,6 +21,7 @@
 
 struct intake;
 struct purge;
+struct usage;
 
 struct recorder {
 	struct service *svc;
@@ -34,6 +35,7 @@ struct recorder {
 	struct pool *pool;
 	struct intake *intake;
 	struct purge *purge;
+	struct usage *usage;
 	struct rpc_server *server;
 	bool migrated;
 	err_t migration; /* how the last try ended */
