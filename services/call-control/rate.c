@@ -17,16 +17,17 @@ static void let_in(struct tenant_slots *t)
 	quota_go(t, &t->paced);
 }
 
-static void turn_away(struct control *cc, struct call *call)
+/* Who waits for its slot gets it at the next look, not from here: they would call one another. */
+static void turn_away(struct tenant_slots *t, struct call *call)
 {
 	metric_add(&cc_metric_over_rate, 1);
-	quota_give(cc, call);
+	slots_give(&t->slots);
 	call->over_quota = call->over_rate = true;
 }
 
 static void refuse(struct tenant_slots *t)
 {
-	turn_away(t->control, t->paced->call);
+	turn_away(t, t->paced->call);
 	let_in(t);
 }
 
@@ -74,8 +75,11 @@ static void read_book(struct tenant_slots *t)
 static void on_written(err_t e, uint64_t seq, void *arg)
 {
 	struct tenant_slots *t = arg;
+	uint32_t n = pace_written(&t->pace, !e, seq);
 
-	for (uint32_t n = pace_written(&t->pace, !e, seq); n && t->paced; n--)
+	if (t->control->quotas->closed)
+		return;
+	for (; n && t->paced; n--)
 		let_in(t);
 	rate_pump(t);
 }
@@ -118,8 +122,7 @@ void rate_pump(struct tenant_slots *t)
 
 void rate_ask(struct tenant_slots *t, struct call *call, const char *sip_call_id)
 {
-	struct control *cc = t->control;
-	bool limited = quota_limits(cc, t->tenant).calls_per_s;
+	bool limited = quota_limits(t->control, t->tenant).calls_per_s;
 
 	if (limited && !quota_wait(&t->paced, call, sip_call_id)) {
 		t->n_paced++;
@@ -127,6 +130,6 @@ void rate_ask(struct tenant_slots *t, struct call *call, const char *sip_call_id
 		return;
 	}
 	if (limited)
-		turn_away(cc, call);
-	inbox_admitted(cc, call, sip_call_id);
+		turn_away(t, call);
+	inbox_admitted(t->control, call, sip_call_id);
 }

@@ -11,6 +11,7 @@
 
 #define BUCKET	 "quota"
 #define RETRY_MS 2000
+#define TICK_MS	 1000
 
 struct tenant_usage {
 	UT_hash_handle hh;
@@ -23,7 +24,10 @@ struct tenant_usage {
 struct usage {
 	struct recorder *r;
 	struct bus_kv *kv;
-	struct tenant_usage *tenants;
+	struct bus_kv_watch *watch;
+	struct tenant_usage *tenants; /* none is ever removed */
+	struct tenant_usage *turn;    /* whose turn it is to be made sure of; NULL: the first one's */
+	struct loop_timer timer;
 	bool stopped;
 };
 
@@ -159,6 +163,34 @@ void usage_seen(struct usage *u, const char *tenant)
 		look(t);
 }
 
+static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	const char *dot = key ? strchr(key, '.') : NULL;
+	char tenant[RECORDING_ID];
+
+	(void)msg;
+	if (op != BUS_KV_PUT || !dot || (size_t)(dot - key) >= sizeof(tenant))
+		return;
+	snprintf(tenant, sizeof(tenant), "%.*s", (int)(dot - key), key);
+	usage_seen(arg, tenant);
+}
+
+/* A share of the tenants with each tick. */
+static void on_timer(void *arg)
+{
+	struct usage *u = arg;
+	unsigned share = 1 + HASH_COUNT(u->tenants) / (USAGE_AGAIN_MS / TICK_MS);
+
+	while (u->tenants && share--) {
+		struct tenant_usage *t = u->turn ? u->turn : u->tenants;
+
+		u->turn = t->hh.next;
+		if (!t->busy)
+			look(t);
+	}
+	loop_timer_start(&u->timer, TICK_MS);
+}
+
 err_t usage_new(struct usage **ret, struct recorder *r, struct err_detail *detail)
 {
 	struct usage *u = mem_zalloc(sizeof(*u));
@@ -167,11 +199,16 @@ err_t usage_new(struct usage **ret, struct recorder *r, struct err_detail *detai
 	if (!u)
 		return ERR_EXHAUSTED;
 	u->r = r;
+	loop_timer_init(&u->timer, r->loop, on_timer, u);
 	e = bus_kv_open(&u->kv, r->bus, &(struct bus_kv_params){ .bucket = BUCKET }, detail);
+	if (!e)
+		e = bus_kv_watch(&u->watch, u->kv, "*.recordings", on_entry, u);
 	if (e) {
-		mem_free(u);
+		usage_stop(u);
+		usage_free(&u);
 		return e;
 	}
+	loop_timer_start(&u->timer, TICK_MS);
 	*ret = u;
 	return ERR_OK;
 }
@@ -185,7 +222,11 @@ void usage_stop(struct usage *u)
 	u->stopped = true;
 	HASH_ITER (hh, u->tenants, t, next)
 		loop_timer_done(&t->retry);
-	bus_kv_close(&u->kv);
+	loop_timer_done(&u->timer);
+	if (u->watch)
+		bus_kv_unwatch(&u->watch);
+	if (u->kv)
+		bus_kv_close(&u->kv);
 }
 
 void usage_free(struct usage **ref)

@@ -5,6 +5,8 @@
  *
  * Any number of recorders tell it: the entry is read first, then the use, then the entry is written over what was read. So a use that is
  * older than what somebody else has written meanwhile is refused, and looked up again. With the bus or PostgreSQL away it is told later.
+ * Entries that are there at the start are made sure of, and each tenant's again every USAGE_AGAIN_MS: a process may have been killed before it
+ * told, and rows may be deleted by hand.
  *
  *	usage_changed(u, tenant);       // after the transaction
  */
@@ -12,6 +14,8 @@
 #define RECORDER_USAGE_H
 
 #include "recorder.h"
+
+#define USAGE_AGAIN_MS 30000
 
 struct usage;
 /* Blocking, at start. */
