@@ -378,7 +378,8 @@ static err_t build_quotas(struct build *b)
 						   .agents_signed_in = pb->agents_signed_in,
 						   .api_requests_per_s = pb->api_requests_per_s,
 						   .inbound_calls = pb->inbound_calls,
-						   .calls_per_s = pb->calls_per_s };
+						   .calls_per_s = pb->calls_per_s,
+						   .recording_bytes = pb->recording_bytes };
 	return ERR_OK;
 }
 

@@ -301,6 +301,7 @@ static err_t check_quotas(const Trunkline__Config__V1__Quotas *q, struct err_det
 		{ "api_requests_per_s", q->api_requests_per_s, RATE_MAX },
 		{ "inbound_calls", q->inbound_calls, 10LL * COUNT_MAX },
 		{ "calls_per_s", q->calls_per_s, RATE_MAX },
+		{ "recording_bytes", q->recording_bytes, 1LL << 50 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

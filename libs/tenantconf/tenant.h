@@ -99,6 +99,7 @@ struct tenant_quotas {
 	unsigned api_requests_per_s;
 	unsigned inbound_calls;
 	unsigned calls_per_s;
+	uint64_t recording_bytes;
 };
 
 struct tenant {

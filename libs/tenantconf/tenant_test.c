@@ -73,7 +73,8 @@ static void a_snapshot_carries_the_quotas_and_none_of_them_is_no_limit_GT_3_1_2(
 {
 	const struct tenant *t = confkit_tenant(
 	    HEAD "'quotas':{'queues':1,'flows':2,'agents':3,'numbers':4,'prompts':5,'promptBytes':'1099511627776',"
-		 "'agentsSignedIn':7,'apiRequestsPerS':8,'inboundCalls':10000000,'callsPerS':10}}");
+		 "'agentsSignedIn':7,'apiRequestsPerS':8,'inboundCalls':10000000,'callsPerS':10,"
+		 "'recordingBytes':'1125899906842624'}}");
 	const struct tenant_quotas *q = &t->quotas;
 
 	(void)state;
@@ -87,6 +88,7 @@ static void a_snapshot_carries_the_quotas_and_none_of_them_is_no_limit_GT_3_1_2(
 	assert_int_equal(q->api_requests_per_s, 8);
 	assert_int_equal(q->inbound_calls, 10000000);
 	assert_int_equal(q->calls_per_s, 10);
+	assert_true(q->recording_bytes == 1ull << 50);
 	tenant_unref(&t);
 	t = confkit_tenant(WHOLE);
 	assert_int_equal(t->quotas.queues, 0);
@@ -207,6 +209,8 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 		{ HEAD "'quotas':{'agents':1000001}}", "quotas.agents", "1000001 is more than 1000000" },
 		{ HEAD "'quotas':{'promptBytes':'1099511627777'}}", "quotas.prompt_bytes", "the highest limit" },
 		{ HEAD "'quotas':{'callsPerS':100001}}", "quotas.calls_per_s", "0 is none" },
+		{ HEAD "'quotas':{'recordingBytes':'1125899906842625'}}", "quotas.recording_bytes",
+		  "the highest limit" },
 		{ HEAD "'queues':[{'id':'q','skills':[{'skillId':'x','level':1}]}]}", "queues[0].skills[0].skill_id",
 		  "there is no skill 'x'" },
 		{ HEAD SKILLS "'queues':[{'id':'q','skills':[{'skillId':'chess','level':11}]}]}",

@@ -159,8 +159,10 @@ struct call {
 	int64_t anchor_at_ms; /* what re-anchoring waits for is asked again then; 0: nothing */
 	int64_t anchor_since_ms;
 	unsigned anchor_tries; /* of the new engine */
-	bool over_quota;       /* to be refused: the tenant has as many calls as it may */
-	bool checkpoint;       /* set by call_step when what was decided must be written */
+	bool over_quota;       /* to be refused: the tenant has as many calls as it may … */
+	bool over_rate;	       /* … or as many have come in this second */
+	bool recordings_full; /* by the shell before each step: the tenant has as much as it may, no recording begins */
+	bool checkpoint;      /* set by call_step when what was decided must be written */
 };
 
 enum call_input_kind {
@@ -299,6 +301,7 @@ enum fact_kind {
 	FACT_RECORDING_STOPPED,
 	FACT_ADOPTED,
 	FACT_REANCHORED,
+	FACT_RECORDING_REFUSED,
 };
 /* A fact of this step; what is not here is in the call. Strings are static, in the call or in its configuration. */
 struct call_fact {

@@ -1,6 +1,6 @@
 /*
- * The real program, twice, against a real NATS server: what becomes of calls when one instance is told to end (GT-15). The test is
- * the edge that offers calls and the media that is alive and never answers.
+ * The real program, twice, against a real NATS server: what becomes of calls when one instance is told to end (GT-15), and how many a second a
+ * tenant has at both together. The test is the edge that offers calls and the media that is alive and never answers.
  */
 #include "testkit/cmocka_all.h"
 
@@ -35,6 +35,7 @@ struct instance {
 struct offered {
 	char id[ID_TEXT], owner[16];
 	uint64_t epoch;
+	bool busy; /* refused so */
 };
 
 static struct testkit_nats nats;
@@ -47,7 +48,7 @@ static struct bus_sub *commands, *media_commands, *router_requests;
 static struct loop_timer beat;
 static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
-static int n_offered, rejects, attaches, freed, stale_claims;
+static int n_offered, rejects, attaches, freed, stale_claims, busy;
 static bool restarted; /* media-1, which then has no room; media-2 has */
 
 /* ---- the world around it ---- */
@@ -98,8 +99,9 @@ static void on_ack(err_t e, uint64_t seq, void *arg)
 	*(bool *)arg = true;
 }
 
-static void put_tenant(void)
+static void put_tenant(unsigned calls_per_s)
 {
+	Trunkline__Config__V1__Quotas quotas = TRUNKLINE__CONFIG__V1__QUOTAS__INIT;
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	Trunkline__Config__V1__Queue q = TRUNKLINE__CONFIG__V1__QUEUE__INIT, *queues[] = { &q };
 	Trunkline__Config__V1__Number n = TRUNKLINE__CONFIG__V1__NUMBER__INIT, *numbers[] = { &n };
@@ -109,7 +111,9 @@ static void put_tenant(void)
 	void *bytes;
 
 	t.tenant = t.display_name = (char *)"acme";
-	t.version = 1;
+	t.version = 1 + calls_per_s;
+	t.quotas = &quotas;
+	quotas.calls_per_s = calls_per_s;
 	t.time_zone = (char *)"UTC";
 	t.sip_domain = (char *)"acme.example";
 	q.id = q.display_name = (char *)"sales";
@@ -150,6 +154,14 @@ static void on_call(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	trunkline__call__v1__call_checkpoint__free_unpacked(m, NULL);
 }
 
+static void hears_busy(struct offered *o)
+{
+	if (!o || o->busy)
+		return; /* told again until it is confirmed, which nobody does here */
+	o->busy = true;
+	busy++;
+}
+
 static void on_command(const struct bus_msg *msg, void *arg)
 {
 	Trunkline__Edge__V1__EdgeCommands *m = trunkline__edge__v1__edge_commands__unpack(NULL, msg->size, msg->data);
@@ -159,6 +171,9 @@ static void on_command(const struct bus_msg *msg, void *arg)
 	for (size_t i = 0; i < m->n_commands; i++) {
 		rejects += m->commands[i]->command_case == TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_REJECT;
 		attaches += m->commands[i]->command_case == TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_ATTACH;
+		if (m->commands[i]->command_case == TRUNKLINE__EDGE__V1__EDGE_COMMAND__COMMAND_HANG_UP &&
+		    m->commands[i]->hang_up->status == 486)
+			hears_busy(find(m->commands[i]->call_id));
 	}
 	trunkline__edge__v1__edge_commands__free_unpacked(m, NULL);
 }
@@ -280,7 +295,7 @@ static int setup(void **state)
 			 ERR_OK);
 	assert_int_equal(bus_subscribe(&router_requests, bus, "tl.centre.router.*", NULL, on_router_request, NULL),
 			 ERR_OK);
-	put_tenant();
+	put_tenant(0);
 	loop_timer_init(&beat, loop, on_beat, NULL);
 	on_beat(NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(instances); i++) {
@@ -424,6 +439,50 @@ static void a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them(vo
 	assert_true(testkit_wait_loop(loop, all_are_freed, NULL, PATIENT));
 }
 
+static bool never(void *arg)
+{
+	UNUSED(arg);
+	return false;
+}
+
+static bool all_are_decided(void *arg)
+{
+	int decided = busy;
+
+	UNUSED(arg);
+	for (int i = 0; i < n_offered; i++)
+		decided += offered[i].epoch && !offered[i].busy;
+	return decided == n_offered;
+}
+
+/* As many as the bucket had and got since the first of them, and not one more; how many of them each of the two has does not matter. */
+static void offer_within_the_limit(int n, unsigned limit)
+{
+	int64_t t0 = clock_mono_ms(), most;
+	int entered;
+
+	n_offered = busy = 0;
+	memset(offered, 0, sizeof(offered));
+	for (int i = 0; i < n; i++)
+		offer();
+	assert_true(testkit_wait_loop(loop, all_are_decided, NULL, PATIENT));
+	most = limit + limit * (clock_mono_ms() - t0) / 1000;
+	(void)testkit_wait_loop(loop, never, NULL, 500); /* a refusal comes behind its call's checkpoint */
+	entered = n - busy;
+	print_message("[   %d of %d let in at %u a second, %lld at most\n", entered, n, limit, (long long)most);
+	assert_in_range(entered, limit, most);
+}
+
+static void two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2(void **state)
+{
+	UNUSED(state);
+	put_tenant(5);
+	(void)testkit_wait_loop(loop, never, NULL, 500); /* both have heard of it */
+	offer_within_the_limit(60, 5);
+	(void)testkit_wait_loop(loop, never, NULL, 1100);
+	offer_within_the_limit(60, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +491,7 @@ int main(void)
 		cmocka_unit_test(the_new_one_takes_the_calls_of_the_next_that_ends),
 		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),
 		cmocka_unit_test(a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them),
+		cmocka_unit_test(two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests_name("call-control", tests, setup, teardown);

@@ -57,8 +57,9 @@ void call_route(struct call *call, int64_t now_ms, struct call_todo *todo)
 	const struct tenant_number *number = call->conf ? tenant_find_number(call->conf, call->called) : NULL;
 	const struct tenant_target *target = number ? tenant_number_target(number, now_ms) : NULL;
 
+	/* As a full trunk: the caller hears busy. A 503 would keep a carrier from sending the other tenants' calls, too (RFC 3261, 21.5.4). */
 	if (call->over_quota) {
-		call_finish(call, "over-quota", 486, now_ms, todo); /* as a full trunk: the caller hears busy */
+		call_finish(call, call->over_rate ? "over-rate" : "over-quota", 486, now_ms, todo);
 		return;
 	}
 	if (!target) {

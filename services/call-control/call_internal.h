@@ -104,6 +104,7 @@ void call_reoffer_answered(struct call *call, struct call_leg *leg, const struct
 			   struct call_todo *todo);
 void call_reoffer(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 		  struct call_todo *todo);
+/* Begun, it goes on to its end; not begun: RecordingRefused, and the call goes on (GT-3.1.2c). */
 void call_record(struct call *call, bool on, int64_t now_ms, struct call_todo *todo);
 void call_record_done(struct call *call, const char *path, int64_t duration_ms, int64_t now_ms, struct call_todo *todo);
 /* Media cannot record: if only because the file is held by a former engine, another recording begins. */

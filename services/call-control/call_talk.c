@@ -45,6 +45,11 @@ void call_bridge(struct call *call, int64_t now_ms, struct call_todo *todo)
 
 void call_record(struct call *call, bool on, int64_t now_ms, struct call_todo *todo)
 {
+	/* One that goes on in a second file has begun. */
+	if (on && call->recordings_full && !call->recording && !call->record_again) {
+		todo_fact(todo, call, FACT_RECORDING_REFUSED, now_ms);
+		return;
+	}
 	todo_command(todo, COMMAND_RECORD, &call->caller_leg)->on = on;
 	if (!on || call->recording)
 		return;

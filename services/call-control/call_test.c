@@ -470,6 +470,62 @@ static void a_call_beyond_the_tenants_limit_hears_busy(void **state)
 	bench_end(&b);
 }
 
+static void a_call_beyond_the_tenants_calls_a_second_hears_busy_GT_3_1_2(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_offered(&b, "100");
+	b.call->over_quota = b.call->over_rate = true;
+	in_start(&b);
+	assert_int_equal(said(&b, COMMAND_HANG_UP)->status, 486);
+	assert_string_equal(b.call->cause, "over-rate");
+	assert_string_equal(b.call->disposition, "refused");
+	bench_end(&b);
+}
+
+static void a_call_goes_on_without_a_recording_where_there_is_no_room_for_one_GT_3_1_2(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_queue(&b);
+	b.call->recordings_full = true;
+	in_assigned(&b, "1001", "a", "sales");
+	in_ready(&b, "a", REQUEST_AGENT);
+	in_answered(&b, "a");
+	in_play_done(&b);
+	assert_int_equal(b.call->phase, CALL_PHASE_TALKING);
+	assert_non_null(fact(&b, FACT_BRIDGED));
+	assert_non_null(fact(&b, FACT_RECORDING_REFUSED));
+	assert_int_equal(told(&b, FACT_RECORDING_REFUSED)->seq, b.call->event_seq);
+	assert_null(fact(&b, FACT_RECORDING_STARTED));
+	assert_null(command(&b, COMMAND_RECORD));
+	hung_up(&b);
+	assert_string_equal(b.call->recording_id, "");
+	bench_end(&b);
+}
+
+static void a_recording_that_has_begun_goes_on_though_there_is_no_room_any_more_GT_3_1_2(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	to_talking(&b);
+	assert_true(b.call->recording);
+	b.call->recordings_full = true;
+	step(&b,
+	     (struct call_input){ .kind = INPUT_MEDIA_FAILED, .leg_id = "c", .what = "record", .error = ERR_EXISTS });
+	assert_false(said(&b, COMMAND_RECORD)->on); /* a former engine has the file: it is closed … */
+	step(&b, (struct call_input){
+		     .kind = INPUT_RECORD_DONE, .leg_id = "c", .path = "acme/x.seg", .duration_ms = 5000 });
+	assert_true(said(&b, COMMAND_RECORD)->on); /* … and goes on in another */
+	assert_true(b.call->recording);
+	assert_null(fact(&b, FACT_RECORDING_REFUSED));
+	hung_up(&b);
+	bench_end(&b);
+}
+
 static void calls_in_progress_of_a_suspended_tenant_end_when_they_are_told_to(void **state)
 {
 	struct bench b;
@@ -569,6 +625,9 @@ int main(void)
 		cmocka_unit_test(media_that_does_not_answer_refuses_the_call),
 		cmocka_unit_test(a_call_to_a_suspended_tenant_is_refused_or_hears_the_announcement),
 		cmocka_unit_test(a_call_beyond_the_tenants_limit_hears_busy),
+		cmocka_unit_test(a_call_beyond_the_tenants_calls_a_second_hears_busy_GT_3_1_2),
+		cmocka_unit_test(a_call_goes_on_without_a_recording_where_there_is_no_room_for_one_GT_3_1_2),
+		cmocka_unit_test(a_recording_that_has_begun_goes_on_though_there_is_no_room_any_more_GT_3_1_2),
 		cmocka_unit_test(calls_in_progress_of_a_suspended_tenant_end_when_they_are_told_to),
 		cmocka_unit_test(an_adopted_call_goes_on_where_it_was),
 		cmocka_unit_test(an_adopted_call_whose_agent_answered_meanwhile_is_connected),

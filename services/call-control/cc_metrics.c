@@ -40,6 +40,11 @@ struct metric cc_metric_stranded =
 
 struct metric cc_metric_over_quota = METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"inbound_calls\"",
 						      "what was refused because the tenant uses as much as it may");
+struct metric cc_metric_over_rate = METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"calls_per_s\"",
+						     "what was refused because the tenant uses as much as it may");
+struct metric cc_metric_recording_refused =
+    METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"recording_bytes\"",
+		     "what was refused because the tenant uses as much as it may");
 
 struct metric cc_metric_came_back =
     METRIC_COUNTER("trunkline_call_came_back_total",
@@ -55,7 +60,7 @@ void cc_metrics_register(void)
 		&cc_metric_bad_messages,    &cc_metric_out_of_memory,	&cc_metric_send_failed,
 		&cc_metric_media_instances, &cc_metric_reanchored,	&cc_metric_reanchor_failed,
 		&cc_metric_stranded,	    &cc_metric_orphans,		&cc_metric_over_quota,
-		&cc_metric_came_back
+		&cc_metric_came_back,	    &cc_metric_over_rate,	&cc_metric_recording_refused
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

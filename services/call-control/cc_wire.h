@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/bucket.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "call.h"
@@ -50,9 +51,12 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 void cc_wire_put_call_free(struct str *out, const char *tenant, const char *call_id);
 void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb);
 
-/* The book of a tenant's slots (KV `quota`). */
+/* KV `quota`: the book of a tenant's slots, that of its calls a second, the bytes of recordings that are kept of it. */
 err_t cc_wire_slots(const void *data, size_t size, struct slot_book *ret, struct err_detail *detail) MUST;
 void cc_wire_put_slots(struct str *out, const struct slot_book *book);
+err_t cc_wire_rate(const void *data, size_t size, struct bucket *ret, struct err_detail *detail) MUST;
+void cc_wire_put_rate(struct str *out, const struct bucket *book);
+err_t cc_wire_recording_use(const void *data, size_t size, uint64_t *ret_bytes, struct err_detail *detail) MUST;
 
 /* ---- out: appended to a batch; start it with the owner, then one piece per command ---- */
 void cc_wire_put_edge_owner(struct str *out, const char *owner);

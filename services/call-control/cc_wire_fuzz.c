@@ -43,6 +43,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		return cc_wire_slots(data + 1, size - 1, &book, &d) == ERR_INTERNAL ? -1 : 0;
 	}
+	if (data[0] >= 253) {
+		struct bucket book = { .level = 0 };
+		uint64_t bytes;
+
+		e = data[0] == 254 ? cc_wire_rate(data + 1, size - 1, &book, &d)
+				   : cc_wire_recording_use(data + 1, size - 1, &bytes, &d);
+		if (book.level > 1000LL * book.per_s)
+			abort();
+		return e == ERR_INTERNAL ? -1 : 0;
+	}
 	switch (data[0] % 6) {
 	case 0:
 		e = cc_wire_edge_events(data + 1, size - 1, &fn, &d);

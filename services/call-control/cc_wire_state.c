@@ -205,6 +205,7 @@ static struct cc_event *fact_rest(Event *m, const struct call *call, const struc
 {
 	Trunkline__Event__V1__RecordingStarted started = TRUNKLINE__EVENT__V1__RECORDING_STARTED__INIT;
 	Trunkline__Event__V1__RecordingStopped stopped = TRUNKLINE__EVENT__V1__RECORDING_STOPPED__INIT;
+	Trunkline__Event__V1__RecordingRefused refused = TRUNKLINE__EVENT__V1__RECORDING_REFUSED__INIT;
 	Trunkline__Event__V1__CallAdopted adopted = TRUNKLINE__EVENT__V1__CALL_ADOPTED__INIT;
 	Trunkline__Event__V1__MediaReanchored reanchored = TRUNKLINE__EVENT__V1__MEDIA_REANCHORED__INIT;
 
@@ -223,6 +224,10 @@ static struct cc_event *fact_rest(Event *m, const struct call *call, const struc
 		stopped.media_instance = TEXT(call->media);
 		BODY(m, RECORDING_STOPPED, recording_stopped, &stopped);
 		return event_pack(m, true, false);
+	case FACT_RECORDING_REFUSED:
+		refused.cause = TEXT("over-quota");
+		BODY(m, RECORDING_REFUSED, recording_refused, &refused);
+		return event_pack(m, false, false);
 	case FACT_REANCHORED:
 		reanchored.from_instance = TEXT(f->text);
 		reanchored.to_instance = TEXT(call->media);
@@ -278,6 +283,7 @@ struct cc_event *cc_wire_fact(const struct call *call, const struct call_fact *f
 	case FACT_RECORDING_STOPPED:
 	case FACT_ADOPTED:
 	case FACT_REANCHORED:
+	case FACT_RECORDING_REFUSED:
 		return fact_rest(&m, call, f);
 	}
 	return NULL;
@@ -415,7 +421,7 @@ static const char *known_text(const char *text)
 		"caller-hung-up", "agent-hung-up",  "flow-end",	     "rejected",    "queue-timeout", "failed",
 		"lost",		  "no-such-number", "suspended",     "flow-loop",   "full",	     "no-agents",
 		"no-answer",	  "busy",	    "media-timeout", "caller-gone", "agent-gone",    "media-lost",
-		"answered",	  "abandoned",	    "ivr",	     "refused",	    "over-quota",
+		"answered",	  "abandoned",	    "ivr",	     "refused",	    "over-quota",    "over-rate",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)

@@ -479,6 +479,7 @@ void live_perform(struct live *l)
 			append(&l->pending, ev);
 		else
 			metric_add(&cc_metric_out_of_memory, 1);
+		metric_add(&cc_metric_recording_refused, cc->todo.facts[i].kind == FACT_RECORDING_REFUSED);
 	}
 	if (l->call->checkpoint || l->dirty || l->n_held)
 		hold(l, &cc->todo);
@@ -505,6 +506,7 @@ void live_step(struct live *l, const struct call_input *in)
 
 	if (l->lost || !l->started)
 		return;
+	l->call->recordings_full = quota_recordings_full(l->control, l->call->tenant);
 	call_step(l->call, in, control_now_ms(l->control), &l->control->todo);
 	if (in->kind == INPUT_ASSIGNED && in->agent_record && l->call->phase == CALL_PHASE_DIALLING &&
 	    str_eq(l->call->agent_id, in->agent_id))

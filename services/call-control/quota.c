@@ -1,4 +1,4 @@
-#include "quota.h"
+#include "quota_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,43 +7,10 @@
 #include "base/mem.h"
 #include "cc_metrics.h"
 #include "log/log.h"
-#include "slots.h"
 
 #define STRIKE_MS 6000 /* from when an owner is known to be gone: its calls are counted by others by then */
 #define ASK_MS	  40
 #define POLL_MS	  20
-#define DOUBTS	  SLOT_ROWS_MAX
-
-struct waiter {
-	struct call *call;
-	char *sip_call_id;
-	int64_t until_ms; /* monotonic */
-	struct waiter *prev, *next;
-};
-struct tenant_slots {
-	char tenant[CALL_NAME];
-	struct control *control;
-	struct slots slots;
-	struct waiter *waiters;
-	int64_t asked_ms; /* monotonic: the others, last */
-	bool reading;
-	UT_hash_handle hh;
-};
-/* Owners that seem to be gone, and since when. */
-struct doubt {
-	struct cc_owner owner;
-	int64_t since_ms, seen_ms; /* monotonic */
-};
-struct quotas {
-	struct bus_kv *kv;
-	struct bus_kv_watch *watch;
-	struct bus_sub *asks;
-	struct tenant_slots *tenants;
-	struct loop_timer poll;
-	struct doubt doubts[DOUBTS];
-	size_t n_doubts;
-	bool closed; /* what is under way still comes back */
-};
 
 static void pump(struct tenant_slots *t);
 
@@ -52,11 +19,16 @@ static bool counted(const struct call *call)
 	return call->trunk_id[0] != '\0';
 }
 
-static uint32_t limit_of(const struct control *cc, const char *tenant)
+struct tenant_quotas quota_limits(const struct control *cc, const char *tenant)
 {
 	const struct tenant *t = tenantconf_find_tenant(cc->conf, tenant);
 
-	return t ? t->quotas.inbound_calls : 0;
+	return t ? t->quotas : (struct tenant_quotas){ .queues = 0 };
+}
+
+static uint32_t limit_of(const struct control *cc, const char *tenant)
+{
+	return quota_limits(cc, tenant).inbound_calls;
 }
 
 /* NULL: no memory; then nobody of that tenant is counted, and nobody is refused. */
@@ -120,6 +92,19 @@ static void read_book(struct tenant_slots *t, const struct bus_msg *msg)
 	pump(t);
 }
 
+static void read_recordings(struct tenant_slots *t, enum bus_kv_op op, const struct bus_msg *msg)
+{
+	struct err_detail d;
+
+	if (op == BUS_KV_DELETE) {
+		t->recording_bytes = 0;
+	} else if (cc_wire_recording_use(msg->data, msg->size, &t->recording_bytes, &d)) {
+		metric_add(&cc_metric_bad_messages, 1);
+		LOG_ERROR(NULL, "quota.bad_recordings", "tenant=%s field=%s why=%s", t->tenant, LOG_Q(d.field),
+			  LOG_Q(d.message));
+	}
+}
+
 static void on_book(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
 {
 	struct control *cc = arg;
@@ -127,12 +112,18 @@ static void on_book(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	const char *dot = key ? strchr(key, '.') : NULL;
 	struct tenant_slots *t;
 
-	if (op != BUS_KV_PUT || !dot || (size_t)(dot - key) >= sizeof(tenant) || !str_eq(dot, ".calls"))
+	if (!dot || (size_t)(dot - key) >= sizeof(tenant))
 		return;
 	snprintf(tenant, sizeof(tenant), "%.*s", (int)(dot - key), key);
 	t = slots_of(cc, tenant);
-	if (t)
+	if (!t)
+		return;
+	if (str_eq(dot, ".recordings"))
+		read_recordings(t, op, msg);
+	else if (op == BUS_KV_PUT && str_eq(dot, ".calls"))
 		read_book(t, msg);
+	else if (op == BUS_KV_PUT && str_eq(dot, ".rate"))
+		rate_book(t, msg);
 }
 
 static void on_read(err_t e, const struct bus_msg *msg, void *arg)
@@ -150,7 +141,7 @@ static void on_read(err_t e, const struct bus_msg *msg, void *arg)
 /* What became of our write is not known, or somebody else's word is late. */
 static void ask_bucket(struct tenant_slots *t)
 {
-	char key[CALL_NAME + 8];
+	char key[QUOTA_KEY];
 
 	if (t->reading)
 		return;
@@ -171,7 +162,7 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 static void write_book(struct tenant_slots *t)
 {
 	const struct slot_book *next = slots_next(&t->slots, clock_mono_ms(), dead, t->control);
-	char key[CALL_NAME + 8];
+	char key[QUOTA_KEY];
 	struct str out = STR_INIT;
 
 	if (!next)
@@ -213,19 +204,59 @@ static void on_ask(const struct bus_msg *msg, void *arg)
 
 /* ---- callers -------------------------------------------------------------------------------------------------------- */
 
-static void decide(struct tenant_slots *t, struct waiter *w, bool in)
+err_t quota_wait(struct waiter **list, struct call *call, const char *sip_call_id)
 {
-	struct waiter taken = *w;
-	struct call *call = w->call;
+	struct waiter *w = mem_zalloc(sizeof(*w));
 
-	DL_DELETE(t->waiters, w);
-	t->slots.waiting--;
+	if (!w || !(w->sip_call_id = mem_strdup(sip_call_id))) {
+		mem_free(w);
+		return ERR_EXHAUSTED;
+	}
+	w->call = call;
+	w->until_ms = clock_mono_ms() + QUOTA_WAIT_MS;
+	DL_APPEND(*list, w);
+	return ERR_OK;
+}
+
+/* Out of the list, before anything else is done about it. */
+static struct waiter take_first(struct waiter **list)
+{
+	struct waiter *w = *list, taken = *w;
+
+	DL_DELETE(*list, w);
 	mem_free(w);
-	call->over_quota = !in;
-	if (!in)
-		metric_add(&cc_metric_over_quota, 1);
-	inbox_admitted(t->control, call, taken.sip_call_id);
-	mem_free(taken.sip_call_id);
+	return taken;
+}
+
+void quota_go(struct tenant_slots *t, struct waiter **list)
+{
+	struct waiter w = take_first(list);
+
+	inbox_admitted(t->control, w.call, w.sip_call_id);
+	mem_free(w.sip_call_id);
+}
+
+void quota_poll_soon(struct tenant_slots *t)
+{
+	if (!loop_timer_running(&t->control->quotas->poll))
+		loop_timer_start(&t->control->quotas->poll, POLL_MS);
+}
+
+static void let_in(struct tenant_slots *t)
+{
+	struct waiter w = take_first(&t->waiters);
+
+	t->slots.waiting--;
+	rate_ask(t, w.call, w.sip_call_id);
+	mem_free(w.sip_call_id);
+}
+
+static void refuse(struct tenant_slots *t)
+{
+	t->slots.waiting--;
+	t->waiters->call->over_quota = true;
+	metric_add(&cc_metric_over_quota, 1);
+	quota_go(t, &t->waiters);
 }
 
 /* Lets in whom it can, refuses who has waited for too long, and sees to it that there is room. */
@@ -237,14 +268,13 @@ static void pump(struct tenant_slots *t)
 	if (!t->slots.writing)
 		write_book(t);
 	while (t->waiters && slots_take(&t->slots))
-		decide(t, t->waiters, true);
+		let_in(t);
 	while (t->waiters && clock_mono_ms() >= t->waiters->until_ms)
-		decide(t, t->waiters, false);
+		refuse(t);
 	if (!t->waiters)
 		return;
 	ask_others(t);
-	if (!loop_timer_running(&t->control->quotas->poll))
-		loop_timer_start(&t->control->quotas->poll, POLL_MS);
+	quota_poll_soon(t);
 }
 
 static void on_poll(void *arg)
@@ -252,34 +282,42 @@ static void on_poll(void *arg)
 	struct control *cc = arg;
 	struct tenant_slots *t, *next;
 
-	HASH_ITER (hh, cc->quotas->tenants, t, next)
+	HASH_ITER (hh, cc->quotas->tenants, t, next) {
 		if (t->waiters)
 			pump(t);
+		if (t->paced)
+			rate_pump(t);
+	}
 }
 
 void quota_ask(struct control *cc, struct call *call, const char *sip_call_id)
 {
 	struct tenant_slots *t = counted(call) ? slots_of(cc, call->tenant) : NULL;
-	struct waiter *w;
 
-	if (t)
-		t->slots.limit = limit_of(cc, call->tenant);
-	if (!t || (!t->waiters && slots_take(&t->slots))) {
+	if (!t) {
 		inbox_admitted(cc, call, sip_call_id);
 		return;
 	}
-	w = mem_zalloc(sizeof(*w));
-	if (!w || !(w->sip_call_id = mem_strdup(sip_call_id))) {
-		mem_free(w);
+	t->slots.limit = limit_of(cc, call->tenant);
+	if (!t->waiters && slots_take(&t->slots)) {
+		rate_ask(t, call, sip_call_id);
+		return;
+	}
+	if (quota_wait(&t->waiters, call, sip_call_id)) {
 		call->over_quota = true;
 		inbox_admitted(cc, call, sip_call_id);
 		return;
 	}
-	w->call = call;
-	w->until_ms = clock_mono_ms() + QUOTA_WAIT_MS;
-	DL_APPEND(t->waiters, w);
 	t->slots.waiting++;
 	pump(t);
+}
+
+static bool waits_in(const struct waiter *list, const char *call_id)
+{
+	for (const struct waiter *w = list; w; w = w->next)
+		if (str_eq(w->call->id, call_id))
+			return true;
+	return false;
 }
 
 bool quota_waits(const struct control *cc, const char *tenant, const char *call_id)
@@ -287,10 +325,17 @@ bool quota_waits(const struct control *cc, const char *tenant, const char *call_
 	const struct tenant_slots *t;
 
 	HASH_FIND_STR(cc->quotas->tenants, tenant, t);
-	for (const struct waiter *w = t ? t->waiters : NULL; w; w = w->next)
-		if (str_eq(w->call->id, call_id))
-			return true;
-	return false;
+	return t && (waits_in(t->waiters, call_id) || waits_in(t->paced, call_id));
+}
+
+bool quota_recordings_full(const struct control *cc, const char *tenant)
+{
+	uint64_t limit = quota_limits(cc, tenant).recording_bytes;
+	const struct tenant_slots *t = NULL;
+
+	if (limit)
+		HASH_FIND_STR(cc->quotas->tenants, tenant, t);
+	return t && t->recording_bytes >= limit;
 }
 
 void quota_count(struct control *cc, const struct call *call)
@@ -361,15 +406,20 @@ void quota_close(struct control *cc)
 		bus_kv_close(&q->kv);
 }
 
+static void free_waiters(struct waiter **list)
+{
+	while (*list) {
+		struct waiter w = take_first(list);
+
+		call_free(&w.call);
+		mem_free(w.sip_call_id);
+	}
+}
+
 static void free_tenant(struct tenant_slots *t)
 {
-	struct waiter *w, *next;
-
-	DL_FOREACH_SAFE (t->waiters, w, next) {
-		call_free(&w->call);
-		mem_free(w->sip_call_id);
-		mem_free(w);
-	}
+	free_waiters(&t->waiters);
+	free_waiters(&t->paced);
 	mem_free(t);
 }
 

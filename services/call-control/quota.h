@@ -1,6 +1,7 @@
 /*
- * quota: the shell of slots.h: whether a caller may be let in by the tenant's limit of calls at a time. A caller for whom this instance
- * holds no slot waits, at most QUOTA_WAIT_MS, while it is asked for.
+ * quota: the shell of slots.h and pace.h: whether a caller may be let in by the tenant's limits of calls at a time and of calls a second
+ * (rate.c). A caller about whom this instance cannot say it alone waits, at most QUOTA_WAIT_MS for each of the two. And what the recorders
+ * say of the tenant's recordings.
  */
 #ifndef CALL_CONTROL_QUOTA_H
 #define CALL_CONTROL_QUOTA_H
@@ -22,6 +23,8 @@ bool quota_waits(const struct control *cc, const char *tenant, const char *call_
 /* A call that exists, and one that does no more. Only those that came by a trunk are counted. */
 void quota_count(struct control *cc, const struct call *call);
 void quota_give(struct control *cc, const struct call *call);
+/* The tenant keeps as much as it may (Quotas.recording_bytes): no recording begins. */
+bool quota_recordings_full(const struct control *cc, const char *tenant);
 /* With each tick of the peers. */
 void quota_tick(struct control *cc);
 

@@ -16,6 +16,7 @@
 #include "purge.h"
 #include "recorder_wire.h"
 #include "sweep.h"
+#include "usage.h"
 
 #define DURABLE	    "recorder"
 #define FILTER	    "ev.*.recording.>"
@@ -287,6 +288,7 @@ static void finish(struct job *j)
 	char name[SEGMENT_PATH], path[SEGMENT_PATH + ENCODE_PATH];
 	struct log_ctx ctx = ctx_of(j);
 
+	usage_changed(j->in->r->usage, j->r.tenant);
 	metric_add(&recorder_metric_stored, 1);
 	metric_add(&recorder_metric_audio_seconds, (int64_t)j->r.samples / 8000);
 	LOG_INFO(&ctx, "recording.stored",
@@ -417,6 +419,7 @@ static void on_message(const struct bus_msg *msg, void *arg)
 	} else if (f.kind == FACT_STOPPED) {
 		take_stopped(in, &f, msg->seq);
 	} else if (f.kind == FACT_STARTED) {
+		usage_seen(in->r->usage, f.r.tenant);
 		take_started(in, &f.r, msg->seq);
 	} else if (f.kind == FACT_PURGED) {
 		take_purged(in, &f, msg->seq);

@@ -7,9 +7,11 @@
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
 FILE_SYMBOL(migration_0001, "0001_recordings.sql");
+FILE_SYMBOL(migration_0002, "0002_usage.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration recorder_migrations[] = {
 	{ "0001_recordings.sql", migration_0001 },
+	{ "0002_usage.sql", migration_0002 },
 };
 const size_t recorder_n_migrations = ARRAY_SIZE(recorder_migrations);

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "log/log.h"
 #include "store.h"
+#include "usage.h"
 
 #define OPEN_DIRS 16
 
@@ -43,6 +44,7 @@ static void finish(struct purge *p, err_t e)
 		LOG_INFO(&ctx, "tenant.purged", "recordings=%llu files=%llu bytes=%llu",
 			 (unsigned long long)p->recordings, (unsigned long long)p->files, (unsigned long long)p->bytes);
 	p->seq = 0;
+	usage_changed(p->r->usage, p->tenant);
 	p->done(e, seq, p->arg);
 }
 

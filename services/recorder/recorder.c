@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "migrations.h"
 #include "purge.h"
+#include "usage.h"
 
 #define GRACE_MS   2000
 #define MIGRATE_MS 5000
@@ -129,6 +130,8 @@ static err_t open_all(struct recorder *r, struct err_detail *detail)
 	if (!e)
 		e = pool_new(&r->pool, r->loop, (unsigned)r->cfg->workers);
 	if (!e)
+		e = usage_new(&r->usage, r, detail);
+	if (!e)
 		e = purge_new(&r->purge, r);
 	if (!e)
 		e = intake_new(&r->intake, r, detail);
@@ -171,6 +174,7 @@ void recorder_free(struct recorder **ref)
 	rpc_server_free(&r->server);
 	if (r->purge)
 		purge_stop(r->purge);
+	usage_stop(r->usage);
 	pool_free(&r->pool);
 	intake_free(&r->intake);
 	db_free(&r->db);
@@ -178,6 +182,7 @@ void recorder_free(struct recorder **ref)
 	events_free(&r->events);
 	revoked_free(&r->revoked);
 	bus_free(&r->bus);
+	usage_free(&r->usage);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);
 	*ref = NULL;

@@ -22,6 +22,7 @@
 
 struct intake;
 struct purge;
+struct usage;
 
 struct recorder {
 	struct service *svc;
@@ -36,6 +37,7 @@ struct recorder {
 	struct pool *pool;
 	struct intake *intake;
 	struct purge *purge;
+	struct usage *usage;
 	struct rpc_server *server;
 	bool migrated;
 	err_t migration; /* how the last try ended */

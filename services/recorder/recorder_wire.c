@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "pbcheck/pbcheck.h"
+#include "trunkline/call/v1/quota.pb-c.h"
 #include "trunkline/event/v1/event.pb-c.h"
 #include "trunkline/recording/v1/recording.pb-c.h"
 
@@ -125,6 +126,28 @@ err_t stored_emit(struct events *events, const struct recording *r, bus_ack_fn *
 	body.size_bytes = r->stereo_bytes;
 	body.format = (char *)"mp3-stereo";
 	return events_emit(events, "recording", *r->call_id ? r->call_id : r->id, &ev, fn, arg);
+}
+
+err_t use_to_pb(struct str *out, uint64_t bytes)
+{
+	Trunkline__Call__V1__RecordingUse m = TRUNKLINE__CALL__V1__RECORDING_USE__INIT;
+	uint8_t packed[16];
+
+	m.bytes = bytes;
+	str_append_n(out, packed, trunkline__call__v1__recording_use__pack(&m, packed));
+	return out->failed ? ERR_EXHAUSTED : ERR_OK;
+}
+
+err_t use_from_pb(uint64_t *ret_bytes, const void *data, size_t size, struct err_detail *detail)
+{
+	ProtobufCMessage *msg;
+	err_t e = pbcheck_view(&msg, &trunkline__call__v1__recording_use__descriptor, data, size, detail);
+
+	if (e)
+		return e;
+	*ret_bytes = ((const Trunkline__Call__V1__RecordingUse *)msg)->bytes;
+	pbcheck_view_done(msg);
+	return ERR_OK;
 }
 
 /* ---- requests ---- */

@@ -22,6 +22,10 @@ err_t fact_from_pb(struct fact *ret, const void *bytes, size_t size, struct err_
 /* Publishes RecordingStored. */
 err_t stored_emit(struct events *events, const struct recording *r, bus_ack_fn *fn, void *arg) MUST;
 
+/* What a tenant keeps, in KV `quota` (RecordingUse). ERR_EXHAUSTED: no memory. */
+err_t use_to_pb(struct str *out, uint64_t bytes) MUST;
+err_t use_from_pb(uint64_t *ret_bytes, const void *data, size_t size, struct err_detail *detail) MUST;
+
 /* Requests; tenant and agent come from the token. */
 err_t list_from_pb(struct store_filter *ret, const ProtobufCMessage *req, struct err_detail *detail) MUST;
 err_t get_from_pb(char id[RECORDING_ID], const ProtobufCMessage *req, struct err_detail *detail) MUST;

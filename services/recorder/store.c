@@ -157,6 +157,49 @@ err_t store_find(struct db *db, const char *tenant, const char *agent_id, const 
 	return e;
 }
 
+struct use {
+	char tenant[RECORDING_ID];
+	uint64_t bytes;
+	store_used_fn *done;
+	void *arg;
+};
+
+static err_t run_use(struct db_tx *tx, void *arg)
+{
+	struct use *u = arg;
+	struct db_result *res = NULL;
+	err_t e = db_exec(tx, &res, "SELECT bytes FROM rec.usage WHERE tenant = $1", 1, (const char *[]){ u->tenant });
+
+	if (!e)
+		u->bytes = db_rows(res) ? (uint64_t)db_int(res, 0, 0) : 0;
+	db_result_free(&res);
+	return e;
+}
+
+static void use_done(err_t e, void *arg)
+{
+	struct use *u = arg;
+
+	u->done(e, u->bytes, u->arg);
+	mem_free(u);
+}
+
+err_t store_use(struct db *db, const char *tenant, store_used_fn *done, void *arg)
+{
+	struct use *u = mem_zalloc(sizeof(*u));
+	err_t e;
+
+	if (!u)
+		return ERR_EXHAUSTED;
+	u->done = done;
+	u->arg = arg;
+	(void)str_copy(u->tenant, sizeof(u->tenant), tenant);
+	e = db_run(db, u->tenant, run_use, u, use_done, u);
+	if (e)
+		mem_free(u);
+	return e;
+}
+
 /* ---- listing ---- */
 #define PARAMS_MAX 16
 struct list {

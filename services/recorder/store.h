@@ -23,6 +23,10 @@ err_t store_find(struct db *db, const char *tenant, const char *agent_id, const 
 typedef void store_purged_fn(err_t e, const char (*paths)[ENCODE_PATH], unsigned n, void *arg);
 err_t store_purge(struct db *db, const char *tenant, int64_t upto_ms, store_purged_fn *done, void *arg) MUST;
 
+/* Bytes of the files that the tenant keeps. */
+typedef void store_used_fn(err_t e, uint64_t bytes, void *arg);
+err_t store_use(struct db *db, const char *tenant, store_used_fn *done, void *arg) MUST;
+
 #define STORE_PAGE_MAX 500
 struct store_filter {
 	char tenant[RECORDING_ID];

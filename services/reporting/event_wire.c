@@ -134,6 +134,9 @@ static const struct member media_reanchored[] = {
 	[1] = { "from_instance", TEXT },
 	[2] = { "to_instance", TEXT },
 };
+static const struct member recording_refused[] = {
+	[1] = { "cause", TEXT },
+};
 static const struct member agent_state_changed[] = {
 	[1] = { "from", ENUM, INTO(state) },
 	[2] = { "to", NUMBER },
@@ -167,6 +170,7 @@ static const struct message call_offered_message = MESSAGE(KPI_OFFERED, call_off
 			    recording_stored_message = MESSAGE(KPI_OTHER, recording_stored),
 			    call_adopted_message = MESSAGE(KPI_OTHER, call_adopted),
 			    media_reanchored_message = MESSAGE(KPI_OTHER, media_reanchored),
+			    recording_refused_message = MESSAGE(KPI_OTHER, recording_refused),
 			    agent_state_changed_message = MESSAGE(KPI_AGENT_STATE, agent_state_changed),
 			    audit_entry_message = MESSAGE(KPI_OTHER, audit_entry),
 			    tenant_purged_message = MESSAGE(KPI_OTHER, tenant_purged);
@@ -201,6 +205,7 @@ static const struct member event[] = {
 	[36] = { "recording_stopped", BODY, 0, &recording_stopped_message },
 	[37] = { "call_adopted", BODY, 0, &call_adopted_message },
 	[38] = { "media_reanchored", BODY, 0, &media_reanchored_message },
+	[39] = { "recording_refused", BODY, 0, &recording_refused_message },
 	[50] = { "agent_state_changed", BODY, 0, &agent_state_changed_message },
 	[60] = { "recording_stored", BODY, 0, &recording_stored_message },
 	[70] = { "audit_entry", BODY, 0, &audit_entry_message },

@@ -5,6 +5,7 @@ import pytest
 from patience import patient
 from api import ApiError
 from test_kills import back
+from test_talk import fetch
 from world import AGENT, MUSIC, OTHER_AGENT, WELCOME
 
 
@@ -188,6 +189,71 @@ def test_a_company_has_as_many_calls_at_a_time_as_its_quota_says_whichever_insta
         assert all(c.state == "up" for c in up)
     finally:
         change(scene, quotas={})
+
+
+def refused_for(scene, quota):
+    """How often a quota has been the reason, at all call-controls."""
+    return sum(scene.cluster.metric(cc, "trunkline_quota_refused_total", 'quota="%s"' % quota) for cc in ("cc-1", "cc-2"))
+
+
+def test_a_company_gets_as_many_calls_a_second_as_its_quota_says_whichever_instance_takes_them_GT_3_1_2(scene):
+    talking = scene.call("held", "+8613907000", scene.huaxia).wait("up")
+    change(scene, quotas={"calls_per_s": 2})
+    try:
+        for wave in (1, 2):
+            time.sleep(1.2)                             # the bucket is full
+            before, since = refused_for(scene, "calls_per_s"), time.monotonic()
+            calls = [scene.call("held", "+86139070%d%02d" % (wave, i), scene.huaxia) for i in range(20)]
+            up = let_in(calls)
+            most = 2 + int(2 * (time.monotonic() - since))
+            assert 2 <= len(up) <= most and {c.status for c in calls if c not in up} == {486}
+            assert refused_for(scene, "calls_per_s") - before == len(calls) - len(up)
+            talking.hold()                              # what happens within a call never counts
+            talking.resume()
+            c = scene.facts_of(next(c for c in calls if c not in up).ua.user, tenant="huaxia")
+            assert (c.ended.cause, c.ended.disposition) == ("over-rate", "refused")
+            for call in up:
+                call.hang_up()
+        others = [scene.call("held", "+49170507%02d" % i) for i in range(5)]    # the other company has none
+        assert len(let_in(others)) == 5
+        assert talking.state == "up"
+    finally:
+        change(scene, quotas={})
+
+
+def test_a_company_that_keeps_as_many_recordings_as_it_may_has_its_calls_without_GT_3_1_2(scene, tmp_path):
+    scene.agent("1001", scene.huaxia, answers=0.05)
+
+    def talk(caller, company=scene.huaxia):
+        return scene.call("sales", caller, company).wait_hears(AGENT, 0.5, timeout=30)
+
+    def facts(call):
+        call.hang_up()
+        return scene.facts_of(call.ua.user, tenant="huaxia")
+    talking = talk("+8613908001")
+    try:
+        change(scene, quotas={"recording_bytes": 1})    # if nothing is kept yet, this one will be: it has begun
+        time.sleep(1)
+        c = facts(talking)
+        fetch(scene.huaxia, c.ended.recording_id, str(tmp_path / "whole.mp3"))
+        stored = scene.huaxia.lead.recordings.GetRecording(recording_id=c.ended.recording_id).recording
+        assert abs(stored.duration_ms - c.ended.talk_ms) < 700
+        time.sleep(1)
+
+        before = refused_for(scene, "recording_bytes")
+        c = facts(talk("+8613908002"))                  # answered and talked as ever
+        assert (c.ended.disposition, c.ended.recording_id) == ("answered", "")
+        assert [r.cause for r in c.all("recording_refused")] == ["over-quota"]
+        assert refused_for(scene, "recording_bytes") - before == 1
+
+        scene.agent("1001", answers=0.05)
+        others = talk("+4917050801", scene.acme)        # the other company keeps what it will
+        others.hang_up()
+        assert scene.facts_of("+4917050801").ended.recording_id
+    finally:
+        change(scene, quotas={})
+    c = facts(talk("+8613908003"))
+    assert c.ended.recording_id and not c.all("recording_refused")
 
 
 def test_a_suspended_company_hears_an_announcement_and_its_calls_end_or_go_on_as_the_operator_chose_GT_3_1_2(scene):

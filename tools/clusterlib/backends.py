@@ -158,7 +158,7 @@ WRITES = {
     "call-control": ["$KV.calls.>", "$KV.quota.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],
     "agent-desk": ["$KV.agents.>", "$KV.seats.>", "ev.*.agent.>", "ev.*.system.>"],
-    "recorder": ["ev.*.recording.>", "ev.*.system.>"],
+    "recorder": ["ev.*.recording.>", "$KV.quota.*.recordings", "ev.*.system.>"],
     "event-bridge": ["$KV.positions.>"],
     "reporting": [],
 }

@@ -1,0 +1,52 @@
+#include "pace.h"
+
+bool pace_busy(const struct pace *p)
+{
+	return p->writing || p->stale;
+}
+
+uint32_t pace_next(struct pace *p, uint32_t limit, uint32_t waiting, int64_t now_ms)
+{
+	int64_t ahead_ms = p->book.at_ms - now_ms;
+	uint32_t n = 0;
+
+	if (pace_busy(p))
+		return 0;
+	p->next = p->book;
+	if (ahead_ms > PACE_AHEAD_MS)
+		p->next = (struct bucket){ .per_s = 0 };
+	else if (ahead_ms > 0)
+		now_ms = p->book.at_ms;
+	bucket_set(&p->next, limit, now_ms);
+	while (n < waiting && !bucket_take(&p->next, now_ms))
+		n++;
+	if (!n)
+		return 0;
+	p->letting = n;
+	p->writing = true;
+	p->expected = p->revision;
+	return n;
+}
+
+uint32_t pace_written(struct pace *p, bool accepted, uint64_t revision)
+{
+	p->writing = false;
+	if (!accepted) {
+		p->stale = p->revision == p->expected; /* unless it has been read meanwhile */
+		return 0;
+	}
+	if (revision > p->revision) {
+		p->book = p->next;
+		p->revision = revision;
+	}
+	return p->letting;
+}
+
+void pace_read(struct pace *p, const struct bucket *book, uint64_t revision)
+{
+	if (revision && revision < p->revision)
+		return;
+	p->book = *book;
+	p->revision = revision;
+	p->stale = false;
+}
