@@ -14,17 +14,6 @@ const struct kind *import_resource_kind(enum import_kind kind)
 
 /* ---- arrays as parameters ---- */
 
-static void array_add(struct str *array, const char *text)
-{
-	str_printf(array, "%s\"%s\"", array->len ? "," : "{", text); /* ids and numbers have nothing to escape */
-}
-
-static const char *array_text(struct str *array)
-{
-	str_append(array, array->len ? "}" : "{}");
-	return str_text(array);
-}
-
 static void array_done(struct str *arrays, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -151,10 +140,10 @@ static err_t check_refs_of(struct db_tx *tx, struct import_table *t, size_t from
 	if (first == end)
 		return ERR_OK;
 	for (size_t i = first; i < end; i++) {
-		array_add(&arrays[0], t->refs[i].kind);
-		array_add(&arrays[1], t->refs[i].id);
+		db_array_add(&arrays[0], t->refs[i].kind);
+		db_array_add(&arrays[1], t->refs[i].id);
 	}
-	const char *params[] = { array_text(&arrays[0]), array_text(&arrays[1]) };
+	const char *params[] = { db_array_text(&arrays[0]), db_array_text(&arrays[1]) };
 	err_t e =
 	    array_failed(arrays, 2)
 		? ERR_EXHAUSTED
@@ -177,10 +166,10 @@ err_t import_store_check(struct db_tx *tx, struct import_table *t, size_t from)
 	for (size_t i = from; i < to; i++) {
 		if (t->rows[i].bad)
 			continue;
-		array_add(&arrays[0], t->rows[i].id);
-		array_add(&arrays[1], t->rows[i].key);
+		db_array_add(&arrays[0], t->rows[i].id);
+		db_array_add(&arrays[1], t->rows[i].key);
 	}
-	const char *ids = array_text(&arrays[0]), *keys = array_text(&arrays[1]);
+	const char *ids = db_array_text(&arrays[0]), *keys = db_array_text(&arrays[1]);
 	err_t e = array_failed(arrays, 2) ? ERR_EXHAUSTED : check_ids(tx, t, ids, keys);
 	if (!e)
 		e = check_refs_of(tx, t, from, to);
@@ -224,19 +213,19 @@ static void fill_arrays(struct change *c, const struct import_table *t, size_t f
 		if (row->bad)
 			continue;
 		++*n;
-		array_add(&arrays[IDS], row->id);
-		array_add(&arrays[KEYS], row->key);
+		db_array_add(&arrays[IDS], row->id);
+		db_array_add(&arrays[KEYS], row->key);
 		add_body(&arrays[BODIES], row, agents ? c->version : 0);
 		if (row->has_password)
-			array_add(&arrays[SIGN_INS], row->id);
+			db_array_add(&arrays[SIGN_INS], row->id);
 		c->config_bytes += agents ? 0 : (int64_t)row->size;
 	}
 	for (size_t i = first_ref(t, from); i < t->n_refs && t->refs[i].row < to; i++) {
 		if (t->rows[t->refs[i].row].bad)
 			continue;
-		array_add(&arrays[REF_IDS], t->rows[t->refs[i].row].id);
-		array_add(&arrays[REF_KINDS], t->refs[i].kind);
-		array_add(&arrays[REF_TO], t->refs[i].id);
+		db_array_add(&arrays[REF_IDS], t->rows[t->refs[i].row].id);
+		db_array_add(&arrays[REF_KINDS], t->refs[i].kind);
+		db_array_add(&arrays[REF_TO], t->refs[i].id);
 	}
 }
 
@@ -286,7 +275,7 @@ static err_t write_lot(struct change *c, const struct import_table *t, size_t fr
 	memset(arrays, 0, sizeof(arrays));
 	fill_arrays(c, t, from, lot_end(t, from), arrays, n);
 	for (size_t i = 0; i < ARRAYS; i++)
-		texts[i] = array_text(&arrays[i]);
+		texts[i] = db_array_text(&arrays[i]);
 	err_t e = array_failed(arrays, ARRAYS) ? ERR_EXHAUSTED : write_arrays(c, t->params.kind, texts);
 	array_done(arrays, ARRAYS);
 	return e;

@@ -14,12 +14,14 @@ FILE_SYMBOL(migration_0005, "0005_deletion.sql");
 FILE_SYMBOL(migration_0006, "0006_flow_versions.sql");
 FILE_SYMBOL(migration_0007, "0007_imports.sql");
 FILE_SYMBOL(migration_0008, "0008_languages.sql");
+FILE_SYMBOL(migration_0011, "0011_due.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
-	{ "0001_tenancy.sql", migration_0001 },	      { "0002_audit_chain.sql", migration_0002 },
-	{ "0003_quotas.sql", migration_0003 },	      { "0004_suspension.sql", migration_0004 },
-	{ "0005_deletion.sql", migration_0005 },      { "0006_flow_versions.sql", migration_0006 },
-	{ "0007_imports.sql", migration_0007 },	      { "0008_languages.sql", migration_0008 },
+	{ "0001_tenancy.sql", migration_0001 },	 { "0002_audit_chain.sql", migration_0002 },
+	{ "0003_quotas.sql", migration_0003 },	 { "0004_suspension.sql", migration_0004 },
+	{ "0005_deletion.sql", migration_0005 }, { "0006_flow_versions.sql", migration_0006 },
+	{ "0007_imports.sql", migration_0007 },	 { "0008_languages.sql", migration_0008 },
+	{ "0011_due.sql", migration_0011 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);
