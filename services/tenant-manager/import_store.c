@@ -42,20 +42,20 @@ static const char *own_field(const struct import_table *t)
 }
 
 /* The rows whose keys a statement returns are bad. */
-static err_t mark(struct import_table *t, struct db_result *res, const char *format)
+static err_t mark(struct import_table *t, struct db_result *res, const char *why)
 {
-	char message[160];
 	err_t e = ERR_OK;
 
 	for (int i = 0; !e && i < db_rows(res); i++) {
 		const char *id = db_text(res, i, 0);
 		bool plus = t->params.kind == IMPORT_NUMBERS && id[0] == '+';
 		struct import_row *row = import_table_find(t, id + plus);
+		struct err_detail d = { 0 };
 
-		snprintf(message, sizeof(message), "%s '%.64s' %s", import_resource_kind(t->params.kind)->name, id,
-			 format);
+		(void)err_set(&d, ERR_INVALID, own_field(t), "%s '%.64s' %s",
+			      import_resource_kind(t->params.kind)->name, id, why);
 		if (row)
-			e = import_table_bad(t, row, own_field(t), message);
+			e = import_table_bad(t, row, &d);
 	}
 	return e;
 }
@@ -112,7 +112,8 @@ static err_t mark_missing(struct import_table *t, size_t from, size_t to, struct
 	size_t n = (size_t)db_rows(res);
 	struct missing *list = mem_array(n, sizeof(*list));
 	struct map map = { 0 };
-	char key[80], message[160];
+	struct err_detail d = { 0 };
+	char key[80];
 	err_t e = list ? map_reserve(&map, n) : ERR_EXHAUSTED;
 
 	for (size_t i = 0; !e && i < n; i++) {
@@ -123,8 +124,8 @@ static err_t mark_missing(struct import_table *t, size_t from, size_t to, struct
 		missing_key(key, t->refs[i].kind, t->refs[i].id);
 		if (!map_find(&map, key))
 			continue;
-		snprintf(message, sizeof(message), "there is no %s '%.64s'", t->refs[i].kind, t->refs[i].id);
-		e = import_table_bad(t, &t->rows[t->refs[i].row], t->refs[i].path, message);
+		(void)err_set(&d, ERR_INVALID, t->refs[i].path, "there is no %s '%s'", t->refs[i].kind, t->refs[i].id);
+		e = import_table_bad(t, &t->rows[t->refs[i].row], &d);
 	}
 	map_done(&map);
 	mem_free(list);
