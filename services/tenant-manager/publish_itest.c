@@ -63,14 +63,14 @@ static bool nothing_waits(void *arg)
 
 static int64_t all_wait_ms(void)
 {
-	return 60000 + (int64_t)n_tenants * n_agents * 10;
+	return 60000 + 10 * (int64_t)n_tenants * n_agents;
 }
 
 /* By the service that has just been started. */
 static bool published_again(void *arg)
 {
 	return nothing_waits(arg) &&
-	       fixture_metric(&fx, "trunkline_admin_published_total") >= (long long)n_tenants * (n_agents + 1);
+	       fixture_metric(&fx, "trunkline_admin_published_total") >= n_tenants * (n_agents + 1LL);
 }
 
 struct spent {
@@ -147,11 +147,11 @@ static void agents_of_an_import_are_published_for_little_GT_3_1_2(void **state)
 	check_seen();
 }
 
-static void what_nats_has_lost_is_published_again_for_little_GT_3_1_2(void **state)
+/* The service is to be started again. */
+static void lose_config(void)
 {
 	struct str out = STR_INIT;
 
-	(void)state;
 	fixture_service_stop(&fx, SIGTERM);
 	testkit_nats_kill(&fx.nats);
 	if (testkit_run((const char *[]){ "sh", "-c", "find \"$0\" -type d -name KV_config -prune -exec rm -rf {} +",
@@ -160,6 +160,12 @@ static void what_nats_has_lost_is_published_again_for_little_GT_3_1_2(void **sta
 		testkit_die("%s", str_text(&out));
 	str_done(&out);
 	testkit_nats_restart(&fx.nats);
+}
+
+static void what_nats_has_lost_is_published_again_for_little_GT_3_1_2(void **state)
+{
+	(void)state;
+	lose_config();
 	struct spent before = { .postgres = fixture_cpu_ms(fx.pg.proc.pid),
 				.nats = fixture_cpu_ms(fx.nats.proc.pid),
 				.wall = clock_mono_ms() };
@@ -167,6 +173,20 @@ static void what_nats_has_lost_is_published_again_for_little_GT_3_1_2(void **sta
 	assert_true(testkit_wait(published_again, NULL, all_wait_ms()));
 	check_cost("lost and published again", before);
 	check_seen();
+}
+
+static void killed_in_the_middle_it_goes_on_and_none_is_forgotten_GT_3_1_2(void **state)
+{
+	(void)state;
+	lose_config();
+	for (int i = 0; i < 4; i++) {
+		fixture_service_start(&fx);
+		usleep((useconds_t)i * 100000);
+		fixture_service_stop(&fx, SIGKILL);
+	}
+	fixture_service_start(&fx);
+	check_seen();
+	assert_true(testkit_wait(nothing_waits, NULL, all_wait_ms()));
 }
 
 static void set_from(int *n, const char *variable)
@@ -189,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agents_of_an_import_are_published_for_little_GT_3_1_2),
 		cmocka_unit_test(what_nats_has_lost_is_published_again_for_little_GT_3_1_2),
+		cmocka_unit_test(killed_in_the_middle_it_goes_on_and_none_is_forgotten_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);
