@@ -57,8 +57,7 @@ static void on_current(err_t e, const struct bus_msg *msg, void *arg)
 	} else if (t->bytes && publish_version(msg->data, msg->size, t->kind == ITEM_AGENT) >= t->version) {
 		task_published(t, ERR_OK, NULL); /* it is there, or something newer */
 	} else if (!t->bytes && t->kind == ITEM_AGENT && publish_version(msg->data, msg->size, true) > t->row_version) {
-		task_published(t, ERR_OK,
-			       NULL); /* created anew, and published by another instance, since this was loaded */
+		task_published(t, ERR_OK, NULL); /* created anew by now, and published by another instance */
 	} else {
 		write_over(t, msg->seq);
 	}
