@@ -76,6 +76,9 @@ bool db_bool(const struct db_result *r, int row, int col); /* false for NULL */
 /* A number as a parameter. */
 #define DB_NUMBER 24
 const char *db_number(int64_t n, char buf[DB_NUMBER]);
+/* An array as a parameter: texts that have nothing to escape (ids, numbers), one after the other, then the whole; str.failed: no memory. */
+void db_array_add(struct str *array, const char *text);
+const char *db_array_text(struct str *array);
 /* Decoded bytea; lives as long as the result. NULL: SQL NULL, no bytea, or no memory (then *size is SIZE_MAX). */
 const void *db_bytes(struct db_result *r, int row, int col, size_t *size);
 /* Rows that the statement changed. */

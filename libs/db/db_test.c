@@ -91,6 +91,19 @@ static void a_number_is_a_parameter_whatever_its_sign(void **state)
 	assert_string_equal(db_number(INT64_MAX, buf), "9223372036854775807");
 }
 
+static void an_array_is_a_parameter_and_may_be_empty(void **state)
+{
+	struct str none = STR_INIT, some = STR_INIT;
+
+	(void)state;
+	db_array_add(&some, "a-1");
+	db_array_add(&some, "2");
+	assert_string_equal(db_array_text(&some), "{\"a-1\",\"2\"}");
+	assert_string_equal(db_array_text(&none), "{}");
+	str_done(&some);
+	str_done(&none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +112,7 @@ int main(void)
 		cmocka_unit_test(sqlstates_map_to_errors),
 		cmocka_unit_test(reading_no_result_is_harmless),
 		cmocka_unit_test(a_number_is_a_parameter_whatever_its_sign),
+		cmocka_unit_test(an_array_is_a_parameter_and_may_be_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,17 @@ const char *db_number(int64_t n, char buf[DB_NUMBER])
 	return buf;
 }
 
+void db_array_add(struct str *array, const char *text)
+{
+	str_printf(array, "%s\"%s\"", array->len ? "," : "{", text);
+}
+
+const char *db_array_text(struct str *array)
+{
+	str_append(array, array->len ? "}" : "{}");
+	return str_text(array);
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -503,23 +503,6 @@ static const char *begin(const char *header, const struct str *file)
 	return fixture_field(str_text(&answer), "name");
 }
 
-/* Of a process and its children, those that ended among them, in milliseconds. */
-static int64_t cpu_ms(pid_t pid)
-{
-	static const char script[] =
-	    "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/([^)]*)/x/' | "
-	    "awk -v p=\"$0\" '$1 == p {s += $14 + $15 + $16 + $17} $4 == p {s += $14 + $15} END {print s}'";
-	struct str out = STR_INIT;
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	if (testkit_run((const char *[]){ "sh", "-c", script, text, NULL }, &out, 10000))
-		testkit_die("%s", str_text(&out));
-	int64_t ticks = strtoll(str_text(&out), NULL, 10);
-	str_done(&out);
-	return ticks * 1000 / sysconf(_SC_CLK_TCK);
-}
-
 static bool nothing_waits(void *arg)
 {
 	(void)arg;
@@ -535,12 +518,12 @@ static void an_imported_agent_costs_less_than_600_us_of_cpu_GT_3_1_2(void **stat
 	(void)state;
 	assert_true(testkit_wait(nothing_waits, NULL, 60000));
 	many_agents(&file, "c-", n);
-	int64_t service = cpu_ms(fx.proc.pid), postgres = cpu_ms(fx.pg.proc.pid);
+	int64_t service = fixture_cpu_ms(fx.proc.pid), postgres = fixture_cpu_ms(fx.pg.proc.pid);
 	const char *m = run_bytes(HEAD(""), file.data, file.len);
 	check(m, "state", "IMPORT_STATE_SUCCEEDED");
 	/* With what of the publishing had begun, and who asked for the progress. */
-	service = cpu_ms(fx.proc.pid) - service;
-	postgres = cpu_ms(fx.pg.proc.pid) - postgres;
+	service = fixture_cpu_ms(fx.proc.pid) - service;
+	postgres = fixture_cpu_ms(fx.pg.proc.pid) - postgres;
 	print_message("%d agents: %lld ms of the service, %lld ms of PostgreSQL\n", n, (long long)service,
 		      (long long)postgres);
 	assert_true((service + postgres) * 1000 / n < 600);

@@ -329,14 +329,13 @@ err_t import_apply(struct db_tx *tx, void *arg)
 err_t import_end(struct db_tx *tx, void *arg)
 {
 	struct import_run *run = arg;
-	const struct err_detail *d = &run->detail;
 
 	if (run->failed) {
-		run->body->error = arena_printf(&run->arena, "%s%s%s", d->field, *d->field ? ": " : "", d->message);
+		err_t e = import_put_failure(&run->arena, run->body, &run->detail);
+
+		if (e)
+			return e;
 		run->applied = 0;
-		if (!run->body->error)
-			return ERR_EXHAUSTED;
-		str_utf8_clean(run->body->error);
 	}
 	return step_over(tx, run, write_end(tx, run, run->failed ? FAILED : SUCCEEDED, &run->arena));
 }

@@ -45,15 +45,19 @@ err_t import_end(struct db_tx *tx, void *arg);
 /* Somebody may try again in a moment. */
 err_t import_release(struct db_tx *tx, void *arg);
 
-/* Of tm.import, as AdminService answers it: IMPORT_COLUMNS of a row. NULL: no memory. */
+/* Of tm.import, as it is kept: IMPORT_COLUMNS of a row. NULL: no memory. */
 #define IMPORT_COLUMNS "id, state, rows_read, rows_good, rows_bad, body"
 Trunkline__Admin__V1__Import *import_from_row(struct arena *a, const char *tenant, struct db_result *res, int row);
+/* As AdminService answers it: its texts in that language. */
+err_t import_say(struct arena *a, Trunkline__Admin__V1__Import *m, enum text_language l) MUST;
 /* In resource names, audit and answers; not one of kinds[]. */
 extern const struct kind import_kind;
 /* ERR_INVALID: none. */
 err_t import_kind_from_pb(Trunkline__Admin__V1__ImportKind pb, enum import_kind *ret, struct err_detail *detail) MUST;
 /* Columns, preview and errors of the table, as far as they are known, into run->body. */
 err_t import_report(struct import_run *run) MUST;
+/* Why it failed as a whole. */
+err_t import_put_failure(struct arena *a, Trunkline__Admin__V1__Import *m, const struct err_detail *d) MUST;
 /* The header's columns, in the arena. NULL: no memory. */
 struct import_wanted *import_wanted_from_pb(struct arena *a, const Trunkline__Admin__V1__CreateImportHeader *h);
 

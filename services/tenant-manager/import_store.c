@@ -14,17 +14,6 @@ const struct kind *import_resource_kind(enum import_kind kind)
 
 /* ---- arrays as parameters ---- */
 
-static void array_add(struct str *array, const char *text)
-{
-	str_printf(array, "%s\"%s\"", array->len ? "," : "{", text); /* ids and numbers have nothing to escape */
-}
-
-static const char *array_text(struct str *array)
-{
-	str_append(array, array->len ? "}" : "{}");
-	return str_text(array);
-}
-
 static void array_done(struct str *arrays, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -53,20 +42,20 @@ static const char *own_field(const struct import_table *t)
 }
 
 /* The rows whose keys a statement returns are bad. */
-static err_t mark(struct import_table *t, struct db_result *res, const char *format)
+static err_t mark(struct import_table *t, struct db_result *res, const char *why)
 {
-	char message[160];
 	err_t e = ERR_OK;
 
 	for (int i = 0; !e && i < db_rows(res); i++) {
 		const char *id = db_text(res, i, 0);
 		bool plus = t->params.kind == IMPORT_NUMBERS && id[0] == '+';
 		struct import_row *row = import_table_find(t, id + plus);
+		struct err_detail d = { 0 };
 
-		snprintf(message, sizeof(message), "%s '%.64s' %s", import_resource_kind(t->params.kind)->name, id,
-			 format);
+		(void)err_set(&d, ERR_INVALID, own_field(t), "%s '%.64s' %s",
+			      import_resource_kind(t->params.kind)->name, id, why);
 		if (row)
-			e = import_table_bad(t, row, own_field(t), message);
+			e = import_table_bad(t, row, &d);
 	}
 	return e;
 }
@@ -123,7 +112,8 @@ static err_t mark_missing(struct import_table *t, size_t from, size_t to, struct
 	size_t n = (size_t)db_rows(res);
 	struct missing *list = mem_array(n, sizeof(*list));
 	struct map map = { 0 };
-	char key[80], message[160];
+	struct err_detail d = { 0 };
+	char key[80];
 	err_t e = list ? map_reserve(&map, n) : ERR_EXHAUSTED;
 
 	for (size_t i = 0; !e && i < n; i++) {
@@ -134,8 +124,8 @@ static err_t mark_missing(struct import_table *t, size_t from, size_t to, struct
 		missing_key(key, t->refs[i].kind, t->refs[i].id);
 		if (!map_find(&map, key))
 			continue;
-		snprintf(message, sizeof(message), "there is no %s '%.64s'", t->refs[i].kind, t->refs[i].id);
-		e = import_table_bad(t, &t->rows[t->refs[i].row], t->refs[i].path, message);
+		(void)err_set(&d, ERR_INVALID, t->refs[i].path, "there is no %s '%s'", t->refs[i].kind, t->refs[i].id);
+		e = import_table_bad(t, &t->rows[t->refs[i].row], &d);
 	}
 	map_done(&map);
 	mem_free(list);
@@ -151,10 +141,10 @@ static err_t check_refs_of(struct db_tx *tx, struct import_table *t, size_t from
 	if (first == end)
 		return ERR_OK;
 	for (size_t i = first; i < end; i++) {
-		array_add(&arrays[0], t->refs[i].kind);
-		array_add(&arrays[1], t->refs[i].id);
+		db_array_add(&arrays[0], t->refs[i].kind);
+		db_array_add(&arrays[1], t->refs[i].id);
 	}
-	const char *params[] = { array_text(&arrays[0]), array_text(&arrays[1]) };
+	const char *params[] = { db_array_text(&arrays[0]), db_array_text(&arrays[1]) };
 	err_t e =
 	    array_failed(arrays, 2)
 		? ERR_EXHAUSTED
@@ -177,10 +167,10 @@ err_t import_store_check(struct db_tx *tx, struct import_table *t, size_t from)
 	for (size_t i = from; i < to; i++) {
 		if (t->rows[i].bad)
 			continue;
-		array_add(&arrays[0], t->rows[i].id);
-		array_add(&arrays[1], t->rows[i].key);
+		db_array_add(&arrays[0], t->rows[i].id);
+		db_array_add(&arrays[1], t->rows[i].key);
 	}
-	const char *ids = array_text(&arrays[0]), *keys = array_text(&arrays[1]);
+	const char *ids = db_array_text(&arrays[0]), *keys = db_array_text(&arrays[1]);
 	err_t e = array_failed(arrays, 2) ? ERR_EXHAUSTED : check_ids(tx, t, ids, keys);
 	if (!e)
 		e = check_refs_of(tx, t, from, to);
@@ -224,19 +214,19 @@ static void fill_arrays(struct change *c, const struct import_table *t, size_t f
 		if (row->bad)
 			continue;
 		++*n;
-		array_add(&arrays[IDS], row->id);
-		array_add(&arrays[KEYS], row->key);
+		db_array_add(&arrays[IDS], row->id);
+		db_array_add(&arrays[KEYS], row->key);
 		add_body(&arrays[BODIES], row, agents ? c->version : 0);
 		if (row->has_password)
-			array_add(&arrays[SIGN_INS], row->id);
+			db_array_add(&arrays[SIGN_INS], row->id);
 		c->config_bytes += agents ? 0 : (int64_t)row->size;
 	}
 	for (size_t i = first_ref(t, from); i < t->n_refs && t->refs[i].row < to; i++) {
 		if (t->rows[t->refs[i].row].bad)
 			continue;
-		array_add(&arrays[REF_IDS], t->rows[t->refs[i].row].id);
-		array_add(&arrays[REF_KINDS], t->refs[i].kind);
-		array_add(&arrays[REF_TO], t->refs[i].id);
+		db_array_add(&arrays[REF_IDS], t->rows[t->refs[i].row].id);
+		db_array_add(&arrays[REF_KINDS], t->refs[i].kind);
+		db_array_add(&arrays[REF_TO], t->refs[i].id);
 	}
 }
 
@@ -286,7 +276,7 @@ static err_t write_lot(struct change *c, const struct import_table *t, size_t fr
 	memset(arrays, 0, sizeof(arrays));
 	fill_arrays(c, t, from, lot_end(t, from), arrays, n);
 	for (size_t i = 0; i < ARRAYS; i++)
-		texts[i] = array_text(&arrays[i]);
+		texts[i] = db_array_text(&arrays[i]);
 	err_t e = array_failed(arrays, ARRAYS) ? ERR_EXHAUSTED : write_arrays(c, t->params.kind, texts);
 	array_done(arrays, ARRAYS);
 	return e;

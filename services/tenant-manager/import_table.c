@@ -29,26 +29,21 @@ static err_t add_error(struct import_table *t, unsigned row, const struct err_de
 
 	if (t->n_errors == IMPORT_ERRORS_MAX)
 		return ERR_OK;
-	char *field = arena_strdup(&t->arena, d->field), *message = arena_strdup(&t->arena, d->message);
-	if (!field || !message)
+	const struct err_detail *why = arena_dup(&t->arena, d, sizeof(*d));
+	if (!why)
 		return ERR_EXHAUSTED;
-	str_utf8_clean(message); /* a cell that is quoted in it may be cut within a character */
-	t->errors[t->n_errors++] = (struct import_error){
-		.row = row, .column = column >= 0 ? t->header[column] : "", .field = field, .message = message
-	};
+	t->errors[t->n_errors++] =
+	    (struct import_error){ .row = row, .column = column >= 0 ? t->header[column] : "", .why = why };
 	return ERR_OK;
 }
 
-err_t import_table_bad(struct import_table *t, struct import_row *row, const char *path, const char *message)
+err_t import_table_bad(struct import_table *t, struct import_row *row, const struct err_detail *why)
 {
-	struct err_detail d = { 0 };
-
 	if (row->bad)
 		return ERR_OK;
 	row->bad = true;
 	t->n_bad++;
-	(void)err_set(&d, ERR_INVALID, path, "%s", message);
-	return add_error(t, row->number, &d);
+	return add_error(t, row->number, why);
 }
 
 static int by_row(const void *a, const void *b)
@@ -199,7 +194,6 @@ static err_t on_row(const struct sheet_row *cells, void *arg)
 /* After all rows are there, and stay where they are. */
 static err_t index_rows(struct import_table *t)
 {
-	char message[80];
 	err_t e = map_reserve(&t->keys, t->n_rows);
 
 	for (size_t i = 0; !e && i < t->n_rows; i++) {
@@ -209,8 +203,10 @@ static err_t index_rows(struct import_table *t)
 			map_add(&t->keys, &row->node, row->key);
 			continue;
 		}
-		snprintf(message, sizeof(message), "row %u has it, too", first->number);
-		e = import_table_bad(t, row, t->params.kind == IMPORT_AGENTS ? "id" : "number", message);
+		struct err_detail d = { 0 };
+		(void)err_set(&d, ERR_INVALID, t->params.kind == IMPORT_AGENTS ? "id" : "number", "row %u has it, too",
+			      first->number);
+		e = import_table_bad(t, row, &d);
 	}
 	return e;
 }

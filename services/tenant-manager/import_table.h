@@ -4,7 +4,7 @@
  *
  *	e = import_table_read(&t, &params, &detail);        // the file is a table, its columns fit
  *	for (…) if (!t.rows[i].bad) …                       // t.rows[i].body, t.rows[i].size
- *	import_table_bad(&t, &t.rows[i], "id", "there is an agent '1001' already");   // found out later
+ *	import_table_bad(&t, &t.rows[i], &detail);          // found out later
  */
 #ifndef TM_IMPORT_TABLE_H
 #define TM_IMPORT_TABLE_H
@@ -33,7 +33,8 @@ struct import_row {
 };
 struct import_error {
 	unsigned row;
-	const char *column, *field, *message; /* column "": the row as a whole */
+	const char *column; /* "": the row as a whole */
+	const struct err_detail *why;
 };
 struct import_preview {
 	unsigned row;
@@ -73,8 +74,8 @@ struct import_table {
 /* What params point to must outlive the table, but for the bytes. ERR_EXHAUSTED with a detail: more than the limits allow. A table that could not be read whole is to be done, too. */
 err_t import_table_read(struct import_table *t, const struct import_table_params *p, struct err_detail *detail) MUST;
 void import_table_done(struct import_table *t);
-/* The row is bad after all (nothing happens when it is already). path: in the message. */
-err_t import_table_bad(struct import_table *t, struct import_row *row, const char *path, const char *message) MUST;
+/* The row is bad after all (nothing happens when it is already). why->field: a path in the message. */
+err_t import_table_bad(struct import_table *t, struct import_row *row, const struct err_detail *why) MUST;
 /* By key; NULL: there is none. */
 struct import_row *import_table_find(struct import_table *t, const char *key);
 /* The errors in the order of the file. */

@@ -201,10 +201,10 @@ static void what_is_wrong_is_named_by_row_column_and_field(void **state)
 		const struct import_error *e = &t->errors[0];
 
 		if (t->n_errors != 1 || t->n_bad != 1 || e->row != rows[i].row ||
-		    strcmp(e->column, rows[i].column) != 0 || strcmp(e->field, rows[i].field) != 0 ||
-		    !strstr(e->message, rows[i].message))
+		    strcmp(e->column, rows[i].column) != 0 || strcmp(e->why->field, rows[i].field) != 0 ||
+		    !strstr(e->why->message, rows[i].message))
 			fail_msg("%zu: %zu errors: row %u column '%s' field '%s': %s", i, t->n_errors, e->row,
-				 e->column, e->field, e->message);
+				 e->column, e->why->field, e->why->message);
 		free_table(t);
 	}
 }
@@ -218,7 +218,7 @@ static void a_cell_that_is_quoted_and_cut_leaves_whole_characters(void **state)
 					    ERR_OK);
 	assert_int_equal(t->n_errors, 2);
 	for (size_t i = 0; i < t->n_errors; i++)
-		assert_true(str_utf8_valid(t->errors[i].message, strlen(t->errors[i].message)));
+		assert_true(str_utf8_valid(t->errors[i].why->message, strlen(t->errors[i].why->message)));
 	free_table(t);
 }
 
@@ -232,10 +232,11 @@ static void a_table_without_rows_is_none(void **state)
 static void what_is_found_out_later_stands_in_the_order_of_the_file(void **state)
 {
 	(void)state;
+	struct err_detail why = { .field = "id", .message = "is there" };
 	struct import_table *t = read_table(IMPORT_AGENTS, "id\na\nB\nc\n", ERR_OK);
-	assert_int_equal(import_table_bad(t, import_table_find(t, "c"), "id", "is there"), ERR_OK);
-	assert_int_equal(import_table_bad(t, import_table_find(t, "a"), "id", "is there"), ERR_OK);
-	assert_int_equal(import_table_bad(t, import_table_find(t, "a"), "id", "again"), ERR_OK);
+	assert_int_equal(import_table_bad(t, import_table_find(t, "c"), &why), ERR_OK);
+	assert_int_equal(import_table_bad(t, import_table_find(t, "a"), &why), ERR_OK);
+	assert_int_equal(import_table_bad(t, import_table_find(t, "a"), &why), ERR_OK);
 	assert_null(import_table_find(t, "B"));
 	import_table_sort(t);
 	assert_int_equal(t->n_bad, 3);
@@ -260,7 +261,7 @@ static void errors_and_preview_are_bounded_and_show_no_password(void **state)
 	assert_string_equal(t->preview[0].cells[0], "A");
 	assert_string_equal(t->preview[0].cells[1], "***");
 	for (size_t i = 0; i < t->n_errors; i++)
-		assert_null(strstr(t->errors[i].message, "geheim"));
+		assert_null(strstr(t->errors[i].why->message, "geheim"));
 	free_table(t);
 	str_done(&csv);
 }

@@ -97,6 +97,27 @@ static err_t put_preview(struct arena *a, const struct import_table *t, Trunklin
 	return ERR_OK;
 }
 
+/* ---- what was wrong: kept in English, with what it takes to say it in another language ---- */
+
+/* NULL: no memory. */
+static Trunkline__Admin__V1__ImportError *new_error(struct arena *a, const struct err_detail *d)
+{
+	Trunkline__Admin__V1__ImportError *m = (void *)pbr_new(a, &trunkline__admin__v1__import_error__descriptor);
+	uint32_t *places = arena_alloc(a, 2 * ARRAY_SIZE(d->args) * sizeof(*places));
+
+	if (!m || !places)
+		return NULL;
+	m->field = arena_strdup(a, d->field);
+	m->message = arena_strdup(a, d->message);
+	m->text = arena_strdup(a, d->format ? d->format : "");
+	m->places = places;
+	for (size_t i = 0; d->format && i < ARRAY_SIZE(d->args); i++) {
+		places[m->n_places++] = d->args[i].begin;
+		places[m->n_places++] = d->args[i].end;
+	}
+	return m->field && m->message && m->text ? m : NULL;
+}
+
 static err_t put_errors(struct arena *a, const struct import_table *t, Trunkline__Admin__V1__Import *m)
 {
 	m->errors = arena_alloc(a, (t->n_errors + 1) * sizeof(*m->errors));
@@ -104,18 +125,60 @@ static err_t put_errors(struct arena *a, const struct import_table *t, Trunkline
 		return ERR_EXHAUSTED;
 	for (m->n_errors = 0; m->n_errors < t->n_errors; m->n_errors++) {
 		const struct import_error *e = &t->errors[m->n_errors];
-		Trunkline__Admin__V1__ImportError *r =
-		    (void *)pbr_new(a, &trunkline__admin__v1__import_error__descriptor);
+		Trunkline__Admin__V1__ImportError *r = new_error(a, e->why);
 
 		if (!r)
 			return ERR_EXHAUSTED;
 		r->row = e->row;
 		r->column = (char *)e->column;
-		r->field = (char *)e->field;
-		r->message = (char *)e->message;
 		m->errors[m->n_errors] = r;
 	}
 	return ERR_OK;
+}
+
+static char *failure_text(struct arena *a, const Trunkline__Admin__V1__ImportError *f)
+{
+	return arena_printf(a, "%s%s%s", f->field, *f->field ? ": " : "", f->message);
+}
+
+err_t import_put_failure(struct arena *a, Trunkline__Admin__V1__Import *m, const struct err_detail *d)
+{
+	m->failure = new_error(a, d);
+	m->error = m->failure ? failure_text(a, m->failure) : NULL;
+	return m->error ? ERR_OK : ERR_EXHAUSTED;
+}
+
+/* One of a previous version has no text, and stays English. */
+static err_t say(struct arena *a, Trunkline__Admin__V1__ImportError *m, enum text_language l)
+{
+	struct err_detail d = { .format = *m->text ? m->text : NULL };
+	size_t size = str_copy(d.message, sizeof(d.message), m->message) ? strlen(d.message) : 0;
+	struct str out = STR_INIT;
+
+	for (size_t i = 0; i + 1 < m->n_places && i / 2 < ARRAY_SIZE(d.args); i += 2) {
+		if (m->places[i] > m->places[i + 1] || m->places[i + 1] > size)
+			continue;
+		d.args[i / 2].begin = (uint8_t)m->places[i];
+		d.args[i / 2].end = (uint8_t)m->places[i + 1];
+	}
+	(void)text_detail(&out, l, &d);
+	m->message = out.failed ? NULL : arena_strdup(a, str_text(&out));
+	str_done(&out);
+	m->text = (char *)protobuf_c_empty_string;
+	m->n_places = 0;
+	return m->message ? ERR_OK : ERR_EXHAUSTED;
+}
+
+err_t import_say(struct arena *a, Trunkline__Admin__V1__Import *m, enum text_language l)
+{
+	err_t e = m->failure ? say(a, m->failure, l) : ERR_OK;
+
+	if (!e && m->failure && !(m->error = failure_text(a, m->failure)))
+		e = ERR_EXHAUSTED;
+	m->failure = NULL;
+	for (size_t i = 0; !e && i < m->n_errors; i++)
+		e = say(a, m->errors[i], l);
+	return e;
 }
 
 err_t import_report(struct import_run *run)

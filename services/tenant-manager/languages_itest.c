@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct fixture fx;
@@ -187,6 +188,95 @@ static void why_an_audit_does_not_hold_is_told_in_the_language_of_who_asks(void 
 	str_done(&answer);
 }
 
+/* ---- imports: what is kept of them is said anew for each who asks ---- */
+
+static bool import_has_ended(void *name)
+{
+	char j[200];
+
+	usleep(50000);
+	snprintf(j, sizeof(j), "{\"name\":\"%s\"}", (const char *)name);
+	return strcmp(fixture_field(fixture_must(&fx, fx.operator_token, "GetImport", j), "state"),
+		      "IMPORT_STATE_RUNNING") != 0;
+}
+
+/* An import of agents that fails; buf gets its name. */
+static void run_import(char buf[128], const char *file)
+{
+	struct str answer = STR_INIT;
+	struct err_detail d = { 0 };
+
+	if (fixture_import(&fx, fx.operator_token, "{\"parent\":\"tenants/tables\",\"kind\":\"IMPORT_KIND_AGENTS\"}",
+			   file, strlen(file), &answer, &d))
+		fail_msg("%s: %s", d.field, d.message);
+	(void)str_copy(buf, 128, fixture_field(str_text(&answer), "name"));
+	str_done(&answer);
+	assert_true(testkit_wait(import_has_ended, buf, 30000));
+}
+
+static void the_report_must_say(const char *name, const char *accept, const char *const *texts)
+{
+	char j[200];
+
+	snprintf(j, sizeof(j), "{\"name\":\"%s\"}", name);
+	fx.language = accept;
+	const char *m = fixture_must(&fx, fx.operator_token, "GetImport", j);
+	fx.language = NULL;
+	for (; *texts; texts++) {
+		if (!strstr(m, *texts))
+			fail_msg("no '%s' in %s", *texts, m);
+	}
+	assert_null(strstr(m, "\"places\""));
+	assert_null(strstr(m, "\"text\""));
+	assert_null(strstr(m, "\"failure\""));
+	snprintf(j, sizeof(j), "{\"parent\":\"tenants/tables\"}");
+	fx.language = accept;
+	assert_non_null(strstr(fixture_must(&fx, fx.operator_token, "ListImports", j), texts[-1]));
+	fx.language = NULL;
+}
+
+static void the_report_of_an_import_is_in_the_language_of_who_reads_it_GT_3_1_2f(void **state)
+{
+	/* The last one is why it failed as a whole. */
+	static const struct {
+		const char *accept, *rows[6], *file[2];
+	} want[] = {
+		{ "en",
+		  { "\"row 2 has it, too\"", "\"agent 'here' is there already\"", "\"there is no skill 'dutch'\"",
+		    "\"'x' is no skill with its level from 1 to 10, such as english:5\"",
+		    "\"error\":\"4 of 5 rows are bad: nothing is written\"" },
+		  { "\"error\":\"file: row 2: a quote is not closed\"" } },
+		{ "zh-Hans",
+		  { "\"第 2 行也有\"", "\"坐席“here”已经存在\"", "\"没有技能“dutch”\"",
+		    "\"“x”不是技能及其等级（1 至 10），例如 english:5\"",
+		    "\"error\":\"共 5 行，其中 4 行有误：没有写入任何数据\"" },
+		  { "\"error\":\"file: 第 2 行：引号没有闭合\"" } },
+		{ "zh-Hant",
+		  { "\"第 2 列也有\"", "\"座席「here」已經存在\"", "\"沒有技能「dutch」\"",
+		    "\"「x」不是技能及其等級（1 至 10），例如 english:5\"",
+		    "\"error\":\"共 5 列，其中 4 列有誤：沒有寫入任何資料\"" },
+		  { "\"error\":\"file: 第 2 列：引號沒有閉合\"" } },
+	};
+	char rows[128], file[128];
+
+	(void)state;
+	make_tenant("tables", "zh-Hant");
+	(void)fixture_must(&fx, fx.operator_token, "CreateAgent",
+			   "{\"parent\":\"tenants/tables\",\"agentId\":\"here\",\"agent\":{}}");
+	run_import(rows, "id,skills\nnew,\nnew,\nhere,\nb,dutch:5\nc,x\n");
+	run_import(file, "id,name\na,\"b\n");
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		the_report_must_say(rows, want[i].accept, want[i].rows);
+		the_report_must_say(file, want[i].accept, want[i].file);
+	}
+	/* What a previous version of the service has kept has no more than its English. */
+	assert_string_equal(fixture_sql(&fx,
+					"UPDATE tm.import SET body = '\\x62036f6c64' WHERE tenant = 'tables' RETURNING "
+					"state = 3"),
+			    "t\nt");
+	the_report_must_say(rows, "zh-Hans", (const char *const[]){ "\"error\":\"old\"", NULL });
+}
+
 static int set_up(void **state)
 {
 	*state = &fx;
@@ -204,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_tenants_administrator_changes_its_language_and_nothing_else_changes_GT_3_1_2f),
 		cmocka_unit_test(a_foreign_tenant_and_none_are_refused_alike_in_each_language),
 		cmocka_unit_test(why_an_audit_does_not_hold_is_told_in_the_language_of_who_asks),
+		cmocka_unit_test(the_report_of_an_import_is_in_the_language_of_who_reads_it_GT_3_1_2f),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);

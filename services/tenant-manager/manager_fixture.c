@@ -458,3 +458,19 @@ const char *fixture_sql(struct fixture *f, const char *sql)
 		out.data[--out.len] = '\0';
 	return str_text(&out);
 }
+
+int64_t fixture_cpu_ms(pid_t pid)
+{
+	static const char script[] =
+	    "cat /proc/[0-9]*/stat 2>/dev/null | sed 's/([^)]*)/x/' | "
+	    "awk -v p=\"$0\" '$1 == p {s += $14 + $15 + $16 + $17} $4 == p {s += $14 + $15} END {print s}'";
+	struct str out = STR_INIT;
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", (int)pid);
+	if (testkit_run((const char *[]){ "sh", "-c", script, text, NULL }, &out, 10000))
+		testkit_die("%s", str_text(&out));
+	int64_t ticks = strtoll(str_text(&out), NULL, 10);
+	str_done(&out);
+	return ticks * 1000 / sysconf(_SC_CLK_TCK);
+}

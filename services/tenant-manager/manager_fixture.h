@@ -62,6 +62,8 @@ const char *fixture_field(const char *json, const char *field);
 void fixture_purge(struct fixture *f, const char *tenant);
 /* Value of a metric, with its labels ("x_total{quota=\"a\"}"). */
 long long fixture_metric(const struct fixture *f, const char *name);
+/* CPU of a process and its children, those that ended among them, so far. */
+int64_t fixture_cpu_ms(pid_t pid);
 /* One value by psql as the superuser. */
 const char *fixture_sql(struct fixture *f, const char *sql);
 

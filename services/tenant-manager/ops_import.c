@@ -133,7 +133,7 @@ static err_t load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Import 
 		e = kind_not_found(&import_kind, &j->detail);
 	if (!e) {
 		*ret = import_from_row(&j->arena, j->rq.tenant, res, 0);
-		e = *ret ? ERR_OK : ERR_EXHAUSTED;
+		e = *ret ? import_say(&j->arena, *ret, j->language) : ERR_EXHAUSTED;
 	}
 	db_result_free(&res);
 	return e;
@@ -167,6 +167,9 @@ static err_t fill_list(struct job *j, struct db_result *res)
 		if (!m)
 			return ERR_EXHAUSTED;
 		leave_rows_out(m);
+		err_t e = import_say(&j->arena, m, j->language);
+		if (e)
+			return e;
 		r->imports[r->n_imports] = m;
 	}
 	if ((size_t)db_rows(res) > n && !(r->next_page_token = arena_strdup(&j->arena, db_text(res, (int)n - 1, 0))))

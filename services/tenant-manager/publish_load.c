@@ -1,4 +1,4 @@
-/* The state of one item as it is in PostgreSQL now, as the bytes that are published. On a database worker. */
+/* The state of items as it is in PostgreSQL now, as the bytes that are published. On a database worker. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void put_message(struct str *out, unsigned field, const void *bytes, size
 
 static err_t keep(struct task *t, const void *bytes, size_t size)
 {
-	t->bytes = arena_dup(&t->arena, bytes, size + (size == 0));
+	t->bytes = arena_dup(&t->lot->arena, bytes, size + (size == 0));
 	t->size = size;
 	return t->bytes ? ERR_OK : ERR_EXHAUSTED;
 }
@@ -47,7 +47,7 @@ static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 	size_t size;
 
 	t->version = (uint64_t)db_int(res, 0, 0);
-	head.tenant = t->tenant;
+	head.tenant = t->lot->tenant;
 	head.version = t->version;
 	head.display_name = (char *)db_text(res, 0, 1);
 	head.time_zone = (char *)db_text(res, 0, 2);
@@ -57,10 +57,10 @@ static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 	bytes = db_bytes(res, 0, 7, &size);
 	if (bytes && size)
 		head.suspension =
-		    (void *)pbr_unpack(&t->arena, &trunkline__config__v1__suspension__descriptor, bytes, size);
+		    (void *)pbr_unpack(&t->lot->arena, &trunkline__config__v1__suspension__descriptor, bytes, size);
 	if (!bytes || (size && !head.suspension))
 		return ERR_EXHAUSTED;
-	bytes = pbr_pack(&t->arena, &head.base, &size);
+	bytes = pbr_pack(&t->lot->arena, &head.base, &size);
 	if (bytes)
 		str_append_n(out, bytes, size);
 	const void *quotas = db_bytes(res, 0, 6, &size);
@@ -123,23 +123,42 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 
 /* ---- the others ---- */
 
-static err_t load_agent(struct db_tx *tx, struct task *t)
+static err_t take_agents(struct lot *l, struct db_result *res)
 {
-	const char *params[] = { t->key };
-	struct db_result *res = NULL;
-	size_t size;
-	err_t e =
-	    db_exec(tx, &res,
-		    "SELECT body, revision FROM tm.resource WHERE tenant = tm.tenant() AND kind = 'agent' AND id = $1",
-		    1, params);
+	err_t e = ERR_OK;
 
-	if (!e && db_rows(res)) {
-		const void *bytes = db_bytes(res, 0, 0, &size);
+	for (int i = 0; !e && i < db_rows(res); i++) {
+		struct task *t = &l->tasks[db_int(res, i, 0) - 1];
+		size_t size;
+		const void *bytes = db_bytes(res, i, 1, &size);
 
-		t->version = (uint64_t)db_int(res, 0, 1);
+		t->version = (uint64_t)db_int(res, i, 2);
+		t->unchanged = db_bool(res, i, 3);
 		e = bytes ? keep(t, bytes, size) : ERR_EXHAUSTED;
 	}
+	return e;
+}
+
+static err_t load_agents(struct db_tx *tx, struct lot *l)
+{
+	struct str ids = STR_INIT;
+	struct db_result *res = NULL;
+
+	for (size_t i = 0; i < l->n; i++)
+		db_array_add(&ids, l->tasks[i].key);
+	const char *array = db_array_text(&ids);
+	/* LATERAL and LIMIT: by the key for each of them, whatever the planner thinks of an array that it does not know. */
+	err_t e = ids.failed
+		      ? ERR_EXHAUSTED
+		      : db_exec(tx, &res,
+				"SELECT k.n, r.* FROM unnest($1::text[]) WITH ORDINALITY AS k (id, n), LATERAL "
+				"(SELECT body, revision, created_at = updated_at FROM tm.resource WHERE tenant = "
+				"tm.tenant() AND kind = 'agent' AND id = k.id LIMIT 1) AS r",
+				1, &array);
+	if (!e)
+		e = take_agents(l, res);
 	db_result_free(&res);
+	str_done(&ids);
 	return e;
 }
 
@@ -190,11 +209,11 @@ static err_t audit_json(struct task *t, struct db_result *res, int col, char **r
 	struct str out = STR_INIT;
 	size_t size;
 	const void *bytes = db_bytes(res, 0, col, &size);
-	const ProtobufCMessage *m = bytes && desc ? pbr_unpack(&t->arena, desc, bytes, size) : NULL;
+	const ProtobufCMessage *m = bytes && desc ? pbr_unpack(&t->lot->arena, desc, bytes, size) : NULL;
 	err_t e = m ? pbjson_print(&out, m, 0, NULL) : ERR_OK;
 
 	if (!e) {
-		*ret = arena_strdup(&t->arena, str_text(&out));
+		*ret = arena_strdup(&t->lot->arena, str_text(&out));
 		e = *ret ? ERR_OK : ERR_EXHAUSTED;
 	}
 	str_done(&out);
@@ -217,13 +236,13 @@ static err_t fill_audit(struct task *t, struct db_result *res)
 	a.resource = (char *)db_text(res, 0, 3);
 	a.peer = (char *)db_text(res, 0, 4);
 	/* A tenant deleted and created again goes on counting, so the id is unique. */
-	ev.id = arena_printf(&t->arena, "%s.audit.%s", t->tenant, t->key);
-	ev.tenant = t->tenant;
+	ev.id = arena_printf(&t->lot->arena, "%s.audit.%s", t->lot->tenant, t->key);
+	ev.tenant = t->lot->tenant;
 	ev.time_ms = db_int(res, 0, 0);
 	ev.seq = strtoull(t->key, NULL, 10);
 	ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_AUDIT_ENTRY;
 	ev.audit_entry = &a;
-	t->bytes = ev.id ? pbr_pack(&t->arena, &ev.base, &size) : NULL;
+	t->bytes = ev.id ? pbr_pack(&t->lot->arena, &ev.base, &size) : NULL;
 	t->size = size;
 	return t->bytes ? ERR_OK : ERR_EXHAUSTED;
 }
@@ -258,32 +277,35 @@ static err_t load_purged(struct db_tx *tx, struct task *t)
 
 	if (!e && db_rows(res)) {
 		body.delete_time_ms = strtoll(t->key, NULL, 10);
-		ev.id = arena_printf(&t->arena, "%s.purged.%s", t->tenant, t->key);
-		ev.tenant = t->tenant;
+		ev.id = arena_printf(&t->lot->arena, "%s.purged.%s", t->lot->tenant, t->key);
+		ev.tenant = t->lot->tenant;
 		ev.time_ms = db_int(res, 0, 0);
 		ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED;
 		ev.tenant_purged = &body;
-		t->bytes = ev.id ? pbr_pack(&t->arena, &ev.base, &t->size) : NULL;
+		t->bytes = ev.id ? pbr_pack(&t->lot->arena, &ev.base, &t->size) : NULL;
 		e = t->bytes ? ERR_OK : ERR_EXHAUSTED;
 	}
 	db_result_free(&res);
 	return e;
 }
 
-err_t task_load(struct db_tx *tx, void *arg)
+err_t lot_load(struct db_tx *tx, void *arg)
 {
-	struct task *t = arg;
+	struct lot *l = arg;
+	struct task *t = &l->tasks[0];
 
-	arena_reset(&t->arena);
-	t->bytes = NULL;
-	t->size = 0;
-	t->version = 0;
-	t->postponed = false;
+	arena_reset(&l->arena);
+	for (size_t i = 0; i < l->n; i++) {
+		l->tasks[i].bytes = NULL;
+		l->tasks[i].size = 0;
+		l->tasks[i].version = 0;
+		l->tasks[i].postponed = l->tasks[i].unchanged = false;
+	}
 	switch (t->kind) {
 	case ITEM_MAIN:
 		return load_main(tx, t);
 	case ITEM_AGENT:
-		return load_agent(tx, t);
+		return load_agents(tx, l);
 	case ITEM_AUDIT:
 		return load_audit(tx, t);
 	case ITEM_PURGED:

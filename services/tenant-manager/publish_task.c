@@ -12,8 +12,8 @@ static void get_current(struct task *t);
 
 static const char *config_key(const struct task *t, char buf[TENANTCONF_KEY])
 {
-	return t->kind == ITEM_AGENT ? tenantconf_key_agent(t->tenant, t->key, buf)
-				     : tenantconf_key_main(t->tenant, buf);
+	return t->kind == ITEM_AGENT ? tenantconf_key_agent(t->lot->tenant, t->key, buf)
+				     : tenantconf_key_main(t->lot->tenant, buf);
 }
 
 /* ---- configuration: compare-and-set by the version inside ---- */
@@ -27,7 +27,7 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 	if (e == ERR_ABORTED && ++t->attempts < ATTEMPTS)
 		get_current(t);
 	else
-		task_published(t, e);
+		task_published(t, e, NULL);
 }
 
 static void write_over(struct task *t, uint64_t revision)
@@ -36,11 +36,11 @@ static void write_over(struct task *t, uint64_t revision)
 	err_t e;
 
 	if (t->bytes)
-		e = bus_kv_put(t->p->config, config_key(t, key), t->bytes, t->size, revision, on_written, t);
+		e = bus_kv_put(t->lot->p->config, config_key(t, key), t->bytes, t->size, revision, on_written, t);
 	else
-		e = bus_kv_delete(t->p->config, config_key(t, key), revision, on_written, t);
+		e = bus_kv_delete(t->lot->p->config, config_key(t, key), revision, on_written, t);
 	if (e)
-		task_published(t, e);
+		task_published(t, e, NULL);
 }
 
 static void on_current(err_t e, const struct bus_msg *msg, void *arg)
@@ -51,11 +51,13 @@ static void on_current(err_t e, const struct bus_msg *msg, void *arg)
 		if (t->bytes)
 			write_over(t, 0);
 		else
-			task_published(t, ERR_OK);
+			task_published(t, ERR_OK, NULL);
 	} else if (e) {
-		task_published(t, e);
+		task_published(t, e, NULL);
 	} else if (t->bytes && publish_version(msg->data, msg->size, t->kind == ITEM_AGENT) >= t->version) {
-		task_published(t, ERR_OK); /* it is there, or something newer */
+		task_published(t, ERR_OK, NULL); /* it is there, or something newer */
+	} else if (!t->bytes && t->kind == ITEM_AGENT && publish_version(msg->data, msg->size, true) > t->row_version) {
+		task_published(t, ERR_OK, NULL); /* created anew by now, and published by another instance */
 	} else {
 		write_over(t, msg->seq);
 	}
@@ -64,56 +66,69 @@ static void on_current(err_t e, const struct bus_msg *msg, void *arg)
 static void get_current(struct task *t)
 {
 	char key[TENANTCONF_KEY];
-	err_t e = bus_kv_get(t->p->config, config_key(t, key), on_current, t);
+	err_t e = bus_kv_get(t->lot->p->config, config_key(t, key), on_current, t);
 
 	if (e)
-		task_published(t, e);
+		task_published(t, e, NULL);
 }
 
 /* What the readers would refuse must not go out: they would keep the old one, and nobody here would know. */
-static err_t check(struct task *t)
+static err_t check(const struct task *t, struct err_detail *detail)
 {
 	const struct tenant *conf = NULL;
 	const struct tenant_agent *agent = NULL;
-	err_t e = t->kind == ITEM_MAIN ? tenantconf_tenant_from_pb(&conf, t->bytes, t->size, &t->detail)
-				       : tenantconf_agent_from_pb(&agent, t->bytes, t->size, &t->detail);
+	err_t e = t->kind == ITEM_MAIN ? tenantconf_tenant_from_pb(&conf, t->bytes, t->size, detail)
+				       : tenantconf_agent_from_pb(&agent, t->bytes, t->size, detail);
 
 	tenant_unref(&conf);
 	tenant_agent_unref(&agent);
 	return e;
 }
 
+static void publish_config(struct task *t)
+{
+	struct err_detail detail = { 0 };
+	err_t e = t->bytes ? check(t, &detail) : ERR_OK;
+
+	if (e)
+		task_published(t, e, &detail);
+	else if (t->bytes && t->unchanged)
+		write_over(t, 0);
+	else
+		get_current(t);
+}
+
 /* ---- audio, events ---- */
 
 static void on_done(err_t e, void *arg)
 {
-	task_published(arg, e);
+	task_published(arg, e, NULL);
 }
 
 static err_t publish_audio(struct task *t)
 {
-	struct promptstore *ps = t->p->tm->prompts;
+	struct promptstore *ps = t->lot->p->tm->prompts;
 
 	if (t->bytes)
-		return promptstore_put(ps, t->tenant, t->bytes, t->size, on_done, t);
-	return promptstore_delete(ps, t->tenant, t->key, on_done, t);
+		return promptstore_put(ps, t->lot->tenant, t->bytes, t->size, on_done, t);
+	return promptstore_delete(ps, t->lot->tenant, t->key, on_done, t);
 }
 
 static void on_event(err_t e, uint64_t seq, void *arg)
 {
 	(void)seq;
-	task_published(arg, e);
+	task_published(arg, e, NULL);
 }
 
 static err_t publish_event(struct task *t)
 {
 	const Trunkline__Event__V1__Event *ev =
-	    (const void *)pbr_unpack(&t->arena, &trunkline__event__v1__event__descriptor, t->bytes, t->size);
+	    (const void *)pbr_unpack(&t->lot->arena, &trunkline__event__v1__event__descriptor, t->bytes, t->size);
 
 	if (!ev)
 		return ERR_EXHAUSTED;
-	return t->kind == ITEM_PURGED ? events_emit(t->p->tm->events, "recording", "tenant", ev, on_event, t)
-				      : events_emit(t->p->tm->events, "system", "audit", ev, on_event, t);
+	return t->kind == ITEM_PURGED ? events_emit(t->lot->p->tm->events, "recording", "tenant", ev, on_event, t)
+				      : events_emit(t->lot->p->tm->events, "system", "audit", ev, on_event, t);
 }
 
 void task_publish(struct task *t)
@@ -123,12 +138,8 @@ void task_publish(struct task *t)
 	switch (t->kind) {
 	case ITEM_MAIN:
 	case ITEM_AGENT:
-		e = t->bytes ? check(t) : ERR_OK;
-		if (!e) {
-			get_current(t);
-			return;
-		}
-		break;
+		publish_config(t);
+		return;
 	case ITEM_AUDIT:
 	case ITEM_PURGED:
 		if (t->bytes) {
@@ -147,5 +158,5 @@ void task_publish(struct task *t)
 			return;
 		break;
 	}
-	task_published(t, e);
+	task_published(t, e, NULL);
 }

@@ -23,60 +23,17 @@ static struct metric waiting =
 
 static void look(struct publisher *p);
 
-/* ---- one row after it was published ---- */
-
-static err_t mark_told(struct db_tx *tx, const struct task *t)
-{
-	return db_exec(tx, NULL,
-		       "UPDATE tm.deletion SET told_at = now() WHERE tenant = tm.tenant() AND deleted_at = "
-		       "to_timestamp($1::bigint / 1000.0)",
-		       1, &t->key);
-}
-
-static err_t clear_row(struct db_tx *tx, void *arg)
-{
-	struct task *t = arg;
-	char version[24], own[24];
-	const char *params[] = { t->item, version }, *main_params[] = { own };
-
-	snprintf(version, sizeof(version), "%" PRIu64, t->row_version);
-	snprintf(own, sizeof(own), "%" PRIu64, t->version);
-	err_t e = ERR_OK;
-	/* The tenant's row first, as every change does: the other way round the two wait for each other. */
-	if (t->kind == ITEM_MAIN)
-		e = db_exec(tx, NULL,
-			    "UPDATE tm.tenant SET published_version = greatest(published_version, $1) WHERE tenant = "
-			    "tm.tenant()",
-			    1, main_params);
-	else if (t->kind == ITEM_PURGED)
-		e = mark_told(tx, t);
-	if (!e)
-		e = db_exec(tx, NULL, "DELETE FROM tm.outbox WHERE tenant = tm.tenant() AND item = $1 AND version = $2",
-			    2, params);
-	return e;
-}
-
-/* It failed by itself, not by NATS' absence: it must not stand in the way of the others. */
-static err_t postpone_row(struct db_tx *tx, void *arg)
-{
-	struct task *t = arg;
-	const char *params[] = { t->item };
-
-	return db_exec(
-	    tx, NULL,
-	    "UPDATE tm.outbox SET retry_at = now() + interval '30 seconds' WHERE tenant = tm.tenant() AND item = $1", 1,
-	    params);
-}
+/* ---- a lot after its rows were published ---- */
 
 static void batch_over(struct publisher *p)
 {
 	bool failed = false;
 
-	for (size_t i = 0; i < p->n_tasks; i++) {
-		failed = failed || p->tasks[i].error;
-		arena_done(&p->tasks[i].arena);
+	for (size_t i = 0; i < p->n_lots; i++) {
+		failed = failed || p->lots[i].error;
+		arena_done(&p->lots[i].arena);
 	}
-	p->n_tasks = 0;
+	p->n_tasks = p->n_lots = 0;
 	p->busy = false;
 	metric_set(&waiting, 0);
 	p->pause_ms = !failed			       ? 0
@@ -86,56 +43,67 @@ static void batch_over(struct publisher *p)
 	loop_timer_start(&p->timer, p->pause_ms);
 }
 
-static void task_over(struct task *t, err_t e)
+static void lot_over(struct lot *l, err_t e)
 {
-	struct publisher *p = t->p;
+	struct publisher *p = l->p;
 
-	if (e && !t->error)
-		t->error = e;
+	if (e && !l->error)
+		l->error = e;
 	if (--p->n_running == 0)
 		batch_over(p);
 }
 
-static void on_row_written(err_t e, void *arg)
+static void on_cleared(err_t e, void *arg)
 {
-	task_over(arg, e);
+	lot_over(arg, e);
 }
 
-static bool is_own_fault(err_t e)
+/* When the service ends the bus is the last to tell: the rows stay, and are published again. */
+static void clear(struct lot *l)
 {
-	return e != ERR_UNAVAILABLE && e != ERR_TIMEOUT && e != ERR_ABORTED && e != ERR_CANCELLED;
+	struct manager *tm = l->p->tm;
+	err_t e = tm->db ? db_run(tm->db, l->tenant, lot_clear, l, on_cleared, l) : ERR_CANCELLED;
+
+	if (e)
+		lot_over(l, e);
 }
 
-void task_published(struct task *t, err_t e)
+static void task_over(struct task *t)
 {
-	struct log_ctx ctx = { .tenant = t->tenant };
-	struct manager *tm = t->p->tm;
+	if (--t->lot->n_running == 0)
+		clear(t->lot);
+}
+
+void task_published(struct task *t, err_t e, const struct err_detail *detail)
+{
+	struct lot *l = t->lot;
+	struct log_ctx ctx = { .tenant = l->tenant };
 
 	t->error = e;
 	metric_add(e ? &failures : &published, 1);
-	if (e)
+	/* When somebody is away that is said of one row, not of 2,000. */
+	if (e && (!l->error || task_own_fault(e)))
 		LOG_WARN(&ctx, "publish.failed", "item=%s error=%s field=%s detail=%s", t->item, err_name(e),
-			 LOG_Q(t->detail.field), LOG_Q(t->detail.message));
-	/* When the service ends the bus is the last to tell: the row stays, and is published again. */
-	if (!tm->db || (e && !is_own_fault(e))) {
-		task_over(t, e);
-		return;
-	}
-	err_t r = db_run(tm->db, t->tenant, e ? postpone_row : clear_row, t, on_row_written, t);
-	if (r)
-		task_over(t, r);
+			 LOG_Q(detail ? detail->field : ""), LOG_Q(detail ? detail->message : ""));
+	if (e && !l->error)
+		l->error = e;
+	task_over(t);
 }
 
 static void on_loaded(err_t e, void *arg)
 {
-	struct task *t = arg;
+	struct lot *l = arg;
 
-	if (e)
-		task_published(t, e);
-	else if (t->postponed)
-		task_over(t, ERR_OK);
-	else
-		task_publish(t);
+	for (size_t i = 0, n = l->n; i < n; i++) {
+		struct task *t = &l->tasks[i];
+
+		if (e)
+			task_published(t, e, NULL);
+		else if (t->postponed)
+			task_over(t);
+		else
+			task_publish(t);
+	}
 }
 
 /* ---- a batch of rows ---- */
@@ -158,15 +126,37 @@ static enum item_kind item_kind(const char *item)
 	return ITEM_MAIN;
 }
 
-static void task_init(struct task *t, struct publisher *p, const struct db_result *res, int row)
+static bool belongs(const struct lot *l, const struct task *t, const char *tenant)
 {
-	*t = (struct task){ .p = p, .row_version = (uint64_t)db_int(res, row, 2) };
-	(void)str_copy(t->tenant, sizeof(t->tenant), db_text(res, row, 0));
+	return t->kind == ITEM_AGENT && l->tasks[0].kind == ITEM_AGENT && strcmp(l->tenant, tenant) == 0;
+}
+
+/* false: the batch is full. Rows of one transaction follow each other, by tenant and item. */
+static bool add_task(struct publisher *p, const struct db_result *res, int row)
+{
+	struct task *t = &p->tasks[p->n_tasks];
+	struct lot *l = p->n_lots ? &p->lots[p->n_lots - 1] : NULL;
+	const char *tenant = db_text(res, row, 0);
+
+	if (p->n_tasks == BATCH_MAX)
+		return false;
+	*t = (struct task){ .row_version = (uint64_t)db_int(res, row, 2) };
 	(void)str_copy(t->item, sizeof(t->item), db_text(res, row, 1));
 	t->kind = item_kind(t->item);
 	const char *dot = strchr(t->item, '.');
 	t->key = dot ? dot + 1 : "";
-	arena_init(&t->arena, 0);
+	if (!l || !belongs(l, t, tenant)) {
+		if (p->n_lots == LOTS_MAX)
+			return false;
+		l = &p->lots[p->n_lots++];
+		*l = (struct lot){ .p = p, .tasks = t };
+		(void)str_copy(l->tenant, sizeof(l->tenant), tenant);
+		arena_init(&l->arena, 0);
+	}
+	t->lot = l;
+	l->n++;
+	p->n_tasks++;
+	return true;
 }
 
 /* At the start and each minute: an instance of the previous version drops the item from the outbox, as one that it does not know. */
@@ -186,36 +176,32 @@ static err_t take_batch(struct db_tx *tx, void *arg)
 {
 	struct publisher *p = arg;
 	struct db_result *res = NULL;
-	char limit[16];
-	const char *params[] = { limit };
+	char limit[DB_NUMBER];
+	const char *params[] = { db_number(BATCH_MAX, limit) };
 	int n_audio = 0;
 
-	p->n_tasks = 0;
-	snprintf(limit, sizeof(limit), "%d", BATCH_MAX);
+	p->n_tasks = p->n_lots = 0;
 	err_t e = tell_purges(tx, p);
 	if (!e)
-		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.pending($1)", 1, params);
-	for (int i = 0; !e && i < db_rows(res) && i < BATCH_MAX && n_audio < AUDIO_MAX; i++) {
-		struct task *t = &p->tasks[p->n_tasks++];
-
-		task_init(t, p, res, i);
-		n_audio += t->kind == ITEM_PROMPT;
-	}
+		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.due($1)", 1, params);
+	for (int i = 0; !e && i < db_rows(res) && n_audio < AUDIO_MAX && add_task(p, res, i); i++)
+		n_audio += p->tasks[i].kind == ITEM_PROMPT;
 	db_result_free(&res);
 	return e;
 }
 
-static void start_tasks(struct publisher *p)
+static void start_lots(struct publisher *p)
 {
 	p->idle = false;
-	p->n_running = p->n_tasks;
+	p->n_running = p->n_lots;
 	metric_set(&waiting, (int64_t)p->n_tasks);
-	for (size_t i = 0, n = p->n_tasks; i < n; i++) {
-		struct task *t = &p->tasks[i];
-		err_t e = db_run(p->tm->db, t->tenant, task_load, t, on_loaded, t);
+	for (size_t i = 0, n = p->n_lots; i < n; i++) {
+		struct lot *l = &p->lots[i];
 
+		l->n_running = l->n;
+		err_t e = db_run(p->tm->db, l->tenant, lot_load, l, on_loaded, l);
 		if (e)
-			task_over(t, e);
+			lot_over(l, e);
 	}
 }
 
@@ -224,11 +210,11 @@ static void on_batch(err_t e, void *arg)
 	struct publisher *p = arg;
 
 	if (e) {
-		p->n_tasks = 0;
+		p->n_tasks = p->n_lots = 0;
 		p->busy = false;
 		loop_timer_start(&p->timer, 1000);
 	} else if (p->n_tasks) {
-		start_tasks(p);
+		start_lots(p);
 	} else {
 		p->busy = false;
 		p->idle = !p->again;
@@ -331,8 +317,8 @@ void publisher_free(struct publisher **ref)
 	loop_timer_done(&p->timer);
 	if (p->config)
 		bus_kv_close(&p->config);
-	for (size_t i = 0; i < p->n_tasks; i++)
-		arena_done(&p->tasks[i].arena);
+	for (size_t i = 0; i < p->n_lots; i++)
+		arena_done(&p->lots[i].arena);
 	mem_free(p);
 	*ref = NULL;
 }

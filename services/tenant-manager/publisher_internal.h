@@ -4,28 +4,39 @@
 #include "base/arena.h"
 #include "publisher.h"
 
-#define BATCH_MAX 64
+#define BATCH_MAX 2048 /* rows of one batch */
+#define LOTS_MAX  64   /* … and transactions: the workers are everybody's */
 #define ITEM_MAX  128
 
 enum item_kind { ITEM_PROMPT, ITEM_MAIN, ITEM_AGENT, ITEM_GONE, ITEM_AUDIT, ITEM_PURGED };
 
-/* One row of the outbox on its way: load → publish → clear. */
+/* One row of the outbox on its way. */
 struct task {
-	struct publisher *p;
-	char tenant[64], item[ITEM_MAX];
+	struct lot *lot;
+	char item[ITEM_MAX];
 	uint64_t row_version;
 	enum item_kind kind;
 	const char *key; /* in item: what stands after the dot, "" for main */
 	/* loaded on a worker */
-	struct arena arena;
-	const void *bytes; /* NULL: there is none (any more) */
+	const void *bytes; /* in the lot's arena; NULL: there is none (any more) */
 	size_t size;
 	uint64_t version; /* of the bytes */
+	bool unchanged;	  /* since it was created: KV hardly knows it */
 	bool postponed;	  /* something else of the tenant has to go first; the row stays */
 	/* publishing */
 	unsigned attempts;
 	err_t error;
-	struct err_detail detail;
+};
+
+/* Rows of one tenant that are loaded in one transaction, published at the same time, and cleared in one transaction: the agents that
+ * follow each other; anything else alone. */
+struct lot {
+	struct publisher *p;
+	char tenant[64];
+	struct task *tasks;
+	size_t n, n_running;
+	struct arena arena;
+	err_t error; /* the first */
 };
 
 struct publisher {
@@ -36,15 +47,21 @@ struct publisher {
 	bool connected, compared, busy, again, idle;
 	int64_t pause_ms;
 	int64_t told_ms; /* monotonic: when purges that nobody was told of were looked for; 0: never */
-	size_t n_tasks, n_running;
+	size_t n_tasks, n_lots, n_running;
 	struct task tasks[BATCH_MAX];
+	struct lot lots[LOTS_MAX];
 };
 
-/* publish_load.c: fills bytes and version from PostgreSQL; on a worker. */
-err_t task_load(struct db_tx *tx, void *task);
+/* publish_load.c: fills bytes and version of the tasks from PostgreSQL; on a worker. */
+err_t lot_load(struct db_tx *tx, void *lot);
+/* publish_clear.c: takes what was published out of the outbox, and lets what failed by itself wait; on a worker. */
+err_t lot_clear(struct db_tx *tx, void *lot);
+/* It failed by itself, not because somebody is away. */
+bool task_own_fault(err_t e);
 /* publish_task.c: publishes what is loaded, then calls task_published exactly once. */
 void task_publish(struct task *t);
-void task_published(struct task *t, err_t e);
+/* detail: of a refusal; may be NULL. */
+void task_published(struct task *t, err_t e, const struct err_detail *detail);
 
 /* reconcile.c: compares KV with PostgreSQL, fills the outbox; fn once, not from within _start; free ends it. */
 err_t reconcile_start(struct reconcile **ret, struct manager *tm, struct bus_kv *config, void (*fn)(err_t e, void *arg),

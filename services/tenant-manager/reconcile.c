@@ -86,7 +86,7 @@ static void finish(struct reconcile *r)
 		r->fn(r->error, r->arg);
 }
 
-/* ---- one tenant, on a worker ---- */
+/* ---- one tenant, on a worker: all of it in one round trip ---- */
 
 static err_t lift_versions(struct db_tx *tx, const struct seen *s, const char *const arrays[2])
 {
@@ -94,37 +94,37 @@ static err_t lift_versions(struct db_tx *tx, const struct seen *s, const char *c
 	const char *params[] = { max, arrays[0], arrays[1] };
 
 	snprintf(max, sizeof(max), "%" PRIu64, s->max_version);
-	err_t e =
-	    db_exec(tx, NULL,
-		    "UPDATE tm.tenant SET version = $1::bigint + 1 WHERE tenant = tm.tenant() AND version < $1::bigint",
-		    1, params);
+	err_t e = db_queue(
+	    tx, "UPDATE tm.tenant SET version = $1::bigint + 1 WHERE tenant = tm.tenant() AND version < $1::bigint", 1,
+	    params);
 	return e ? e
-		 : db_exec(tx, NULL,
-			   "UPDATE tm.resource r SET revision = $1::bigint + 1 FROM unnest($2::text[], $3::bigint[]) "
-			   "AS k (id, v) "
-			   "WHERE r.tenant = tm.tenant() AND r.kind = 'agent' AND r.id = k.id AND k.v > r.revision",
-			   3, params);
+		 : db_queue(tx,
+			    "UPDATE tm.resource r SET revision = $1::bigint + 1 FROM unnest($2::text[], $3::bigint[]) "
+			    "AS k (id, v) "
+			    "WHERE r.tenant = tm.tenant() AND r.kind = 'agent' AND r.id = k.id AND k.v > r.revision",
+			    3, params);
 }
 
 static err_t fill_agents(struct db_tx *tx, const char *const arrays[2])
 {
-	err_t e = db_exec(tx, NULL,
-			  "INSERT INTO tm.outbox (tenant, item, stage, version) "
-			  "SELECT tm.tenant(), 'agent.' || r.id, 2, r.revision FROM tm.resource r "
-			  "LEFT JOIN unnest($1::text[], $2::bigint[]) AS k (id, v) ON k.id = r.id "
-			  "WHERE r.tenant = tm.tenant() AND r.kind = 'agent' AND k.v IS DISTINCT FROM r.revision ON "
-			  "CONFLICT DO NOTHING",
-			  2, arrays);
+	err_t e = db_queue(tx,
+			   "INSERT INTO tm.outbox (tenant, item, stage, version) "
+			   "SELECT tm.tenant(), 'agent.' || r.id, 2, r.revision FROM tm.resource r "
+			   "LEFT JOIN unnest($1::text[], $2::bigint[]) AS k (id, v) ON k.id = r.id "
+			   "WHERE r.tenant = tm.tenant() AND r.kind = 'agent' AND k.v IS DISTINCT FROM r.revision ON "
+			   "CONFLICT DO NOTHING",
+			   2, arrays);
 
 	return e ? e
-		 : db_exec(tx, NULL,
-			   "INSERT INTO tm.outbox (tenant, item, stage, version) "
-			   "SELECT tm.tenant(), 'agent.' || k.id, 2, k.v FROM unnest($1::text[], $2::bigint[]) AS k "
-			   "(id, v) "
-			   "WHERE NOT EXISTS (SELECT FROM tm.resource r WHERE r.tenant = tm.tenant() AND r.kind = "
-			   "'agent' AND r.id = k.id) "
-			   "ON CONFLICT DO NOTHING",
-			   2, arrays);
+		 : db_queue(
+		       tx,
+		       "INSERT INTO tm.outbox (tenant, item, stage, version) "
+		       "SELECT tm.tenant(), 'agent.' || k.id, 2, k.v FROM unnest($1::text[], $2::bigint[]) AS k "
+		       "(id, v) "
+		       "WHERE NOT EXISTS (SELECT FROM tm.resource r WHERE r.tenant = tm.tenant() AND r.kind = "
+		       "'agent' AND r.id = k.id) "
+		       "ON CONFLICT (tenant, item) DO UPDATE SET version = greatest(outbox.version, excluded.version)",
+		       2, arrays);
 }
 
 /* The tenant itself; when KV does not know it, its audio may be lost, too. */
@@ -134,20 +134,20 @@ static err_t fill_main(struct db_tx *tx, const struct seen *s)
 	const char *params[] = { version, s->main ? "t" : "f" };
 
 	snprintf(version, sizeof(version), "%" PRIu64, s->main_version);
-	err_t e = db_exec(tx, NULL,
-			  "INSERT INTO tm.outbox (tenant, item, stage, version) "
-			  "SELECT tm.tenant(), 'main', 1, coalesce(t.version, $1::bigint) FROM (SELECT 1) AS one "
-			  "LEFT JOIN tm.tenant t ON t.tenant = tm.tenant() "
-			  "WHERE (t.tenant IS NULL) = $2::boolean OR t.published_version <> $1::bigint "
-			  "ON CONFLICT DO NOTHING",
-			  2, params);
+	err_t e = db_queue(tx,
+			   "INSERT INTO tm.outbox (tenant, item, stage, version) "
+			   "SELECT tm.tenant(), 'main', 1, coalesce(t.version, $1::bigint) FROM (SELECT 1) AS one "
+			   "LEFT JOIN tm.tenant t ON t.tenant = tm.tenant() "
+			   "WHERE (t.tenant IS NULL) = $2::boolean OR t.published_version <> $1::bigint "
+			   "ON CONFLICT DO NOTHING",
+			   2, params);
 	if (e || s->main)
 		return e;
-	return db_exec(tx, NULL,
-		       "INSERT INTO tm.outbox (tenant, item, stage, version) "
-		       "SELECT tm.tenant(), 'prompt.' || sha256, 0, 0 FROM tm.prompt_audio WHERE tenant = tm.tenant() "
-		       "ON CONFLICT DO NOTHING",
-		       0, NULL);
+	return db_queue(tx,
+			"INSERT INTO tm.outbox (tenant, item, stage, version) "
+			"SELECT tm.tenant(), 'prompt.' || sha256, 0, 0 FROM tm.prompt_audio WHERE tenant = tm.tenant() "
+			"ON CONFLICT DO NOTHING",
+			0, NULL);
 }
 
 static err_t compare_rest(struct db_tx *tx, const struct seen *s)
