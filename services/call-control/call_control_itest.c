@@ -439,12 +439,6 @@ static void a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them(vo
 	assert_true(testkit_wait_loop(loop, all_are_freed, NULL, PATIENT));
 }
 
-static bool never(void *arg)
-{
-	UNUSED(arg);
-	return false;
-}
-
 static bool all_are_decided(void *arg)
 {
 	int decided = busy;

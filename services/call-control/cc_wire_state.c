@@ -225,7 +225,7 @@ static struct cc_event *fact_rest(Event *m, const struct call *call, const struc
 		BODY(m, RECORDING_STOPPED, recording_stopped, &stopped);
 		return event_pack(m, true, false);
 	case FACT_RECORDING_REFUSED:
-		refused.cause = TEXT("over-quota");
+		refused.cause = (char *)"over-quota";
 		BODY(m, RECORDING_REFUSED, recording_refused, &refused);
 		return event_pack(m, false, false);
 	case FACT_REANCHORED:

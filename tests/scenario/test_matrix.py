@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery"
 OPEN = "Login"  # needs no token
 # Changes without an etag, and why that is right. What only reads (Get, List, Verify) and what creates have none to compare.
 NO_ETAG = {"CancelImport": "an import changes by itself; only its state decides", "CreateToken": "nothing that exists changes",
-           "Login": "nothing that exists changes"}
+           "Login": "nothing that exists changes", "RevokeToken": "withdrawn is withdrawn"}
 
 
 def platform(method):
@@ -288,6 +288,10 @@ def touch_deleted(world, tenant):
     world.operator.admin.DeleteTenant(name=tenant.name, grace_ms=7200000)
 
 
+def token(world, parent):
+    return world.operator.auth.CreateToken(tenant=tenant_of(parent), scopes=["SCOPE_TENANT_ADMIN"])
+
+
 def skill(world, parent):
     return world.resource("Skill", parent)
 
@@ -329,6 +333,10 @@ ROWS = {
     "CreateToken": Row(nothing, lambda _, parent: {"tenant": tenant_of(parent), "scopes": ["SCOPE_TENANT_ADMIN"]}, signed, [
         ({"scopes": []}, "scopes"), ({"lifetime_ms": -1}, "lifetime_ms"), ({"roles": ["No Id"]}, "roles[0]"), ({"permissions": ["fly"]}, "permissions[0]"),
         ({"subject": "x" * 64}, "subject"), ({"language": "Klingon"}, "language")]),
+    "GetToken": Row(token, tenant_name, lambda w, t, answer: answer.name == t.name or pytest.fail(str(answer)), BAD_NAME),
+    "ListTokens": Row(token, lambda t, parent: {"parent": parent}, lambda w, t, answer: t.name in [x.name for x in answer.tokens] or pytest.fail(str(answer)),
+                      BAD_PARENT[:1] + BAD_PAGE + BAD_FILTER),  # without a parent: those of operators
+    "RevokeToken": Row(token, tenant_name, lambda w, t, answer: answer.revoke_time_ms or pytest.fail(str(answer)), BAD_NAME),
     "Login": Row(lambda w, parent: make(w.operator, "Agent", parent, w.new_id(), {"enabled": True, "password": PASSWORD}), lambda a, parent: {
         "tenant": tenant_of(parent), "agent_id": a.id, "password": PASSWORD}, lambda w, a, answer: answer.access_token or pytest.fail(), [
         ({"tenant": "No Id"}, "tenant"), ({"agent_id": "No Id"}, "agent_id"), ({"password": "x" * 129}, "password")]),
