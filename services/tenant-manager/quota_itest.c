@@ -421,7 +421,8 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 	    "DROP COLUMN suspension, DROP COLUMN announcement, DROP COLUMN language, " /* what came after it must go, too */
 	    "DROP COLUMN deleted_at, DROP COLUMN purge_at; DROP TABLE tm.deletion CASCADE; "
 	    "DROP FUNCTION tm.due_purge(text), tm.tell_purges(); DROP POLICY owner_tells ON tm.outbox; "
-	    "DROP TABLE tm.flow_version, tm.import; DROP INDEX tm.outbox_due, tm.resource_unique_key; "
+	    "DROP TABLE tm.flow_version, tm.import, tm.token; DROP FUNCTION tm.drop_tokens() CASCADE; "
+	    "DROP FUNCTION tm.revoked_tokens(boolean, text, text, int), tm.due(int); DROP INDEX tm.outbox_due, tm.resource_unique_key; "
 	    "ALTER TABLE tm.resource ADD CONSTRAINT resource_unique_key UNIQUE (tenant, kind, unique_key); "
 	    "DROP FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]); "
 	    "DROP FUNCTION tm.count_flow_version() CASCADE; "

@@ -145,3 +145,8 @@ def test_a_new_company_is_taken_in_stage_by_stage_interrupted_and_gone_on_with_P
     assert report.count("| [x] |") == 6 and "Mei Lin, mei@newco.example" in report
     assert [r for r in report.splitlines() if r.startswith("| [x] | go-live | done | 20") and "operator" in r], report
     assert PASSWORD not in report
+
+    # Who has given it more since is not overruled.
+    Api(scene.cluster.env).admin.UpdateTenant(tenant={"name": "tenants/newco", "quotas": {"agents": 10, "inbound_calls": 200}}, update_mask="quotas")
+    code, states, err = third.run()
+    assert code == 1 and "quotas.trial" in err and tenant(scene.cluster).quotas.inbound_calls == 200, err

@@ -69,20 +69,28 @@ static err_t all_of(struct run *r, const char *noun, json_t *req, json_t **ret, 
 
 /* ---- plan ---- */
 
-/* Is it live? And what quotas the tenant is to have until it goes live. */
+/* Is it live? And what quotas the tenant is to have until it goes live. Those that somebody else has set are his: a tenant that has
+ * gone live may have been given more since. */
 static err_t find_live(struct run *r, struct err_detail *detail)
 {
 	const struct onboard_plan *p = &r->o.plan;
-	json_t *tenant = NULL;
+	json_t *tenant = NULL, *none = json_object();
 	err_t e = tenant_get(r, &tenant, detail);
+	const json_t *has = json_object_get(tenant, "quotas");
 
-	if (e && e != ERR_NOT_FOUND)
-		return e;
-	r->live = !e && onboard_quotas_equal(json_object_get(tenant, "quotas"), p->production_quotas);
-	if (!r->live && (e || !onboard_quotas_equal(json_object_get(tenant, "quotas"), p->trial_quotas)))
+	if (e == ERR_NOT_FOUND || (!e && onboard_quotas_equal(has, none))) {
 		json_object_set(p->resources.items[0].json, "quotas", p->trial_quotas);
+		e = ERR_OK;
+	} else if (!e && onboard_quotas_equal(has, p->production_quotas)) {
+		r->live = true;
+	} else if (!e && !r->go_live && !onboard_quotas_equal(has, p->trial_quotas)) {
+		e = err_set(detail, ERR_PRECONDITION, "quotas",
+			    "the tenant has others than quotas.trial and quotas.production: put them into the plan, or "
+			    "give it the plan's (tenant update)");
+	}
 	json_decref(tenant);
-	return ERR_OK;
+	json_decref(none);
+	return e;
 }
 
 static err_t compare(struct run *r, struct err_detail *detail)
