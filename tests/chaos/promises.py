@@ -17,6 +17,7 @@ NOTICED_MS = 60
 SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
 READY, RESERVED = 3, 4  # AGENT_STATE_…
+USUAL_SETUP_S = 2
 KEPT_TO_MS = 1000      # of a recording nothing older than that is lost
 FENCED = ("trunkline_router_fenced_total", "trunkline_router_leases_over_total", "trunkline_call_fenced_total", "trunkline_edge_commands_stale_total", "trunkline_media_commands_fenced_total")
 
@@ -39,10 +40,10 @@ def within(run, t):
 
 @once
 def windows(ev):
-    """(begin, end) of the time after each fault in which set-ups may fail."""
+    """(begin, end) of the time after each fault in which set-ups may fail; where they are not judged, 2 s."""
     for i in ev.injections:
         row = ev.plan["rows"][i["row"]]
-        yield i["t0_ms"], (i["t1_ms"] if row["faulty_setup"] else i["t0_ms"]) + 1000 * (row["bounds"].get("setup_s") or 0)
+        yield i["t0_ms"], (i["t1_ms"] if row["faulty_setup"] else i["t0_ms"]) + 1000 * row["bounds"].get("setup_s", USUAL_SETUP_S)
 
 
 def excused(ev, t0, t1):
@@ -388,7 +389,7 @@ def _too_young(ev, c):
     """Audio is kept to the last second: of a recording that was younger when its engine was killed nothing need be there, if the call ended before another
     engine had it for as long."""
     moved, began = c.envelopes("media_reanchored"), c.envelopes("agent_answered")
-    return moved and began and c.ended.ended_ms - moved[-1].time_ms < KEPT_TO_MS and any(
+    return began and (not moved or c.ended.ended_ms - moved[-1].time_ms < KEPT_TO_MS) and any(
         began[0].time_ms <= i["t0_ms"] < began[0].time_ms + KEPT_TO_MS for i in ev.injections)
 
 
