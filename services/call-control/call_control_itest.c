@@ -477,6 +477,27 @@ static void two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_G
 	offer_within_the_limit(60, 5);
 }
 
+/* An outage of one bucket is none of the tenant's. */
+static void without_the_book_each_instance_lets_in_as_many_GT_3_1_2(void **state)
+{
+	int up = 0;
+
+	UNUSED(state);
+	put_tenant(50);
+	(void)testkit_wait_loop(loop, never, NULL, 1000);
+	assert_int_equal(bus_publish(bus, "$JS.API.STREAM.DELETE.KV_quota", "", 0), ERR_OK);
+	(void)testkit_wait_loop(loop, never, NULL, 500);
+	n_offered = busy = 0;
+	memset(offered, 0, sizeof(offered));
+	for (int i = 0; i < 10; i++)
+		offer();
+	(void)testkit_wait_loop(loop, never, NULL, 3000);
+	for (int i = 0; i < n_offered; i++)
+		up += offered[i].epoch && !offered[i].busy;
+	assert_int_equal(busy, 0);
+	assert_int_equal(up, 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +507,7 @@ int main(void)
 		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),
 		cmocka_unit_test(a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them),
 		cmocka_unit_test(two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2),
+		cmocka_unit_test(without_the_book_each_instance_lets_in_as_many_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests_name("call-control", tests, setup, teardown);

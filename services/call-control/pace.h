@@ -8,6 +8,7 @@
  * facts. What it costs: one compare-and-set for all callers who came while the one before was under way, and none for who is refused, because
  * the bucket as it was read last never has less than there is. Tenants without the limit pay nothing. Nothing is fetched in advance: what an
  * instance held and did not use would be missing at the others.
+ * While the book cannot be read or written the limit holds for each instance alone (rate.c, trunkline_quota_rate_alone_total).
  *
  * Instances have clocks of their own: the time in the book does not go back, so that one that is ahead lets in early, once, what came in
  * its lead; a book from further ahead than PACE_AHEAD_MS is not believed (a clock was set): there is a full bucket then.

@@ -23,6 +23,7 @@ struct tenant_slots {
 	struct waiter *paced; /* they have a slot, and wait for their turn in the second */
 	uint32_t n_paced;
 	bool rate_reading;
+	struct bucket rate_alone; /* what is let in while the book tells nothing; monotonic */
 	uint64_t recording_bytes; /* kept, as the recorders say */
 	UT_hash_handle hh;
 };

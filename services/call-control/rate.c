@@ -96,6 +96,21 @@ static void write_book(struct tenant_slots *t)
 	str_done(&out);
 }
 
+/* The book has told nothing for as long as a caller may wait: KV is slow, or away. To let nobody in would be an outage of the tenant's;
+ * until it tells again the limit holds for each instance alone. */
+static void decide_alone(struct tenant_slots *t, uint32_t limit)
+{
+	int64_t now = clock_mono_ms();
+
+	bucket_set(&t->rate_alone, limit, now);
+	if (bucket_take(&t->rate_alone, now)) {
+		refuse(t);
+		return;
+	}
+	metric_add(&cc_metric_rate_alone, 1);
+	let_in(t);
+}
+
 /* ---- callers -------------------------------------------------------------------------------------------------------- */
 
 void rate_pump(struct tenant_slots *t)
@@ -107,7 +122,7 @@ void rate_pump(struct tenant_slots *t)
 	while (t->paced && !limit)
 		let_in(t);
 	while (t->paced && clock_mono_ms() >= t->paced->until_ms)
-		refuse(t);
+		decide_alone(t, limit);
 	if (!t->paced)
 		return;
 	if (t->pace.stale)

@@ -387,13 +387,13 @@ void indialog_reinvite(struct dialog *d, const struct blob *sdp, bool refresh)
 		dialog_renego(d, RENEGO_EV_REFUSED, NULL);
 }
 
-static void reinvite_answered(struct dialog *d, const sip_t *sip)
+static void reinvite_answered(struct dialog *d, nta_outgoing_t *orq, const sip_t *sip)
 {
 	struct dialog_input in = { .sdp = indialog_sdp_ok(sip) ? glue_body(sip) : no_bytes };
 
 	if (sip->sip_contact)
 		nta_leg_client_reroute(d->leg, NULL, sip->sip_contact, 0);
-	indialog_peer(d, nta_outgoing_getresponse(d->reinvite_out), sip);
+	indialog_peer(d, nta_outgoing_getresponse(orq), sip);
 	indialog_ack(d, sip);
 	if (in.sdp.size)
 		(void)blob_set(&d->remote_sdp, in.sdp);
@@ -428,7 +428,7 @@ static int on_reinvite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 		return 0;
 	d->reinvite_out = NULL;
 	if (status < 300) {
-		reinvite_answered(d, sip);
+		reinvite_answered(d, orq, sip);
 		nta_outgoing_destroy(orq);
 		return 0;
 	}

@@ -504,6 +504,8 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 
 	if (orq != b->invite || (!sip && status < 300)) /* nta makes up failures only */
 		return 0;
+	if (status < 200 && b->cancelled && !b->cancel_sent)
+		b->cancel_sent = farewell_cancel(orq, b->cancel_reason);
 	if (!internal && judge_message(sip, NULL).verdict != JUDGE_PASS) {
 		edge_metrics_refused(EDGE_REFUSED_MALFORMED);
 		if (status >= 200)
@@ -513,8 +515,6 @@ static int on_invite_reply(void *magic, nta_outgoing_t *orq, const sip_t *sip)
 	if (!internal)
 		dialog_replied(b->dialog);
 	if (status < 200) {
-		if (b->cancelled && !b->cancel_sent)
-			b->cancel_sent = farewell_cancel(orq, b->cancel_reason);
 		if (status > 100)
 			branch_ringing(b, sip, status);
 	} else if (status < 300) {

@@ -349,6 +349,51 @@ static void a_phone_that_is_late_is_cancelled_and_one_that_answers_all_the_same_
 	peer_close(&answers);
 }
 
+/* Whatever the phone says first, however wrong: now the CANCEL cannot overtake the INVITE any more. */
+static void a_phone_whose_first_word_is_malformed_is_cancelled_all_the_same(void **state)
+{
+	struct peer rings;
+	struct leg_ref l;
+	char tag[301];
+
+	(void)state;
+	memset(tag, 'x', sizeof(tag) - 1);
+	tag[sizeof(tag) - 1] = '\0';
+	peer_open(&rings);
+	register_as(&rings, "acme", "1002", "secret-1002", DIGEST_MD5, "");
+	l = cc_dial_agent("1002", 5000);
+	peer_expect(&rings, "INVITE ");
+	cc_hang_up(&l);
+	cc_event_in("cc-1", EV(ENDED), 10000);
+	answer(&rings, NULL, "180 Ringing", tag, "");
+	peer_expect(&rings, "CANCEL ");
+	peer_close(&rings);
+}
+
+static void a_contact_that_is_a_name_in_an_answer_to_our_reinvite_is_not_looked_up(void **state)
+{
+	struct peer p;
+	struct call c;
+	struct leg_ref l;
+
+	(void)state;
+	peer_open(&p);
+	l = establish(&p, &c);
+	cc_reinvite(&l, SDP_C);
+	peer_expect(&p, "INVITE ");
+	peer_send(
+	    &p,
+	    "SIP/2.0 200 OK\r\nVia: %s\r\nFrom: %s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %s\r\n"
+	    "Contact: <sip:gateway@nobody.invalid>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+	    header(&p, "Via"), header(&p, "From"), header(&p, "To"), header(&p, "Call-ID"), header(&p, "CSeq"),
+	    strlen(SDP_A), SDP_A);
+	peer_expect(&p, "ACK ");
+	cc_hang_up(&l);
+	peer_expect(&p, "BYE ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup(a_caller_whose_contact_is_a_name_is_reached_where_he_is, forget),
 		cmocka_unit_test_setup(a_phone_that_is_late_is_cancelled_and_one_that_answers_all_the_same_is_hung_up,
 				       forget),
+		cmocka_unit_test_setup(a_phone_whose_first_word_is_malformed_is_cancelled_all_the_same, forget),
+		cmocka_unit_test_setup(a_contact_that_is_a_name_in_an_answer_to_our_reinvite_is_not_looked_up, forget),
 		cmocka_unit_test_setup(phones_that_say_no_final_word_leave_nothing, forget),
 	};
 

@@ -76,6 +76,37 @@ static err_t postpone_rows(struct db_tx *tx, const struct lot *l)
 	return e;
 }
 
+/* Deleted by somebody while it was on its way, whose word KV had before ours: then it is there now, and must go. */
+static err_t look_again(struct db_tx *tx, const struct lot *l)
+{
+	struct str items = STR_INIT, versions = STR_INIT;
+	char version[DB_NUMBER];
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct task *t = &l->tasks[i];
+
+		if (t->kind != ITEM_AGENT || !t->bytes)
+			continue;
+		db_array_add(&items, t->key);
+		db_array_add(&versions, db_number((int64_t)t->version, version));
+	}
+	const char *params[] = { db_array_text(&items), db_array_text(&versions) };
+	err_t e =
+	    items.failed || versions.failed
+		? ERR_EXHAUSTED
+		: db_queue(
+		      tx,
+		      "INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tm.tenant(), 'agent.' || d.id, 2, "
+		      "d.version FROM unnest($1::text[], $2::bigint[]) AS d (id, version) WHERE NOT EXISTS (SELECT "
+		      "FROM "
+		      "tm.resource WHERE tenant = tm.tenant() AND kind = 'agent' AND id = d.id) ON CONFLICT DO NOTHING",
+		      2, params);
+
+	str_done(&items);
+	str_done(&versions);
+	return e;
+}
+
 err_t lot_clear(struct db_tx *tx, void *arg)
 {
 	const struct lot *l = arg;
@@ -89,5 +120,7 @@ err_t lot_clear(struct db_tx *tx, void *arg)
 		e = mark_told(tx, t);
 	if (!e)
 		e = remove_rows(tx, l);
+	if (!e)
+		e = look_again(tx, l);
 	return e ? e : postpone_rows(tx, l);
 }
