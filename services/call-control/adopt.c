@@ -272,7 +272,8 @@ static void compare_ours(struct control *cc, const char *key, const struct bus_m
 	if (!l)
 		return;
 	l->unseen = 0;
-	if (!mine && msg->seq > l->revision && !l->deleting) /* 0: nobody has it but from our first write, or in its place */
+	if (!mine && msg->seq > l->revision &&
+	    !l->deleting) /* 0: nobody has it but from our first write, or in its place */
 		live_lost_ownership(l);
 }
 
