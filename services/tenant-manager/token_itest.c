@@ -299,6 +299,47 @@ static void what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3(void
 	assert_true(testkit_wait(is_published, m.name, 5000));
 }
 
+/* NATS is away: the services know nothing of it, PostgreSQL does. */
+static void a_withdrawn_token_gives_and_changes_nothing_even_before_nats_has_it_GT_3(void **state)
+{
+	static const struct {
+		const char *method, *json;
+		bool operators; /* only they may */
+	} rows[] = {
+		{ "CreateToken", "{\"tenant\":\"acme\",\"roles\":[\"supervisor\"]}", false },
+		{ "CreateToken", "{\"subject\":\"operator:child\",\"scopes\":[\"SCOPE_OPERATOR\"]}", true },
+		{ "CreateSkill", "{\"parent\":\"tenants/acme\",\"skill\":{\"id\":\"late\"}}", false },
+		{ "CreateTenant", "{\"tenantId\":\"late\",\"tenant\":{}}", true },
+		{ "DeleteTenant", "{\"name\":\"tenants/globex\"}", true },
+	};
+	struct made m, op, other;
+	struct err_detail d;
+	char made[32];
+
+	(void)state;
+	make(&m, admin, "{\"roles\":[\"tenant-admin\"]}");
+	make(&op, fx.operator_token, "{\"scopes\":[\"SCOPE_OPERATOR\"]}");
+	make(&other, fx.operator_token, "{\"scopes\":[\"SCOPE_OPERATOR\"]}");
+	testkit_nats_kill(&fx.nats);
+	(void)fixture_must(&fx, m.token, "CreateToken", rows[0].json);
+	(void)fixture_must(&fx, op.token, "CreateToken", rows[0].json);
+	(void)fixture_must(&fx, op.token, "CreateToken", rows[1].json);
+	withdraw(admin, m.name);
+	withdraw(fx.operator_token, op.name);
+	snprintf(made, sizeof(made), "%s", fixture_sql(&fx, "SELECT count(*) FROM tm.token"));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!rows[i].operators)
+			refused(m.token, rows[i].method, rows[i].json, ERR_UNAUTHENTICATED, "was withdrawn");
+		refused(op.token, rows[i].method, rows[i].json, ERR_UNAUTHENTICATED, "was withdrawn");
+	}
+	assert_int_equal(by_name(op.token, "RevokeToken", other.name, &d), ERR_UNAUTHENTICATED);
+	assert_int_equal(by_name(m.token, "RevokeToken", m.name, &d), ERR_UNAUTHENTICATED);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.token"), made);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.tenant WHERE tenant = 'late'"), "0");
+	testkit_nats_restart(&fx.nats);
+	assert_true(testkit_wait(is_refused, m.token, 15000) && testkit_wait(is_refused, op.token, 15000));
+}
+
 static void what_expired_long_ago_goes_with_the_next_token_GT_3(void **state)
 {
 	char floor[AUTH_TOKEN_ID], sql[256];
@@ -351,6 +392,7 @@ int main(void)
 		cmocka_unit_test(the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3),
 		cmocka_unit_test(a_withdrawn_token_stays_so_when_the_service_is_killed_and_when_nats_lost_it_GT_3),
 		cmocka_unit_test(what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3),
+		cmocka_unit_test(a_withdrawn_token_gives_and_changes_nothing_even_before_nats_has_it_GT_3),
 		cmocka_unit_test(what_expired_long_ago_goes_with_the_next_token_GT_3),
 		cmocka_unit_test(a_tenants_tokens_go_with_it_GT_3),
 	};
