@@ -606,7 +606,7 @@ static void token_of_operator(char token[JSON], uint64_t set)
 
 static void make_tokens(void)
 {
-	const uint64_t tenant = RIGHTS_TENANT & rights_all();
+	const uint64_t tenant = RIGHTS_TENANT & rights_all(), operators = rights_role_find("operator")->rights;
 
 	for (int i = 1; i < RIGHTS_END; i++) {
 		enum right right = (enum right)i;
@@ -615,7 +615,7 @@ static void make_tokens(void)
 			continue;
 		if (platform(right)) {
 			token_of_operator(only[i], rights_bit(right));
-			token_of_operator(without[i], rights_all() & ~rights_bit(right));
+			token_of_operator(without[i], operators & ~rights_bit(right));
 		} else {
 			token_of_role(only[i], "only", right, rights_bit(right));
 			token_of_role(without[i], "without", right, tenant & ~rights_bit(right));
