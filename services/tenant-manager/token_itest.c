@@ -359,10 +359,11 @@ static void what_is_withdrawn_while_many_are_told_again_does_not_wait_for_its_tu
 
 	(void)state;
 	make(&m, fx.operator_token, "{\"tenant\":\"globex\",\"roles\":[\"tenant-admin\"]}");
-	snprintf(sql, sizeof(sql),
-		 "INSERT INTO tm.token SELECT 'acme', lpad(to_hex(i), 32, '0'), '', now() + interval '1 day', now(), '', "
-		 "now() FROM generate_series(1, %d) i",
-		 WITHDRAWN);
+	snprintf(
+	    sql, sizeof(sql),
+	    "INSERT INTO tm.token SELECT 'acme', lpad(to_hex(i), 32, '0'), '', now() + interval '1 day', now(), '', "
+	    "now() FROM generate_series(1, %d) i",
+	    WITHDRAWN);
 	(void)fixture_sql(&fx, sql);
 	testkit_nats_kill(&fx.nats);
 	long long before = fixture_metric(&fx, "trunkline_tokens_revoked_total");
