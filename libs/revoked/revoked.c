@@ -29,11 +29,8 @@ static const char *key_of(const char *tenant, const char *token_id, char buf[KEY
 
 static err_t add(struct revoked *r, const char *key)
 {
-	struct token *t;
+	struct token *t = map_reserve(&r->tokens, 1) ? NULL : mem_zalloc(sizeof(*t));
 
-	if (map_find(&r->tokens, key))
-		return ERR_OK;
-	t = map_reserve(&r->tokens, 1) ? NULL : mem_zalloc(sizeof(*t));
 	if (!t)
 		return ERR_EXHAUSTED;
 	(void)str_copy(t->key, sizeof(t->key), key);
@@ -58,7 +55,7 @@ static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *m
 		r->synced = true;
 	} else if (op == BUS_KV_DELETE) {
 		drop(r, map_find(&r->tokens, key));
-	} else if (strlen(key) < KEY_TEXT) {
+	} else if (strlen(key) < KEY_TEXT && !map_find(&r->tokens, key)) {
 		r->failed = add(r, key) || r->failed;
 		if (r->synced && r->params.on_revoked)
 			r->params.on_revoked(r->params.arg);
@@ -108,6 +105,11 @@ bool revoked_synced(const struct revoked *r)
 	return r->synced && !r->failed;
 }
 
+err_t revoked_refuse(struct err_detail *detail)
+{
+	return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "the token was withdrawn");
+}
+
 err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail)
 {
 	char key[KEY_TEXT];
@@ -116,7 +118,7 @@ err_t revoked_check(const struct revoked *r, const struct auth_user *user, struc
 		return err_set(detail, ERR_UNAVAILABLE, "", "which tokens are withdrawn is not known yet: try again");
 	if (!*user->token_id || !map_find(&r->tokens, key_of(user->tenant, user->token_id, key)))
 		return ERR_OK;
-	return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "the token was withdrawn");
+	return revoked_refuse(detail);
 }
 
 err_t revoked_put(struct revoked *r, const char *tenant, const char *token_id, bus_ack_fn *fn, void *arg)

@@ -31,6 +31,8 @@ void revoked_free(struct revoked **r);
 bool revoked_synced(const struct revoked *r);
 /* ERR_UNAUTHENTICATED: it was withdrawn; ERR_UNAVAILABLE: nobody knows yet, for a moment after the start. */
 err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail) MUST;
+/* ERR_UNAUTHENTICATED, with what is said of a withdrawn token: for who knows of it from elsewhere. */
+err_t revoked_refuse(struct err_detail *detail) MUST;
 /* By tenant-manager alone. tenant "": of an operator. fn once, on the loop, unless the bus goes first. */
 err_t revoked_put(struct revoked *r, const char *tenant, const char *token_id, bus_ack_fn *fn, void *arg) MUST;
 

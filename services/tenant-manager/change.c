@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "pbr.h"
 #include "quota.h"
+#include "token.h"
 
 /* A worker is everybody's: it does not wait out what one tenant's import writes. Holds for the other locks of the transaction, too. */
 static err_t limit_wait(struct change *c)
@@ -77,6 +78,8 @@ err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job, cons
 	*c = (struct change){ .tx = tx, .job = job };
 	job_restart(job);
 	err_t e = lock_tenant(c);
+	if (!e)
+		e = token_check(tx, &job->user, &job->detail);
 	return e ? e : change_repeated(c, reply);
 }
 

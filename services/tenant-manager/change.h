@@ -20,7 +20,7 @@ struct change {
 	bool keep_draft;		/* what is written leaves the flow's draft alone */
 	bool repeated; /* the request was answered before: job->reply is that answer, nothing is to be done */
 };
-/* Locks the tenant; looks whether the request is a repetition. Of a tenant that is deleted only _any changes something, who looks
+/* Locks the tenant; refuses who comes with a withdrawn token; looks whether the request is a repetition. Of a tenant that is deleted only _any changes something, who looks
  * itself. */
 err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job,
 		       const ProtobufCMessageDescriptor *reply) MUST;

@@ -413,6 +413,8 @@ static err_t refuse_other_agent(const struct login *l, const struct auth_user *g
 static err_t judge(const struct login *l, struct err_detail *detail)
 {
 	const struct auth_user *giver = &l->job.user;
+	err_t (*refuse)(const struct auth_user *, uint64_t, const char *, struct err_detail *) =
+	    *l->user.tenant ? role_refuse : role_refuse_operator;
 
 	if (!l->ok && *l->user.agent)
 		return err_set(detail, ERR_NOT_FOUND, "agent_id", "no such agent, or it is not enabled");
@@ -420,11 +422,11 @@ static err_t judge(const struct login *l, struct err_detail *detail)
 		return err_set(detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
 	if (l->missing_own < l->n_own)
 		return err_set(detail, ERR_INVALID, "roles", "there is no role '%s'", l->own[l->missing_own]);
-	err_t e = role_refuse(giver, l->by_roles, "roles", detail);
+	err_t e = refuse(giver, l->by_roles, "roles", detail);
 	if (!e)
-		e = role_refuse(giver, l->by_name, "permissions", detail);
+		e = refuse(giver, l->by_name, "permissions", detail);
 	if (!e)
-		e = role_refuse(giver, auth_all_rights(&l->user), "scopes", detail);
+		e = refuse(giver, auth_all_rights(&l->user), "scopes", detail);
 	return e ? e : refuse_other_agent(l, giver, detail);
 }
 
@@ -479,7 +481,9 @@ static err_t check_operators(struct db_tx *tx, void *arg)
 
 	job_restart(&l->job);
 	l->ok = true;
-	err_t e = judge(l, &l->job.detail);
+	err_t e = token_check(tx, &l->job.user, &l->job.detail);
+	if (!e)
+		e = judge(l, &l->job.detail);
 	l->user.rights = l->by_roles | l->by_name;
 	return e ? e : note_token(tx, l);
 }

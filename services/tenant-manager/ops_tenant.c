@@ -10,6 +10,7 @@
 #include "merge.h"
 #include "pbr.h"
 #include "quota.h"
+#include "token.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
@@ -240,7 +241,9 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 	Trunkline__Admin__V1__Tenant *t;
 
 	job_restart(j);
-	err_t e = change_repeated(&c, &trunkline__admin__v1__tenant__descriptor);
+	err_t e = token_check(tx, &j->user, &j->detail);
+	if (!e)
+		e = change_repeated(&c, &trunkline__admin__v1__tenant__descriptor);
 	if (e || c.repeated)
 		return e;
 	t = (void *)pbr_shallow(&j->arena, j->rq.resource);

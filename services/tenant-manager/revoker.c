@@ -19,8 +19,9 @@ struct revoker {
 	struct loop_timer timer;
 	bool connected, busy, again, stopped, failed;
 	bool compare;	  /* NATS may have lost them: begin with all */
-	bool all;	  /* those that were told, too, after `last` */
-	struct told last; /* of a look at all of them; what is told else is not there any more the next time */
+	bool all;	  /* those that were told, too, after `last`, whenever none is new */
+	struct told last; /* of a look at all of them; what is new is not there any more the next time */
+	bool is_new;	  /* the batch: nobody was told of it before */
 	size_t n, n_running;
 	struct told batch[BATCH];
 };
@@ -43,9 +44,9 @@ static void batch_over(struct revoker *r)
 	bool full = r->n == BATCH, go_on = full || r->all || r->again || r->compare;
 
 	r->busy = false;
-	if (!r->failed && r->all && full)
+	if (!r->failed && !r->is_new && full)
 		r->last = r->batch[r->n - 1];
-	else if (!r->failed)
+	else if (!r->failed && !r->is_new)
 		r->all = false;
 	wait(r, r->failed ? RETRY_MS : go_on ? 0 : LOOK_MS);
 }
@@ -88,6 +89,10 @@ static void on_put(err_t e, uint64_t seq, void *arg)
 	(void)seq;
 	if (!e)
 		metric_add(&published, 1);
+	if (!e && !t->r->is_new) {
+		over(t, ERR_OK);
+		return;
+	}
 	/* When the service ends the bus is the last to tell: the row stays as it is, and is told again. */
 	if (!e && tm->db)
 		e = db_run(tm->db, *t->tenant ? t->tenant : NULL, mark, t, on_marked, t);
@@ -97,14 +102,10 @@ static void on_put(err_t e, uint64_t seq, void *arg)
 		over(t, e);
 }
 
-static err_t take(struct db_tx *tx, void *arg)
+static err_t take_rows(struct db_tx *tx, struct revoker *r, const char *sql, int n_params, const char *const *params)
 {
-	struct revoker *r = arg;
 	struct db_result *res = NULL;
-	char limit[DB_NUMBER];
-	const char *params[] = { r->all ? "t" : "f", r->all ? r->last.tenant : "", r->all ? r->last.id : "",
-				 db_number(BATCH, limit) };
-	err_t e = db_exec(tx, &res, "SELECT tenant, id FROM tm.revoked_tokens($1, $2, $3, $4)", 4, params);
+	err_t e = db_exec(tx, &res, sql, n_params, params);
 
 	r->n = 0;
 	for (int i = 0; !e && i < db_rows(res) && r->n < BATCH; i++) {
@@ -115,6 +116,20 @@ static err_t take(struct db_tx *tx, void *arg)
 		(void)str_copy(t->id, sizeof(t->id), db_text(res, i, 1));
 	}
 	db_result_free(&res);
+	return e;
+}
+
+/* What is new does not wait for its turn among all. */
+static err_t take(struct db_tx *tx, void *arg)
+{
+	struct revoker *r = arg;
+	char limit[DB_NUMBER];
+	const char *params[] = { db_number(BATCH, limit), r->last.tenant, r->last.id };
+	err_t e = take_rows(tx, r, "SELECT tenant, id FROM tm.untold_tokens($1)", 1, params);
+
+	r->is_new = r->n > 0;
+	if (!e && r->all && !r->is_new)
+		e = take_rows(tx, r, "SELECT tenant, id FROM tm.revoked_tokens(true, $2, $3, $1)", 3, params);
 	return e;
 }
 

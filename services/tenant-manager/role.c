@@ -95,14 +95,24 @@ err_t role_agent_rights(struct db_tx *tx, const char *agent_id, uint64_t *ret)
 	return e;
 }
 
-err_t role_refuse(const struct auth_user *giver, uint64_t set, const char *field, struct err_detail *detail)
+static err_t refuse(const struct auth_user *giver, uint64_t too_much, const char *field, struct err_detail *detail)
 {
-	enum right first = rights_first(set & ~auth_may_give(giver));
+	enum right first = rights_first(too_much);
 
 	if (first == RIGHT_NONE)
 		return ERR_OK;
 	return err_set(detail, ERR_DENIED, field, "nobody gives more than he has: %s needs %s for this", giver->subject,
 		       rights_name(first));
+}
+
+err_t role_refuse(const struct auth_user *giver, uint64_t set, const char *field, struct err_detail *detail)
+{
+	return refuse(giver, set & ~auth_may_give(giver), field, detail);
+}
+
+err_t role_refuse_operator(const struct auth_user *giver, uint64_t set, const char *field, struct err_detail *detail)
+{
+	return refuse(giver, set & ~giver->rights, field, detail);
 }
 
 err_t role_check_gift(struct change *c, const ProtobufCMessage *m, const ProtobufCMessage *old, bool password)

@@ -19,5 +19,8 @@ err_t role_agent_rights(struct db_tx *tx, const char *agent_id, uint64_t *ret) M
 err_t role_check_gift(struct change *c, const ProtobufCMessage *m, const ProtobufCMessage *old, bool password) MUST;
 /* Pure: ERR_DENIED that names the first permission in the set that the giver cannot give. */
 err_t role_refuse(const struct auth_user *giver, uint64_t set, const char *field, struct err_detail *detail) MUST;
+/* The same of what an operator is given: tenants.delegate, which is for giving within tenants, adds nothing. */
+err_t role_refuse_operator(const struct auth_user *giver, uint64_t set, const char *field,
+			   struct err_detail *detail) MUST;
 
 #endif

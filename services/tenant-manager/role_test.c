@@ -36,10 +36,24 @@ static void what_the_giver_does_not_have_is_refused_by_name(void **state)
 	}
 }
 
+static void to_an_operator_a_delegate_gives_only_what_he_has_GT_3(void **state)
+{
+	const uint64_t audit = rights_bit(RIGHT_AUDIT_READ), delegate = rights_bit(RIGHT_TENANTS_DELEGATE);
+	const struct auth_user root = { .subject = "root", .rights = delegate };
+	struct err_detail d = { 0 };
+
+	(void)state;
+	assert_int_equal(role_refuse_operator(&root, delegate, "roles", &d), ERR_OK);
+	assert_int_equal(role_refuse_operator(&root, audit | delegate, "roles", &d), ERR_DENIED);
+	assert_string_equal(d.field, "roles");
+	assert_non_null(strstr(d.message, "root needs audit.read"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_the_giver_does_not_have_is_refused_by_name),
+		cmocka_unit_test(to_an_operator_a_delegate_gives_only_what_he_has_GT_3),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

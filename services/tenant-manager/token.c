@@ -5,6 +5,7 @@
 #include "filter.h"
 #include "ops.h"
 #include "pbr.h"
+#include "revoked/revoked.h"
 
 #define KEPT_MS	   (2 * AUTH_LIFE_MAX * 1000LL) /* from its making: a day after it has expired, at least */
 #define SCOPES_MAX 4
@@ -98,6 +99,20 @@ err_t token_note(struct db_tx *tx, const struct token_note *t)
 	err_t e = body ? insert(tx, t, body, size) : ERR_EXHAUSTED;
 	arena_done(&a);
 	return e ? e : prune(tx, t->now_s);
+}
+
+err_t token_check(struct db_tx *tx, const struct auth_user *user, struct err_detail *detail)
+{
+	const char *params[] = { user->tenant, user->token_id };
+	struct db_result *res = NULL;
+
+	if (!*user->token_id)
+		return ERR_OK;
+	err_t e = db_exec(tx, &res, "SELECT tm.is_revoked($1, $2)", 2, params);
+	if (!e && db_bool(res, 0, 0))
+		e = revoked_refuse(detail);
+	db_result_free(&res);
+	return e;
 }
 
 /* ---- looking ---- */
@@ -260,7 +275,9 @@ static err_t mark(struct db_tx *tx, struct job *j, token_t **ret)
 static err_t revoke_operators(struct db_tx *tx, struct job *j, token_t **ret)
 {
 	job_restart(j);
-	err_t e = check_owner(tx, j);
+	err_t e = token_check(tx, &j->user, &j->detail);
+	if (!e)
+		e = check_owner(tx, j);
 	if (!e)
 		e = auth_require(&j->user, RIGHT_OPERATORS_MANAGE, &j->detail);
 	if (!e)

@@ -22,6 +22,9 @@ struct token_note {
 };
 /* In a transaction of the user's tenant, of no tenant for an operator. One that is there stays as it is. */
 err_t token_note(struct db_tx *tx, const struct token_note *t) MUST;
+/* ERR_UNAUTHENTICATED: the token that this user came with is withdrawn, whether the services were told of it or not (GT-3). In any transaction;
+ * who came with a token without an id, or with none, as an import that goes on, is let in. */
+err_t token_check(struct db_tx *tx, const struct auth_user *user, struct err_detail *detail) MUST;
 /* "tenants/acme/tokens/0a", of an operator "tokens/0a". */
 const char *token_name(const char *tenant, const char *id, char buf[NAME_MAX_TEXT]);
 /* Names of the permissions in a set, for people; how many. */

@@ -9,7 +9,8 @@
 #include <cmocka.h>
 #include "auth/auth.h"
 
-#define JSON 2048
+#define JSON	  2048
+#define WITHDRAWN 50000 /* tokens, where many are */
 
 static struct fixture fx;
 static const char *admin;
@@ -299,6 +300,83 @@ static void what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3(void
 	assert_true(testkit_wait(is_published, m.name, 5000));
 }
 
+/* NATS is away: the services know nothing of it, PostgreSQL does. */
+static void a_withdrawn_token_gives_and_changes_nothing_even_before_nats_has_it_GT_3(void **state)
+{
+	static const struct {
+		const char *method, *json;
+		bool operators; /* only they may */
+	} rows[] = {
+		{ "CreateToken", "{\"tenant\":\"acme\",\"roles\":[\"supervisor\"]}", false },
+		{ "CreateToken", "{\"subject\":\"operator:child\",\"scopes\":[\"SCOPE_OPERATOR\"]}", true },
+		{ "CreateSkill", "{\"parent\":\"tenants/acme\",\"skill\":{\"id\":\"late\"}}", false },
+		{ "CreateTenant", "{\"tenantId\":\"late\",\"tenant\":{}}", true },
+		{ "DeleteTenant", "{\"name\":\"tenants/globex\"}", true },
+	};
+	struct made m, op, other;
+	struct err_detail d;
+	char made[32];
+
+	(void)state;
+	make(&m, admin, "{\"roles\":[\"tenant-admin\"]}");
+	make(&op, fx.operator_token, "{\"scopes\":[\"SCOPE_OPERATOR\"]}");
+	make(&other, fx.operator_token, "{\"scopes\":[\"SCOPE_OPERATOR\"]}");
+	testkit_nats_kill(&fx.nats);
+	(void)fixture_must(&fx, m.token, "CreateToken", rows[0].json);
+	(void)fixture_must(&fx, op.token, "CreateToken", rows[0].json);
+	(void)fixture_must(&fx, op.token, "CreateToken", rows[1].json);
+	withdraw(admin, m.name);
+	withdraw(fx.operator_token, op.name);
+	snprintf(made, sizeof(made), "%s", fixture_sql(&fx, "SELECT count(*) FROM tm.token"));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!rows[i].operators)
+			refused(m.token, rows[i].method, rows[i].json, ERR_UNAUTHENTICATED, "was withdrawn");
+		refused(op.token, rows[i].method, rows[i].json, ERR_UNAUTHENTICATED, "was withdrawn");
+	}
+	assert_int_equal(by_name(op.token, "RevokeToken", other.name, &d), ERR_UNAUTHENTICATED);
+	assert_int_equal(by_name(m.token, "RevokeToken", m.name, &d), ERR_UNAUTHENTICATED);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.token"), made);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.tenant WHERE tenant = 'late'"), "0");
+	testkit_nats_restart(&fx.nats);
+	assert_true(testkit_wait(is_refused, m.token, 15000) && testkit_wait(is_refused, op.token, 15000));
+}
+
+static bool tells_again(void *arg)
+{
+	return fixture_metric(&fx, "trunkline_tokens_revoked_total") > *(long long *)arg;
+}
+
+static bool has_told_all(void *arg)
+{
+	return fixture_metric(&fx, "trunkline_tokens_revoked_total") >= *(long long *)arg + WITHDRAWN;
+}
+
+/* After NATS was away all are told again; the tenant is the last of them. */
+static void what_is_withdrawn_while_many_are_told_again_does_not_wait_for_its_turn_GT_3(void **state)
+{
+	char sql[256];
+	struct made m;
+
+	(void)state;
+	make(&m, fx.operator_token, "{\"tenant\":\"globex\",\"roles\":[\"tenant-admin\"]}");
+	snprintf(
+	    sql, sizeof(sql),
+	    "INSERT INTO tm.token SELECT 'acme', lpad(to_hex(i), 32, '0'), '', now() + interval '1 day', now(), '', "
+	    "now() FROM generate_series(1, %d) i",
+	    WITHDRAWN);
+	(void)fixture_sql(&fx, sql);
+	testkit_nats_kill(&fx.nats);
+	long long before = fixture_metric(&fx, "trunkline_tokens_revoked_total");
+	testkit_nats_restart(&fx.nats);
+	assert_true(testkit_wait(tells_again, &before, 15000));
+	withdraw(fx.operator_token, m.name);
+	assert_true(testkit_wait(is_refused, m.token, 1000));
+	assert_false(has_told_all(&before));
+	assert_true(testkit_wait(is_published, m.name, 5000));
+	assert_true(testkit_wait(has_told_all, &before, 60000));
+	(void)fixture_sql(&fx, "DELETE FROM tm.token WHERE body = ''");
+}
+
 static void what_expired_long_ago_goes_with_the_next_token_GT_3(void **state)
 {
 	char floor[AUTH_TOKEN_ID], sql[256];
@@ -351,6 +429,8 @@ int main(void)
 		cmocka_unit_test(the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3),
 		cmocka_unit_test(a_withdrawn_token_stays_so_when_the_service_is_killed_and_when_nats_lost_it_GT_3),
 		cmocka_unit_test(what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3),
+		cmocka_unit_test(a_withdrawn_token_gives_and_changes_nothing_even_before_nats_has_it_GT_3),
+		cmocka_unit_test(what_is_withdrawn_while_many_are_told_again_does_not_wait_for_its_turn_GT_3),
 		cmocka_unit_test(what_expired_long_ago_goes_with_the_next_token_GT_3),
 		cmocka_unit_test(a_tenants_tokens_go_with_it_GT_3),
 	};

@@ -113,11 +113,9 @@ class World:
     def lacking(self, permission):
         """Whoever may everything but this."""
         if permission not in self.without:
-            if permission.startswith("tenants."):
-                fields = {"permissions": sorted(set(PERMISSION.values()) - {permission})}
-            else:
-                all_ = self.operator.auth.CreateToken(tenant=tenant_of(self.ours), scopes=["SCOPE_TENANT_ADMIN"]).permissions
-                fields = {"tenant": tenant_of(self.ours), "permissions": [p for p in all_ if p != permission]}
+            whose = {} if permission.startswith("tenants.") else {"tenant": tenant_of(self.ours)}
+            all_ = self.operator.auth.CreateToken(scopes=["SCOPE_TENANT_ADMIN" if whose else "SCOPE_OPERATOR"], **whose).permissions
+            fields = {"permissions": [p for p in all_ if p != permission], **whose}
             self.without[permission] = self.operator.with_token(self.operator.auth.CreateToken(**fields).access_token)
         return self.without[permission]
 
