@@ -24,9 +24,9 @@
 #define INT_D	 (&google__protobuf__int64_value__descriptor)
 
 static const ProtobufCMethodDescriptor methods[] = {
-	{ "Echo", STRING_D, STRING_D },	   /* unary; "fail:…" fails, "hold" stays open */
-	{ "Flood", INT_D, BYTES_D },	   /* n messages of 64 KiB as fast as the reader reads */
-	{ "Sum", BYTES_D, INT_D },	   /* bytes received */
+	{ "Echo", STRING_D, STRING_D },	  /* unary; "fail:…" fails, "hold" stays open */
+	{ "Flood", INT_D, BYTES_D },	  /* n messages of 64 KiB as fast as the reader reads */
+	{ "Sum", BYTES_D, INT_D },	  /* bytes received */
 	{ "Unserved", STRING_D, STRING_D } /* known to the client only */
 };
 static const unsigned by_name[] = { 0, 1, 2, 3 };
