@@ -78,7 +78,7 @@ void rpc_finish(struct rpc_call *call);
 void rpc_pause(struct rpc_call *call);
 void rpc_resume(struct rpc_call *call);
 /* After rpc_reply, rpc_fail or rpc_finish the call belongs to the library: do not touch it again. */
-/* fn once if the peer cancels, disconnects, the deadline passes or recheck refuses a message before the call is finished. Afterwards the call must
+/* fn once if the peer cancels, disconnects, the deadline passes or recheck refuses a message before the call is finished. Afterwards it must
  * still be finished (rpc_fail/rpc_finish do nothing on the wire then but release it). */
 void rpc_on_cancel(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
 bool rpc_cancelled(const struct rpc_call *call);

@@ -242,7 +242,7 @@ static void a_download_ends_when_its_token_is_withdrawn_GT_3(void **state)
 	struct err_detail d = { "", "" };
 
 	(void)state;
-	store("acme", "long1", "1001", "138", 600000);
+	store("acme", "long1", "1001", "138", 90000);
 	req.recording_id = (char *)"long1";
 	req.format = TRUNKLINE__RECORDING__V1__RECORDING_FORMAT__RECORDING_FORMAT_WAV;
 	assert_int_equal(rpc_client_stream(c, SERVICE, "Download", &req.base, 30000, take_and_lose_the_token, &l, &d),
