@@ -121,6 +121,13 @@ err_t revoked_check(const struct revoked *r, const struct auth_user *user, struc
 	return revoked_refuse(detail);
 }
 
+err_t revoked_recheck(const struct revoked *r, const struct auth_user *user, int64_t now_s, struct err_detail *detail)
+{
+	if (user->expires_s <= now_s)
+		return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "the token has expired");
+	return revoked_check(r, user, detail);
+}
+
 err_t revoked_put(struct revoked *r, const char *tenant, const char *token_id, bus_ack_fn *fn, void *arg)
 {
 	char key[KEY_TEXT];

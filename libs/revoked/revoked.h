@@ -7,6 +7,8 @@
  *	e = auth_verify(verifier, authorization, now_s, &user, detail);
  *	if (!e)
  *		e = revoked_check(revoked, &user, detail);
+ *	…	before each further message (rpc_server_params.recheck)
+ *	e = revoked_recheck(revoked, &user, now_s, detail);
  */
 #ifndef REVOKED_REVOKED_H
 #define REVOKED_REVOKED_H
@@ -33,6 +35,9 @@ bool revoked_synced(const struct revoked *r);
 err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail) MUST;
 /* ERR_UNAUTHENTICATED, with what is said of a withdrawn token: for who knows of it from elsewhere. */
 err_t revoked_refuse(struct err_detail *detail) MUST;
+/* Of a caller whom revoked_check let in before, for what he goes on with: ERR_UNAUTHENTICATED, too, when the token has expired by now. */
+err_t revoked_recheck(const struct revoked *r, const struct auth_user *user, int64_t now_s,
+		      struct err_detail *detail) MUST;
 /* By tenant-manager alone. tenant "": of an operator. fn once, on the loop, unless the bus goes first. */
 err_t revoked_put(struct revoked *r, const char *tenant, const char *token_id, bus_ack_fn *fn, void *arg) MUST;
 

@@ -114,6 +114,25 @@ static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later
 	revoked_free(&later);
 }
 
+static void who_was_let_in_may_go_on_until_the_token_expires_or_is_withdrawn_GT_3(void **state)
+{
+	struct auth_user user = { .subject = "admin:wen", .tenant = "acme", .token_id = "0c", .expires_s = 1000 };
+	struct err_detail d = { 0 };
+	unsigned told = 0;
+	struct revoked *r = reader(&told);
+
+	(void)state;
+	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	assert_int_equal(revoked_recheck(r, &user, 999, NULL), ERR_OK);
+	assert_int_equal(revoked_recheck(r, &user, 1000, &d), ERR_UNAUTHENTICATED);
+	assert_string_equal(d.message, "the token has expired");
+	withdraw(r, &user);
+	assert_true(refused(r, &user));
+	assert_int_equal(revoked_recheck(r, &user, 999, &d), ERR_UNAUTHENTICATED);
+	assert_string_equal(d.message, "the token was withdrawn");
+	revoked_free(&r);
+}
+
 static void what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3(void **state)
 {
 	unsigned told = 0;
@@ -156,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later_GT_3),
+		cmocka_unit_test(who_was_let_in_may_go_on_until_the_token_expires_or_is_withdrawn_GT_3),
 		cmocka_unit_test(what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3),
 	};
 

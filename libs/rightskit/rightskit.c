@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -9,7 +10,8 @@
 #include "revoked/revoked.h"
 #include "testkit/testkit.h"
 
-#define STREAM_MS 500
+#define STREAM_MS  500
+#define HEADERS_MS 300
 
 static bool enough(const ProtobufCMessage *msg, void *arg)
 {
@@ -35,21 +37,26 @@ static struct rpc_client *client(const char *target, const struct auth_signer *s
 	return c;
 }
 
-/* The client is freed. */
-static err_t call(struct rpc_client *c, const ProtobufCMethodDescriptor *method,
-		  const ProtobufCServiceDescriptor *service, const ProtobufCMessage *req, struct err_detail *detail)
+static ProtobufCMessage *empty_request(const ProtobufCMethodDescriptor *method)
 {
 	ProtobufCMessage *empty = mem_zalloc(method->input->sizeof_message);
-	bool answered = false;
 
 	if (!empty)
 		testkit_die("out of memory");
 	method->input->message_init(empty);
+	return empty;
+}
+
+static err_t call(struct rpc_client *c, const ProtobufCMethodDescriptor *method,
+		  const ProtobufCServiceDescriptor *service, const ProtobufCMessage *req, struct err_detail *detail)
+{
+	ProtobufCMessage *empty = empty_request(method);
+	bool answered = false;
+
 	*detail = (struct err_detail){ 0 };
 	/* To the client a unary answer is a stream of one message. */
 	err_t e = rpc_client_stream(c, service, method->name, req ? req : empty, STREAM_MS, enough, &answered, detail);
 	mem_free(empty);
-	rpc_client_free(&c);
 	return answered || e == ERR_TIMEOUT ? ERR_OK : e;
 }
 
@@ -57,7 +64,11 @@ err_t rightskit_call(const ProtobufCMethodDescriptor *method, const ProtobufCSer
 		     const char *target, const struct auth_signer *signer, const char *agent, uint64_t rights,
 		     const ProtobufCMessage *req, struct err_detail *detail)
 {
-	return call(client(target, signer, agent, rights, ""), method, service, req, detail);
+	struct rpc_client *c = client(target, signer, agent, rights, "");
+	err_t e = call(c, method, service, req, detail);
+
+	rpc_client_free(&c);
+	return e;
 }
 
 void rightskit_check(const ProtobufCServiceDescriptor *service, const char *target, const struct auth_signer *signer,
@@ -117,16 +128,16 @@ void rightskit_revoke(const char *nats_url, const char *token_id)
 
 struct withdrawn {
 	const ProtobufCServiceDescriptor *service;
-	const char *target, *agent, *id;
+	const char *target, *agent, *id, *nats_url;
 	const struct auth_signer *signer;
+	struct rpc_client *c;
+	ProtobufCMessage *late; /* sent when the token is withdrawn */
 	struct err_detail d;
 };
 
 static err_t first_method(struct withdrawn *w)
 {
-	w->d = (struct err_detail){ 0 };
-	return call(client(w->target, w->signer, w->agent, rights_all(), w->id), &w->service->methods[0], w->service,
-		    NULL, &w->d);
+	return call(w->c, &w->service->methods[0], w->service, NULL, &w->d);
 }
 
 static bool is_refused(void *arg)
@@ -136,20 +147,54 @@ static bool is_refused(void *arg)
 	return first_method(w) == ERR_UNAUTHENTICATED && strcmp(w->d.message, "the token was withdrawn") == 0;
 }
 
+static err_t withdraw_and_go_on(const ProtobufCMessage **msg, void *arg)
+{
+	struct withdrawn *w = arg;
+
+	*msg = w->late;
+	if (!w->late)
+		return ERR_OK;
+	w->late = NULL;
+	usleep(HEADERS_MS * 1000);
+	rightskit_revoke(w->nats_url, w->id);
+	if (!testkit_wait(is_refused, w, 1000))
+		testkit_die("%s a second after its token was withdrawn: %s", w->service->methods[0].name, w->d.message);
+	return ERR_OK;
+}
+
+/* To the client every method takes a stream of messages: the headers are let in, its message comes too late. */
+static void check_held(struct withdrawn *w)
+{
+	const ProtobufCMethodDescriptor *m = &w->service->methods[0];
+	struct rpc_client *c = client(w->target, w->signer, w->agent, rights_all(), w->id);
+	ProtobufCMessage *empty = empty_request(m), *rep = NULL;
+	struct err_detail d;
+
+	(void)!call(c, m, w->service, NULL, &d); /* connects */
+	w->late = empty;
+	err_t e = rpc_client_upload(c, w->service, m->name, withdraw_and_go_on, w, &rep, &d);
+	if (e != ERR_UNAUTHENTICATED || !strstr(d.message, "the token was withdrawn"))
+		testkit_die("%s, its message after its token was withdrawn: %s %s", m->name, err_name(e), d.message);
+	mem_free(empty);
+	rpc_client_free(&c);
+}
+
 void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const char *target,
 			     const struct auth_signer *signer, const char *agent, const char *nats_url)
 {
 	char id[AUTH_TOKEN_ID];
-	struct withdrawn w = { .service = service, .target = target, .agent = agent, .id = id, .signer = signer };
+	struct withdrawn w = {
+		.service = service, .target = target, .agent = agent, .id = id, .nats_url = nats_url, .signer = signer
+	};
 
 	if (auth_token_id(clock_wall_ms(), id))
 		testkit_die("no id for a token");
+	w.c = client(target, signer, agent, rights_all(), id);
 	err_t e = first_method(&w);
 	if (e == ERR_UNAUTHENTICATED || e == ERR_UNAVAILABLE)
 		testkit_die("%s: %s: %s", service->methods[0].name, err_name(e), w.d.message);
-	rightskit_revoke(nats_url, id);
-	if (!testkit_wait(is_refused, &w, 1000))
-		testkit_die("%s a second after its token was withdrawn: %s", service->methods[0].name, w.d.message);
+	check_held(&w);
+	rpc_client_free(&w.c);
 }
 
 struct auth_signer *rightskit_signer(const char *dir)

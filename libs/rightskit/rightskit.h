@@ -19,7 +19,7 @@ void rightskit_check(const ProtobufCServiceDescriptor *service, const char *targ
 err_t rightskit_call(const ProtobufCMethodDescriptor *method, const ProtobufCServiceDescriptor *service,
 		     const char *target, const struct auth_signer *signer, const char *agent, uint64_t rights,
 		     const ProtobufCMessage *req, struct err_detail *detail) MUST;
-/* A token is let in; withdrawn over this NATS it is refused within a second. */
+/* A token is let in; withdrawn over this NATS it is refused within a second, and so is a call that it had opened, when its message comes. */
 void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const char *target,
 			     const struct auth_signer *signer, const char *agent, const char *nats_url);
 /* The token of tenant acme with this id is withdrawn, as tenant-manager does it. */

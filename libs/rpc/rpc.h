@@ -34,7 +34,12 @@ struct rpc_server_params {
 	/* Called before every handler, also for streams: authenticates and authorises. May attach the caller's identity by
 	 * rpc_call_set_user(). Not called for health and reflection. NULL: everything is allowed. */
 	err_t (*authorize)(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg);
+	/* authorize is asked when the headers have come, this before each message, and before the end of the peer's stream, goes to the
+	 * handler: whether the caller still may (the token may have expired, or been withdrawn, since). Short: no I/O. An error ends the
+	 * call with it; a handler that has got messages of the stream is told by on_cancel. NULL: he may. */
+	err_t (*recheck)(struct rpc_call *call, struct err_detail *detail, void *arg);
 	void *arg;
+	int64_t request_wait_ms; /* from the headers to the first message, then DEADLINE_EXCEEDED; 0: 10,000 */
 };
 err_t rpc_server_new(struct rpc_server **ret, const struct rpc_server_params *p, struct err_detail *detail) MUST;
 int rpc_server_port(const struct rpc_server *s);
@@ -73,10 +78,12 @@ void rpc_finish(struct rpc_call *call);
 void rpc_pause(struct rpc_call *call);
 void rpc_resume(struct rpc_call *call);
 /* After rpc_reply, rpc_fail or rpc_finish the call belongs to the library: do not touch it again. */
-/* fn once if the peer cancels, disconnects or the deadline passes before the call is finished. Afterwards the call must
+/* fn once if the peer cancels, disconnects, the deadline passes or recheck refuses a message before the call is finished. Afterwards it must
  * still be finished (rpc_fail/rpc_finish do nothing on the wire then but release it). */
 void rpc_on_cancel(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
 bool rpc_cancelled(const struct rpc_call *call);
+/* Whether the caller still may, for a handler that goes on sending: what recheck of the server says. */
+err_t rpc_recheck(struct rpc_call *call, struct err_detail *detail) MUST;
 
 /* Request metadata (lower-case key), NULL if absent: "authorization", "x-request-id". Lives as long as the call. */
 const char *rpc_metadata(const struct rpc_call *call, const char *key);

@@ -73,6 +73,7 @@ static void call_free(struct rpc_call *c)
 	struct rpc_server *s = c->server;
 
 	unlink_call(c);
+	loop_timer_done(&c->request_wait);
 	drop_queue(c);
 	out_free(&c->in_flight);
 	if (c->incoming)
@@ -102,6 +103,7 @@ void rpc_call_orphan(struct rpc_call *c)
 	struct rpc_server *s = c->server;
 
 	unlink_call(c);
+	loop_timer_done(&c->request_wait);
 	c->server = NULL;
 	c->cancelled = true;
 	drop_queue(c);
@@ -273,18 +275,24 @@ void rpc_reply(struct rpc_call *c, const ProtobufCMessage *response)
 	finish(c);
 }
 
+/* The first one stays: what a stream was refused with, not that its handler gave it up. */
+static void set_status(struct rpc_call *c, err_t code, const struct err_detail *detail)
+{
+	if (c->cancelled || c->status)
+		return;
+	c->status = code ? code : ERR_INTERNAL;
+	if (detail && *detail->field)
+		str_printf(&c->status_message, "%s: %s", detail->field, detail->message);
+	else
+		str_append(&c->status_message, detail && *detail->message ? detail->message : err_name(code));
+	rpc_status_encode(&c->status_details, c->status, detail, rpc_language(c));
+	if (c->status_details.failed)
+		str_done(&c->status_details);
+}
+
 void rpc_fail(struct rpc_call *c, err_t code, const struct err_detail *detail)
 {
-	if (!c->cancelled) {
-		c->status = code ? code : ERR_INTERNAL;
-		if (detail && *detail->field)
-			str_printf(&c->status_message, "%s: %s", detail->field, detail->message);
-		else
-			str_append(&c->status_message, detail && *detail->message ? detail->message : err_name(code));
-		rpc_status_encode(&c->status_details, c->status, detail, rpc_language(c));
-		if (c->status_details.failed)
-			str_done(&c->status_details);
-	}
+	set_status(c, code, detail);
 	finish(c);
 }
 
@@ -357,8 +365,35 @@ static void fail_text(struct rpc_call *c, err_t code, const char *text)
 	rpc_fail(c, err_set(&detail, code, "", "%s", text), &detail);
 }
 
+err_t rpc_recheck(struct rpc_call *c, struct err_detail *detail)
+{
+	const struct rpc_server *s = c->server;
+
+	if (!s || !s->params.recheck || c->method->builtin)
+		return ERR_OK;
+	return s->params.recheck(c, detail, s->params.arg);
+}
+
+/* A handler that keeps something for the stream lets go of it, and finishes the call. */
+static void refuse(struct rpc_call *c, err_t e, const struct err_detail *detail)
+{
+	c->read_all = true;
+	set_status(c, e, detail);
+	if (c->cancel_fn)
+		tell_cancelled(c);
+	else
+		finish(c);
+}
+
 static void dispatch(struct rpc_call *c, const ProtobufCMessage *req)
 {
+	struct err_detail detail = { 0 };
+	err_t e = rpc_recheck(c, &detail);
+
+	if (e) {
+		refuse(c, e, &detail);
+		return;
+	}
 	c->dispatched = true;
 	c->method->fn(c, req, c->method->arg);
 }
@@ -393,6 +428,7 @@ static void on_received(void *arg, bool ok)
 
 	c->pending--;
 	c->reading = false;
+	loop_timer_stop(&c->request_wait);
 	c->busy++;
 	if (c->finished || c->cancelled) {
 		/* nobody waits for it any more */
@@ -457,6 +493,25 @@ static bool admitted(struct rpc_call *c)
 	return !e;
 }
 
+static void on_nothing_came(void *arg)
+{
+	struct rpc_call *c = arg;
+
+	c->busy++;
+	if (!c->finished && !c->cancelled)
+		fail_text(c, ERR_TIMEOUT, "the request message did not come in time after its headers");
+	c->busy--;
+	maybe_free(c);
+}
+
+static void await_request(struct rpc_call *c)
+{
+	int64_t wait_ms = c->server->params.request_wait_ms;
+
+	loop_timer_start(&c->request_wait, wait_ms ? wait_ms : RPC_REQUEST_WAIT_MS);
+	read_next(c);
+}
+
 static void on_new(void *arg, bool ok)
 {
 	struct rpc_call *c = arg;
@@ -479,7 +534,7 @@ static void on_new(void *arg, bool ok)
 				GRPC_SLICE_LENGTH(c->details.method));
 	c->method = c->path ? rpc_server_find(s, c->path) : NULL;
 	if (admitted(c))
-		read_next(c);
+		await_request(c);
 	c->busy--;
 	maybe_free(c);
 }
@@ -493,6 +548,7 @@ err_t rpc_call_listen(struct rpc_server *s)
 	c->server = s;
 	c->waiting = true;
 	c->out_tail = &c->out;
+	loop_timer_init(&c->request_wait, s->params.loop, on_nothing_came, c);
 	arena_init(&c->arena, 512);
 	grpc_call_details_init(&c->details);
 	grpc_metadata_array_init(&c->metadata);

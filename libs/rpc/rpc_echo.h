@@ -52,6 +52,7 @@ struct echo {
 	_Atomic size_t sent;
 	char identity[64], key[64], seen_method[64];
 	_Atomic int64_t deadline_ms;
+	atomic_bool withdrawn; /* nobody may any more */
 };
 
 /* ---- handlers ---- */
@@ -179,6 +180,12 @@ static inline void on_sum(struct rpc_call *call, const ProtobufCMessage *req, vo
 	rpc_reply(call, &sum.base);
 }
 
+static inline err_t recheck(struct rpc_call *call, struct err_detail *detail, void *arg)
+{
+	(void)call;
+	return ((struct echo *)arg)->withdrawn ? err_set(detail, ERR_UNAUTHENTICATED, "", "not you any more") : ERR_OK;
+}
+
 static inline err_t authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
 {
 	const char *token = rpc_metadata(call, "authorization");
@@ -203,6 +210,8 @@ static inline void echo_start(struct echo *e)
 	e->params.loop = e->loop;
 	e->params.address = "127.0.0.1:0";
 	e->params.authorize = authorize;
+	e->params.recheck = recheck;
+	e->params.arg = e;
 	if (rpc_server_new(&e->server, &e->params, &detail))
 		fail_msg("%s: %s", detail.field, detail.message);
 	assert_int_equal(rpc_server_add(e->server, &echo_service, "Echo", RPC_UNARY, on_echo, e), ERR_OK);

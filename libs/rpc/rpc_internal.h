@@ -26,6 +26,7 @@
 #define RPC_SEND_MAX_BYTES    (8u << 20)
 #define RPC_MAX_CALLS	      65536u /* of one server at a time; beyond: RESOURCE_EXHAUSTED */
 #define RPC_ACCEPT_SLOTS      32u
+#define RPC_REQUEST_WAIT_MS   10000
 #define RPC_DETAILS_KEY	      "grpc-status-details-bin"
 
 /* ---- rpc_core.c: library start, buffers, credentials ---- */
@@ -163,6 +164,7 @@ struct rpc_call {
 	struct rpc_out *out, **out_tail, *in_flight;
 	size_t out_count, out_bytes;
 	struct rpc_op op_new, op_close, op_recv, op_send, op_cancel;
+	struct loop_timer request_wait; /* until the first message */
 	void (*cancel_fn)(struct rpc_call *call, void *arg);
 	void *cancel_arg;
 	void (*drained_fn)(struct rpc_call *call, void *arg);

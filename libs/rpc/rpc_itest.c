@@ -276,6 +276,107 @@ static void an_upload_broken_off_is_never_taken_for_its_end(void **state)
 	echo_stop(&e);
 }
 
+/* ---- the caller may no more ---- */
+struct late {
+	struct echo *echo;
+	const ProtobufCMessage *msg;
+	int before, after; /* messages: the handler has got these, then come those */
+	useconds_t pause_us;
+	bool withdraw; /* in the pause */
+	int asked;
+};
+
+static err_t next_late(const ProtobufCMessage **msg, void *arg)
+{
+	struct late *l = arg;
+	int n = l->asked++;
+
+	if (n == l->before) {
+		await(&l->echo->upload_messages, l->before);
+		usleep(l->pause_us);
+		l->echo->withdrawn = l->withdraw;
+	}
+	*msg = n < l->before + l->after ? l->msg : NULL;
+	return ERR_OK;
+}
+
+static err_t send_late(const char *method, struct late *l, struct err_detail *detail)
+{
+	struct rpc_client *c = client(l->echo, NULL, 0);
+	ProtobufCMessage *resp = NULL;
+	err_t e;
+
+	e = rpc_client_upload(c, &echo_service, method, next_late, l, &resp, detail);
+	if (!e)
+		protobuf_c_message_free_unpacked(resp, NULL);
+	rpc_client_free(&c);
+	return e;
+}
+
+static void a_message_that_comes_when_its_caller_may_no_more_never_reaches_the_handler_GT_3(void **state)
+{
+	Google__Protobuf__StringValue v = GOOGLE__PROTOBUF__STRING_VALUE__INIT;
+	struct err_detail detail = { 0 };
+	struct echo e = { 0 };
+
+	(void)state;
+	echo_start(&e);
+	v.value = (char *)"x";
+	assert_int_equal(send_late("Echo", &(struct late){ &e, &v.base, .after = 1, .pause_us = 200000 }, NULL),
+			 ERR_OK);
+	assert_int_equal(e.calls, 1);
+	assert_int_equal(send_late("Echo",
+				   &(struct late){ &e, &v.base, .after = 1, .pause_us = 200000, .withdraw = true },
+				   &detail),
+			 ERR_UNAUTHENTICATED);
+	assert_string_equal(detail.message, "not you any more");
+	assert_int_equal(e.calls, 1);
+	echo_stop(&e);
+}
+
+static void an_upload_whose_caller_may_no_more_ends_and_its_handler_is_told_GT_3(void **state)
+{
+	Google__Protobuf__BytesValue v = GOOGLE__PROTOBUF__BYTES_VALUE__INIT;
+
+	(void)state;
+	v.value = (ProtobufCBinaryData){ 1, (uint8_t *)"x" };
+	for (int after = 0; after < 2; after++) { /* at its end; with a further message */
+		struct err_detail detail = { 0 };
+		struct echo e = { 0 };
+
+		echo_start(&e);
+		assert_int_equal(send_late("Sum",
+					   &(struct late){ &e, &v.base, .before = 3, .after = after, .withdraw = true },
+					   &detail),
+				 ERR_UNAUTHENTICATED);
+		assert_string_equal(detail.message, "not you any more");
+		assert_int_equal(e.cancelled, 1);
+		assert_int_equal(e.upload_messages, 3);
+		assert_int_equal(e.uploads_ended, 0);
+		echo_stop(&e);
+	}
+}
+
+static void a_call_whose_message_does_not_come_is_not_waited_for_GT_3(void **state)
+{
+	Google__Protobuf__StringValue v = GOOGLE__PROTOBUF__STRING_VALUE__INIT;
+	struct echo e = { .params.request_wait_ms = 200 };
+	struct late l = { &e, &v.base, .after = 1, .pause_us = 800000 };
+	struct err_detail detail = { 0 };
+
+	(void)state;
+	echo_start(&e);
+	assert_int_equal(send_late("Echo", &l, &detail), ERR_TIMEOUT);
+	assert_non_null(strstr(detail.message, "did not come in time"));
+	assert_int_equal(e.calls, 0);
+	/* A stream that began in time is its handler's. */
+	v.value = (char *)"x";
+	l = (struct late){ &e, &v.base, .before = 1, .after = 1, .pause_us = 800000 };
+	assert_int_equal(send_late("Sum", &l, NULL), ERR_OK);
+	assert_int_equal(e.upload_messages, 2);
+	echo_stop(&e);
+}
+
 /* ---- the peer goes away ---- */
 /* A process of its own, killed in the middle. It is forked before this process has started gRPC's threads. */
 static pid_t start_vanishing_client(int port_pipe[2])
@@ -429,6 +530,9 @@ int main(void)
 		cmocka_unit_test(an_upload_arrives_whole),
 		cmocka_unit_test(an_upload_refused_in_the_middle_ends_with_its_status),
 		cmocka_unit_test(an_upload_broken_off_is_never_taken_for_its_end),
+		cmocka_unit_test(a_message_that_comes_when_its_caller_may_no_more_never_reaches_the_handler_GT_3),
+		cmocka_unit_test(an_upload_whose_caller_may_no_more_ends_and_its_handler_is_told_GT_3),
+		cmocka_unit_test(a_call_whose_message_does_not_come_is_not_waited_for_GT_3),
 		cmocka_unit_test(a_stop_lets_running_calls_finish),
 		cmocka_unit_test(a_stop_cancels_what_outlives_its_grace),
 		cmocka_unit_test(a_call_held_beyond_the_server_can_still_be_finished),

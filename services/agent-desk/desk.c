@@ -59,13 +59,6 @@ const char *desk_agent_name(const struct desk *d, const char *tenant, const char
 	return a ? a->display_name : "";
 }
 
-err_t desk_token_over(const struct desk *d, const struct auth_user *u, int64_t now_s, struct err_detail *detail)
-{
-	if (u->expires_s <= now_s)
-		return err_set(detail, ERR_UNAUTHENTICATED, "", "the token has expired");
-	return revoked_check(d->revoked, u, detail);
-}
-
 static bool synced(const struct desk *d)
 {
 	return tenantconf_synced(d->conf) && revoked_synced(d->revoked) && agents_synced(d->agents) &&
@@ -105,6 +98,13 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		return ERR_EXHAUSTED;
 	rpc_call_set_user(call, kept, mem_free);
 	return ERR_OK;
+}
+
+static err_t recheck(struct rpc_call *call, struct err_detail *detail, void *arg)
+{
+	const struct desk *d = arg;
+
+	return revoked_recheck(d->revoked, desk_user(call), clock_wall_ms() / 1000, detail);
 }
 
 /* ---- what the stores tell ---- */
@@ -225,6 +225,7 @@ static err_t open_server(struct desk *d, const struct desk_config *cfg, struct e
 	struct rpc_server_params p = { .loop = d->loop,
 				       .address = cfg->grpc_address,
 				       .authorize = authorize,
+				       .recheck = recheck,
 				       .arg = d,
 				       .max_request_bytes = 65536 };
 	err_t e;

@@ -68,8 +68,6 @@ const struct auth_user *desk_user(const struct rpc_call *call);
 /* Which agent a request is about: the caller itself, or, for a lead, another one. ERR_NOT_FOUND hides the rest. */
 err_t desk_agent_of(const struct rpc_call *call, const char *requested, const char **ret,
 		    struct err_detail *detail) MUST;
-/* Why the caller's token is good no more, and streams that were opened with it are to end: it has expired, or was withdrawn. */
-err_t desk_token_over(const struct desk *d, const struct auth_user *u, int64_t now_s, struct err_detail *detail) MUST;
 /* Has desk.supervise. */
 bool desk_is_lead(const struct rpc_call *call);
 /* "" if it is not configured any more. */

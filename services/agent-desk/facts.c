@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "events/events_batch.h"
@@ -161,14 +160,13 @@ static void on_watch(struct rpc_call *call, const ProtobufCMessage *req, void *a
 
 void facts_sweep(struct facts *f)
 {
-	int64_t now_s = clock_wall_ms() / 1000;
 	struct fact_tenant *t, *next_t;
 	struct fact_watcher *w, *next;
 
 	HASH_ITER (hh, f->tenants, t, next_t) {
 		DL_FOREACH_SAFE (t->list, w, next) {
 			struct err_detail detail = { 0 };
-			err_t e = desk_token_over(f->desk, desk_user(w->call), now_s, &detail);
+			err_t e = rpc_recheck(w->call, &detail);
 
 			if (e)
 				end_with(w, e, &detail);

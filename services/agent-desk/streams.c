@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
@@ -431,14 +430,13 @@ void streams_offer(struct streams *s, const char *tenant, uint64_t watcher, cons
 /* ---- life ---- */
 void streams_sweep(struct streams *s)
 {
-	int64_t now_s = clock_wall_ms() / 1000;
 	struct watch_tenant *t, *next_t;
 	struct watcher *w, *next;
 
 	HASH_ITER (hh, s->tenants, t, next_t)
 		DL_FOREACH_SAFE (t->list, w, next) {
 			struct err_detail detail = { 0 };
-			err_t e = desk_token_over(s->desk, desk_user(w->call), now_s, &detail);
+			err_t e = rpc_recheck(w->call, &detail);
 
 			if (e)
 				end_with(w, e, &detail);

@@ -51,6 +51,13 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 	return ERR_OK;
 }
 
+static err_t recheck(struct rpc_call *call, struct err_detail *detail, void *arg)
+{
+	const struct recorder *r = arg;
+
+	return revoked_recheck(r->revoked, user_of(call), clock_wall_ms() / 1000, detail);
+}
+
 static void refuse(struct rpc_call *call, err_t e, struct err_detail *d)
 {
 	metric_add(&recorder_metric_refused, 1);
@@ -187,6 +194,7 @@ err_t api_start(struct recorder *r, struct err_detail *detail)
 	struct rpc_server_params p = { .loop = r->loop,
 				       .address = cfg->grpc_address,
 				       .authorize = authorize,
+				       .recheck = recheck,
 				       .arg = r,
 				       .max_request_bytes = 65536 };
 	err_t e;

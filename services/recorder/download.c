@@ -88,12 +88,21 @@ static err_t next_wav(struct download *d, size_t *n)
 	return ERR_OK;
 }
 
+/* Its token may be withdrawn while it runs (GT-3). */
+static err_t may_go_on(struct rpc_call *call, struct err_detail *detail)
+{
+	return rpc_cancelled(call) ? ERR_CANCELLED : rpc_recheck(call, detail);
+}
+
 static void send_next(struct rpc_call *call, void *arg)
 {
+	struct err_detail detail = { 0 };
 	struct download *d = arg;
 	size_t n = 0;
-	err_t e = rpc_cancelled(call) ? ERR_CANCELLED : d->mp3 ? next_wav(d, &n) : next_bytes(d, &n);
+	err_t e = may_go_on(call, &detail);
 
+	if (!e)
+		e = d->mp3 ? next_wav(d, &n) : next_bytes(d, &n);
 	if (!e && n) {
 		e = download_send(call, d->bytes, n, d->total, d->begun ? NULL : d->name);
 		d->begun = true;
@@ -103,7 +112,7 @@ static void send_next(struct rpc_call *call, void *arg)
 	rpc_on_drained(call, NULL, NULL);
 	download_free(d);
 	if (e)
-		rpc_fail(call, e, NULL);
+		rpc_fail(call, e, &detail);
 	else
 		rpc_finish(call);
 }

@@ -317,21 +317,26 @@ static __attribute__((unused)) void store(const char *tenant, const char *id, co
 }
 
 /* ---- clients ---- */
-static __attribute__((unused)) struct rpc_client *client(const char *tenant, const char *agent, unsigned scopes)
+static __attribute__((unused)) struct rpc_client *client_of(const struct auth_user *u)
 {
-	struct auth_user u = { .scopes = scopes };
 	struct rpc_client_params p = { .target = address };
 	struct rpc_client *c;
 	char *token;
 
-	(void)str_copy(u.tenant, sizeof(u.tenant), tenant);
-	(void)str_copy(u.agent, sizeof(u.agent), agent);
-	(void)str_copy(u.subject, sizeof(u.subject), "test");
-	assert_int_equal(auth_sign(signer, &u, clock_wall_ms() / 1000, 600, &token), ERR_OK);
+	assert_int_equal(auth_sign(signer, u, clock_wall_ms() / 1000, 600, &token), ERR_OK);
 	p.token = token;
 	assert_int_equal(rpc_client_new(&c, &p), ERR_OK);
 	mem_free(token);
 	return c;
+}
+
+static __attribute__((unused)) struct rpc_client *client(const char *tenant, const char *agent, unsigned scopes)
+{
+	struct auth_user u = { .subject = "test", .scopes = scopes };
+
+	(void)str_copy(u.tenant, sizeof(u.tenant), tenant);
+	(void)str_copy(u.agent, sizeof(u.agent), agent);
+	return client_of(&u);
 }
 
 static __attribute__((unused)) list_response *list(struct rpc_client *c, const list_request *req)

@@ -202,6 +202,59 @@ static void the_same_event_again_changes_nothing(void **state)
 	rpc_client_free(&c);
 }
 
+static bool is_refused(void *arg)
+{
+	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
+
+	return get(arg, "long1", &r, NULL) == ERR_UNAUTHENTICATED;
+}
+
+struct listener {
+	const struct auth_user *user;
+	uint64_t got;
+};
+
+static bool take_and_lose_the_token(const ProtobufCMessage *msg, void *arg)
+{
+	struct listener *l = arg;
+
+	if (!l->got) {
+		struct rpc_client *other = client_of(l->user);
+
+		announced = ((const Trunkline__Recording__V1__DownloadResponse *)(const void *)msg)->total_bytes;
+		rightskit_revoke(nats.url, l->user->token_id);
+		assert_true(testkit_wait(is_refused, other, 1000));
+		rpc_client_free(&other);
+	}
+	l->got += ((const Trunkline__Recording__V1__DownloadResponse *)(const void *)msg)->data.len;
+	return true;
+}
+
+/* Longer than what is on its way when the token goes. */
+static void a_download_ends_when_its_token_is_withdrawn_GT_3(void **state)
+{
+	const struct auth_user user = {
+		.subject = "test", .tenant = "acme", .scopes = AUTH_SUPERVISOR, .token_id = "0d0e"
+	};
+	Trunkline__Recording__V1__DownloadRequest req = TRUNKLINE__RECORDING__V1__DOWNLOAD_REQUEST__INIT;
+	struct rpc_client *c = client_of(&user), *neighbour = client("acme", "", AUTH_SUPERVISOR);
+	struct listener l = { .user = &user };
+	struct err_detail d = { "", "" };
+
+	(void)state;
+	store("acme", "long1", "1001", "138", 90000);
+	req.recording_id = (char *)"long1";
+	req.format = TRUNKLINE__RECORDING__V1__RECORDING_FORMAT__RECORDING_FORMAT_WAV;
+	assert_int_equal(rpc_client_stream(c, SERVICE, "Download", &req.base, 30000, take_and_lose_the_token, &l, &d),
+			 ERR_UNAUTHENTICATED);
+	assert_non_null(strstr(d.message, "the token was withdrawn"));
+	assert_true(l.got < announced);
+	assert_int_equal(download(neighbour, "long1", req.format, NULL), ERR_OK);
+	assert_int_equal(file.len, announced);
+	rpc_client_free(&neighbour);
+	rpc_client_free(&c);
+}
+
 static void what_is_being_recorded_is_shown_and_what_is_lost_is_told(void **state)
 {
 	struct until u = { client("acme", "", AUTH_SUPERVISOR), "rec3",
@@ -413,6 +466,7 @@ int main(void)
 		cmocka_unit_test(an_agent_finds_its_own_recordings_only),
 		cmocka_unit_test(search_by_time_number_agent_queue_and_length),
 		cmocka_unit_test(the_same_event_again_changes_nothing),
+		cmocka_unit_test(a_download_ends_when_its_token_is_withdrawn_GT_3),
 		cmocka_unit_test(recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_2),
 		cmocka_unit_test(what_is_being_recorded_is_shown_and_what_is_lost_is_told),
 		cmocka_unit_test(recordings_without_a_segment_do_not_hold_up_the_others),

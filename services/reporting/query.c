@@ -194,6 +194,13 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 	return ERR_OK;
 }
 
+static err_t recheck(struct rpc_call *call, struct err_detail *detail, void *arg)
+{
+	const struct reporting *r = arg;
+
+	return revoked_recheck(r->revoked, rpc_call_user(call), clock_wall_ms() / 1000, detail);
+}
+
 err_t query_start(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
 {
 	static rpc_handler_fn *const handlers[REPORT_KINDS] = { on_queues, on_agents, on_summary, on_calls };
@@ -202,6 +209,7 @@ err_t query_start(struct reporting *r, const struct reporting_config *cfg, struc
 		.address = cfg->grpc_address,
 		.tls = { .ca_file = cfg->tls_ca_file, .cert_file = cfg->tls_cert_file, .key_file = cfg->tls_key_file },
 		.authorize = authorize,
+		.recheck = recheck,
 		.arg = r
 	};
 	err_t e;

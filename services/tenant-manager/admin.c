@@ -85,6 +85,16 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 	return e;
 }
 
+err_t admin_recheck(struct rpc_call *call, struct err_detail *detail, void *arg)
+{
+	const struct session *session = rpc_call_user(call);
+	const struct admin *a = arg;
+
+	if (!session)
+		return ERR_OK; /* a public method */
+	return revoked_recheck(a->tm->revoked, &session->user, clock_wall_ms() / 1000, detail);
+}
+
 /* ---- jobs ---- */
 
 err_t job_new(struct job **ret, struct manager *tm, const struct method *m, struct rpc_call *call)

@@ -14,6 +14,8 @@ err_t admin_start(struct admin *admin) MUST;
 void admin_free(struct admin **admin);
 /* For rpc_server_params.authorize; arg is the struct admin. */
 err_t admin_authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg);
+/* For rpc_server_params.recheck, with the same arg. */
+err_t admin_recheck(struct rpc_call *call, struct err_detail *detail, void *arg);
 
 /* For the methods with handlers of their own (upload.c): a job for a call. */
 err_t job_new(struct job **ret, struct manager *tm, const struct method *m, struct rpc_call *call) MUST;

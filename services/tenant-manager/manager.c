@@ -147,7 +147,8 @@ static err_t open_server(struct manager *tm, struct err_detail *detail)
 				       .address = c->grpc_address,
 				       .tls = { or_null(c->tls_ca_file), or_null(c->tls_cert_file),
 						or_null(c->tls_key_file), false },
-				       .authorize = admin_authorize };
+				       .authorize = admin_authorize,
+				       .recheck = admin_recheck };
 	err_t e = admin_new(&tm->admin, tm);
 
 	p.arg = tm->admin;

@@ -175,7 +175,7 @@ void fixture_second(struct fixture *second, const struct fixture *f)
 
 /* ---- calls ---- */
 
-static struct rpc_client *client(struct fixture *f, const char *token)
+struct rpc_client *fixture_client(const struct fixture *f, const char *token)
 {
 	char target[32], ca[TESTKIT_PATH + 64];
 	struct rpc_client *c;
@@ -205,7 +205,7 @@ err_t fixture_call(struct fixture *f, const char *token, const char *method, con
 		testkit_die("no method %s", method);
 	if (pbjson_parse(&req, m->input, json, strlen(json), 0, &own))
 		testkit_die("%s: %s %s in %s", method, own.field, own.message, json);
-	struct rpc_client *c = client(f, token);
+	struct rpc_client *c = fixture_client(f, token);
 	err_t e = rpc_client_call(c, service, method, req, &rep, detail ? detail : &own);
 	if (!e && answer && pbjson_print(answer, rep, 0, NULL))
 		testkit_die("pbjson_print");
@@ -287,7 +287,7 @@ static err_t send_stream(struct fixture *f, const char *token, const char *metho
 			 struct err_detail *detail)
 {
 	ProtobufCMessage *rep = NULL;
-	struct rpc_client *c = client(f, token);
+	struct rpc_client *c = fixture_client(f, token);
 	err_t e =
 	    rpc_client_upload(c, &trunkline__admin__v1__admin_service__descriptor, method, next_piece, s, &rep, detail);
 

@@ -36,6 +36,8 @@ void fixture_service_stop(struct fixture *f, int signo);
 /* Another instance beside f's, with the same PostgreSQL and NATS; stop it by fixture_service_stop, before f. */
 void fixture_second(struct fixture *second, const struct fixture *f);
 
+/* Owned by the caller. token NULL: none. */
+struct rpc_client *fixture_client(const struct fixture *f, const char *token);
 /* A unary method of AdminService or AuthService ("Login", "CreateToken"); request and answer in JSON. token NULL: none. */
 err_t fixture_call(struct fixture *f, const char *token, const char *method, const char *json, struct str *answer,
 		   struct err_detail *detail) MUST;

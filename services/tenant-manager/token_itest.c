@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 #include "auth/auth.h"
+#include "trunkline/admin/v1/admin.pb-c.h"
+#include "trunkline/admin/v1/auth.pb-c.h"
 
 #define JSON	  2048
 #define WITHDRAWN 50000 /* tokens, where many are */
@@ -183,6 +185,83 @@ static void a_withdrawn_token_is_refused_within_a_second_and_the_audit_says_who_
 	assert_string_equal(fixture_field(must("VerifyAudit", "{\"parent\":\"tenants/acme\"}"), "ok"), "true");
 	assert_int_equal(by_name(admin, "RevokeToken", "tenants/acme/tokens/0123", &d), ERR_NOT_FOUND);
 	assert_int_equal(by_name(admin, "RevokeToken", "tenants/acme/tokens/No Id", &d), ERR_INVALID);
+}
+
+static err_t withdraw_now(void *arg)
+{
+	const struct made *m = arg;
+
+	withdraw(admin, m->name);
+	assert_true(testkit_wait(is_refused, (void *)m->token, 1000));
+	return ERR_OK;
+}
+
+struct held {
+	struct made *made;
+	bool sent;
+};
+
+/* The headers are there before the token goes. */
+static err_t next_held(const ProtobufCMessage **msg, void *arg)
+{
+	static Trunkline__Admin__V1__CreateTokenRequest req = TRUNKLINE__ADMIN__V1__CREATE_TOKEN_REQUEST__INIT;
+	static char *roles[] = { (char *)"supervisor" };
+	struct held *h = arg;
+
+	*msg = NULL;
+	if (h->sent)
+		return ERR_OK;
+	h->sent = true;
+	req.n_roles = 1;
+	req.roles = roles;
+	*msg = &req.base;
+	usleep(300000);
+	return withdraw_now(h->made);
+}
+
+static void a_call_that_was_opened_before_does_nothing_afterwards_GT_3(void **state)
+{
+	Trunkline__Admin__V1__ListQueuesRequest list = TRUNKLINE__ADMIN__V1__LIST_QUEUES_REQUEST__INIT;
+	struct err_detail d = { 0 };
+	ProtobufCMessage *rep = NULL;
+	struct held h = { 0 };
+	struct made m;
+	struct rpc_client *c;
+	char before[32];
+
+	(void)state;
+	make(&m, admin, "{\"roles\":[\"tenant-admin\"]}");
+	h.made = &m;
+	snprintf(before, sizeof(before), "%s", fixture_sql(&fx, "SELECT count(*) FROM tm.token"));
+	c = fixture_client(&fx, m.token);
+	/* Connects, so that the headers leave at once. */
+	list.parent = (char *)"tenants/acme";
+	assert_int_equal(rpc_client_call(c, &trunkline__admin__v1__admin_service__descriptor, "ListQueues", &list.base,
+					 &rep, &d),
+			 ERR_OK);
+	protobuf_c_message_free_unpacked(rep, NULL);
+	assert_int_equal(rpc_client_upload(c, &trunkline__admin__v1__auth_service__descriptor, "CreateToken", next_held,
+					   &h, &rep, &d),
+			 ERR_UNAUTHENTICATED);
+	assert_non_null(strstr(d.message, "the token was withdrawn"));
+	rpc_client_free(&c);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.token"), before);
+}
+
+static void an_upload_that_began_before_stores_nothing_afterwards_GT_3(void **state)
+{
+	static const char header[] = "{\"parent\":\"tenants/acme\",\"kind\":\"IMPORT_KIND_AGENTS\"}";
+	struct err_detail d = { 0 };
+	struct made m;
+
+	(void)state;
+	make(&m, admin, "{\"roles\":[\"tenant-admin\"]}");
+	assert_int_equal(fixture_import(&fx, m.token, header, "id\n7001\n", 8, NULL, &d), ERR_OK);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.import"), "1");
+	assert_int_equal(fixture_import_slowly(&fx, m.token, header, "id\n7002\n", 8, withdraw_now, &m, NULL, &d),
+			 ERR_UNAUTHENTICATED);
+	assert_non_null(strstr(d.message, "the token was withdrawn"));
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.import"), "1");
 }
 
 static void nobody_withdraws_what_is_not_his_tenants_GT_3(void **state)
@@ -424,6 +503,8 @@ int main(void)
 		cmocka_unit_test(a_login_is_among_them_with_what_the_agents_roles_give_GT_3),
 		cmocka_unit_test(a_refused_request_makes_no_token_GT_3),
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_the_audit_says_who_GT_3),
+		cmocka_unit_test(a_call_that_was_opened_before_does_nothing_afterwards_GT_3),
+		cmocka_unit_test(an_upload_that_began_before_stores_nothing_afterwards_GT_3),
 		cmocka_unit_test(nobody_withdraws_what_is_not_his_tenants_GT_3),
 		cmocka_unit_test(operators_tokens_are_for_operators_and_their_managers_GT_3),
 		cmocka_unit_test(the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3),
