@@ -2,12 +2,15 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tenantconf/map.h"
 
 #define KEY_TEXT (64 + AUTH_TOKEN_ID)
 #define PLATFORM "_" /* no tenant's id */
+#define SWEEP_AT 1024
+#define KEPT_S	 (AUTH_LIFE_MAX + 2 * AUTH_SKEW_S)
 
 struct token {
 	struct map_node node; /* by key */
@@ -18,6 +21,7 @@ struct revoked {
 	struct bus_kv *kv;
 	struct bus_kv_watch *watch;
 	struct map tokens;
+	size_t sweep_at;     /* so many */
 	bool synced, failed; /* failed: no memory for one; nobody is let in rather than that one */
 };
 
@@ -46,6 +50,25 @@ static void drop(struct revoked *r, struct map_node *node)
 	mem_free(node);
 }
 
+/* Who has expired needs nobody to know it. The bucket forgets such keys without a word. */
+static void sweep(struct revoked *r)
+{
+	char floor[AUTH_TOKEN_ID];
+	struct map_node *node = map_first(&r->tokens), *next;
+
+	if (r->tokens.n < r->sweep_at)
+		return;
+	auth_token_id_floor(clock_wall_ms() - KEPT_S * 1000LL, floor);
+	for (; node; node = next) {
+		const char *id = strrchr(node->key, '.');
+
+		next = map_next(&r->tokens, node);
+		if (id && strcmp(id + 1, floor) < 0)
+			drop(r, node);
+	}
+	r->sweep_at = 2 * r->tokens.n + SWEEP_AT;
+}
+
 static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
 {
 	struct revoked *r = arg;
@@ -57,6 +80,7 @@ static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *m
 		drop(r, map_find(&r->tokens, key));
 	} else if (strlen(key) < KEY_TEXT && !map_find(&r->tokens, key)) {
 		r->failed = add(r, key) || r->failed;
+		sweep(r);
 		if (r->synced && r->params.on_revoked)
 			r->params.on_revoked(r->params.arg);
 	}
@@ -64,15 +88,14 @@ static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *m
 
 err_t revoked_new(struct revoked **ret, const struct revoked_params *p, struct err_detail *detail)
 {
-	const struct bus_kv_params kv = { .bucket = "revoked",
-					  .history = 1,
-					  .ttl_ms = (AUTH_LIFE_MAX + 2 * AUTH_SKEW_S) * 1000LL };
+	const struct bus_kv_params kv = { .bucket = "revoked", .history = 1, .ttl_ms = KEPT_S * 1000LL };
 	struct revoked *r = mem_zalloc(sizeof(*r));
 	err_t e;
 
 	if (!r)
 		return ERR_EXHAUSTED;
 	r->params = *p;
+	r->sweep_at = SWEEP_AT;
 	e = bus_kv_open(&r->kv, p->bus, &kv, detail);
 	if (!e)
 		e = bus_kv_watch(&r->watch, r->kv, ">", on_entry, r);

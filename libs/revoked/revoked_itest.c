@@ -9,6 +9,7 @@
 #include "testkit/testkit.h"
 
 #define SECOND_MS 1000
+#define MANY	  1024 /* as many as are kept at least */
 
 static struct testkit_nats nats;
 static struct loop *loop;
@@ -150,6 +151,47 @@ static void what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3(vo
 	revoked_free(&r);
 }
 
+static void on_one_of_many(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	*(unsigned *)arg += e == ERR_OK;
+}
+
+static bool all_are_put(void *arg)
+{
+	return *(unsigned *)arg == MANY;
+}
+
+static bool is_forgotten(void *arg)
+{
+	const struct wait *w = arg;
+
+	return revoked_check(w->r, w->user, NULL) == ERR_OK;
+}
+
+/* The bucket forgets them by itself, without a word: nobody may grow by each token that was ever withdrawn. */
+static void tokens_that_have_expired_are_forgotten_GT_3(void **state)
+{
+	struct auth_user user = { .subject = "admin:many", .tenant = "many" }, first;
+	unsigned told = 0, put = 0;
+	struct revoked *r = reader(&told);
+	struct wait w = { r, &first };
+
+	(void)state;
+	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	for (int64_t i = 0; i < MANY; i++) {
+		assert_int_equal(auth_token_id(1000 + i, user.token_id), ERR_OK); /* of 1970 */
+		assert_int_equal(revoked_put(r, user.tenant, user.token_id, on_one_of_many, &put), ERR_OK);
+		if (i == 0) {
+			first = user;
+			assert_true(refused(r, &first));
+		}
+	}
+	assert_true(testkit_wait_loop(loop, all_are_put, &put, 20000));
+	assert_true(testkit_wait_loop(loop, is_forgotten, &w, 5000));
+	revoked_free(&r);
+}
+
 static int start(void **state)
 {
 	struct err_detail d = { 0 };
@@ -177,6 +219,7 @@ int main(void)
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later_GT_3),
 		cmocka_unit_test(who_was_let_in_may_go_on_until_the_token_expires_or_is_withdrawn_GT_3),
 		cmocka_unit_test(what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3),
+		cmocka_unit_test(tokens_that_have_expired_are_forgotten_GT_3),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
