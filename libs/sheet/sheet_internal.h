@@ -56,6 +56,7 @@ struct sheet_reader {
 	struct sheet_strings strings;
 	/* where in the XML it is */
 	unsigned row;
+	bool in_row;
 	size_t column;
 	char type; /* of the cell: 's'hared, 'b'oolean, 't'ext, 'n'umber; 0: outside a cell */
 	unsigned phonetic;

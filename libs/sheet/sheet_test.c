@@ -137,6 +137,8 @@ static void what_is_wrong_with_a_workbook_is_said(void **state)
 		const char *text;
 	} table[] = {
 		{ "<row r=\"2\"/><row r=\"1\"/>", NULL, ERR_INVALID, "rows that do not follow each other" },
+		{ "<row r=\"1\"><c><v>1</v></c><row><c><v>2</v></c></row></row>", NULL, ERR_INVALID,
+		  "rows that do not follow each other" },
 		{ "<row r=\"1\"><c t=\"s\"><v>1</v></c></row>", "<si><t>a</t></si>", ERR_INVALID,
 		  "shared string that is not there" },
 		{ "<row r=\"1\"><c t=\"s\"><v>-1</v></c></row>", "<si><t>a</t></si>", ERR_INVALID,

@@ -126,11 +126,12 @@ static void begin_row(struct sheet_xml *x, const char *number)
 	struct sheet_reader *r = x->arg;
 	int64_t n = (int64_t)r->row + 1;
 
-	if (number && (str_to_i64(number, 1, 1 << 24, &n) || n <= (int64_t)r->row)) {
+	if (r->in_row || (number && (str_to_i64(number, 1, 1 << 24, &n) || n <= (int64_t)r->row))) {
 		fail(x, ERR_INVALID, "has rows that do not follow each other");
 		return;
 	}
 	r->row = (unsigned)n;
+	r->in_row = true;
 	r->column = 0;
 	sheet_out_begin(r->out, r->row);
 }
@@ -152,7 +153,7 @@ static void row_start(struct sheet_xml *x, const char *name, const char **atts)
 		r->phonetic++;
 	else if (strcmp(name, "row") == 0)
 		begin_row(x, sheet_xml_attribute(atts, "r"));
-	else if (strcmp(name, "c") == 0 && r->row)
+	else if (strcmp(name, "c") == 0 && r->in_row)
 		begin_cell(r, atts);
 	else if (strcmp(name, "v") == 0 || strcmp(name, "t") == 0)
 		r->in_text = r->type && !r->phonetic;
@@ -214,6 +215,7 @@ static void row_end(struct sheet_xml *x, const char *name)
 	} else if (strcmp(name, "row") == 0) {
 		err_t e = sheet_out_row(r->out);
 
+		r->in_row = false;
 		if (e)
 			sheet_xml_fail(x, e);
 	}
@@ -237,6 +239,7 @@ void sheet_rows_xml(struct sheet_xml *x, struct sheet_reader *r)
 	x->on_text = row_text;
 	x->arg = r;
 	r->row = 0;
+	r->in_row = false;
 	r->type = 0;
 	r->phonetic = 0;
 	r->in_text = false;
