@@ -274,9 +274,10 @@ def double(ev, run):
                 if l.acked is not None and l.acked < m.began and both > CROSSING_MS and within(run, m.began):
                     yield m.began, "agent %s got call %s while on call %s" % (agent, m.name, l.name)
     for (_, agent), events in ev.facts.agents.items():
-        for e in events:
+        for before, e in zip([None] + events[:-1], events):
             changed = e.agent_state_changed
-            if changed.to == RESERVED and getattr(changed, "from") != READY and within(run, e.time_ms):
+            own = changed.cause == "taken-over" and before is not None and before.call_id == e.call_id  # by the next leader, for the same call
+            if changed.to == RESERVED and getattr(changed, "from") != READY and not own and within(run, e.time_ms):
                 yield e.time_ms, "agent %s was reserved in state %d" % (agent, getattr(changed, "from"))
 
 

@@ -264,6 +264,17 @@ def test_an_agent_reserved_while_on_a_call_is_seen_in_the_books():
     assert "double" in broken(run)
 
 
+def test_a_reservation_that_the_next_leader_takes_over_is_the_same_one_if_the_call_is():
+    for call, bounds in (("w2", set()), ("w3", {"double"})):
+        run = GoodRun()
+        run.state("2000", 20.5, RESERVED, RESERVED, call, "wait")
+        run.agent_events[-1].agent_state_changed.cause = "taken-over"
+        run.agent_events.sort(key=lambda e: e.time_ms)
+        for seq, e in enumerate((e for e in run.agent_events if e.agent_id == "2000"), 1):
+            e.seq, e.id = seq, "chaos.2000.%d" % seq
+        assert set(broken(run)) - {"books"} == bounds, broken(run)
+
+
 def test_a_call_that_is_missing_in_kafka_is_seen():
     run = GoodRun()
     run.events = [e for e in run.events if e.call_id != "s2"]
