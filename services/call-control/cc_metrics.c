@@ -1,6 +1,7 @@
 #include "cc_metrics.h"
 
 struct metric cc_metric_calls = METRIC_GAUGE("trunkline_calls", "calls this instance owns");
+struct metric cc_metric_newcomers = METRIC_GAUGE("trunkline_call_newcomers", "new calls that wait for their tenant's turn");
 struct metric cc_metric_offers = METRIC_COUNTER("trunkline_call_offers_total", "calls offered by sip-edge");
 struct metric cc_metric_refused =
     METRIC_COUNTER("trunkline_call_refused_total",
@@ -56,6 +57,7 @@ struct metric cc_metric_came_back =
 void cc_metrics_register(void)
 {
 	struct metric *const all[] = { &cc_metric_calls,
+				       &cc_metric_newcomers,
 				       &cc_metric_offers,
 				       &cc_metric_refused,
 				       &cc_metric_ended,
