@@ -19,3 +19,10 @@ int64_t missing_wait_ms(int64_t age_ms, int64_t lost_ms, int64_t waiting)
 		wait = at_least(lost_ms - age_ms, LAST_MS);
 	return at_least(wait, waiting * 1000 / MISSING_A_SECOND);
 }
+
+int64_t behind_wait_ms(unsigned deliveries)
+{
+	int64_t wait = at_least(deliveries, 1) * 1000;
+
+	return wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS;
+}

@@ -16,4 +16,8 @@
  * them, -1 unknown. At least 1 s. */
 int64_t missing_wait_ms(int64_t age_ms, int64_t lost_ms, int64_t waiting);
 
+/* How long a recording is left alone whose tenant has its share of the places: longer with each delivery of its event, so that a backlog of
+ * hours is not looked through all the time. 1 s to 1 min. */
+int64_t behind_wait_ms(unsigned deliveries);
+
 #endif

@@ -38,12 +38,26 @@ static void no_wait_is_too_short_whatever_the_clocks_say(void **state)
 	assert_int_equal(missing_wait_ms(0, 0, 1), 1000);
 }
 
+static void a_backlog_is_looked_at_more_and_more_seldom_GT_3_1_2d(void **state)
+{
+	int64_t total = 0;
+
+	(void)state;
+	assert_int_equal(behind_wait_ms(0), 1000);
+	assert_int_equal(behind_wait_ms(1), 1000);
+	assert_int_equal(behind_wait_ms(30), 30000);
+	assert_int_equal(behind_wait_ms(UINT32_MAX), 60000);
+	for (unsigned n = 1; n <= 60; n++) /* never after more than it has lasted already, but for the first seconds */
+		total += behind_wait_ms(n), assert_true(behind_wait_ms(n + 1) <= total + 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_is_looked_for_soon_then_seldom_and_when_it_is_lost),
 		cmocka_unit_test(all_together_are_looked_for_a_hundred_times_a_second),
 		cmocka_unit_test(no_wait_is_too_short_whatever_the_clocks_say),
+		cmocka_unit_test(a_backlog_is_looked_at_more_and_more_seldom_GT_3_1_2d),
 	};
 
 	return cmocka_run_group_tests_name("missing", tests, NULL, NULL);
