@@ -21,7 +21,7 @@
 #define DURABLE	    "recorder"
 #define FILTER	    "ev.*.recording.>"
 #define MAX_UNACKED 64
-#define TENANT_JOBS (MAX_UNACKED / 2) /* one tenant's recordings that are under way; its others wait with their events at the server */
+#define TENANT_JOBS (MAX_UNACKED * 3 / 4) /* one tenant's recordings that are under way; its others wait with their events at the server */
 #define RETRY_MS    2000
 #define BUSY_MS	    5000 /* redelivery of what cannot be done now */
 #define LAG_MS	    2000
@@ -376,7 +376,7 @@ static void take_started(struct intake *in, const struct recording *r, uint64_t 
 static void put_behind(struct intake *in, uint64_t seq, unsigned deliveries)
 {
 	metric_add(&recorder_metric_behind, 1);
-	if (bus_nak(in->consumer, seq, behind_wait_ms(deliveries)))
+	if (bus_nak(in->consumer, seq, behind_wait_ms(deliveries, seq)))
 		LOG_DEBUG(NULL, "intake.nak_lost", "seq=%llu", (unsigned long long)seq);
 }
 

@@ -15,7 +15,7 @@ struct metric recorder_metric_downloads = METRIC_COUNTER(P "downloads_total", "f
 struct metric recorder_metric_refused = METRIC_COUNTER(P "refused_total", "requests refused");
 struct metric recorder_metric_lag = METRIC_GAUGE(P "lag_events", "recording events not yet dealt with");
 struct metric recorder_metric_behind = METRIC_COUNTER(
-    P "behind_total", "times a recording was put off because its tenant has its share of the places, half of them");
+    P "behind_total", "times a recording was put off because its tenant has its share of the places");
 
 void recorder_metrics_register(void)
 {
