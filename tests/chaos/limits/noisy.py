@@ -160,7 +160,7 @@ def main():
         say("noisy: this tells nothing of the machine: %s" % reason)
     if bad:
         say("noisy: %d callers of B were not served: %d refused, else: %s" % (len(bad), sum(map(refused, bad)), tally(bad)))
-    return 1 if bad else 2 if why else 0
+    return 2 if why else 1 if bad else 0
 
 
 if __name__ == "__main__":
