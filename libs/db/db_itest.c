@@ -448,7 +448,8 @@ static void a_tenant_with_a_hundred_jobs_leaves_others_their_turn_GT_3_1_2d(void
 		done += a[i].done;
 	assert_int_equal(b.e, ERR_OK);
 	assert_int_equal(none.e, ERR_OK);
-	assert_in_range(done, 0, 10); /* it is the second worker that they have at once: 0, unless this machine stands still */
+	assert_in_range(done, 0,
+			10); /* it is the second worker that they have at once: 0, unless this machine stands still */
 	assert_int_equal(a[N - 1].runs, 0);
 	db_free(&own);
 }

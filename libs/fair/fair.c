@@ -15,9 +15,9 @@ static struct fair_item *find(const struct fair *f, const char *lane)
 {
 	struct fair_item *i;
 
-	LIST_FOREACH(i, &f->buckets[hash_fnv1a32(lane) % FAIR_BUCKETS], bucket)
-	if (str_eq(i->lane, lane))
-		return i;
+	LIST_FOREACH (i, &f->buckets[hash_fnv1a32(lane) % FAIR_BUCKETS], bucket)
+		if (str_eq(i->lane, lane))
+			return i;
 	return NULL;
 }
 

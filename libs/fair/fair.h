@@ -29,7 +29,7 @@ struct fair_item {
 	TAILQ_ENTRY(fair_item) turn;
 };
 struct fair {
-	LIST_HEAD(, fair_item) buckets[FAIR_BUCKETS];
+	LIST_HEAD(fair_bucket, fair_item) buckets[FAIR_BUCKETS];
 	TAILQ_HEAD(fair_turns, fair_item) turns; /* the lanes, in the order of their turns */
 	size_t n;
 };

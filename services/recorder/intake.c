@@ -21,7 +21,9 @@
 #define DURABLE	    "recorder"
 #define FILTER	    "ev.*.recording.>"
 #define MAX_UNACKED 64
-#define TENANT_JOBS (MAX_UNACKED * 3 / 4) /* one tenant's recordings that are under way; its others wait with their events at the server */
+#define TENANT_JOBS        \
+	(MAX_UNACKED * 3 / \
+	 4) /* one tenant's recordings that are under way; its others wait with their events at the server */
 #define RETRY_MS    2000
 #define BUSY_MS	    5000 /* redelivery of what cannot be done now */
 #define LAG_MS	    2000
@@ -402,7 +404,6 @@ static void on_purged(err_t e, uint64_t seq, void *arg)
 	else
 		ack(in, seq);
 }
-
 
 static void take_purged(struct intake *in, const struct fact *f, uint64_t seq)
 {

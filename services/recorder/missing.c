@@ -4,7 +4,7 @@
 #define WAIT_MAX_MS 60000
 #define BEHIND_MS   500
 #define SPREAD	    2654435761u /* Knuth's: neighbours come far apart */
-#define LAST_MS	    1000 /* behind the moment from which it is lost, or near it */
+#define LAST_MS	    1000	/* behind the moment from which it is lost, or near it */
 
 static int64_t at_least(int64_t v, int64_t min)
 {

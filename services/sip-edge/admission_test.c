@@ -13,7 +13,7 @@
 
 #define MODEL_MAX 100000
 
-#define TENANTS	  3
+#define TENANTS 3
 
 /* A queue in front of a server: calls that came in wait until their turn. */
 struct model {
@@ -69,9 +69,13 @@ static void come(struct model *m, unsigned tenant, double refusal_costs)
 static void run_all(struct model *m, double serves_cps, double refusal_costs, int64_t ms)
 {
 	for (int64_t end = m->now_ms + ms; m->now_ms < end; m->now_ms++) {
-		for (unsigned t = 0; t < TENANTS; t++)
-			for (m->comes[t] += m->offers[t] / 1000; m->comes[t] >= 1; m->comes[t]--)
+		for (unsigned t = 0; t < TENANTS; t++) {
+			m->comes[t] += m->offers[t] / 1000;
+			while (m->comes[t] >= 1) {
+				m->comes[t]--;
 				come(m, t, refusal_costs);
+			}
+		}
 		m->credit += serves_cps / 1000;
 		while (m->credit >= 1 && m->first < m->n) {
 			m->credit--;
