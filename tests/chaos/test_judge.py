@@ -19,11 +19,16 @@ from plan import SPARE_S, plan  # noqa: E402
 from rows import BY_NAME, ROWS  # noqa: E402
 
 
-def broken(run):
-    """{bound: sentences} of the fault's run; that of the load before it must be clean."""
+def verdicts(run):
+    """{bound: sentences} of the load before the fault, and of the fault's run."""
     with tempfile.TemporaryDirectory() as d:
         run.write(d)
-        before, after = judge(d)["runs"]
+        return judge(d)["runs"]
+
+
+def broken(run):
+    """Of the fault's run; that of the load before it must be clean."""
+    before, after = verdicts(run)
     assert not before["broken"], before["broken"]
     return after["broken"]
 
@@ -129,6 +134,15 @@ def test_one_way_audio_is_heard():
     only(run, "voices")
 
 
+def test_an_answer_whose_call_stood_still_before_it_could_say_so_may_stay_silent_and_an_earlier_one_may_not():
+    for answered, bounds in ((FAULT_S - 0.02, set()), (FAULT_S - 0.2, {"voices"})):
+        run = GoodRun()
+        run.call("short", "s9", "3000", invited=19.5, rang=19.6, answered=answered, over=22.5)
+        for leg in run.legs["s9"]:
+            without(run, leg, "heard")
+        assert {b for v in verdicts(run) for b in v["broken"]} == bounds
+
+
 def test_swapped_parties_are_heard():
     run = GoodRun()
     run.note(run.legs["s2"][0], 26, "heard", who=2)
@@ -187,6 +201,14 @@ def test_a_caller_served_before_one_who_came_earlier_is_seen():
     run = GoodRun()
     swap(run)
     only(run, "order")
+
+
+def test_who_came_to_a_process_that_stood_still_at_once_may_be_passed_and_who_came_earlier_may_not():
+    for came, bounds in ((FAULT_S - 0.01, ()), (FAULT_S - 0.2, ("order",))):
+        run = GoodRun()
+        swap(run)
+        run.event("w3", "enqueued").time_ms = ms(came)
+        only(run, *bounds)
 
 
 def test_an_agent_given_to_a_call_whose_holder_stands_still_counts_from_then():
