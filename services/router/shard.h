@@ -8,6 +8,8 @@
 #include "router.h"
 #include "router_wire.h"
 
+#include <sys/queue.h>
+
 struct shard {
 	struct router *router;
 	uint32_t number;
@@ -15,11 +17,12 @@ struct shard {
 	uint64_t epoch;		  /* 0: we do not lead */
 	struct router_core *core; /* NULL: we do not lead */
 	struct bus_sub *sub;
-	struct batches batches;	       /* each shard its own: the epoch is in a message's head */
-	int64_t asked_ms;	       /* RouterEpoch was told last */
-	struct router_core_stats told; /* what the metrics have already */
-	struct conf_job *jobs;	       /* configurations that are being taken over */
+	struct batches batches;		       /* each shard its own: the epoch is in a message's head */
+	int64_t asked_ms;		       /* RouterEpoch was told last */
+	struct router_core_stats told;	       /* what the metrics have already */
+	STAILQ_HEAD(conf_jobs, conf_job) jobs; /* configurations that are being taken over, tenants in turn */
 	struct loop_timer conf_turn;
+	struct loop_timer timers_turn; /* more of the core's timers are due than it fires at a time */
 };
 
 err_t shard_new(struct shard **ret, struct router *r, uint32_t number) MUST;

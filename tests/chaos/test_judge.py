@@ -6,6 +6,7 @@ Runs by itself (TAP, for tools/run-tests) and under pytest.
 import pathlib
 import sys
 import tempfile
+import types
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
@@ -14,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE / "limits")]
 from evidence import Leg  # noqa: E402
 from goodrun import FAULT_S, ON_CALL, RESERVED, GoodRun, ms  # noqa: E402
 from judge import judge  # noqa: E402
+from noisy import ALONE, BESIDE, NOISE, Window, told  # noqa: E402
 from overload import STANDING, judged  # noqa: E402
 from plan import SPARE_S, plan  # noqa: E402
 from rows import BY_NAME, ROWS  # noqa: E402
@@ -466,6 +468,25 @@ def main():
             failed += 1
             print("not ok %d - %s\n# %s: %s" % (i, text, type(e).__name__, e))
     return 1 if failed else 0
+
+
+# ---- a noisy neighbour ----
+def neighbours(*b):
+    """(callers of B who were not served, p99 alone, p99 beside) of 100 calls of B before A comes, at 10 s, and those."""
+    windows = [Window(what, t0, t0 + 10000, types.SimpleNamespace(ours=1, seconds=10), 0.5) for what, t0 in ((ALONE, 0), (BESIDE, 10000))]
+    mine = [talk(ALONE, i * 100) for i in range(100)] + list(b)
+    return told(windows, mine, [(no if i % 2 else talk)(NOISE, 10000 + i) for i in range(1000)])
+
+
+def test_a_neighbour_who_is_served_as_before_is_let_pass_GT_3_1_2d():
+    assert neighbours(*(talk(ALONE, 10000 + i * 100) for i in range(100))) == ([], 300, 300)
+
+
+def test_a_neighbour_who_is_refused_or_waits_is_seen_GT_3_1_2d():
+    bad, _, _ = neighbours(no(ALONE, 10500), leg(ALONE, 10600), talk(ALONE, 10700), no(ALONE, 30000))
+    assert [x.began for x in bad] == [10500, 10600]
+    late = leg(ALONE, 11000, (900, "up", {}), (1400, "bye-sent", {}), (1410, "bye-answered", {"status": 200}), (1410, "over", {"why": "hung-up"}))
+    assert neighbours(late) == ([], 300, 900)
 
 
 if __name__ == "__main__":
