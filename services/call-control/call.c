@@ -555,6 +555,15 @@ static bool unacceptable(err_t e)
 	return e == ERR_INVALID || e == ERR_PRECONDITION;
 }
 
+/* The engine takes nothing new, and we have not heard of that yet: another one is asked. */
+static bool drains(const struct call *call, const struct call_input *in)
+{
+	if (in->error != ERR_UNAVAILABLE || call->phase >= CALL_PHASE_ENDING)
+		return false;
+	return in->request == REQUEST_CALLER ||
+	       (in->request == REQUEST_AGENT && call->phase == CALL_PHASE_DIALLING && !call->dialled);
+}
+
 static void media_failed(struct call *call, struct call_leg *leg, const struct call_input *in, int64_t now_ms,
 			 struct call_todo *todo)
 {
@@ -563,6 +572,8 @@ static void media_failed(struct call *call, struct call_leg *leg, const struct c
 			return;
 		todo_command(todo, COMMAND_REANSWER, leg)->request = leg->reoffer; /* without SDP: 488 */
 		leg->reoffer = 0;
+	} else if (drains(call, in)) {
+		call->stranded = true;
 	} else if (in->request == REQUEST_CALLER) {
 		call_finish(call, "failed", unacceptable(in->error) ? 488 : 503, now_ms, todo);
 	} else if (in->request == REQUEST_AGENT && call->phase == CALL_PHASE_DIALLING) {

@@ -618,6 +618,33 @@ static void a_phone_that_no_engine_understands_is_refused_with_488(void **state)
 	bench_end(&b);
 }
 
+/* Between its first word of that and our hearing it. */
+static void an_engine_that_drains_fails_no_call_another_one_is_asked(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	begin(&b, "100", "v=0");
+	in_failed(&b, "c", "create", REQUEST_CALLER, ERR_UNAVAILABLE);
+	assert_true(b.call->stranded);
+	assert_null(command(&b, COMMAND_HANG_UP));
+	lost(&b, "media-2");
+	assert_false(b.call->stranded);
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "c")->request, REQUEST_CALLER);
+	in_ready(&b, "c", REQUEST_CALLER);
+	assert_non_null(command_to(&b, COMMAND_ANSWER, "c"));
+	bench_end(&b);
+	to_assigned(&b);
+	in_failed(&b, "a", "create", REQUEST_AGENT, ERR_UNAVAILABLE);
+	assert_int_equal(b.call->phase, CALL_PHASE_DIALLING);
+	assert_true(b.call->stranded);
+	lost(&b, "media-2");
+	assert_int_equal(said_to(&b, COMMAND_ENDPOINT, "a")->request, REQUEST_AGENT);
+	in_ready(&b, "a", REQUEST_AGENT);
+	assert_non_null(command(&b, COMMAND_DIAL));
+	bench_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -625,6 +652,7 @@ int main(void)
 		cmocka_unit_test(the_first_command_to_the_new_engine_is_the_endpoint),
 		cmocka_unit_test(a_call_that_is_not_answered_yet_gets_its_answer_from_the_new_engine),
 		cmocka_unit_test(a_late_offer_of_the_lost_engine_is_followed_by_another),
+		cmocka_unit_test(an_engine_that_drains_fails_no_call_another_one_is_asked),
 		cmocka_unit_test(a_menu_begins_again),
 		cmocka_unit_test(what_was_keyed_before_counts),
 		cmocka_unit_test(a_prompt_begins_again),
