@@ -11,10 +11,12 @@
 #include "base/str.h"
 
 static const char *const phase_names[CALL_PHASE_COUNT] = {
-	[CALL_PHASE_NEW] = "new",	  [CALL_PHASE_ANSWERING] = "answering",	  [CALL_PHASE_PLAYING] = "playing",
-	[CALL_PHASE_COLLECTING] = "collecting", [CALL_PHASE_QUEUED] = "queued",	  [CALL_PHASE_DIALLING] = "dialling",
-	[CALL_PHASE_WELCOME] = "welcome", [CALL_PHASE_CONNECTING] = "connecting", [CALL_PHASE_TALKING] = "talking",
-	[CALL_PHASE_ENDING] = "ending",	  [CALL_PHASE_ENDED] = "ended",
+	[CALL_PHASE_NEW] = "new",	  [CALL_PHASE_ANSWERING] = "answering",
+	[CALL_PHASE_PLAYING] = "playing", [CALL_PHASE_COLLECTING] = "collecting",
+	[CALL_PHASE_QUEUED] = "queued",	  [CALL_PHASE_DIALLING] = "dialling",
+	[CALL_PHASE_WELCOME] = "welcome", [CALL_PHASE_CONNECTING] = "connecting",
+	[CALL_PHASE_TALKING] = "talking", [CALL_PHASE_ENDING] = "ending",
+	[CALL_PHASE_ENDED] = "ended",
 };
 
 const char *call_phase_name(enum call_phase p)

@@ -66,10 +66,11 @@ static void write_conf(void)
 {
 	char text[600];
 
-	(void)snprintf(text, sizeof(text),
-		       "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n"
-		       "  partitions: 3\n  tenant_topics: \"acme, initech\"\nbridge:\n  window: 500\n  keep_events: 100\n",
-		       nats.url, kafka.brokers);
+	(void)snprintf(
+	    text, sizeof(text),
+	    "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n"
+	    "  partitions: 3\n  tenant_topics: \"acme, initech\"\nbridge:\n  window: 500\n  keep_events: 100\n",
+	    nats.url, kafka.brokers);
 	testkit_file(dir, "bridge.yaml", text, conf);
 }
 
@@ -119,7 +120,7 @@ static void turn_for(int64_t ms)
 
 struct out {
 	struct stream_consumer *c;
-	const char *tenant; /* nobody else's is there */
+	const char *tenant;  /* nobody else's is there */
 	uint64_t seen[KEYS]; /* highest sequence per key */
 	size_t n, fresh, repeated, want;
 	bool in_order, done;

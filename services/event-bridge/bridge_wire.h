@@ -25,8 +25,8 @@ struct bridge_topics_wanted {
 struct bridge_record {
 	char topic[160];
 	char own_topic[160]; /* the same goes there; "": the tenant has none */
-	char key[300];	   /* "<tenant>:<call or agent id>" */
-	const void *value; /* the event's own bytes, or json */
+	char key[300];	     /* "<tenant>:<call or agent id>" */
+	const void *value;   /* the event's own bytes, or json */
 	size_t size;
 	int64_t time_ms;
 	struct stream_header headers[BRIDGE_HEADERS];

@@ -93,7 +93,7 @@ static void *run(void *arg)
 		struct err_detail d = { "", "" };
 		err_t e = whole ? whole
 				: stream_ensure_topics(t->cfg->brokers, names.list, (int)t->cfg->partitions,
-					       (int)t->cfg->replication, &d);
+						       (int)t->cfg->replication, &d);
 
 		if (!e)
 			e = loop_post(t->loop, t->done, t->arg);

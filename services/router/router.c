@@ -104,6 +104,9 @@ static void on_agent(const char *tenant, const char *agent_id, const struct agen
 		record = &out;
 	}
 	shard_agent(s, record, revision, false);
+	/* Reserved by a leader before us, which may have ended before it could tell of it. */
+	if (s->core && record->state == AGENT_RESERVED && record->router_epoch < s->epoch)
+		(void)agents_republish(s->router->agents, record, NULL, router_now_ms(s->router) - ROUTER_REPUBLISH_MS);
 }
 
 static void on_bad_agent(const char *key, const struct err_detail *d, void *arg)

@@ -17,8 +17,9 @@
 #include "service/service.h"
 #include "tenantconf/tenantconf.h"
 
-#define ROUTER_SHARDS  HASH_ROUTER_SHARDS
-#define ROUTER_SUBJECT 200
+#define ROUTER_SHARDS	    HASH_ROUTER_SHARDS
+#define ROUTER_SUBJECT	    200
+#define ROUTER_REPUBLISH_MS 60000 /* less than the stream's memory of ids, which makes it harmless */
 
 struct events;
 struct shard;

@@ -2,8 +2,6 @@
 #include "shard.h"
 #include "log/log.h"
 
-#define REPUBLISH_MS 60000 /* less than the stream's memory of ids, which makes it harmless */
-
 struct load {
 	struct shard *shard;
 	int64_t now_ms;
@@ -37,7 +35,7 @@ static void load_agent(const char *tenant, const char *agent_id, const struct ag
 	if (router_shard_of(l->shard->router, tenant) != l->shard)
 		return;
 	shard_agent(l->shard, record, revision, false);
-	agents_republish(l->shard->router->agents, record, NULL, l->now_ms - REPUBLISH_MS);
+	agents_republish(l->shard->router->agents, record, NULL, l->now_ms - ROUTER_REPUBLISH_MS);
 }
 
 err_t shard_load(struct shard *s)
