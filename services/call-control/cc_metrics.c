@@ -38,6 +38,10 @@ struct metric cc_metric_reanchor_failed =
 struct metric cc_metric_stranded =
     METRIC_GAUGE("trunkline_call_stranded", "calls whose media engine is gone and that wait for another");
 
+struct metric cc_metric_pool_empty =
+    METRIC_COUNTER("trunkline_call_pool_empty_total",
+		   "calls given a media engine of the shared pool, because none of their tenant's pool has room");
+
 struct metric cc_metric_over_quota = METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"inbound_calls\"",
 						      "what was refused because the tenant uses as much as it may");
 struct metric cc_metric_rate_alone =
@@ -74,6 +78,7 @@ void cc_metrics_register(void)
 				       &cc_metric_reanchored,
 				       &cc_metric_reanchor_failed,
 				       &cc_metric_stranded,
+				       &cc_metric_pool_empty,
 				       &cc_metric_orphans,
 				       &cc_metric_over_quota,
 				       &cc_metric_came_back,

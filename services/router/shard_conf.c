@@ -86,16 +86,22 @@ static void on_turn(void *arg)
 		loop_timer_start(&s->conf_turn, 0);
 }
 
+void shard_conf_drop(struct shard *s, const char *tenant)
+{
+	struct conf_job **j = find_job(s, tenant);
+
+	if (*j)
+		drop_job(j);
+}
+
 void shard_tenant_changed(struct shard *s, const char *tenant, const struct tenant *t)
 {
 	const struct tenant none = { .id = tenant };
-	struct conf_job **old, *j;
+	struct conf_job *j;
 
 	if (!s->core)
 		return;
-	old = find_job(s, tenant);
-	if (*old)
-		drop_job(old); /* begins again, with what is newer */
+	shard_conf_drop(s, tenant); /* begins again, with what is newer */
 	if (!t) {
 		shard_tenant(s, &none);
 		return;

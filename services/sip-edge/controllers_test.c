@@ -19,7 +19,7 @@ static bool beat(struct controllers *c, const char *instance, uint64_t incarnati
 
 static const char *next(struct controllers *c, int64_t now)
 {
-	int i = controllers_choose(c, CONTROLLER_NONE, now);
+	int i = controllers_choose(c, NULL, CONTROLLER_NONE, now);
 
 	controllers_gave(c, i);
 	return i < 0 ? "" : c->list[i].instance;
@@ -36,7 +36,7 @@ static void equals_take_turns(void **state)
 	beat(&c, "cc-1", 7, 1000);
 	beat(&c, "cc-2", 8, 1000);
 	for (int i = 0; i < 100; i++) {
-		int k = controllers_choose(&c, CONTROLLER_NONE, 1000);
+		int k = controllers_choose(&c, NULL, CONTROLLER_NONE, 1000);
 
 		controllers_gave(&c, k);
 		controllers_took(&c, k);
@@ -56,7 +56,7 @@ static void who_takes_nothing_is_given_one_and_no_more(void **state)
 	beat(&c, "cc-1", 7, 1000);
 	beat(&c, "cc-2", 8, 1000);
 	for (int i = 0; i < 100; i++) {
-		int k = controllers_choose(&c, CONTROLLER_NONE, 1000);
+		int k = controllers_choose(&c, NULL, CONTROLLER_NONE, 1000);
 
 		controllers_gave(&c, k);
 		if (str_eq(c.list[k].instance, "cc-1"))
@@ -111,11 +111,11 @@ static void the_second_offer_goes_to_another_if_there_is_one(void **state)
 	(void)state;
 	controllers_init(&c);
 	beat(&c, "cc-1", 7, 0);
-	first = controllers_choose(&c, CONTROLLER_NONE, 0);
-	assert_int_equal(controllers_choose(&c, first, 0), first); /* better than nobody */
+	first = controllers_choose(&c, NULL, CONTROLLER_NONE, 0);
+	assert_int_equal(controllers_choose(&c, NULL, first, 0), first); /* better than nobody */
 	beat(&c, "cc-2", 8, 0);
 	for (int i = 0; i < 5; i++)
-		assert_int_not_equal(controllers_choose(&c, first, 0), first);
+		assert_int_not_equal(controllers_choose(&c, NULL, first, 0), first);
 }
 
 static void of_too_many_the_oldest_that_owes_nothing_is_forgotten(void **state)

@@ -76,6 +76,8 @@ struct edge {
 	bool crowded; /* most descriptors are taken */
 };
 
+/* The pool that the tenant is in now: whose call-control gets its calls. */
+const char *edge_pool(const struct edge *e, const char *tenant);
 err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;
 void edge_free(struct edge **e);
 /* Why a new call cannot be taken now, or NULL. Calls in progress are never refused anything. */

@@ -21,6 +21,7 @@ struct kind {
 	const ProtobufCMessageDescriptor *desc;
 	int config_field;  /* of TenantConfig; 0: published on its own; KIND_NOT_PUBLISHED */
 	bool of_operators; /* they have some of their own: without a tenant, "tokens/0a" */
+	bool operators_only; /* and nobody else has any: "pools/gold" */
 };
 extern const struct kind kinds[];
 extern const size_t n_kinds;
