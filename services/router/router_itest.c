@@ -612,7 +612,7 @@ static void move_back(void)
 	configure("", 3);
 }
 
-static void a_tenant_moves_to_another_pool_and_back_and_its_callers_keep_their_order_GT_3(void **arg)
+static void a_tenant_moves_to_another_pool_and_back_and_its_callers_keep_their_order_GT_3_1_2(void **arg)
 {
 	int shared = leading();
 
@@ -722,7 +722,7 @@ int main(void)
 		cmocka_unit_test(a_killed_leader_is_replaced_within_three_seconds_and_callers_keep_their_order),
 		cmocka_unit_test(a_leader_that_was_asleep_gives_up_and_books_nobody_twice),
 		cmocka_unit_test(a_drained_leader_hands_over_at_once),
-		cmocka_unit_test(a_tenant_moves_to_another_pool_and_back_and_its_callers_keep_their_order_GT_3),
+		cmocka_unit_test(a_tenant_moves_to_another_pool_and_back_and_its_callers_keep_their_order_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests_name("router", tests, start, stop);

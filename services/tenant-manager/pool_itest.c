@@ -33,7 +33,7 @@ static const char *must(const char *method, const char *json)
 	return fixture_must(&fx, fx.operator_token, method, json);
 }
 
-static void a_pool_is_created_read_listed_changed_and_deleted_by_operators_GT_3(void **state)
+static void a_pool_is_created_read_listed_changed_and_deleted_by_operators_GT_3_1_2(void **state)
 {
 	const char *t;
 	char json[200];
@@ -107,7 +107,7 @@ static void expect_published(const char *tenant, const char *pool)
 	bus_free(&bus);
 }
 
-static void a_tenant_is_moved_by_operators_and_its_pool_cannot_be_deleted_meanwhile_GT_3(void **state)
+static void a_tenant_is_moved_by_operators_and_its_pool_cannot_be_deleted_meanwhile_GT_3_1_2(void **state)
 {
 	static const char move[] = "{\"tenant\":{\"name\":\"tenants/acme\",\"pool\":\"gold\"},\"updateMask\":\"pool\"}";
 	struct err_detail d;
@@ -157,8 +157,8 @@ static int start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_pool_is_created_read_listed_changed_and_deleted_by_operators_GT_3),
-		cmocka_unit_test(a_tenant_is_moved_by_operators_and_its_pool_cannot_be_deleted_meanwhile_GT_3),
+		cmocka_unit_test(a_pool_is_created_read_listed_changed_and_deleted_by_operators_GT_3_1_2),
+		cmocka_unit_test(a_tenant_is_moved_by_operators_and_its_pool_cannot_be_deleted_meanwhile_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests_name("pools", tests, start, fixture_tear_down);
