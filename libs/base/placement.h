@@ -18,9 +18,10 @@
 
 /* Setting of the services that are in pools. */
 #define CONFIG_POOL(s, member)                                                                                     \
-	CONFIG_STR(s, member, "pool", POOL_SHARED,                                                                 \
-		   "whose calls this instance serves: of the tenants that are in this pool (AdminService, Tenant.pool); " \
-		   "shared: of all that are in none")
+	CONFIG_STR(                                                                                                \
+	    s, member, "pool", POOL_SHARED,                                                                        \
+	    "whose calls this instance serves: of the tenants that are in this pool (AdminService, Tenant.pool); " \
+	    "shared: of all that are in none")
 
 static inline const char *placement_pool(const char *pool)
 {

@@ -307,9 +307,9 @@ static int setup(void **state)
 	put_tenant(0, "");
 	loop_timer_init(&beat, loop, on_beat, NULL);
 	on_beat(NULL);
-	assert_int_equal(
-	    bus_subscribe(&gold_requests, bus, "tl.centre.router.gold.*", NULL, on_router_request, &gold_requests),
-	    ERR_OK);
+	assert_int_equal(bus_subscribe(&gold_requests, bus, "tl.centre.router.gold.*", NULL, on_router_request,
+				       &gold_requests),
+			 ERR_OK);
 	for (size_t i = 0; i < ARRAY_SIZE(instances); i++) {
 		configure(&instances[i]);
 		if (i < SHARED)

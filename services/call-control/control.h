@@ -50,17 +50,17 @@ struct live {
 	char previous_owner[CALL_NAME];
 	bool started, writing, dirty, deleting;
 	char router_pool[POOL_TEXT]; /* where its place was asserted last; "": nowhere yet */
-	bool counted;		   /* against the tenant's limit (quota.h) */
-	bool lost;		   /* somebody else's now: freed when nothing is under way */
-	int under_way;		   /* callbacks that still hold this object */
-	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
-	struct cc_event *written;  /* in the checkpoint under way */
-	struct cc_event *on_way;   /* handed to the bus, not acknowledged; in order */
-	int publishing;		   /* how many of these */
-	struct call_command *held; /* commands that wait for the checkpoint of their step */
-	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
-	int64_t written_ms;	   /* wall: the checkpoint */
-	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
+	bool counted;		     /* against the tenant's limit (quota.h) */
+	bool lost;		     /* somebody else's now: freed when nothing is under way */
+	int under_way;		     /* callbacks that still hold this object */
+	struct cc_event *pending;    /* facts not yet in an acknowledged checkpoint */
+	struct cc_event *written;    /* in the checkpoint under way */
+	struct cc_event *on_way;     /* handed to the bus, not acknowledged; in order */
+	int publishing;		     /* how many of these */
+	struct call_command *held;   /* commands that wait for the checkpoint of their step */
+	int n_held, n_ripe;	     /* ripe: the first of them, of the checkpoint under way */
+	int64_t written_ms;	     /* wall: the checkpoint */
+	int64_t retry_ms;	     /* wall: a write that could not be sent is tried again; 0: none */
 	struct live *lost_prev, *lost_next;
 	bool stranded; /* in control's list of those whose media engine is gone */
 	struct live *stranded_prev, *stranded_next;

@@ -190,10 +190,10 @@ static void put_tenant(struct world *w, const char *tenant, const char *agent)
 
 	in.tenant = c.tenant = tenant;
 	c.owner = "cc-2";
-	assert_int_equal(router_core_tenant(
-			     w->core, &(struct router_tenant_conf){ .tenant = tenant, .queues = &q, .n_queues = 1 },
-			     w->now),
-			 ERR_OK);
+	assert_int_equal(
+	    router_core_tenant(w->core, &(struct router_tenant_conf){ .tenant = tenant, .queues = &q, .n_queues = 1 },
+			       w->now),
+	    ERR_OK);
 	assert_int_equal(router_core_agent_conf(w->core, &a, w->now), ERR_OK);
 	assert_int_equal(router_core_enqueue(w->core, &c, w->now), ERR_OK);
 	put(w, &in);

@@ -44,11 +44,11 @@ struct router {
 	struct owners owners;
 	struct loop_idle idle;
 	struct loop_timer tick;
-	struct bus_sub *routers;  /* heartbeats of all of them, our own included */
-	struct served *served;	  /* the own pool's first */
-	struct placed *placed;	  /* tenants */
-	struct shard *shards;	  /* all of the served */
-	int64_t listening_ms;	  /* monotonic: since when heartbeats are heard without a break */
+	struct bus_sub *routers; /* heartbeats of all of them, our own included */
+	struct served *served;	 /* the own pool's first */
+	struct placed *placed;	 /* tenants */
+	struct shard *shards;	 /* all of the served */
+	int64_t listening_ms;	 /* monotonic: since when heartbeats are heard without a break */
 	uint64_t incarnation;
 	unsigned ticks;
 	bool leasing, failed;
@@ -65,10 +65,10 @@ bool router_failed(const struct router *r);
 void router_fail(struct router *r);
 int64_t router_now_ms(const struct router *r);
 
-extern struct metric router_metric_leading, router_metric_stood_in, router_metric_leases_over, router_metric_assigned, router_metric_conflicts,
-    router_metric_fenced, router_metric_given_back, router_metric_reconciled, router_metric_waiting, router_metric_idle,
-    router_metric_bad, router_metric_send_failed, router_metric_requests, router_metric_reserve_us,
-    router_metric_takeovers, router_metric_input_us;
+extern struct metric router_metric_leading, router_metric_stood_in, router_metric_leases_over, router_metric_assigned,
+    router_metric_conflicts, router_metric_fenced, router_metric_given_back, router_metric_reconciled,
+    router_metric_waiting, router_metric_idle, router_metric_bad, router_metric_send_failed, router_metric_requests,
+    router_metric_reserve_us, router_metric_takeovers, router_metric_input_us;
 /* Of instances of a pool of its own, the gauge of the shards led has the pool as a label. */
 void router_metrics_register(const char *pool);
 

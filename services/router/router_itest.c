@@ -55,8 +55,8 @@ static int http_ports[ROUTERS];
 static struct waiting waiting[CALLS];
 static int n_waiting, n_taken, n_wrong;
 static const char *pool = "shared"; /* the tenant's */
-static uint64_t epoch;	/* of the tenant's shard */
-static char leader[32]; /* of the tenant's shard */
+static uint64_t epoch;		    /* of the tenant's shard */
+static char leader[32];		    /* of the tenant's shard */
 static uint32_t last_position, last_signed_in, last_refused, status_waiting, status_ready;
 static int64_t last_takeover_ms;
 

@@ -32,14 +32,12 @@ struct metric router_metric_input_us =
 void router_metrics_register(const char *pool)
 {
 	static char labels[POOL_TEXT + 8];
-	struct metric *const all[] = {
-		&router_metric_leading,	   &router_metric_takeovers,  &router_metric_requests,
-		&router_metric_assigned,   &router_metric_conflicts,  &router_metric_fenced,
-		&router_metric_given_back, &router_metric_reconciled, &router_metric_waiting,
-		&router_metric_idle,	   &router_metric_bad,	      &router_metric_send_failed,
-		&router_metric_reserve_us, &router_metric_input_us,   &router_metric_leases_over,
-		&router_metric_stood_in
-	};
+	struct metric *const all[] = { &router_metric_leading,	  &router_metric_takeovers,  &router_metric_requests,
+				       &router_metric_assigned,	  &router_metric_conflicts,  &router_metric_fenced,
+				       &router_metric_given_back, &router_metric_reconciled, &router_metric_waiting,
+				       &router_metric_idle,	  &router_metric_bad,	     &router_metric_send_failed,
+				       &router_metric_reserve_us, &router_metric_input_us,   &router_metric_leases_over,
+				       &router_metric_stood_in };
 
 	if (!placement_shared(pool)) {
 		(void)snprintf(labels, sizeof(labels), "pool=\"%s\"", pool);

@@ -496,8 +496,8 @@ static void on_record(struct sim *s, const struct msg *m)
 
 static bool is_for_router(const struct msg *m)
 {
-	return m->kind == M_TICK || m->kind == M_PLACED || m->kind == M_RECORD || m->kind == M_CAS_DONE || m->kind == M_READ_DONE ||
-	       m->kind == M_LOOK_DONE;
+	return m->kind == M_TICK || m->kind == M_PLACED || m->kind == M_RECORD || m->kind == M_CAS_DONE ||
+	       m->kind == M_READ_DONE || m->kind == M_LOOK_DONE;
 }
 
 static void beat(struct sim *s, const struct msg *m)
@@ -693,8 +693,7 @@ static void simulate(uint64_t seed, unsigned long steps, const struct faults *fa
 		print_message("[   %lu messages lost, %lu doubled, %lu late, %lu times two leaders at once\n", s->lost,
 			      s->doubled, s->late, s->overlaps);
 	if (loud && steps >= 200000 && !s->violation[0]) /* what is claimed did happen */
-		assert_true(s->lost && s->doubled && s->late && s->overlaps && s->deposed && s->crashes &&
-			    s->moves);
+		assert_true(s->lost && s->doubled && s->late && s->overlaps && s->deposed && s->crashes && s->moves);
 	if (loud)
 		print_message("[   %lu steps, %lu decisions, %lu calls served, %lu crashes, %lu take-overs, %lu "
 			      "deposed, %lu moves, %lld s of their time\n",

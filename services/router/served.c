@@ -84,7 +84,8 @@ static void move(struct router *r, struct placed *p, const struct tenant *t)
 	struct served *from = p->served, *to = served_of(r, t->pool);
 	uint32_t n = hash_router_shard(p->tenant);
 
-	LOG_INFO(&(struct log_ctx){ .tenant = p->tenant }, "tenant.moved", "from=%s to=%s shard=%u", p->pool, t->pool, n);
+	LOG_INFO(&(struct log_ctx){ .tenant = p->tenant }, "tenant.moved", "from=%s to=%s shard=%u", p->pool, t->pool,
+		 n);
 	(void)str_copy(p->pool, sizeof(p->pool), t->pool);
 	put_into(p, to);
 	if (from && from->shards[n])

@@ -249,8 +249,8 @@ static void on_acquired(uint64_t epoch, void *arg)
 		return;
 	}
 	router_core_stats(s->core, &st);
-	LOG_INFO(NULL, "shard.leading", "pool=%s shard=%u epoch=%llu agents=%zu queues=%zu", s->served->pool,
-		 s->number, (unsigned long long)epoch, st.agents, st.queues);
+	LOG_INFO(NULL, "shard.leading", "pool=%s shard=%u epoch=%llu agents=%zu queues=%zu", s->served->pool, s->number,
+		 (unsigned long long)epoch, st.agents, st.queues);
 }
 
 static void on_lost(void *arg)

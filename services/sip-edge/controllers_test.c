@@ -143,8 +143,8 @@ static void of_too_many_the_oldest_that_owes_nothing_is_forgotten(void **state)
 
 static bool beat_of(struct controllers *c, const char *instance, const char *pool, int64_t now)
 {
-	return controllers_heard(
-		   c, &(struct controller_beat){ .instance = instance, .pool = pool, .incarnation = 7 }, now) >= 0;
+	return controllers_heard(c, &(struct controller_beat){ .instance = instance, .pool = pool, .incarnation = 7 },
+				 now) >= 0;
 }
 
 static const char *next_of(struct controllers *c, const char *pool, int but, int64_t now)

@@ -70,8 +70,7 @@ void edge_metrics_register(void)
 		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
 		&edge_metric_commands_bad, &edge_metric_stale,		 &edge_metric_admitted,
 		&edge_metric_strays,	   &edge_metric_ghosts,		 &edge_metric_reoffers,
-		&edge_metric_pool_empty,
-		&edge_metric_revived,	   &edge_metric_farewells,
+		&edge_metric_pool_empty,   &edge_metric_revived,	 &edge_metric_farewells,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -75,7 +75,7 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	if (!suspension_from_row(a, res, row, &t->suspension))
 		return NULL;
 	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag && t->language && t->pool ? t
-												      : NULL;
+														: NULL;
 }
 
 err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
@@ -429,8 +429,9 @@ static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24];
-	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version, NULL, NULL,
-				 announcement(t), t->language, t->pool };
+	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f",
+				 version,	  NULL,		NULL,
+				 announcement(t), t->language,	t->pool };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);

@@ -13,8 +13,8 @@
 #include "token.h"
 
 #define DESCRIPTION_MAX 1000
-#define COLUMNS                                                                                                      \
-	"id, display_name, description, revision, floor(extract(epoch FROM created_at) * 1000)::bigint, "            \
+#define COLUMNS                                                                                           \
+	"id, display_name, description, revision, floor(extract(epoch FROM created_at) * 1000)::bigint, " \
 	"floor(extract(epoch FROM updated_at) * 1000)::bigint, (SELECT count(*) FROM tm.tenants_of_pool(id)) "
 
 typedef Trunkline__Admin__V1__Pool pool_t;
@@ -38,7 +38,8 @@ err_t pool_take(struct db_tx *tx, const char *pool, struct err_detail *detail)
 	e = db_exec(tx, &res, "SELECT tm.take_pool($1)", 1, params);
 	if (!e && !db_bool(res, 0, 0))
 		e = err_set(detail, ERR_INVALID, "tenant.pool",
-			    "there is no pool '%.63s'; an operator creates it first, or empty for the shared one", pool);
+			    "there is no pool '%.63s'; an operator creates it first, or empty for the shared one",
+			    pool);
 	db_result_free(&res);
 	return e;
 }

@@ -39,7 +39,8 @@ static void a_pool_is_created_read_listed_changed_and_deleted_by_operators_GT_3_
 	char json[200];
 
 	(void)state;
-	t = must("CreatePool", "{\"poolId\":\"gold\",\"pool\":{\"displayName\":\"Gold\",\"description\":\"two racks\"}}");
+	t = must("CreatePool",
+		 "{\"poolId\":\"gold\",\"pool\":{\"displayName\":\"Gold\",\"description\":\"two racks\"}}");
 	assert_string_equal(fixture_field(t, "name"), "pools/gold");
 	must_refuse("CreatePool", "{\"poolId\":\"gold\",\"pool\":{\"displayName\":\"x\"}}", ERR_EXISTS, "pool_id",
 		    "there is a pool 'gold' already");
@@ -50,8 +51,7 @@ static void a_pool_is_created_read_listed_changed_and_deleted_by_operators_GT_3_
 	must_refuse("GetPool", "{\"name\":\"pools/silver\"}", ERR_NOT_FOUND, "name", "no such pool");
 	must_refuse("GetPool", "{\"name\":\"tenants/acme\"}", ERR_INVALID, "name",
 		    "'tenants/acme' is not pools/{pool}");
-	(void)must("CreatePool",
-		   "{\"poolId\":\"dry\",\"pool\":{\"displayName\":\"Dry\"},\"validateOnly\":true}");
+	(void)must("CreatePool", "{\"poolId\":\"dry\",\"pool\":{\"displayName\":\"Dry\"},\"validateOnly\":true}");
 	must_refuse("GetPool", "{\"name\":\"pools/dry\"}", ERR_NOT_FOUND, "name", "no such pool");
 	t = must("GetPool", "{\"name\":\"pools/gold\"}");
 	assert_string_equal(fixture_field(t, "description"), "two racks");
@@ -118,8 +118,9 @@ static void a_tenant_is_moved_by_operators_and_its_pool_cannot_be_deleted_meanwh
 		    "there is no pool 'silver'");
 	(void)must("CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
 	expect_published("acme", "shared");
-	must_refuse("UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\",\"pool\":\"silver\"},\"updateMask\":\"pool\"}",
-		    ERR_INVALID, "tenant.pool", "there is no pool 'silver'");
+	must_refuse("UpdateTenant",
+		    "{\"tenant\":{\"name\":\"tenants/acme\",\"pool\":\"silver\"},\"updateMask\":\"pool\"}", ERR_INVALID,
+		    "tenant.pool", "there is no pool 'silver'");
 	admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
 	assert_int_equal(try(admin, "UpdateTenant", move, &d), ERR_DENIED);
 	assert_string_equal(d.message, "'pool' is for operators: it needs tenants.place");
@@ -132,9 +133,10 @@ static void a_tenant_is_moved_by_operators_and_its_pool_cannot_be_deleted_meanwh
 	/* Its administrators see where they are, and may write back what they have read. */
 	t = fixture_must(&fx, admin, "GetTenant", "{\"name\":\"tenants/acme\"}");
 	assert_string_equal(fixture_field(t, "pool"), "gold");
-	(void)fixture_must(&fx, admin, "UpdateTenant",
-			   "{\"tenant\":{\"name\":\"tenants/acme\",\"displayName\":\"Acme\",\"timeZone\":\"UTC\",\"pool\":"
-			   "\"gold\"},\"updateMask\":\"*\"}");
+	(void)fixture_must(
+	    &fx, admin, "UpdateTenant",
+	    "{\"tenant\":{\"name\":\"tenants/acme\",\"displayName\":\"Acme\",\"timeZone\":\"UTC\",\"pool\":"
+	    "\"gold\"},\"updateMask\":\"*\"}");
 	assert_non_null(strstr(must("GetPool", "{\"name\":\"pools/gold\"}"), "\"tenants\":1"));
 	must_refuse("DeletePool", "{\"name\":\"pools/gold\"}", ERR_PRECONDITION, "name",
 		    "1 tenants are in it, the first is 'acme'");
