@@ -125,7 +125,7 @@ def test_a_company_moves_to_instances_of_its_own_with_calls_running_and_the_othe
         scene.wait_state(one, "READY")
         for i in range(3):
             talk(scene, one, "+491707004%d" % i)
-        users = {c.ua.user for c in talking + waiting + [up]} | {"+49170700%d%d" % (k, i) for k in (20, 40) for i in range(3)}
+        users = {c.ua.user for c in talking + waiting + [up]} | {"+49170700%d%d" % (k, i) for k in (2, 4) for i in range(3)}
 
         def mine(facts):
             return [c for c in facts.calls.values() if c.offered and c.offered.caller in users and c.events[0].time_ms >= scene.since_ms]
@@ -134,7 +134,7 @@ def test_a_company_moves_to_instances_of_its_own_with_calls_running_and_the_othe
         assert len(calls) == len(users) and not [p for c in calls for p in c.problems()]
         assert {c.ended.disposition for c in calls} == {"answered"}
     finally:
-        for i in SHARED:
+        for i in reversed(SHARED):  # a call-control is ready when there is an engine
             pools.start(i)
         scene.close()
         put_into(acme, "")
