@@ -1,6 +1,6 @@
 /*
- * The pool: worker threads, each with a connection of its own, take jobs from one list. Finished jobs go to a second
- * list and an eventfd wakes the loop: so completing a job allocates nothing and cannot fail.
+ * The pool: worker threads, each with a connection of its own, take jobs from one list in which tenants take turns. Finished
+ * jobs go to a second list and an eventfd wakes the loop: so completing a job allocates nothing and cannot fail.
  */
 #include "db/db_internal.h"
 
@@ -11,14 +11,17 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "fair/fair.h"
 
 #define ATTEMPTS       4 /* the first and 3 repetitions */
 #define JOBS_MAX       10000
+#define TENANT_MAX     (JOBS_MAX / 2)
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
 #define CHECK_MS       1000 /* an idle connection is looked at this often */
 
 struct job {
+	struct fair_item wait; /* first: one is the other */
 	struct job *next;
 	char *tenant;
 	err_t (*fn)(struct db_tx *tx, void *arg);
@@ -40,6 +43,7 @@ struct worker {
 	struct db_conn conn;
 	pthread_t thread;
 	bool started, up;
+	const char *tenant; /* of the job under way; NULL: none, or of no tenant */
 	int64_t next_try_ms, backoff_ms;
 };
 
@@ -51,7 +55,8 @@ struct db {
 	int64_t wait_ms;
 	pthread_mutex_t lock;
 	pthread_cond_t work, finished;
-	struct job_list waiting, completed;
+	struct fair waiting;
+	struct job_list completed;
 	int n_up;
 	bool stopping;
 	size_t n_workers;
@@ -69,19 +74,6 @@ static void list_add(struct job_list *l, struct job *j)
 	*l->tail = j;
 	l->tail = &j->next;
 	l->n++;
-}
-
-static struct job *list_take(struct job_list *l)
-{
-	struct job *j = l->first;
-
-	if (!j)
-		return NULL;
-	l->first = j->next;
-	if (!l->first)
-		l->tail = &l->first;
-	l->n--;
-	return j;
 }
 
 static void job_free(struct job *j)
@@ -113,6 +105,14 @@ static void call_done(struct job *j)
 	job_free(j);
 }
 
+static void call_all_done(struct job *first)
+{
+	for (struct job *j = first, *next; j; j = next) {
+		next = j->next;
+		call_done(j);
+	}
+}
+
 static void on_completed(uint32_t events, void *arg)
 {
 	struct db *db = arg;
@@ -126,10 +126,7 @@ static void on_completed(uint32_t events, void *arg)
 	list = db->completed;
 	list_init(&db->completed);
 	pthread_mutex_unlock(&db->lock);
-	for (struct job *j = list.first, *next; j; j = next) {
-		next = j->next;
-		call_done(j);
-	}
+	call_all_done(list.first);
 }
 
 /* ---- workers ---- */
@@ -212,6 +209,31 @@ static err_t run_job(struct worker *w, struct job *j)
 	return e;
 }
 
+/* A tenant whose questions take long leaves one worker to the others, who take turns. What is of no tenant is ours. */
+static bool may_run(const char *tenant, void *arg)
+{
+	const struct db *db = arg;
+	size_t busy = 0;
+
+	if (!*tenant || db->n_workers == 1)
+		return true;
+	for (size_t i = 0; i < db->n_workers; i++)
+		busy += db->workers[i].tenant && str_eq(db->workers[i].tenant, tenant);
+	return busy < db->n_workers - 1;
+}
+
+/* With the lock held. What waits may be somebody else's to take since this one is under way, or another has ended. */
+static struct job *next_job(struct worker *w)
+{
+	struct db *db = w->db;
+	struct job *j = (struct job *)fair_take(&db->waiting, may_run, db);
+
+	w->tenant = j ? j->tenant : NULL;
+	if (j && db->waiting.n)
+		pthread_cond_signal(&db->work);
+	return j;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -221,10 +243,12 @@ static void *worker_main(void *arg)
 		bool up = try_connect(w);
 
 		pthread_mutex_lock(&db->lock);
-		if (!db->waiting.first && !db->stopping)
+		struct job *j = db->stopping ? NULL : next_job(w);
+		if (!j && !db->stopping) {
 			sleep_until(db, up ? clock_mono_ms() + CHECK_MS : w->next_try_ms);
+			j = db->stopping ? NULL : next_job(w);
+		}
 		bool stop = db->stopping;
-		struct job *j = stop ? NULL : list_take(&db->waiting);
 		pthread_mutex_unlock(&db->lock);
 		if (stop)
 			break;
@@ -232,6 +256,7 @@ static void *worker_main(void *arg)
 			continue;
 		err_t e = run_job(w, j);
 		pthread_mutex_lock(&db->lock);
+		w->tenant = NULL; /* goes with the job */
 		job_complete(db, j, e);
 		pthread_mutex_unlock(&db->lock);
 	}
@@ -271,7 +296,7 @@ static struct db *db_alloc(const struct db_params *p)
 	db->loop = p->loop;
 	db->event_fd = -1;
 	db->wait_ms = p->wait_ms > 0 ? p->wait_ms : 5000;
-	list_init(&db->waiting);
+	fair_init(&db->waiting);
 	list_init(&db->completed);
 	pthread_mutex_init(&db->lock, NULL);
 	pthread_condattr_init(&attr);
@@ -335,9 +360,8 @@ void db_free(struct db **ref)
 	stop_workers(db);
 	if (db->loop)
 		loop_io_stop(&db->io);
-	while ((j = list_take(&db->completed)))
-		call_done(j);
-	while ((j = list_take(&db->waiting))) {
+	call_all_done(db->completed.first);
+	while ((j = (struct job *)fair_take(&db->waiting, NULL, NULL))) {
 		j->result = ERR_CANCELLED;
 		call_done(j);
 	}
@@ -388,9 +412,10 @@ static err_t submit(struct db *db, struct job *j)
 {
 	if (db->stopping)
 		return ERR_CANCELLED;
-	if (db->waiting.n >= JOBS_MAX)
+	const char *tenant = j->tenant ? j->tenant : "";
+	if (db->waiting.n >= JOBS_MAX || (*tenant && fair_waiting(&db->waiting, tenant) >= TENANT_MAX))
 		return ERR_EXHAUSTED;
-	list_add(&db->waiting, j);
+	fair_add(&db->waiting, &j->wait, tenant);
 	pthread_cond_signal(&db->work);
 	return ERR_OK;
 }

@@ -6,6 +6,9 @@
  *	static err_t load(struct db_tx *tx, void *arg) { … db_exec(tx, &res, "SELECT … WHERE id = $1", 1, (const char *[]){id}); … }
  *	db_run(db, "acme", load, self, loaded, self);     // load on a worker, loaded(err, arg) on the loop
  *
+ * Tenants take turns (libs/fair), each in its own order, and no tenant has all workers at a time, if there are several; jobs of no tenant
+ * are a lane of their own. GT-3.1.2d.
+ *
  * A lost connection is re-established with back-off; jobs meanwhile fail with ERR_UNAVAILABLE after wait_ms.
  */
 #ifndef DB_DB_H
@@ -40,7 +43,7 @@ bool db_ready(const struct db *db); /* a connection is up */
  * ROLLBACK when fn fails. tenant NULL: no tenant (platform tables, only for roles that may). Serialization failures and
  * lost connections before COMMIT are retried up to 3 times, so fn must be repeatable; a connection lost during COMMIT is
  * ERR_UNAVAILABLE with the outcome unknown. done (may be NULL) on the loop. ERR_INVALID: tenant is no id;
- * ERR_EXHAUSTED: no memory, or 10,000 jobs are waiting. A transaction that fn needs serializable begins with the
+ * ERR_EXHAUSTED: no memory, or 10,000 jobs are waiting, or 5,000 of this tenant. A transaction that fn needs serializable begins with the
  * statement SET TRANSACTION ISOLATION LEVEL SERIALIZABLE. */
 err_t db_run(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *tx, void *arg), void *arg,
 	     void (*done)(err_t e, void *arg), void *done_arg) MUST;

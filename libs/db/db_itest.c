@@ -424,6 +424,56 @@ static void jobs_finish_on_the_loop_and_those_not_begun_are_cancelled_at_the_end
 	assert_int_equal(never[19].runs, 0);
 }
 
+/* Two workers. A asks a hundred times what takes long, then B and what is of no tenant ask once: each waits for no more than what runs. */
+static void a_tenant_with_a_hundred_jobs_leaves_others_their_turn_GT_3_1_2d(void **state)
+{
+	enum { N = 100 };
+	static struct job a[N], b, none;
+	struct db *own;
+	int done = 0;
+
+	(void)state;
+	assert_int_equal(db_new(&own, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 2 }), ERR_OK);
+	assert_true(testkit_wait(is_ready, own, 3000));
+	for (int i = 0; i < N; i++) {
+		a[i] = (struct job){ .sql = "SELECT pg_sleep(0.05)" };
+		assert_int_equal(db_run(own, "acme", run_sql, &a[i], on_done, &a[i]), ERR_OK);
+	}
+	b = none = (struct job){ .sql = "SELECT 1" };
+	assert_int_equal(db_run(own, "globex", run_sql, &b, on_done, &b), ERR_OK);
+	assert_int_equal(db_run(own, NULL, run_sql, &none, on_done, &none), ERR_OK);
+	while (!b.done || !none.done)
+		loop_turn(loop, 100);
+	for (int i = 0; i < N; i++)
+		done += a[i].done;
+	assert_int_equal(b.e, ERR_OK);
+	assert_int_equal(none.e, ERR_OK);
+	assert_in_range(done, 0,
+			10); /* it is the second worker that they have at once: 0, unless this machine stands still */
+	assert_int_equal(a[N - 1].runs, 0);
+	db_free(&own);
+}
+
+static void a_tenant_fills_half_of_what_may_wait_and_not_the_others_GT_3_1_2d(void **state)
+{
+	static struct job a = { .sql = "SELECT 1" }, b = { .sql = "SELECT 1" };
+	struct db *own;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(db_new(&own, &(struct db_params){ .loop = loop,
+							   .conninfo = "host=/nonexistent",
+							   .connections = 2,
+							   .wait_ms = 20000 }),
+			 ERR_OK);
+	while (n < 20000 && !db_run(own, "acme", run_sql, &a, on_done, &a))
+		n++;
+	assert_in_range(n, 5000, 5001); /* one is with a worker that waits for its connection */
+	assert_int_equal(db_run(own, "globex", run_sql, &b, on_done, &b), ERR_OK);
+	db_free(&own);
+	assert_true(b.done);
+}
+
 /* ---- migrations ---- */
 
 static err_t migrate(const struct db_migration *list, size_t n, struct err_detail *d)
@@ -530,6 +580,8 @@ int main(void)
 		cmocka_unit_test(thousands_of_rows_are_copied_in_one_transaction),
 		cmocka_unit_test(connections_come_back_after_the_server_was_killed),
 		cmocka_unit_test(jobs_finish_on_the_loop_and_those_not_begun_are_cancelled_at_the_end),
+		cmocka_unit_test(a_tenant_with_a_hundred_jobs_leaves_others_their_turn_GT_3_1_2d),
+		cmocka_unit_test(a_tenant_fills_half_of_what_may_wait_and_not_the_others_GT_3_1_2d),
 		cmocka_unit_test(migrations_run_once_in_order_and_an_old_one_must_not_change),
 		cmocka_unit_test(memory_that_runs_out_anywhere_is_an_error_and_nothing_worse),
 	};

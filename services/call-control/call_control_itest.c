@@ -39,6 +39,7 @@ struct offered {
 	bool busy; /* refused so */
 	int64_t arrival_ms;
 	bool followed; /* its place is claimed at the router of pool gold, with the same arrival */
+	int turn;      /* the how manieth of all calls has begun with it; 0: it has not */
 };
 
 static struct testkit_nats nats;
@@ -52,7 +53,7 @@ static struct bus_sub *commands, *media_commands, *router_requests, *gold_reques
 static struct loop_timer beat;
 static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
-static int n_offered, rejects, attaches, freed, stale_claims, busy;
+static int n_offered, begun, rejects, attaches, freed, stale_claims, busy;
 static bool restarted; /* media-1, which then has no room; media-2 has */
 
 /* ---- the world around it ---- */
@@ -103,7 +104,7 @@ static void on_ack(err_t e, uint64_t seq, void *arg)
 	*(bool *)arg = true;
 }
 
-static void put_tenant(unsigned calls_per_s, const char *pool)
+static void put(const char *tenant, const char *number, unsigned calls_per_s, const char *pool)
 {
 	static uint64_t version;
 	Trunkline__Config__V1__Quotas quotas = TRUNKLINE__CONFIG__V1__QUOTAS__INIT;
@@ -115,26 +116,35 @@ static void put_tenant(unsigned calls_per_s, const char *pool)
 	size_t size;
 	void *bytes;
 
-	t.tenant = t.display_name = (char *)"acme";
+	char key[64], domain[64];
+
+	snprintf(key, sizeof(key), "%s.main", tenant);
+	snprintf(domain, sizeof(domain), "%s.example", tenant);
+	t.tenant = t.display_name = (char *)tenant;
 	t.version = ++version;
 	t.pool = (char *)(uintptr_t)pool;
 	t.quotas = &quotas;
 	quotas.calls_per_s = calls_per_s;
 	t.time_zone = (char *)"UTC";
-	t.sip_domain = (char *)"acme.example";
+	t.sip_domain = domain;
 	q.id = q.display_name = (char *)"sales";
 	t.queues = queues;
 	t.n_queues = 1;
 	to.to_case = TRUNKLINE__CONFIG__V1__TARGET__TO_QUEUE_ID;
 	to.queue_id = (char *)"sales";
-	n.number = (char *)"100";
+	n.number = (char *)number;
 	n.working = &to;
 	t.numbers = numbers;
 	t.n_numbers = 1;
 	bytes = packed(&t.base, &size);
-	assert_int_equal(bus_kv_put(config, "acme.main", bytes, size, BUS_KV_ANY, on_ack, &done), ERR_OK);
+	assert_int_equal(bus_kv_put(config, key, bytes, size, BUS_KV_ANY, on_ack, &done), ERR_OK);
 	assert_true(testkit_wait_flag(loop, &done, PATIENT));
 	mem_free(bytes);
+}
+
+static void put_tenant(unsigned calls_per_s, const char *pool)
+{
+	put("acme", "100", calls_per_s, pool);
 }
 
 static struct offered *find(const char *id)
@@ -157,6 +167,8 @@ static void on_call(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	assert_non_null(m);
 	snprintf(o->owner, sizeof(o->owner), "%s", m->owner);
 	o->epoch = m->epoch;
+	if (!o->turn)
+		o->turn = ++begun;
 	trunkline__call__v1__call_checkpoint__free_unpacked(m, NULL);
 }
 
@@ -215,7 +227,7 @@ static void on_router_request(const struct bus_msg *msg, void *arg)
 	trunkline__router__v1__router_requests__free_unpacked(m, NULL);
 }
 
-static void offer(void)
+static void offer_to(const char *subject, const char *tenant, const char *number)
 {
 	Trunkline__Edge__V1__EdgeEvents m = TRUNKLINE__EDGE__V1__EDGE_EVENTS__INIT;
 	Trunkline__Edge__V1__EdgeEvent e = TRUNKLINE__EDGE__V1__EDGE_EVENT__INIT, *events[] = { &e };
@@ -230,18 +242,23 @@ static void offer(void)
 	m.instance = (char *)"edge-1";
 	m.events = events;
 	m.n_events = 1;
-	e.tenant = (char *)"acme";
+	e.tenant = (char *)tenant;
 	e.call_id = offered[n_offered++].id;
 	e.leg_id = leg;
 	e.time_ms = clock_wall_ms();
 	e.event_case = TRUNKLINE__EDGE__V1__EDGE_EVENT__EVENT_OFFER;
 	e.offer = &o;
 	o.caller = (char *)"+491701";
-	o.called = (char *)"100";
+	o.called = (char *)number;
 	o.trunk_id = (char *)"gateway";
 	o.sdp.data = (uint8_t *)sdp;
 	o.sdp.len = sizeof(sdp) - 1;
-	say("tl.centre.offer", &m.base);
+	say(subject, &m.base);
+}
+
+static void offer(void)
+{
+	offer_to("tl.centre.offer", "acme", "100");
 }
 
 /* ---- the programs ---- */
@@ -555,6 +572,36 @@ static void without_the_book_each_instance_lets_in_as_many_GT_3_1_2(void **state
 	assert_int_equal(up, 10);
 }
 
+static bool all_have_begun(void *arg)
+{
+	UNUSED(arg);
+	return begun == n_offered;
+}
+
+/* An instance that finds 150 of one tenant's calls before another's when it looks: that one begins behind what a turn takes, not behind them. */
+static void a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void **state)
+{
+	pid_t pid = instances[0].proc.pid;
+
+	UNUSED(state);
+	put_tenant(0, "");
+	put("globex", "200", 0, "");
+	(void)testkit_wait_loop(loop, never, NULL, 500);
+	n_offered = begun = 0;
+	memset(offered, 0, sizeof(offered));
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	for (int i = 0; i < 150; i++)
+		offer_to("tl.centre.cc.cc-1.edge", "acme", "100");
+	offer_to("tl.centre.cc.cc-1.edge", "globex", "200");
+	(void)testkit_wait_loop(loop, never, NULL, 100); /* all of it lies there */
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_true(testkit_wait_loop(loop, all_have_begun, NULL, PATIENT));
+	print_message("[   of %d calls the other tenant's was the last to come, and the %d. to begin\n", n_offered,
+		      offered[n_offered - 1].turn);
+	assert_in_range(offered[n_offered - 1].turn, 1, 50);
+	assert_in_range(offered[149].turn, 150, 151); /* the others begin in their order */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,6 +612,7 @@ int main(void)
 		cmocka_unit_test(a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them),
 		cmocka_unit_test(a_tenant_that_moves_has_its_places_claimed_there_and_its_calls_adopted_there_GT_3_1_2),
 		cmocka_unit_test(two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2),
+		cmocka_unit_test(a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d),
 		cmocka_unit_test(without_the_book_each_instance_lets_in_as_many_GT_3_1_2),
 	};
 

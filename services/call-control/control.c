@@ -46,8 +46,10 @@ void control_router(const struct control *cc, const char *tenant, char subject[B
 static void on_idle(void *arg)
 {
 	struct control *cc = arg;
-	unsigned failed = batches_flush(&cc->batches);
+	unsigned failed;
 
+	newcomers_turn(cc);
+	failed = batches_flush(&cc->batches);
 	if (failed)
 		metric_add(&cc_metric_send_failed, failed);
 }
@@ -214,6 +216,7 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	cc_metrics_register();
 	loop_timer_init(&cc->tick, cc->loop, on_tick, cc);
 	anchor_init(cc);
+	newcomers_init(cc);
 	peers_init(cc);
 	loop_idle_start(&cc->idle, cc->loop, on_idle, cc); /* before the bus: its flush comes after ours in each turn */
 	bp.name = cc->source;
@@ -261,6 +264,7 @@ void control_free(struct control **pcc)
 	bus_free(&cc->bus);
 	live_free_all(cc);
 	quota_free(cc);
+	newcomers_free(cc);
 	peers_free(cc);
 	batches_done(&cc->batches);
 	call_todo_reset(&cc->todo);

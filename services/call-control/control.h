@@ -19,6 +19,7 @@
 #include "batch/batch.h"
 #include "bus/bus.h"
 #include "cc_wire.h"
+#include "fair/fair.h"
 #include "loop/loop.h"
 #include "service/service.h"
 #include "tenantconf/tenantconf.h"
@@ -38,6 +39,7 @@
 struct control;
 struct events;
 struct left;
+struct newcomer;
 struct quotas;
 
 struct live {
@@ -94,6 +96,10 @@ struct control {
 	const char *pool; /* whose calls we take (base/placement.h) */
 	char source[CALL_NAME * 2];
 	struct bus_sub *offers; /* NULL: none are taken (yet) */
+	struct fair newcomers;	/* new calls that wait for their tenant's turn (newcomers.c) */
+	struct newcomer *newcomers_by_id;
+	unsigned newcomers_left; /* of this turn */
+	struct loop_timer newcomers_timer;
 	struct bus_sub *subs[8];
 	int n_subs;
 	struct loop_timer tick;
@@ -190,6 +196,15 @@ void suspended_tick(struct control *cc);
 
 /* orphans.c: media holds something of a call that is not here */
 void orphans_look(struct control *cc, const char *tenant, const char *call_id, const char *media);
+
+/* newcomers.c: new calls, tenants in turn (GT-3.1.2d) */
+void newcomers_init(struct control *cc);
+/* The call begins, at once or in its turn. Takes it over unless it fails (ERR_EXHAUSTED). */
+err_t newcomers_come(struct control *cc, struct call *call, const char *sip_call_id) MUST;
+bool newcomers_waits(const struct control *cc, const char *call_id);
+/* At the end of each loop turn. */
+void newcomers_turn(struct control *cc);
+void newcomers_free(struct control *cc);
 
 /* inbox.c: subscriptions */
 /* The tenant's limit has been asked: the call begins, or is refused (call->over_quota). Takes it over. */

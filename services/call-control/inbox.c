@@ -95,13 +95,13 @@ static void on_offer(const struct cc_offer *o, void *arg)
 	struct call *call = NULL;
 
 	metric_add(&cc_metric_offers, 1);
-	if (live_find(cc, o->call_id) || quota_waits(cc, o->tenant, o->call_id))
+	if (live_find(cc, o->call_id) || quota_waits(cc, o->tenant, o->call_id) || newcomers_waits(cc, o->call_id))
 		return; /* repeated by the edge: the first command is on its way */
 	if (!t) {
 		refuse(cc, o, 404, "unknown tenant");
 		return;
 	}
-	if (cc->deaf || HASH_COUNT(cc->calls) >= (unsigned)cc->max_calls || !peers_media(cc, t->pool)) {
+	if (cc->deaf || HASH_COUNT(cc->calls) + cc->newcomers.n >= (size_t)cc->max_calls || !peers_media(cc, t->pool)) {
 		refuse(cc, o, 503, cc->deaf ? "draining" : "no capacity");
 		return;
 	}
@@ -109,7 +109,10 @@ static void on_offer(const struct cc_offer *o, void *arg)
 		refuse(cc, o, 503, "no memory");
 		return;
 	}
-	quota_ask(cc, call, o->sip_call_id);
+	if (newcomers_come(cc, call, o->sip_call_id)) {
+		refuse(cc, o, 503, "no memory");
+		call_free(&call);
+	}
 }
 
 /* ---- inputs -------------------------------------------------------------------------------------------------------- */

@@ -43,6 +43,9 @@ const struct config_item bridge_config_items[] = {
 	CONFIG_STR(struct bridge_config, format, "kafka.format", "protobuf", "value of the records: protobuf or json"),
 	CONFIG_STR(struct bridge_config, domains, "kafka.domains", "call,agent,recording,audit,config,system",
 		   "domains of events, each with a topic trunkline.<domain>.v1"),
+	CONFIG_STR(struct bridge_config, tenants, "kafka.tenant_topics", "",
+		   "tenants, with commas, whose events go to topics of their own, too: "
+		   "trunkline.tenant.<tenant>.<domain>.v1"),
 	CONFIG_STR(struct bridge_config, options, "kafka.options", "",
 		   "librdkafka settings as name=value with blanks (security.protocol=ssl …)"),
 	CONFIG_INT(struct bridge_config, partitions, "kafka.partitions", 6, 1, 10000,
@@ -161,9 +164,7 @@ static err_t check_config(const struct bridge_config *cfg, struct err_detail *de
 {
 	if (strcmp(cfg->format, "protobuf") != 0 && strcmp(cfg->format, "json") != 0)
 		return err_set(detail, ERR_INVALID, "kafka.format", "must be protobuf or json, not '%s'", cfg->format);
-	if (str_empty(cfg->domains))
-		return err_set(detail, ERR_INVALID, "kafka.domains", "must name at least one domain");
-	return ERR_OK;
+	return topics_check(cfg, detail);
 }
 
 static err_t connect_bus(struct bridge *b, struct err_detail *detail)

@@ -19,6 +19,7 @@ struct bridge_config {
 	char *brokers;
 	char *format; /* protobuf | json */
 	char *domains;
+	char *tenants; /* with topics of their own */
 	char *options; /* librdkafka settings */
 	int64_t partitions, replication;
 	int64_t window;

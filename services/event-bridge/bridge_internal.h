@@ -67,7 +67,9 @@ void session_drain(struct bridge *b);
 /* Something broke: from the position on again, shortly. */
 void session_fail(struct bridge *b, const char *why, err_t e);
 
-/* topics.c: done on the loop when all topics exist. */
+/* topics.c. ERR_INVALID: a name that no topic can have, or too many. */
+err_t topics_check(const struct bridge_config *cfg, struct err_detail *detail) MUST;
+/* done on the loop when all topics exist. */
 err_t topics_start(struct bridge_topics *t, struct loop *loop, const struct bridge_config *cfg, void (*done)(void *arg),
 		   void *arg) MUST;
 void topics_stop(struct bridge_topics *t);

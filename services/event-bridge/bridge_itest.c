@@ -1,5 +1,5 @@
 /* The real process between a real nats-server and a real Kafka, killed at every joint. */
-#include "bridge.h"
+#include "bridge_internal.h"
 
 #include "base/clock.h"
 #include "bus/bus.h"
@@ -68,7 +68,7 @@ static void write_conf(void)
 
 	(void)snprintf(text, sizeof(text),
 		       "instance: b1\nsite: centre\nhttp:\n  port: 0\nnats:\n  url: \"%s\"\nkafka:\n  brokers: \"%s\"\n"
-		       "  partitions: 3\nbridge:\n  window: 500\n  keep_events: 100\n",
+		       "  partitions: 3\n  tenant_topics: \"acme, initech\"\nbridge:\n  window: 500\n  keep_events: 100\n",
 		       nats.url, kafka.brokers);
 	testkit_file(dir, "bridge.yaml", text, conf);
 }
@@ -119,6 +119,7 @@ static void turn_for(int64_t ms)
 
 struct out {
 	struct stream_consumer *c;
+	const char *tenant; /* nobody else's is there */
 	uint64_t seen[KEYS]; /* highest sequence per key */
 	size_t n, fresh, repeated, want;
 	bool in_order, done;
@@ -147,6 +148,8 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 				 ERR_OK);
 		ev = (Trunkline__Event__V1__Event *)msg;
 		k = (size_t)atoi(ev->call_id + 1);
+		if (o->tenant)
+			assert_string_equal(ev->tenant, o->tenant);
 		(void)snprintf(key, sizeof(key), "%s:%s", ev->tenant, ev->call_id);
 		assert_int_equal(strlen(key), records[i].key_size);
 		assert_memory_equal(key, records[i].key, records[i].key_size);
@@ -163,9 +166,9 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 	stream_consumer_next(o->c);
 }
 
-static void read_all(struct out *o, size_t want, int64_t timeout_ms)
+static void read_topic(struct out *o, const char *topic, const char *tenant, size_t want, int64_t timeout_ms)
 {
-	static const char *const topics[] = { "trunkline.call.v1", NULL };
+	const char *const topics[] = { topic, NULL };
 	struct stream_consumer_params p = { .loop = loop,
 					    .brokers = kafka.brokers,
 					    .group = "itest",
@@ -174,11 +177,16 @@ static void read_all(struct out *o, size_t want, int64_t timeout_ms)
 					    .on_batch = on_batch,
 					    .arg = o };
 
-	*o = (struct out){ .want = want, .in_order = true };
+	*o = (struct out){ .tenant = tenant, .want = want, .in_order = true };
 	assert_int_equal(stream_consumer_new(&o->c, &p, NULL), ERR_OK);
 	(void)testkit_wait_flag(loop, &o->done, timeout_ms);
 	turn_for(500);
 	stream_consumer_free(&o->c);
+}
+
+static void read_all(struct out *o, size_t want, int64_t timeout_ms)
+{
+	read_topic(o, "trunkline.call.v1", NULL, want, timeout_ms);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------------------------------- */
@@ -296,6 +304,38 @@ static void what_is_no_event_goes_to_the_dead_letters_and_stops_nothing(void **s
 	assert_int_equal(testkit_proc_stop(&bridge, SIGTERM, 10000), 0);
 }
 
+static void a_tenants_own_topic_has_all_its_events_in_order_and_nobody_elses_GT_3_1_2(void **state)
+{
+	size_t acme = 0;
+	struct out o;
+
+	(void)state;
+	start_bridge(&bridge, "b1");
+	emit_over(200, 2);
+	for (size_t k = 1; k < KEYS; k += 2)
+		acme += next_seq[k];
+	read_topic(&o, "trunkline.tenant.acme.call.v1", "acme", acme, 30000);
+	assert_int_equal(o.fresh, acme);
+	assert_true(o.in_order);
+	assert_int_equal(testkit_proc_stop(&bridge, SIGTERM, 10000), 0);
+}
+
+static void a_name_that_no_topic_can_have_is_refused(void **state)
+{
+	struct bridge_config cfg = { .format = "json", .domains = "call", .tenants = "acme,ac.me" };
+	struct err_detail d = { "", "" };
+
+	(void)state;
+	assert_int_equal(topics_check(&cfg, &d), ERR_INVALID);
+	assert_string_equal(d.field, "kafka.tenant_topics");
+	assert_non_null(strstr(d.message, "'ac.me'"));
+	cfg.tenants = "";
+	assert_int_equal(topics_check(&cfg, &d), ERR_OK);
+	cfg.domains = " , ";
+	assert_int_equal(topics_check(&cfg, &d), ERR_INVALID);
+	assert_string_equal(d.field, "kafka.domains");
+}
+
 static int setup(void **state)
 {
 	struct bus_params p = { .url = nats.url, .name = "itest", .ack_timeout_ms = 500 };
@@ -337,6 +377,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(kill_9_of_the_nats_server_loses_nothing_and_keeps_the_order),
 		cmocka_unit_test(a_standby_goes_on_when_the_active_one_hangs),
 		cmocka_unit_test(what_is_no_event_goes_to_the_dead_letters_and_stops_nothing),
+		cmocka_unit_test(a_tenants_own_topic_has_all_its_events_in_order_and_nobody_elses_GT_3_1_2),
+		cmocka_unit_test(a_name_that_no_topic_can_have_is_refused),
 	};
 	int failed;
 

@@ -40,17 +40,22 @@ static bool parse_subject(struct subject *s, const char *subject)
 	       next_token(&at, s->key, sizeof(s->key)) && *at == '\0';
 }
 
+const char *bridge_word(const char **at, size_t *n)
+{
+	const char *word = *at + strspn(*at, ", ");
+
+	*n = strcspn(word, ", ");
+	*at = word + *n;
+	return *n ? word : NULL;
+}
+
 static bool listed(const char *list, const char *word)
 {
-	size_t n = strlen(word);
+	size_t n, len = strlen(word);
 
-	for (const char *at = list; *at;) {
-		size_t len = strcspn(at, ", ");
-
-		if (len == n && memcmp(at, word, n) == 0)
+	for (const char *at = list, *w; (w = bridge_word(&at, &n)) != NULL;) {
+		if (n == len && memcmp(w, word, n) == 0)
 			return true;
-		at += len;
-		at += strspn(at, ", ");
 	}
 	return false;
 }
@@ -132,9 +137,13 @@ static void join(char *to, size_t size, const char *const *texts, size_t n)
 
 /* source and id together identify an event for consumers, so the source must not change when another instance adopts a
  * call and publishes its last events again: it names the tenant and domain, and the instance is an extension. */
-static void describe(struct bridge_record *r, const Trunkline__Event__V1__Event *ev, const struct subject *s, bool json)
+static void describe(struct bridge_record *r, const Trunkline__Event__V1__Event *ev, const struct subject *s,
+		     const struct bridge_topics_wanted *wanted)
 {
 	JOIN(r->topic, "trunkline.", s->domain, ".v1");
+	r->own_topic[0] = '\0';
+	if (wanted->tenants && listed(wanted->tenants, s->tenant))
+		JOIN(r->own_topic, "trunkline.tenant.", s->tenant, ".", s->domain, ".v1");
 	JOIN(r->key, s->tenant, ":", s->key);
 	JOIN(r->id, ev->id);
 	JOIN(r->type, type_name(ev));
@@ -151,11 +160,11 @@ static void describe(struct bridge_record *r, const Trunkline__Event__V1__Event 
 	header(r, "ce_time", r->time);
 	header(r, "ce_subject", r->subject);
 	header(r, "ce_instance", r->instance);
-	header(r, "content-type", json ? "application/json" : "application/protobuf");
+	header(r, "content-type", wanted->json ? "application/json" : "application/protobuf");
 }
 
 err_t bridge_record_from(struct bridge_record *r, const char *subject, const void *bytes, size_t size,
-			 const char *domains, bool json, struct err_detail *detail)
+			 const struct bridge_topics_wanted *wanted, struct err_detail *detail)
 {
 	ProtobufCMessage *msg = NULL;
 	struct subject s;
@@ -165,7 +174,7 @@ err_t bridge_record_from(struct bridge_record *r, const char *subject, const voi
 	r->json = (struct str)STR_INIT;
 	if (!parse_subject(&s, subject))
 		return err_set(detail, ERR_INVALID, "subject", "must be ev.<tenant>.<domain>.<key>");
-	if (!listed(domains, s.domain))
+	if (!listed(wanted->domains, s.domain))
 		return err_set(detail, ERR_INVALID, "subject", "domain %s has no topic (kafka.domains)", s.domain);
 	e = pbcheck_view(&msg, &EVENT_DESC, bytes, size, detail);
 	if (e)
@@ -174,10 +183,10 @@ err_t bridge_record_from(struct bridge_record *r, const char *subject, const voi
 	if (!e && events_is_batch(subject))
 		e = place_of_event(&s, (const Trunkline__Event__V1__Event *)msg, detail);
 	if (!e)
-		describe(r, (const Trunkline__Event__V1__Event *)msg, &s, json);
+		describe(r, (const Trunkline__Event__V1__Event *)msg, &s, wanted);
 	r->value = bytes;
 	r->size = size;
-	if (!e && json) {
+	if (!e && wanted->json) {
 		e = pbjson_print(&r->json, msg, 0, detail);
 		r->value = r->json.data;
 		r->size = r->json.len;

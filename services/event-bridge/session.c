@@ -32,10 +32,21 @@ static void on_delivered(err_t e, void *arg)
 		bus_reader_release(b->reader, left);
 }
 
+static err_t produce_to(struct bridge *b, const char *topic, const struct bridge_record *r, struct window_slot *slot)
+{
+	return stream_produce(b->producer, topic, r->key, strlen(r->key), r->value, r->size, r->headers, r->n_headers,
+			      r->time_ms, on_delivered, slot);
+}
+
+/* A tenant's own copy is on its way as the first one is: the position waits for both. */
 static err_t produce(struct bridge *b, const struct bridge_record *r, struct window_slot *slot)
 {
-	return stream_produce(b->producer, r->topic, r->key, strlen(r->key), r->value, r->size, r->headers,
-			      r->n_headers, r->time_ms, on_delivered, slot);
+	err_t e = produce_to(b, r->topic, r, slot);
+
+	if (e || !r->own_topic[0])
+		return e;
+	window_expect(slot, 1);
+	return produce_to(b, r->own_topic, r, slot);
 }
 
 /* What is no event stands in the way of nothing: it is kept where a person can look at it. */
@@ -55,9 +66,9 @@ static err_t forward(struct bridge *b, const struct bus_msg *msg, const struct e
 		     struct window_slot *slot)
 {
 	struct err_detail why = { "", "" };
+	struct bridge_topics_wanted wanted = { b->cfg->domains, b->cfg->tenants, strcmp(b->cfg->format, "json") == 0 };
 	struct bridge_record r;
-	err_t e = bridge_record_from(&r, msg->subject, bytes->data, bytes->size, b->cfg->domains,
-				     strcmp(b->cfg->format, "json") == 0, &why);
+	err_t e = bridge_record_from(&r, msg->subject, bytes->data, bytes->size, &wanted, &why);
 
 	if (!e)
 		e = produce(b, &r, slot);
@@ -130,7 +141,7 @@ static err_t open_session(struct bridge *b, uint64_t position, struct err_detail
 	struct stream_producer_params pp = { .loop = b->loop,
 					     .brokers = b->cfg->brokers,
 					     .client_id = service_common(b->svc)->instance,
-					     .max_queued = (size_t)b->cfg->window * EVENTS_BATCH_MAX };
+					     .max_queued = (size_t)b->cfg->window * EVENTS_BATCH_MAX * 2 };
 	struct bus_reader_params rp = { .stream = EVENTS_STREAM,
 					.start_seq = position + 1,
 					.window = (size_t)b->cfg->window,

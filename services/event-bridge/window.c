@@ -36,6 +36,12 @@ struct window_slot *window_add(struct window *w, uint64_t seq, int64_t time_ms, 
 	return s;
 }
 
+void window_expect(struct window_slot *slot, size_t n)
+{
+	assert(slot->left > 0);
+	slot->left += n;
+}
+
 size_t window_delivered(struct window_slot *slot)
 {
 	struct window *w = slot->window;

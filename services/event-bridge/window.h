@@ -17,7 +17,7 @@ struct window_slot {
 	struct window *window;
 	uint64_t seq;
 	int64_t time_ms; /* when the event was taken (monotonic): its age */
-	size_t left;	 /* events of the message that are not in Kafka yet */
+	size_t left;	 /* records of the message that are not in Kafka yet */
 };
 struct window {
 	struct window_slot *slots;
@@ -32,6 +32,8 @@ void window_done(struct window *w);
 void window_restart(struct window *w, uint64_t position);
 /* A message of n events (≥ 1); seq grows with each call. NULL: full. */
 struct window_slot *window_add(struct window *w, uint64_t seq, int64_t time_ms, size_t n);
+/* n more deliveries to wait for, of a message on its way. */
+void window_expect(struct window_slot *slot, size_t n);
 /* One more of the slot's events is in Kafka. Returns how many messages left the window by that. */
 size_t window_delivered(struct window_slot *slot);
 /* Of the oldest message on its way; 0: none. */

@@ -90,6 +90,23 @@ static void a_message_of_many_events_is_there_when_all_of_them_are(void **state)
 	window_done(&w);
 }
 
+static void a_second_record_of_an_event_is_waited_for_too(void **state)
+{
+	struct window_slot *slot;
+	struct window w;
+
+	(void)state;
+	assert_int_equal(window_init(&w, 2, NULL), ERR_OK);
+	window_restart(&w, 0);
+	slot = window_add(&w, 1, 1, 1);
+	window_expect(slot, 1);
+	assert_int_equal(window_delivered(slot), 0);
+	assert_int_equal(w.position, 0);
+	assert_int_equal(window_delivered(slot), 1);
+	assert_int_equal(w.position, 1);
+	window_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +114,7 @@ int main(void)
 		cmocka_unit_test(a_full_window_takes_nothing),
 		cmocka_unit_test(a_long_run_with_random_deliveries_ends_at_the_last_message),
 		cmocka_unit_test(a_message_of_many_events_is_there_when_all_of_them_are),
+		cmocka_unit_test(a_second_record_of_an_event_is_waited_for_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,9 @@
 #define DURABLE	    "recorder"
 #define FILTER	    "ev.*.recording.>"
 #define MAX_UNACKED 64
+#define TENANT_JOBS        \
+	(MAX_UNACKED * 3 / \
+	 4) /* one tenant's recordings that are under way; its others wait with their events at the server */
 #define RETRY_MS    2000
 #define BUSY_MS	    5000 /* redelivery of what cannot be done now */
 #define LAG_MS	    2000
@@ -111,6 +114,15 @@ static struct job *job_find(const struct intake *in, const char *tenant, const c
 	snprintf(key, sizeof(key), "%s/%s", tenant, id);
 	HASH_FIND_STR(in->jobs, key, j);
 	return j;
+}
+
+static unsigned under_way(const struct intake *in, const char *tenant)
+{
+	unsigned n = 0;
+
+	for (const struct job *j = in->jobs; j; j = j->hh.next)
+		n += str_eq(j->r.tenant, tenant);
+	return n;
 }
 
 static err_t job_start(struct intake *in, const struct recording *r, uint64_t seq, int64_t stopped_ms)
@@ -322,7 +334,7 @@ static void job_run(void *arg)
 
 	switch (j->step) {
 	case STEP_ENCODE:
-		e = pool_run(r->pool, encode_work, encode_done, j);
+		e = pool_run(r->pool, j->r.tenant, encode_work, encode_done, j);
 		break;
 	case STEP_INDEX:
 		e = store_put(r->db, &j->r, on_indexed, j);
@@ -362,13 +374,23 @@ static void take_started(struct intake *in, const struct recording *r, uint64_t 
 	}
 }
 
-static void take_stopped(struct intake *in, const struct fact *f, uint64_t seq)
+/* The tenant has its share of the places: what comes behind this event, of others, must not wait for it (GT-3.1.2d). */
+static void put_behind(struct intake *in, uint64_t seq, unsigned deliveries)
+{
+	metric_add(&recorder_metric_behind, 1);
+	if (bus_nak(in->consumer, seq, behind_wait_ms(deliveries, seq)))
+		LOG_DEBUG(NULL, "intake.nak_lost", "seq=%llu", (unsigned long long)seq);
+}
+
+static void take_stopped(struct intake *in, const struct fact *f, uint64_t seq, unsigned deliveries)
 {
 	struct job *j = job_find(in, f->r.tenant, f->r.id);
 
 	if (j && j->seq == seq)
 		return; /* delivered again while it is being done */
-	if (j || job_start(in, &f->r, seq, f->time_ms))
+	if (!j && under_way(in, f->r.tenant) >= TENANT_JOBS)
+		put_behind(in, seq, deliveries);
+	else if (j || job_start(in, &f->r, seq, f->time_ms))
 		nak(in, seq, BUSY_MS);
 }
 
@@ -383,21 +405,13 @@ static void on_purged(err_t e, uint64_t seq, void *arg)
 		ack(in, seq);
 }
 
-static bool is_under_way(const struct intake *in, const char *tenant)
-{
-	for (const struct job *j = in->jobs; j; j = j->hh.next)
-		if (str_eq(j->r.tenant, tenant))
-			return true;
-	return false;
-}
-
 static void take_purged(struct intake *in, const struct fact *f, uint64_t seq)
 {
 	int64_t wait_ms = f->time_ms + PURGE_MS - clock_wall_ms();
 
 	if (purge_seq(in->r->purge) == seq)
 		return; /* delivered again while it is being done */
-	if (wait_ms > 0 || is_under_way(in, f->r.tenant))
+	if (wait_ms > 0 || under_way(in, f->r.tenant))
 		nak(in, seq, wait_ms > 0 && wait_ms < PURGE_MS ? wait_ms : BUSY_MS);
 	else if (purge_start(in->r->purge, f->r.tenant, f->time_ms, seq, on_purged, in))
 		nak(in, seq, BUSY_MS);
@@ -417,7 +431,7 @@ static void on_message(const struct bus_msg *msg, void *arg)
 			 (unsigned long long)msg->seq, d.field, LOG_Q(d.message));
 		ack(in, msg->seq);
 	} else if (f.kind == FACT_STOPPED) {
-		take_stopped(in, &f, msg->seq);
+		take_stopped(in, &f, msg->seq, msg->deliveries);
 	} else if (f.kind == FACT_STARTED) {
 		usage_seen(in->r->usage, f.r.tenant);
 		take_started(in, &f.r, msg->seq);

@@ -54,7 +54,8 @@ static struct events *events;
 static struct auth_signer *signer;
 static char dir[TESTKIT_PATH], conf[TESTKIT_PATH + 64], binary[512], address[32];
 static unsigned stored, event_no;
-static char stored_id[64];
+static char stored_id[64], watched_id[64];
+static unsigned watched_turn; /* the how manieth to be stored was watched_id; 0: it is not yet */
 
 /* ---- the world around the recorder ---- */
 static __attribute__((unused)) void make_key(void)
@@ -104,6 +105,8 @@ static __attribute__((unused)) void on_event(const struct bus_msg *msg, void *ar
 	if (ev->body_case == TRUNKLINE__EVENT__V1__EVENT__BODY_RECORDING_STORED) {
 		stored++;
 		(void)str_copy(stored_id, sizeof(stored_id), ev->recording_stored->recording_id);
+		if (str_eq(stored_id, watched_id))
+			watched_turn = stored;
 	}
 	trunkline__event__v1__event__free_unpacked(ev, NULL);
 }

@@ -16,4 +16,9 @@
  * them, -1 unknown. At least 1 s. */
 int64_t missing_wait_ms(int64_t age_ms, int64_t lost_ms, int64_t waiting);
 
+/* How long a recording is left alone whose tenant has its share of the places: half a second more with each delivery of its event, a minute
+ * at most, so that a backlog of hours is not looked through all the time; spread by half of it around that by the event's number, so that
+ * those which came together do not come together again. */
+int64_t behind_wait_ms(unsigned deliveries, uint64_t seq);
+
 #endif

@@ -5,11 +5,12 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "fair/fair.h"
 
 #define NICE 15
 
 struct work {
-	struct work *next;
+	struct fair_item wait; /* first: one is the other */
 	void (*work)(void *arg);
 	void (*done)(void *arg);
 	void *arg;
@@ -19,7 +20,7 @@ struct pool {
 	struct loop *loop;
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
-	struct work *first, **last;
+	struct fair waiting;
 	bool stop;
 	unsigned n;
 	pthread_t *threads;
@@ -30,14 +31,9 @@ static struct work *take(struct pool *p)
 	struct work *w;
 
 	pthread_mutex_lock(&p->mutex);
-	while (!p->first && !p->stop)
+	while (!p->waiting.n && !p->stop)
 		pthread_cond_wait(&p->cond, &p->mutex);
-	w = p->stop ? NULL : p->first;
-	if (w) {
-		p->first = w->next;
-		if (!p->first)
-			p->last = &p->first;
-	}
+	w = p->stop ? NULL : (struct work *)fair_take(&p->waiting, NULL, NULL);
 	pthread_mutex_unlock(&p->mutex);
 	return w;
 }
@@ -64,7 +60,7 @@ err_t pool_new(struct pool **ret, struct loop *loop, unsigned threads)
 	if (!p)
 		return ERR_EXHAUSTED;
 	p->loop = loop;
-	p->last = &p->first;
+	fair_init(&p->waiting);
 	pthread_mutex_init(&p->mutex, NULL);
 	pthread_cond_init(&p->cond, NULL);
 	p->threads = mem_array(threads, sizeof(*p->threads));
@@ -81,6 +77,7 @@ err_t pool_new(struct pool **ret, struct loop *loop, unsigned threads)
 void pool_free(struct pool **ref)
 {
 	struct pool *p = *ref;
+	struct work *w;
 
 	if (!p)
 		return;
@@ -90,10 +87,8 @@ void pool_free(struct pool **ref)
 	pthread_mutex_unlock(&p->mutex);
 	for (unsigned i = 0; i < p->n; i++)
 		pthread_join(p->threads[i], NULL);
-	for (struct work *w = p->first, *next; w; w = next) {
-		next = w->next;
+	while ((w = (struct work *)fair_take(&p->waiting, NULL, NULL)))
 		mem_free(w);
-	}
 	pthread_mutex_destroy(&p->mutex);
 	pthread_cond_destroy(&p->cond);
 	mem_free(p->threads);
@@ -101,16 +96,15 @@ void pool_free(struct pool **ref)
 	*ref = NULL;
 }
 
-err_t pool_run(struct pool *p, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+err_t pool_run(struct pool *p, const char *tenant, void (*work)(void *arg), void (*done)(void *arg), void *arg)
 {
 	struct work *w = mem_zalloc(sizeof(*w));
 
 	if (!w)
 		return ERR_EXHAUSTED;
-	*w = (struct work){ NULL, work, done, arg };
+	*w = (struct work){ .work = work, .done = done, .arg = arg };
 	pthread_mutex_lock(&p->mutex);
-	*p->last = w;
-	p->last = &w->next;
+	fair_add(&p->waiting, &w->wait, tenant);
 	pthread_cond_signal(&p->cond);
 	pthread_mutex_unlock(&p->mutex);
 	return ERR_OK;

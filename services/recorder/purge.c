@@ -132,9 +132,9 @@ static void on_rows(err_t e, const char (*paths)[ENCODE_PATH], unsigned n, void 
 	p->n_paths = n;
 	if (!e && n) {
 		memcpy(p->paths, paths, n * sizeof(*paths));
-		e = pool_run(p->r->pool, files_of_batch, on_files_of_batch, p);
+		e = pool_run(p->r->pool, "", files_of_batch, on_files_of_batch, p);
 	} else if (!e) {
-		e = pool_run(p->r->pool, files_that_are_left, on_files_that_are_left, p);
+		e = pool_run(p->r->pool, "", files_that_are_left, on_files_that_are_left, p);
 	}
 	if (e)
 		finish(p, e);

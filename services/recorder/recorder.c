@@ -67,7 +67,7 @@ static void on_migrate_timer(void *arg)
 {
 	struct recorder *r = arg;
 
-	if (pool_run(r->pool, migrate, on_migrated, r))
+	if (pool_run(r->pool, "", migrate, on_migrated, r))
 		loop_timer_start(&r->migrate_timer, MIGRATE_MS);
 }
 

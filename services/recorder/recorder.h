@@ -54,7 +54,7 @@ err_t api_start(struct recorder *r, struct err_detail *detail) MUST;
 
 extern struct metric recorder_metric_stored, recorder_metric_lost, recorder_metric_orphans, recorder_metric_retries,
     recorder_metric_bad_events, recorder_metric_jobs, recorder_metric_audio_seconds, recorder_metric_downloads,
-    recorder_metric_refused, recorder_metric_lag;
+    recorder_metric_refused, recorder_metric_lag, recorder_metric_behind;
 void recorder_metrics_register(void);
 
 #endif

@@ -441,6 +441,31 @@ static void recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_
 	rpc_client_free(&neighbour);
 }
 
+/* A recorder that finds 200 of one tenant before another's: that one is made when its event is reached, not when all of them are. */
+static void a_recording_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void **state)
+{
+	unsigned before = stored;
+	char id[32];
+
+	(void)state;
+	(void)testkit_proc_stop(&recorder, SIGTERM, 5000);
+	for (int i = 0; i < 200; i++) {
+		snprintf(id, sizeof(id), "many-%d", i);
+		write_segment("acme", id, 4000, true);
+		emit("acme", id, "1001", "138", false);
+	}
+	write_segment("rival", "lone", 1000, true);
+	emit("rival", "lone", "1001", "138", false);
+	(void)str_copy(watched_id, sizeof(watched_id), "lone");
+	start_recorder();
+	for (unsigned i = 10; i < 201; i += 10)
+		await_stored(before + i);
+	await_stored(before + 201);
+	print_message("[   of 201 recordings the other tenant's was the last to end, and the %u. to be stored\n",
+		      watched_turn - before);
+	assert_in_range(watched_turn - before, 1, 120);
+}
+
 static void postgresql_away_at_the_start_is_waited_for(void **state)
 {
 	unsigned before = stored;
@@ -473,6 +498,7 @@ int main(void)
 		cmocka_unit_test(postgresql_away_delays_but_loses_nothing),
 		cmocka_unit_test(kill_9_in_the_middle_and_each_recording_is_stored),
 		cmocka_unit_test(a_segment_whose_event_never_came_is_taken_in),
+		cmocka_unit_test(a_recording_does_not_wait_for_another_tenants_hundred_GT_3_1_2d),
 		cmocka_unit_test(postgresql_away_at_the_start_is_waited_for),
 	};
 

@@ -14,6 +14,8 @@ struct metric recorder_metric_audio_seconds = METRIC_COUNTER(P "audio_seconds_to
 struct metric recorder_metric_downloads = METRIC_COUNTER(P "downloads_total", "files sent");
 struct metric recorder_metric_refused = METRIC_COUNTER(P "refused_total", "requests refused");
 struct metric recorder_metric_lag = METRIC_GAUGE(P "lag_events", "recording events not yet dealt with");
+struct metric recorder_metric_behind =
+    METRIC_COUNTER(P "behind_total", "times a recording was put off because its tenant has its share of the places");
 
 void recorder_metrics_register(void)
 {
@@ -21,7 +23,7 @@ void recorder_metrics_register(void)
 		&recorder_metric_stored,	&recorder_metric_lost,	     &recorder_metric_orphans,
 		&recorder_metric_retries,	&recorder_metric_bad_events, &recorder_metric_jobs,
 		&recorder_metric_audio_seconds, &recorder_metric_downloads,  &recorder_metric_refused,
-		&recorder_metric_lag,
+		&recorder_metric_lag,		&recorder_metric_behind,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

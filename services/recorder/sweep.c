@@ -106,6 +106,6 @@ static void done(void *arg)
 
 void sweep_run(struct sweep *s)
 {
-	if (!s->running && pool_run(s->params.pool, work, done, s) == ERR_OK)
+	if (!s->running && pool_run(s->params.pool, "", work, done, s) == ERR_OK)
 		s->running = true;
 }

@@ -373,7 +373,7 @@ err_t router_core_time(struct router_core *core, int64_t now_ms)
 	if (core->collecting && core->now_ms >= core->collect_until_ms)
 		end_collecting(core);
 	core_hold_check(core);
-	wheel_turn(&core->wheel, core->now_ms, TIMERS_A_TURN, fired, core);
+	core->timers_wait = !wheel_turn(&core->wheel, core->now_ms, TIMERS_A_TURN, fired, core);
 	return core_done(core);
 }
 
@@ -388,6 +388,7 @@ void router_core_stats(const struct router_core *core, struct router_core_stats 
 	ret->groups = core->groups.n;
 	ret->classes = core->classes.n;
 	ret->collecting = core->collecting;
+	ret->timers_wait = core->timers_wait;
 	ret->broken = core->broken;
 	ret->deposed = core->deposed;
 }

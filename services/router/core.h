@@ -185,6 +185,7 @@ struct router_core_stats {
 	size_t agents, agents_idle, calls, calls_waiting, queues, groups, classes;
 	uint64_t assigned, conflicts, given_back, reconciled;
 	bool collecting, broken, deposed;
+	bool timers_wait; /* that were due at the last router_core_time(): it is to be called again soon */
 };
 void router_core_stats(const struct router_core *core, struct router_core_stats *ret);
 

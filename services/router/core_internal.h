@@ -235,6 +235,7 @@ struct router_core {
 	struct call *dead;
 	struct router_core_stats stats;
 	struct wheel wheel;
+	bool timers_wait; /* the last turn left some that were due */
 };
 
 /* core.c */

@@ -505,9 +505,110 @@ static void skills_changed_take_effect_at_once(void **arg)
 	world_free(&w);
 }
 
+/* ---- tenants ------------------------------------------------------------------------------------------------------- */
+
+#define MANY 10000
+
+static void neighbour(struct world *w)
+{
+	const struct router_queue_conf q = { .id = "any" };
+	struct router_tenant_conf conf = { .tenant = "globex", .queues = &q, .n_queues = 1 };
+	struct router_agent_conf agent = { .tenant = "globex", .enabled = true, .auto_ready = true };
+
+	queues(w);
+	assert_int_equal(router_core_tenant(w->core, &conf, w->now), ERR_OK);
+	agent.agent_id = "g1";
+	assert_int_equal(router_core_agent_conf(w->core, &agent, w->now), ERR_OK);
+	agent.agent_id = "g2";
+	assert_int_equal(router_core_agent_conf(w->core, &agent, w->now), ERR_OK);
+}
+
+static void enqueue_neighbours(struct world *w, const char *call)
+{
+	struct router_enqueue_in in = call_in(call, "any", w->now, 0);
+
+	in.tenant = "globex";
+	assert_int_equal(router_core_enqueue(w->core, &in, w->now), ERR_OK);
+}
+
+static void put_neighbours(struct world *w, const char *id, enum agent_state to)
+{
+	struct router_agent_in in = record(w, id, to);
+
+	in.tenant = "globex";
+	in.wrap_up_until_ms = to == AGENT_WRAP_UP ? w->now + 1000 : 0;
+	put(w, &in);
+}
+
+/* Whatever waits of one tenant: another's call, or agent, is served within the turn in which it comes. */
+static void ten_thousand_waiting_calls_of_a_tenant_delay_no_other_GT_3_1_2d(void **arg)
+{
+	struct world w = world_new();
+	char id[16];
+
+	UNUSED(arg);
+	neighbour(&w);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof(id), "c%d", i);
+		enqueue(&w, id, i % 2 ? "sales" : "any", w.now, 20);
+		drop_effects(&w);
+	}
+	put_neighbours(&w, "g1", AGENT_READY);
+	enqueue_neighbours(&w, "g-first");
+	expect_reserve(&w, "g-first", "g1");
+	drop_effects(&w);
+	enqueue_neighbours(&w, "g-second");
+	drop_effects(&w);
+	put_neighbours(&w, "g2", AGENT_READY);
+	expect_reserve(&w, "g-second", "g2");
+	assert_int_equal(waiting(&w), MANY);
+	world_free(&w);
+}
+
+/* 10,000 agents whose wrap-up ends at the same moment: more than fire at a time, and the core says that it is to be asked again at once. */
+static void ten_thousand_timers_of_a_tenant_keep_anothers_for_no_tick_GT_3_1_2d(void **arg)
+{
+	struct world w = world_new();
+	struct router_core_stats st = { .timers_wait = true };
+	unsigned turns = 0;
+	bool over = false;
+	char id[16];
+
+	UNUSED(arg);
+	neighbour(&w);
+	for (int i = 0; i < MANY; i++) {
+		struct router_agent_in in;
+
+		snprintf(id, sizeof(id), "a%d", i);
+		agent_with(&w, id, "sales", 5);
+		in = record(&w, id, AGENT_WRAP_UP);
+		in.wrap_up_until_ms = w.now + 1000;
+		put(&w, &in);
+	}
+	put_neighbours(&w, "g1", AGENT_WRAP_UP);
+	drop_effects(&w);
+	w.now += 1100;
+	for (; st.timers_wait; turns++) {
+		size_t n;
+		const struct router_fx *fx;
+
+		assert_int_equal(router_core_time(w.core, w.now), ERR_OK);
+		for (fx = router_core_effects(w.core, &n); n; n--, fx++)
+			over |= fx->kind == ROUTER_FX_AGENT && fx->event == AGENT_EV_WRAP_UP_OVER &&
+				strcmp(fx->tenant, "globex") == 0;
+		drop_effects(&w);
+		router_core_stats(w.core, &st);
+	}
+	assert_true(over);
+	assert_in_range(turns, 2, 1 + (MANY + 1) / 500);
+	world_free(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ten_thousand_waiting_calls_of_a_tenant_delay_no_other_GT_3_1_2d),
+		cmocka_unit_test(ten_thousand_timers_of_a_tenant_keep_anothers_for_no_tick_GT_3_1_2d),
 		cmocka_unit_test(a_call_gets_the_longest_idle_agent_with_the_skill),
 		cmocka_unit_test(a_free_agent_gets_the_call_of_highest_priority_then_earliest_arrival_over_all_queues),
 		cmocka_unit_test(queued_says_position_and_how_many_are_on_duty),

@@ -291,18 +291,30 @@ void shard_leave(struct shard *s, const char *tenant)
 	shard_after(s, router_core_leave(s->core, tenant, router_now_ms(s->router)));
 }
 
-void shard_tick(struct shard *s, int64_t now_ms)
+/* What is due of one tenant's must not wait for the next tick because another's ten thousand are due as well (GT-3.1.2d). */
+static void fire_timers(void *arg)
 {
+	struct shard *s = arg;
+
 	if (!s->core)
 		return;
-	if (s->renew && clock_mono_ms() - s->led_ms >= RENEW_MS) {
-		begin_anew(s);
-		return;
-	}
-	shard_after(s, router_core_time(s->core, now_ms));
+	shard_after(s, router_core_time(s->core, router_now_ms(s->router)));
 	if (!s->core)
 		return;
 	count(s);
+	if (s->told.timers_wait)
+		loop_timer_start(&s->timers_turn, 0);
+}
+
+void shard_tick(struct shard *s, int64_t now_ms)
+{
+	if (s->core && s->renew && clock_mono_ms() - s->led_ms >= RENEW_MS) {
+		begin_anew(s);
+		return;
+	}
+	fire_timers(s);
+	if (!s->core)
+		return;
 	if (s->told.collecting && now_ms > s->asked_ms + s->router->cfg->collect_ms / 2)
 		tell_epoch(s); /* somebody did not hear it */
 	/* Every queue is looked at once a second, and told unasked each ten seconds. */
@@ -324,6 +336,7 @@ err_t shard_new(struct shard **ret, struct router *r, struct served *served, uin
 	s->number = number;
 	batches_init(&s->batches, r->bus);
 	shard_conf_init(s);
+	loop_timer_init(&s->timers_turn, r->loop, fire_timers, s);
 	*ret = s;
 	return ERR_OK;
 }
@@ -353,6 +366,7 @@ void shard_free(struct shard **ref)
 	if (!s)
 		return;
 	shard_rest(s);
+	loop_timer_done(&s->timers_turn);
 	LL_DELETE(s->router->shards, s);
 	batches_done(&s->batches);
 	mem_free(s);

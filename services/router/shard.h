@@ -8,6 +8,8 @@
 #include "router.h"
 #include "router_wire.h"
 
+#include <sys/queue.h>
+
 struct shard {
 	struct shard *next; /* of all of the router */
 	struct router *router;
@@ -17,13 +19,14 @@ struct shard {
 	uint64_t epoch;		  /* 0: we do not lead */
 	struct router_core *core; /* NULL: we do not lead */
 	struct bus_sub *sub;
-	struct batches batches;	       /* each shard its own: the epoch is in a message's head */
-	int64_t asked_ms;	       /* RouterEpoch was told last */
-	int64_t led_ms;		       /* since when we lead */
-	bool renew;		       /* a tenant comes from another pool: a new epoch is due */
-	struct router_core_stats told; /* what the metrics have already */
-	struct conf_job *jobs;	       /* configurations that are being taken over */
+	struct batches batches;		       /* each shard its own: the epoch is in a message's head */
+	int64_t asked_ms;		       /* RouterEpoch was told last */
+	int64_t led_ms;			       /* since when we lead */
+	bool renew;			       /* a tenant comes from another pool: a new epoch is due */
+	struct router_core_stats told;	       /* what the metrics have already */
+	STAILQ_HEAD(conf_jobs, conf_job) jobs; /* configurations that are being taken over, tenants in turn */
 	struct loop_timer conf_turn;
+	struct loop_timer timers_turn; /* more of the core's timers are due than it fires at a time */
 };
 
 err_t shard_new(struct shard **ret, struct router *r, struct served *served, uint32_t number) MUST;

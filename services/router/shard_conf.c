@@ -1,16 +1,16 @@
-/* A tenant's queues into the core: in slices, so that a configuration of ten thousand queues holds up no decision. */
+/* A tenant's queues into the core: in slices, so that a configuration of ten thousand queues holds up no decision, and tenants in turn, so
+ * that it holds up no other tenant's either (GT-3.1.2d). */
 #include "shard.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
-
-#include <string.h>
+#include "base/str.h"
 
 #define SLICE	2   /* queues; a new requirement takes up to 100 us of the core's time */
 #define TURN_US 300 /* then the loop has its turn */
 
 struct conf_job {
-	struct conf_job *next;
+	STAILQ_ENTRY(conf_job) next;
 	const struct tenant *tenant;
 	size_t at; /* queues done */
 };
@@ -52,20 +52,19 @@ void shard_tenant(struct shard *s, const struct tenant *t)
 		;
 }
 
-static struct conf_job **find_job(struct shard *s, const char *tenant)
+static struct conf_job *find_job(struct shard *s, const char *tenant)
 {
-	struct conf_job **j = &s->jobs;
+	struct conf_job *j;
 
-	while (*j && strcmp((*j)->tenant->id, tenant) != 0)
-		j = &(*j)->next;
-	return j;
+	STAILQ_FOREACH(j, &s->jobs, next)
+	if (str_eq(j->tenant->id, tenant))
+		return j;
+	return NULL;
 }
 
-static void drop_job(struct conf_job **ref)
+static void drop_job(struct shard *s, struct conf_job *j)
 {
-	struct conf_job *j = *ref;
-
-	*ref = j->next;
+	STAILQ_REMOVE(&s->jobs, j, conf_job, next);
 	tenant_unref(&j->tenant);
 	mem_free(j);
 }
@@ -74,24 +73,30 @@ static void on_turn(void *arg)
 {
 	struct shard *s = arg;
 	int64_t t0 = clock_mono_us();
+	struct conf_job *j;
 
-	while (s->jobs && clock_mono_us() - t0 < TURN_US) {
-		struct conf_job *j = s->jobs;
+	while ((j = STAILQ_FIRST(&s->jobs)) && clock_mono_us() - t0 < TURN_US) {
 		bool more = step(s, j->tenant, &j->at);
 
-		if (s->jobs && !more) /* there are none when the core stepped down */
-			drop_job(&s->jobs);
+		if (STAILQ_EMPTY(&s->jobs)) /* the core stepped down */
+			return;
+		if (!more) {
+			drop_job(s, j);
+			continue;
+		}
+		STAILQ_REMOVE_HEAD(&s->jobs, next);
+		STAILQ_INSERT_TAIL(&s->jobs, j, next);
 	}
-	if (s->jobs)
+	if (j)
 		loop_timer_start(&s->conf_turn, 0);
 }
 
 void shard_conf_drop(struct shard *s, const char *tenant)
 {
-	struct conf_job **j = find_job(s, tenant);
+	struct conf_job *j = find_job(s, tenant);
 
-	if (*j)
-		drop_job(j);
+	if (j)
+		drop_job(s, j);
 }
 
 void shard_tenant_changed(struct shard *s, const char *tenant, const struct tenant *t)
@@ -112,19 +117,19 @@ void shard_tenant_changed(struct shard *s, const char *tenant, const struct tena
 		return;
 	}
 	j->tenant = tenant_ref(t);
-	j->next = s->jobs;
-	s->jobs = j;
+	STAILQ_INSERT_TAIL(&s->jobs, j, next);
 	loop_timer_start(&s->conf_turn, 0);
 }
 
 void shard_conf_init(struct shard *s)
 {
+	STAILQ_INIT(&s->jobs);
 	loop_timer_init(&s->conf_turn, s->router->loop, on_turn, s);
 }
 
 void shard_conf_stop(struct shard *s)
 {
-	while (s->jobs)
-		drop_job(&s->jobs);
+	while (!STAILQ_EMPTY(&s->jobs))
+		drop_job(s, STAILQ_FIRST(&s->jobs));
 	loop_timer_stop(&s->conf_turn);
 }

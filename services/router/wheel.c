@@ -82,7 +82,7 @@ static bool turn_slot(struct wheel *w, int64_t tick, unsigned *max, void (*fn)(s
 	return false;
 }
 
-void wheel_turn(struct wheel *w, int64_t now_ms, unsigned max, void (*fn)(struct wheel_node *n, void *arg), void *arg)
+bool wheel_turn(struct wheel *w, int64_t now_ms, unsigned max, void (*fn)(struct wheel_node *n, void *arg), void *arg)
 {
 	int64_t last = now_ms / WHEEL_TICK_MS;
 
@@ -94,6 +94,7 @@ void wheel_turn(struct wheel *w, int64_t now_ms, unsigned max, void (*fn)(struct
 		if (turn_slot(w, w->tick, &max, fn, arg))
 			continue;
 		w->tick--;
-		return;
+		return false;
 	}
+	return true;
 }

@@ -24,9 +24,9 @@ void wheel_init(struct wheel *w, int64_t now_ms);
 /* (Re)starts; a time in the past fires at the next turn. */
 void wheel_start(struct wheel *w, struct wheel_node *n, int64_t at_ms);
 void wheel_stop(struct wheel_node *n);
-/* Fires what is due, max nodes at most (the rest at the next turn), each stopped before its call; fn may start and stop
+/* Fires what is due, max nodes at most (the rest at the next turn: false), each stopped before its call; fn may start and stop
  * any node. */
-void wheel_turn(struct wheel *w, int64_t now_ms, unsigned max, void (*fn)(struct wheel_node *n, void *arg), void *arg);
+bool wheel_turn(struct wheel *w, int64_t now_ms, unsigned max, void (*fn)(struct wheel_node *n, void *arg), void *arg);
 
 static inline bool wheel_running(const struct wheel_node *n)
 {

@@ -16,38 +16,61 @@
 void admission_init(struct admission *a, const struct admission_params *p, int64_t now_ms)
 {
 	*a = (struct admission){ .p = *p, .filled_ms = now_ms, .ticked_ms = now_ms, .cut_ms = now_ms - CUT_REST_MS };
+	shares_init(&a->shares);
 }
 
-static double burst(const struct admission *a)
+static double burst(double rate)
 {
-	return a->rate * BURST_S > BURST_LEAST ? a->rate * BURST_S : BURST_LEAST;
+	return rate * BURST_S > BURST_LEAST ? rate * BURST_S : BURST_LEAST;
 }
 
-static void fill(struct admission *a, int64_t now_ms)
+static void fill(double *tokens, int64_t *filled_ms, double rate, int64_t now_ms)
 {
-	if (now_ms > a->filled_ms)
-		a->tokens += a->rate * (double)(now_ms - a->filled_ms) / 1000;
-	a->filled_ms = now_ms;
-	if (a->tokens > burst(a))
-		a->tokens = burst(a);
+	if (now_ms > *filled_ms)
+		*tokens += rate * (double)(now_ms - *filled_ms) / 1000;
+	*filled_ms = now_ms;
+	if (*tokens > burst(rate))
+		*tokens = burst(rate);
 }
 
-bool admission_open(struct admission *a, int64_t now_ms)
+/* Who keeps to its part may go into the debt of all. Who does not has its part as long as there is any left of all, and what nobody takes. */
+static bool has_room(const struct admission *a, const struct share *s)
 {
+	if (s->tokens >= 1 && shares_within(&a->shares, s))
+		return a->tokens > -burst(a->rate);
+	return a->tokens >= 1 && (s->tokens >= 1 || a->tokens >= burst(a->rate) / 2);
+}
+
+bool admission_open(struct admission *a, const char *whose, int64_t now_ms)
+{
+	struct share *s = shares_get(&a->shares, whose);
+
+	s->asked++;
+	s->asked_ms = now_ms;
 	if (a->rate <= 0)
 		return true;
-	fill(a, now_ms);
-	if (a->tokens >= 1)
+	fill(&a->tokens, &a->filled_ms, a->rate, now_ms);
+	if (!s->filled_ms) /* who comes now, or comes back */
+		s->tokens = BURST_LEAST;
+	fill(&s->tokens, &s->filled_ms, a->shares.level, now_ms);
+	if (has_room(a, s))
 		return true;
 	a->refused++;
 	a->refused_ms = now_ms;
+	s->refused++;
+	a->over_share += a->shares.asking > 1 && !shares_within(&a->shares, s);
 	return false;
 }
 
-void admission_taken(struct admission *a)
+/* What was taken beyond one's part, because nobody else wanted it, is no debt. */
+void admission_taken(struct admission *a, const char *whose)
 {
-	if (a->rate > 0)
-		a->tokens -= 1;
+	struct share *s = shares_get(&a->shares, whose);
+
+	if (a->rate <= 0)
+		return;
+	a->tokens -= 1;
+	s->tokens = s->tokens > 1 ? s->tokens - 1 : 0;
 }
 
 void admission_decided(struct admission *a, int64_t waited_ms)
@@ -77,6 +100,10 @@ static void cut(struct admission *a, int64_t late_ms, int64_t now_ms)
 		return;
 	if (a->rate <= 0) { /* it begins now */
 		a->tokens = BURST_LEAST;
+		for (size_t i = 0; i < a->shares.n; i++) {
+			a->shares.of[i].tokens = BURST_LEAST;
+			a->shares.of[i].filled_ms = now_ms;
+		}
 		a->filled_ms = now_ms;
 		a->refused_ms = now_ms;
 	}
@@ -109,6 +136,7 @@ void admission_tick(struct admission *a, int64_t now_ms, int64_t oldest_ms, int6
 		raise(a, passed_ms, now_ms);
 	else if (a->rate > 0 && now_ms - a->refused_ms >= FORGET_MS)
 		a->rate = 0;
+	shares_tick(&a->shares, a->rate, passed_ms, now_ms);
 	a->refused = a->decided = a->late = 0;
 	a->longest_ms = 0;
 	a->was_late = late_ms != 0;

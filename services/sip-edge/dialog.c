@@ -1,4 +1,5 @@
 #include "dialog.h"
+#include "ack.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -306,8 +307,10 @@ void dialog_save(struct dialog *d)
 	if (d->state != LEG_UP)
 		return;
 	if (adopt_describe(d, &r, &home)) {
-		store_leg(d->edge->store, &r);
+		store_leg(d->edge->store, &r, ack_owed(d));
 		d->saved = true;
+	} else {
+		ack_now(d);
 	}
 	adopt_release(home);
 	loop_timer_start(&d->save_timer, STORE_LEG_TTL_MS / 2);

@@ -74,6 +74,7 @@ struct dialog {
 	struct nta_incoming_s *reinvite;   /* re-INVITE or UPDATE that waits, or whose ACK is awaited */
 	struct nta_incoming_s *refresh_in; /* re-INVITE that changed nothing, answered here, its ACK awaited */
 	struct nta_outgoing_s *reinvite_out, *refresh_out, *bye;
+	struct ack *ack;	      /* owed; NULL: none (ack.h) */
 	struct nta_outgoing_s *probe; /* OPTIONS: is the phone still there? */
 	bool reinvite_authed, bye_authed;
 	char *sip_call_id, *local, *remote; /* as header values, with tags; from when the dialog is established */

@@ -19,6 +19,7 @@
 #define STRAYS_PER_S	  20
 #define HAND_OVER_MS	  700 /* for phones that ring to be told to stop */
 #define HAND_OVER_LOOK_MS 50
+#define REFUSED_S	  10
 
 const char *edge_pool(const struct edge *e, const char *tenant)
 {
@@ -73,6 +74,27 @@ static void on_lag_probe(void *arg)
 	admit(e, clock_mono_ms());
 }
 
+/* Whose calls were refused: tenants have no metrics of their own, whose number nothing bounds. */
+static void tell_refused(struct edge *e)
+{
+	struct shares *all = &e->admission.shares;
+
+	metric_add(&edge_metric_over_share, e->admission.over_share);
+	e->admission.over_share = 0;
+	if (++e->seconds % REFUSED_S)
+		return;
+	for (size_t i = 0; i < all->n; i++) {
+		struct share *s = &all->of[i];
+		struct log_ctx ctx = { .tenant = *s->name == '~' ? s->name + 1 : s->name };
+
+		if (s->refused)
+			LOG_WARN(&ctx, "admission.refused",
+				 "share=%s refused=%u seconds=%d asks_cps=%.1f share_cps=%.1f", LOG_Q(s->name),
+				 s->refused, REFUSED_S, s->demand, all->level);
+		s->refused = 0;
+	}
+}
+
 static void on_second(void *arg)
 {
 	struct edge *e = arg;
@@ -86,6 +108,7 @@ static void on_second(void *arg)
 	metric_set(&edge_metric_offers_open, (int64_t)e->n_offers);
 	metric_set(&edge_metric_lag_ms, e->lag_ms);
 	glue_watch_connections(e);
+	tell_refused(e);
 	metric_set(&edge_metric_admitted, (int64_t)e->admission.rate);
 	registrar_sweep(e->registrar, clock_steady_ms());
 	metric_set(&edge_metric_registrations, (int64_t)registrar_count(e->registrar));
@@ -106,7 +129,7 @@ const char *edge_overloaded(struct edge *e)
 		return "legs";
 	if (e->n_offers >= (size_t)e->cfg.max_offers)
 		return "offers";
-	return admission_open(&e->admission, clock_mono_ms()) ? NULL : "late";
+	return NULL;
 }
 
 bool edge_congested_since(const struct edge *e, int64_t mono_ms)

@@ -60,6 +60,7 @@ struct edge {
 	TAILQ_HEAD(edge_heard, dialog) heard;	       /* all legs, by the last word of a call-control about them */
 	LIST_HEAD(edge_farewells, farewell) farewells; /* INVITEs without a leg that wait for their final answer */
 	struct admission admission;
+	unsigned seconds; /* since the start */
 	struct controllers controllers;
 	int64_t congested_ms; /* monotonic: when new calls were limited last */
 	struct loop_idle turn_end;
@@ -80,7 +81,8 @@ struct edge {
 const char *edge_pool(const struct edge *e, const char *tenant);
 err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;
 void edge_free(struct edge **e);
-/* Why a new call cannot be taken now, or NULL. Calls in progress are never refused anything. */
+/* Why no new call of anybody can be taken now, or NULL; whose are taken when there are too many is admission's to say. Calls in
+ * progress are never refused anything. */
 const char *edge_overloaded(struct edge *e);
 /* Have we been short of time since then (monotonic)? What came late is likely our fault. */
 bool edge_congested_since(const struct edge *e, int64_t mono_ms);

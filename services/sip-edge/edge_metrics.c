@@ -9,6 +9,9 @@ struct metric edge_metric_lag_ms = METRIC_GAUGE("trunkline_edge_loop_lag_ms", "h
 struct metric edge_metric_admitted =
     METRIC_GAUGE("trunkline_edge_admitted_cps",
 		 "new calls a second that are let in at most, to be served in time; 0: no limit");
+struct metric edge_metric_over_share =
+    METRIC_COUNTER("trunkline_edge_over_share_total", "of the calls refused for overload: their tenant asked for more "
+						      "than its fair share (whose: log event admission.refused)");
 struct metric edge_metric_ghosts =
     METRIC_COUNTER("trunkline_edge_ghost_legs_total", "legs hung up because their call exists no more");
 struct metric edge_metric_reoffers =
@@ -71,6 +74,7 @@ void edge_metrics_register(void)
 		&edge_metric_commands_bad, &edge_metric_stale,		 &edge_metric_admitted,
 		&edge_metric_strays,	   &edge_metric_ghosts,		 &edge_metric_reoffers,
 		&edge_metric_pool_empty,   &edge_metric_revived,	 &edge_metric_farewells,
+		&edge_metric_over_share,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

@@ -117,10 +117,13 @@ static bool going(const struct edge *e, const sip_t *sip)
 /* A call that we have no time for: refused with as little work as can be. Nothing of a dialog comes here. */
 static bool refused_unread(struct edge *e, msg_t *msg, const sip_t *sip)
 {
+	char share[SHARE_NAME];
+
 	if (!sip->sip_request || sip->sip_request->rq_method != sip_method_invite || !sip->sip_to ||
 	    sip->sip_to->a_tag || !sip->sip_from || !sip->sip_call_id || !sip->sip_cseq || !sip->sip_via)
 		return false;
-	if ((!e->draining || going(e, sip)) && !edge_overloaded(e))
+	if ((!e->draining || going(e, sip)) && !edge_overloaded(e) &&
+	    admission_open(&e->admission, inbound_share(e, msg, sip, share), clock_mono_ms()))
 		return false;
 	if (!e->cfg.answer_strangers && glue_stranger(e, msg, sip))
 		drop(e, msg, EDGE_REFUSED_STRANGER);

@@ -37,6 +37,28 @@ void inbound_overloaded(struct edge *e, msg_t *msg)
 		       SIPTAG_SERVER_STR(EDGE_SERVER), TAG_END());
 }
 
+const char *inbound_share(const struct edge *e, msg_t *msg, const sip_t *sip, char share[SHARE_NAME])
+{
+	const url_t *to = sip->sip_request->rq_url, *from = sip->sip_from->a_url;
+	char called[SIP_USER_MAX];
+	struct tenantconf_inbound in;
+	const struct tenant *t;
+
+	if (tenantconf_address_known(e->conf, &msg_addr(msg)->su_sa)) {
+		if (!sip_user_normalise(called, to->url_user) ||
+		    tenantconf_find_inbound(e->conf, &msg_addr(msg)->su_sa, NULL, called, &in))
+			return "";
+		return in.tenant->id;
+	}
+	t = to->url_host ? tenantconf_find_tenant_by_domain(e->conf, to->url_host) : NULL;
+	if (!t && from->url_host)
+		t = tenantconf_find_tenant_by_domain(e->conf, from->url_host);
+	if (!t)
+		return "";
+	snprintf(share, SHARE_NAME, "~%s", t->id);
+	return share;
+}
+
 /* Who claims to be an agent must prove it, wherever the request comes from. NULL: no such claim. */
 static const struct tenant *agent_claimed(const struct edge *e, const sip_t *sip)
 {
@@ -233,6 +255,7 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 	struct dialog *d = dialog_new(e, c->tenant->id, "", "", false);
 	struct edge_bytes sdp = glue_body(sip);
 	struct dialog_input in;
+	char share[SHARE_NAME];
 	struct log_ctx log;
 
 	if (!d || !blob_set(&d->remote_sdp, sdp)) {
@@ -241,7 +264,7 @@ static void offer(struct edge *e, msg_t *msg, sip_t *sip, const struct caller *c
 		inbound_overloaded(e, msg);
 		return;
 	}
-	admission_taken(&e->admission);
+	admission_taken(&e->admission, inbound_share(e, msg, sip, share));
 	fill_caller(d, sip, c);
 	if (c->trunk && trunk_use_take(&d->trunk_use, e->trunks, d->tenant, c->trunk->id, c->trunk->max_calls)) {
 		dialog_free(d);

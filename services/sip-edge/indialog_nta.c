@@ -1,5 +1,6 @@
 /* Requests within a dialog: BYE, re-INVITE, UPDATE, session refresh, both ways. */
 #include "indialog_nta.h"
+#include "ack.h"
 #include "base/str.h"
 #include "edge_metrics.h"
 #include "farewell.h"
@@ -300,13 +301,13 @@ static void target_uri(const struct dialog *d, char dst[512])
 		snprintf(dst, 512, "sip:%s", d->edge->host);
 }
 
-void indialog_ack(struct dialog *d, const sip_t *response)
+void indialog_ack(struct dialog *d, uint32_t invite_cseq)
 {
 	nta_outgoing_t *ack;
 	sip_cseq_t cseq[1];
 
 	sip_cseq_init(cseq);
-	cseq->cs_seq = response->sip_cseq->cs_seq;
+	cseq->cs_seq = invite_cseq;
 	cseq->cs_method = sip_method_ack;
 	cseq->cs_method_name = sip_method_name_ack;
 	ack = nta_outgoing_tcreate(d->leg, NULL, NULL, indialog_route(d), SIP_METHOD_ACK, NULL, SIPTAG_CSEQ(cseq),
@@ -321,6 +322,7 @@ static void send_bye(struct dialog *d, const char *reason, const char *credentia
 	char text[320];
 
 	snprintf(text, sizeof(text), "Q.850;cause=16;text=\"%s\"", reason && !strpbrk(reason, "\"\\") ? reason : "");
+	ack_now(d);
 	d->bye = nta_outgoing_tcreate(d->leg, on_bye_reply, d, indialog_route(d), SIP_METHOD_BYE, NULL,
 				      SIPTAG_USER_AGENT_STR(EDGE_SERVER),
 				      TAG_IF(reason && reason[0], SIPTAG_REASON_STR(text)),
@@ -365,6 +367,7 @@ static void send_reinvite(struct dialog *d, const struct blob *sdp, const char *
 	char expires[64];
 
 	session_text(expires, &d->session, false);
+	ack_now(d);
 	d->reinvite_out = nta_outgoing_tcreate(d->leg, on_reinvite_reply, d, indialog_route(d), SIP_METHOD_INVITE, NULL,
 					       SIPTAG_CONTACT_STR(d->contact), SIPTAG_ALLOW_STR(EDGE_ALLOW),
 					       SIPTAG_SUPPORTED_STR("timer"), SIPTAG_USER_AGENT_STR(EDGE_SERVER),
@@ -394,7 +397,7 @@ static void reinvite_answered(struct dialog *d, nta_outgoing_t *orq, const sip_t
 	if (sip->sip_contact)
 		nta_leg_client_reroute(d->leg, NULL, sip->sip_contact, 0);
 	indialog_peer(d, nta_outgoing_getresponse(orq), sip);
-	indialog_ack(d, sip);
+	indialog_ack(d, sip->sip_cseq->cs_seq);
 	if (in.sdp.size)
 		(void)blob_set(&d->remote_sdp, in.sdp);
 	session_as_client(sip, (uint32_t)d->edge->cfg.session_expires_s, &d->session);
@@ -501,6 +504,7 @@ static void release_in(struct nta_incoming_s **irq)
 
 void indialog_release(struct dialog *d)
 {
+	ack_now(d);
 	release_in(&d->invite);
 	release_in(&d->reinvite);
 	release_in(&d->refresh_in);

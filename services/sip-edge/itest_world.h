@@ -57,6 +57,8 @@ static char dir[TESTKIT_PATH], conf_file[TESTKIT_PATH + 64], binary[512];
 static int sip_port, http_port, tls_port;
 static const char *digest_offer = "both";
 static const char *sip_address = "127.0.0.1"; /* and the trunk's */
+static int late_ms = 5000;
+static bool globex_by_address; /* its trunk: the same gateway as acme's */
 
 /* ---- call-control, as far as the edge sees it ---- */
 
@@ -493,7 +495,7 @@ static int world_start(void **state)
 			 ERR_OK);
 	assert_int_equal(bus_kv_open(&config, bus, &(struct bus_kv_params){ .bucket = "config" }, &detail), ERR_OK);
 	put_tenant("acme", "+862011110000", true, false);
-	put_tenant("globex", "+862022220000", false, false);
+	put_tenant("globex", "+862022220000", globex_by_address, false);
 	put_tenant("sleepy", "+862033330000", true, true);
 	put_agent("acme", "1001", "secret-1001");
 	put_agent("acme", "1002", "secret-1002");
@@ -505,9 +507,9 @@ static int world_start(void **state)
 	snprintf(yaml, sizeof(yaml),
 		 "instance: edge-1\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nlog:\n  level: info\n"
 		 "nats:\n  url: %s\nsip:\n  address: \"%s\"\n  port: %d\n  digest: %s\n  offer_timeout_ms: 700\n"
-		 "  late_ms: 5000\n  probe_ms: 1500\n  orphan_ms: 8000\n  reoffer_ms: 400\n  tls_port: %d\n  tls_dir: "
+		 "  late_ms: %d\n  probe_ms: 1500\n  orphan_ms: 8000\n  reoffer_ms: 400\n  tls_port: %d\n  tls_dir: "
 		 "%s\ndrain:\n  timeout_ms: 2000\n",
-		 http_port, nats.url, sip_address, sip_port, digest_offer, tls_port, dir);
+		 http_port, nats.url, sip_address, sip_port, digest_offer, late_ms, tls_port, dir);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
 	start_edge();
 	return 0;

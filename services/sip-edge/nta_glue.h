@@ -90,5 +90,9 @@ void register_request(struct edge *e, msg_t *msg, sip_t *sip);
 void inbound_invite(struct edge *e, msg_t *msg, sip_t *sip);
 /* 503 with Retry-After, without state. */
 void inbound_overloaded(struct edge *e, msg_t *msg);
+/* Whose share of the calls that can be served an INVITE asks for (shares.h), by a look at addresses and numbers: the tenant's whose trunk
+ * and number it is; from an address that is no trunk's, where nothing is proven yet, another of the tenant whose domain it names, so that
+ * nobody uses up what a tenant's trunks have; else "". The text is in `share`, or the configuration's. */
+const char *inbound_share(const struct edge *e, msg_t *msg, const sip_t *sip, char share[SHARE_NAME]);
 
 #endif

@@ -1,4 +1,5 @@
 /* Outbound legs: INVITEs to an agent's phones (all together; the first 2xx wins) or to a trunk. */
+#include "ack.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -375,7 +376,7 @@ static void branch_answered(struct branch *b, const sip_t *sip)
 	indialog_peer(d, nta_outgoing_getresponse(b->invite), sip);
 	if (!adopt_remember(d, sip->sip_call_id, sip->sip_from, sip->sip_to))
 		LOG_WARN(NULL, "leg.not_kept", "reason=memory leg=%s", d->leg_id);
-	indialog_ack(d, sip);
+	ack_owe(d, sip->sip_cseq->cs_seq);
 	drop_invite(b);
 	dialog_event(d, LEG_EV_ANSWERED, &in);
 }
@@ -393,7 +394,7 @@ static void cancel_branch(struct branch *b, const char *reason)
 
 void outbound_take(struct dialog *d, struct branch *b)
 {
-	/* The ACK has gone (branch_answered); the other phones stop ringing. */
+	/* The ACK is owed (branch_answered); the other phones stop ringing. */
 	for (size_t i = 0; i < d->n_branches; i++)
 		if (&d->branches[i] != b)
 			cancel_branch(&d->branches[i], "SIP;cause=200;text=\"Call completed elsewhere\"");

@@ -394,6 +394,43 @@ static void a_contact_that_is_a_name_in_an_answer_to_our_reinvite_is_not_looked_
 	peer_close(&p);
 }
 
+/* Everything dies in the instant of the answer: nobody will know of this call but the phone. */
+static void a_phone_is_acknowledged_when_its_leg_is_kept_and_asks_on_when_all_die_before(void **state)
+{
+	struct leg_ref l;
+	struct peer p;
+	struct call c;
+
+	(void)state;
+	peer_open(&p);
+	register_as(&p, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	l = cc_dial_agent("1001", 5000);
+	peer_expect(&p, "INVITE ");
+	assert_int_equal(kill(nats.proc.pid, SIGSTOP), 0);
+	answer(&p, &c, "200 OK", "a", SDP_A);
+	assert_false(peer_got(&p, "ACK ", 400));
+	assert_int_equal(testkit_proc_stop(&edge, SIGKILL, 5000), 128 + SIGKILL);
+	testkit_nats_restart(&nats);
+	start_edge();
+	answer(&p, &c, "200 OK", "a", SDP_A);
+	peer_expect(&p, "ACK ");
+	peer_expect(&p, "BYE ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	l = cc_dial_agent("1001", 5000); /* a bus that stands still holds up no call */
+	peer_expect(&p, "INVITE ");
+	assert_int_equal(kill(nats.proc.pid, SIGSTOP), 0);
+	answer(&p, &c, "200 OK", "b", SDP_A);
+	assert_false(peer_got(&p, "ACK ", 400));
+	answer(&p, &c, "200 OK", "b", SDP_A);
+	peer_expect(&p, "ACK ");
+	assert_int_equal(kill(nats.proc.pid, SIGCONT), 0);
+	cc_event("cc-1", EV(ANSWERED));
+	cc_hang_up(&l);
+	peer_expect(&p, "BYE ");
+	answer(&p, NULL, "200 OK", NULL, "");
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +449,8 @@ int main(void)
 		cmocka_unit_test_setup(a_phone_whose_first_word_is_malformed_is_cancelled_all_the_same, forget),
 		cmocka_unit_test_setup(a_contact_that_is_a_name_in_an_answer_to_our_reinvite_is_not_looked_up, forget),
 		cmocka_unit_test_setup(phones_that_say_no_final_word_leave_nothing, forget),
+		cmocka_unit_test_setup(a_phone_is_acknowledged_when_its_leg_is_kept_and_asks_on_when_all_die_before,
+				       forget),
 	};
 
 	return cmocka_run_group_tests(tests, world_start, world_stop);

@@ -1,4 +1,5 @@
 #include "store.h"
+#include "ack.h"
 #include "base/mem.h"
 #include "dialog.h"
 #include "metrics/metrics.h"
@@ -19,9 +20,10 @@ struct store {
 static void on_written(err_t e, uint64_t seq, void *arg)
 {
 	(void)seq;
-	(void)arg;
 	if (e && e != ERR_NOT_FOUND)
 		metric_add(&failures, 1);
+	if (arg)
+		ack_kept(arg);
 }
 
 /* ---- reading ---- */
@@ -136,13 +138,13 @@ bool store_synced(const struct store *s)
 /* ---- writing ---- */
 
 /* Lazy: a leg's record leaves with the event that tells its owner of the same step. */
-static void put(struct bus_kv *kv, const char *key, struct str *bytes)
+static void put(struct bus_kv *kv, const char *key, struct str *bytes, struct ack *kept)
 {
 	err_t e = bytes->failed ? ERR_EXHAUSTED
-				: bus_kv_put_lazy(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, NULL);
+				: bus_kv_put_lazy(kv, key, bytes->data, bytes->len, BUS_KV_ANY, on_written, kept);
 
 	if (e)
-		metric_add(&failures, 1);
+		on_written(e, 0, kept);
 	str_done(bytes);
 }
 
@@ -157,7 +159,7 @@ void store_bindings(struct store *s, const struct aor *a)
 	struct str bytes = STR_INIT;
 
 	edge_wire_bindings_to_pb(&bytes, a, s->edge->instance);
-	put(s->bindings, a->key, &bytes);
+	put(s->bindings, a->key, &bytes, NULL);
 }
 
 void store_bindings_gone(struct store *s, const char *key)
@@ -170,14 +172,14 @@ static void leg_key(const struct store *s, const char *tenant, const char *leg_i
 	snprintf(key, 256, "%s.%s.%s", s->edge->instance, tenant, leg_id);
 }
 
-void store_leg(struct store *s, const struct leg_record *r)
+void store_leg(struct store *s, const struct leg_record *r, struct ack *kept)
 {
 	struct str bytes = STR_INIT;
 	char key[256];
 
 	leg_key(s, r->tenant, r->leg_id, key);
 	edge_wire_leg_to_pb(&bytes, r);
-	put(s->legs, key, &bytes);
+	put(s->legs, key, &bytes, kept);
 }
 
 void store_leg_gone(struct store *s, const char *tenant, const char *leg_id)

@@ -7,6 +7,7 @@
 
 #include "edge.h"
 
+struct ack;
 struct store;
 
 /* Blocking, at start: opens both buckets and begins to read. */
@@ -17,7 +18,8 @@ bool store_synced(const struct store *s);
 
 void store_bindings(struct store *s, const struct aor *a); /* n = 0: deletes */
 void store_bindings_gone(struct store *s, const char *key);
-void store_leg(struct store *s, const struct leg_record *r);
+/* kept, not NULL: ack_kept() is called once, when it is written or cannot be; perhaps before this returns. */
+void store_leg(struct store *s, const struct leg_record *r, struct ack *kept);
 void store_leg_gone(struct store *s, const char *tenant, const char *leg_id);
 
 /* Entries of `legs` live so long; established legs are written again at half of it. */

@@ -16,6 +16,7 @@ AFTER_FAILURE_MS = 3000  # a call whose agent could not be reached waits 2 s bef
 NOTICED_MS = 60
 SILENT_MS = 200        # a voice that is away for so long was the dead engine's
 TALKED_MS = 1500       # who talked for so long must have heard the other
+UNTOLD_MS = 100        # what had come about no longer before a fault need not have left its process: nobody else could know of it
 READY, RESERVED = 3, 4  # AGENT_STATE_…
 USUAL_SETUP_S = 2
 KEPT_TO_MS = 1000      # of a recording nothing older than that is lost
@@ -49,6 +50,10 @@ def windows(ev):
 def excused(ev, t0, t1):
     """Does a set-up that lasted so touch one of them?"""
     return any(t0 <= end and t1 >= begin for begin, end in windows(ev))
+
+
+def untold(ev, t):
+    return any(0 <= i["t0_ms"] - t < UNTOLD_MS for i in ev.injections)
 
 
 # ---- calls that are up ----
@@ -126,7 +131,7 @@ def voices(ev, run):
                 yield t, "%s hears leg %d, which is not its party" % (l, who)
         for p in mine.values():
             start = max(x if x is not None else INF for x in ((p if l.caller else l).acked, l.up, p.up))
-            if start < INF and min(talk_ends(l), talk_ends(p)) - start > TALKED_MS and within(run, start) and not excused(ev, start, start):
+            if start < INF and min(talk_ends(l), talk_ends(p)) - start > TALKED_MS and within(run, start) and not (excused(ev, start, start) or untold(ev, start)):
                 if not any(who == p.id for _, who in l.heard):
                     yield start, "%s never hears %s" % (l, p)
 
@@ -238,7 +243,8 @@ def order(ev, run):
         for t, priority, arrival, c in reservations:
             if not within(run, t):
                 continue
-            passed = [w for w in waiting[queue] if w[2] == priority and w[3] < arrival and w[0] < t - ARRIVING_MS and w[1] > t + TOGETHER_MS and w[4] is not c]
+            passed = [w for w in waiting[queue] if w[2] == priority and w[3] < arrival and w[0] < t - ARRIVING_MS and w[1] > t + TOGETHER_MS
+                      and w[4] is not c and not untold(ev, w[0])]
             if passed:
                 yield t, "queue %s: call %s got an agent before %d who had come earlier, e.g. %s by %.1f s" % (
                     queue, c.id, len(passed), passed[0][4].id, (arrival - passed[0][3]) / 1000), len(passed)
@@ -268,9 +274,10 @@ def double(ev, run):
                 if l.acked is not None and l.acked < m.began and both > CROSSING_MS and within(run, m.began):
                     yield m.began, "agent %s got call %s while on call %s" % (agent, m.name, l.name)
     for (_, agent), events in ev.facts.agents.items():
-        for e in events:
+        for before, e in zip([None] + events[:-1], events):
             changed = e.agent_state_changed
-            if changed.to == RESERVED and getattr(changed, "from") != READY and within(run, e.time_ms):
+            own = changed.cause == "taken-over" and before is not None and before.call_id == e.call_id  # by the next leader, for the same call
+            if changed.to == RESERVED and getattr(changed, "from") != READY and not own and within(run, e.time_ms):
                 yield e.time_ms, "agent %s was reserved in state %d" % (agent, getattr(changed, "from"))
 
 

@@ -6,6 +6,7 @@ Runs by itself (TAP, for tools/run-tests) and under pytest.
 import pathlib
 import sys
 import tempfile
+import types
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
@@ -14,16 +15,22 @@ sys.path[:0] = [str(HERE), str(HERE / "limits")]
 from evidence import Leg  # noqa: E402
 from goodrun import FAULT_S, ON_CALL, RESERVED, GoodRun, ms  # noqa: E402
 from judge import judge  # noqa: E402
+from noisy import ALONE, BESIDE, NOISE, Window, told  # noqa: E402
 from overload import STANDING, judged  # noqa: E402
 from plan import SPARE_S, plan  # noqa: E402
 from rows import BY_NAME, ROWS  # noqa: E402
 
 
-def broken(run):
-    """{bound: sentences} of the fault's run; that of the load before it must be clean."""
+def verdicts(run):
+    """{bound: sentences} of the load before the fault, and of the fault's run."""
     with tempfile.TemporaryDirectory() as d:
         run.write(d)
-        before, after = judge(d)["runs"]
+        return judge(d)["runs"]
+
+
+def broken(run):
+    """Of the fault's run; that of the load before it must be clean."""
+    before, after = verdicts(run)
     assert not before["broken"], before["broken"]
     return after["broken"]
 
@@ -129,6 +136,15 @@ def test_one_way_audio_is_heard():
     only(run, "voices")
 
 
+def test_an_answer_whose_call_stood_still_before_it_could_say_so_may_stay_silent_and_an_earlier_one_may_not():
+    for answered, bounds in ((FAULT_S - 0.02, set()), (FAULT_S - 0.2, {"voices"})):
+        run = GoodRun()
+        run.call("short", "s9", "3000", invited=19.5, rang=19.6, answered=answered, over=22.5)
+        for leg in run.legs["s9"]:
+            without(run, leg, "heard")
+        assert {b for v in verdicts(run) for b in v["broken"]} == bounds
+
+
 def test_swapped_parties_are_heard():
     run = GoodRun()
     run.note(run.legs["s2"][0], 26, "heard", who=2)
@@ -189,6 +205,14 @@ def test_a_caller_served_before_one_who_came_earlier_is_seen():
     only(run, "order")
 
 
+def test_who_came_to_a_process_that_stood_still_at_once_may_be_passed_and_who_came_earlier_may_not():
+    for came, bounds in ((FAULT_S - 0.01, ()), (FAULT_S - 0.2, ("order",))):
+        run = GoodRun()
+        swap(run)
+        run.event("w3", "enqueued").time_ms = ms(came)
+        only(run, *bounds)
+
+
 def test_an_agent_given_to_a_call_whose_holder_stands_still_counts_from_then():
     run = GoodRun()
     run.event("w3", "reserved").time_ms = ms(30)  # told late; w4 was told at 29
@@ -240,6 +264,17 @@ def test_an_agent_reserved_while_on_a_call_is_seen_in_the_books():
         e.seq = 3 if e.agent_state_changed.to == RESERVED else 4
         e.id = "chaos.1000.%d" % e.seq
     assert "double" in broken(run)
+
+
+def test_a_reservation_that_the_next_leader_takes_over_is_the_same_one_if_the_call_is():
+    for call, bounds in (("w2", set()), ("w3", {"double"})):
+        run = GoodRun()
+        run.state("2000", 20.5, RESERVED, RESERVED, call, "wait")
+        run.agent_events[-1].agent_state_changed.cause = "taken-over"
+        run.agent_events.sort(key=lambda e: e.time_ms)
+        for seq, e in enumerate((e for e in run.agent_events if e.agent_id == "2000"), 1):
+            e.seq, e.id = seq, "chaos.2000.%d" % seq
+        assert set(broken(run)) - {"books"} == bounds, broken(run)
 
 
 def test_a_call_that_is_missing_in_kafka_is_seen():
@@ -433,6 +468,25 @@ def main():
             failed += 1
             print("not ok %d - %s\n# %s: %s" % (i, text, type(e).__name__, e))
     return 1 if failed else 0
+
+
+# ---- a noisy neighbour ----
+def neighbours(*b):
+    """(callers of B who were not served, p99 alone, p99 beside) of 100 calls of B before A comes, at 10 s, and those."""
+    windows = [Window(what, t0, t0 + 10000, types.SimpleNamespace(ours=1, seconds=10), 0.5) for what, t0 in ((ALONE, 0), (BESIDE, 10000))]
+    mine = [talk(ALONE, i * 100) for i in range(100)] + list(b)
+    return told(windows, mine, [(no if i % 2 else talk)(NOISE, 10000 + i) for i in range(1000)])
+
+
+def test_a_neighbour_who_is_served_as_before_is_let_pass_GT_3_1_2d():
+    assert neighbours(*(talk(ALONE, 10000 + i * 100) for i in range(100))) == ([], 300, 300)
+
+
+def test_a_neighbour_who_is_refused_or_waits_is_seen_GT_3_1_2d():
+    bad, _, _ = neighbours(no(ALONE, 10500), leg(ALONE, 10600), talk(ALONE, 10700), no(ALONE, 30000))
+    assert [x.began for x in bad] == [10500, 10600]
+    late = leg(ALONE, 11000, (900, "up", {}), (1400, "bye-sent", {}), (1410, "bye-answered", {"status": 200}), (1410, "over", {"why": "hung-up"}))
+    assert neighbours(late) == ([], 300, 900)
 
 
 if __name__ == "__main__":

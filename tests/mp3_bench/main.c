@@ -117,7 +117,7 @@ static double round_of(struct pool *pool, unsigned n)
 	snprintf(b.id, sizeof(b.id), "rec%u", n);
 	make_segment(b.id);
 	b.done = false;
-	if (pool_run(pool, work, done, NULL) || !testkit_wait_flag(b.loop, &b.done, 600000) || b.result)
+	if (pool_run(pool, "", work, done, NULL) || !testkit_wait_flag(b.loop, &b.done, 600000) || b.result)
 		testkit_die("encoding failed: %s", err_name(b.result));
 	printf("round %u: %u s of call, %.3f CPU-s at nice %d, %.3f per 1,000 call-s\n", n, b.seconds, b.cpu_s, b.nice,
 	       b.cpu_s * 1000 / b.seconds);
