@@ -26,6 +26,7 @@ static const struct row admin[] = {
 	{ ADMIN "DeleteTenant", RIGHT_TENANTS_DELETE },
 	{ ADMIN "UndeleteTenant", RIGHT_TENANTS_DELETE },
 	{ ADMIN "GetTenantDeletion", RIGHT_TENANTS_LIST },
+	RESOURCE("Pool", "Pools", POOLS),
 	RESOURCE("Number", "Numbers", NUMBERS),
 	RESOURCE("Trunk", "Trunks", TRUNKS),
 	RESOURCE("Calendar", "Calendars", CALENDARS),

@@ -46,6 +46,9 @@ static const struct {
 							 "does not have oneself" },
 	[RIGHT_OPERATORS_MANAGE] = { "operators.manage",
 				     "with tokens.create and tokens.revoke: operators' own tokens" },
+	[RIGHT_POOLS_READ] = { "pools.read", "see pools of instances" },
+	[RIGHT_POOLS_WRITE] = { "pools.write", "create, change, delete pools of instances" },
+	[RIGHT_TENANTS_PLACE] = { "tenants.place", "with tenant.write: move a tenant to another pool of instances" },
 };
 
 const char *rights_name(enum right right)
@@ -104,12 +107,14 @@ uint64_t rights_all(void)
 static const struct rights_role roles[] = {
 	{ "operator", "runs the platform: all tenants' administration", true,
 	  READ | WRITE | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
-	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) | BIT(OPERATORS_MANAGE) },
+	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) | BIT(OPERATORS_MANAGE) | BIT(POOLS_READ) |
+	      BIT(POOLS_WRITE) | BIT(TENANTS_PLACE) },
 	{ "tenant-admin", "administers one tenant: everything in it", false, READ | WRITE | SUPERVISE },
 	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false,
 	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },
-	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true, READ | BIT(TENANTS_LIST) },
+	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true,
+	  READ | BIT(TENANTS_LIST) | BIT(POOLS_READ) },
 	{ "operator-provisioning", "an operator who sets up tenants: creates them, their quotas, numbers and trunks",
 	  true,
 	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) |

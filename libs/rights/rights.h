@@ -58,6 +58,9 @@ enum right {
 	RIGHT_TENANTS_SUSPEND = 44,  /* likewise */
 	RIGHT_TENANTS_DELEGATE = 45, /* gives within tenants what one does not have oneself */
 	RIGHT_OPERATORS_MANAGE = 46, /* with the rights of tokens: those of operators */
+	RIGHT_POOLS_READ = 47,
+	RIGHT_POOLS_WRITE = 48,
+	RIGHT_TENANTS_PLACE = 49, /* a field of UpdateTenant */
 
 	RIGHTS_END,
 	RIGHT_PUBLIC = 63, /* of a method: needs no token */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/placement.h"
 #include "base/str.h"
 #include "check_internal.h"
 #include "pbcheck/pbcheck.h"
@@ -395,6 +396,8 @@ static err_t build_head(struct build *b)
 		e = check_time_zone(pb->time_zone, "time_zone", b->detail);
 	if (!e)
 		e = check_domain(pb->sip_domain, "sip_domain", b->detail);
+	if (!e && !str_empty(pb->pool))
+		e = check_id(pb->pool, "pool", b->detail);
 	if (e)
 		return e;
 	t->id = text(b, pb->tenant);
@@ -404,6 +407,7 @@ static err_t build_head(struct build *b)
 	t->time_zone = text(b, pb->time_zone);
 	t->sip_domain = text(b, pb->sip_domain);
 	t->language = text(b, pb->language);
+	t->pool = text(b, placement_pool(pb->pool));
 	return b->failed ? ERR_EXHAUSTED : ERR_OK;
 }
 

@@ -112,6 +112,7 @@ struct tenant {
 	const char *time_zone;
 	const char *sip_domain;
 	const char *language; /* BCP 47, perhaps one of a newer version; "": none was chosen */
+	const char *pool;     /* whose instances serve it (base/placement.h); never "": "shared" is filled in */
 	struct tenant_quotas quotas;
 	size_t n_numbers, n_trunks, n_calendars, n_flows, n_prompts, n_queues, n_skills;
 	const struct tenant_number *numbers;

@@ -195,6 +195,18 @@ static void a_suspended_tenants_announcement_is_a_flow_of_one_step_that_no_admin
 	tenant_unref(&t);
 }
 
+static void a_tenant_is_in_the_pool_that_is_named_and_else_in_the_shared_one_GT_3_1_2(void **state)
+{
+	const struct tenant *gold = confkit_tenant(HEAD "'pool':'gold'}"),
+			    *none = confkit_tenant(HEAD "'displayName':'x'}");
+
+	(void)state;
+	assert_string_equal(gold->pool, "gold");
+	assert_string_equal(none->pool, "shared");
+	tenant_unref(&gold);
+	tenant_unref(&none);
+}
+
 static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **state)
 {
 	static const struct {
@@ -204,6 +216,7 @@ static void what_breaks_a_rule_is_refused_with_the_path_of_the_field(void **stat
 		{ "{'tenant':'a.b'}", "tenant", "is no id" },
 		{ "{'tenant':'a','timeZone':'Nowhere'}", "time_zone", "no such time zone" },
 		{ "{'tenant':'a','timeZone':'UTC','sipDomain':'A.test'}", "sip_domain", "lower case" },
+		{ HEAD "'pool':'Gold'}", "pool", "is no id" },
 		{ HEAD "'skills':[{'id':'a'},{'id':'a'}]}", "skills[1]", "there twice" },
 		{ HEAD "'skills':[{'id':'A'}]}", "skills[0].id", "is no id" },
 		{ HEAD "'quotas':{'agents':1000001}}", "quotas.agents", "1000001 is more than 1000000" },
@@ -419,6 +432,7 @@ int main(void)
 		cmocka_unit_test(a_trunk_is_found_by_the_longest_prefix_and_by_its_user),
 		cmocka_unit_test(an_agent_fits_a_queue_when_it_has_every_skill_at_the_level),
 		cmocka_unit_test(a_suspended_tenants_announcement_is_a_flow_of_one_step_that_no_administrator_can_name),
+		cmocka_unit_test(a_tenant_is_in_the_pool_that_is_named_and_else_in_the_shared_one_GT_3_1_2),
 		cmocka_unit_test(what_breaks_a_rule_is_refused_with_the_path_of_the_field),
 		cmocka_unit_test(a_loop_through_a_step_that_takes_time_is_a_menu_and_allowed),
 		cmocka_unit_test(text_with_variables_is_expanded_and_cut_at_whole_characters),

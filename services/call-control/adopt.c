@@ -138,17 +138,25 @@ const struct peer *peers_find_media(const struct control *cc, const char *instan
 	return find_peer(cc, "media", instance);
 }
 
-struct peer *peers_media(const struct control *cc)
+static struct peer *media_of(const struct control *cc, const char *pool)
 {
 	struct peer *best = NULL;
 
 	for (struct peer *p = cc->peers; p; p = p->hh.next) {
-		if (p->dead || p->hb.draining || !str_eq(p->hb.service, "media") || p->hb.load >= p->hb.capacity)
+		if (p->dead || p->hb.draining || !str_eq(p->hb.service, "media") || p->hb.load >= p->hb.capacity ||
+		    !placement_same(p->hb.pool, pool))
 			continue;
 		if (!best || (uint64_t)p->hb.load * best->hb.capacity < (uint64_t)best->hb.load * p->hb.capacity)
 			best = p;
 	}
 	return best;
+}
+
+struct peer *peers_media(const struct control *cc, const char *pool)
+{
+	struct peer *p = media_of(cc, pool);
+
+	return p || placement_shared(pool) ? p : media_of(cc, POOL_SHARED);
 }
 
 /* ---- orphans --------------------------------------------------------------------------------------------------------- */
@@ -165,6 +173,24 @@ bool peers_gone(const struct control *cc, const struct cc_owner *owner)
 	if (p->dead && !p->hb.incarnation && p->seen_ms >= cc->listening_ms)
 		return true; /* it has said goodbye: no need to have listened for long */
 	return cc->listened && (p->dead || (p->hb.incarnation && p->hb.incarnation != owner->incarnation));
+}
+
+/* Those who serve the tenant take its calls, if there are any; else whoever comes first. When they die before they have, that is
+ * another death, and looked after again. */
+static bool left_to_pool(const struct control *cc, const char *key)
+{
+	char tenant[CALL_NAME];
+	const char *pool;
+
+	snprintf(tenant, sizeof(tenant), "%.*s", (int)strcspn(key, "."), key);
+	pool = control_pool(cc, tenant);
+	if (placement_same(cc->pool, pool))
+		return false;
+	for (const struct peer *p = cc->peers; p; p = p->hh.next)
+		if (!p->dead && !p->hb.draining && str_eq(p->hb.service, "call-control") &&
+		    placement_same(p->hb.pool, pool))
+			return true;
+	return false;
 }
 
 /* Ours, and not here: a write or a delete whose outcome we did not learn. */
@@ -320,6 +346,8 @@ static void on_scan(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 		     str_eq(owner.instance, cc->self.instance) && owner.incarnation == cc->self.incarnation);
 	if (cc->draining || cc->looking || (!peers_gone(cc, &owner) && !forgotten(cc, &owner, key, msg)))
 		return;
+	if (peers_gone(cc, &owner) && left_to_pool(cc, key))
+		return;
 	if (came_back(cc, msg))
 		bury(cc, key, msg);
 	else
@@ -352,6 +380,7 @@ void peers_beat(struct control *cc)
 
 	str_copy(hb.instance, sizeof(hb.instance), cc->self.instance);
 	str_copy(hb.service, sizeof(hb.service), "call-control");
+	str_copy(hb.pool, sizeof(hb.pool), cc->pool);
 	hb.incarnation = cc->self.incarnation;
 	snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.%s", cc->site, cc->self.instance);
 	cc_wire_put_heartbeat(&out, &hb);

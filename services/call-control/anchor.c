@@ -224,7 +224,7 @@ static void on_pace(void *arg)
 			anchor_forget(l); /* it was not dead */
 			continue;
 		}
-		to = peers_media(cc);
+		to = peers_media(cc, control_pool(cc, l->call->tenant));
 		if (!to) {
 			n += nowhere(l);
 			continue;

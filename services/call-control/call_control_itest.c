@@ -1,6 +1,6 @@
 /*
- * The real program, twice, against a real NATS server: what becomes of calls when one instance is told to end (GT-15), and how many a second a
- * tenant has at both together. The test is the edge that offers calls and the media that is alive and never answers.
+ * The real program, twice, and once in a pool of its own, against a real NATS server: what becomes of calls when one instance is told to end
+ * (GT-15), how many a second a tenant has at both together, and what a tenant's calls do when it moves to that pool. The test is the edge that offers calls and the media that is alive and never answers.
  */
 #include "testkit/cmocka_all.h"
 
@@ -29,6 +29,7 @@ struct instance {
 	struct testkit_proc proc;
 	char conf[TESTKIT_PATH + 64];
 	int http_port;
+	const char *pool;
 };
 
 /* What the bucket says of an offered call. */
@@ -36,16 +37,19 @@ struct offered {
 	char id[ID_TEXT], owner[16];
 	uint64_t epoch;
 	bool busy; /* refused so */
-	int turn;  /* the how manieth of all calls has begun with it; 0: it has not */
+	int64_t arrival_ms;
+	bool followed; /* its place is claimed at the router of pool gold, with the same arrival */
+	int turn;      /* the how manieth of all calls has begun with it; 0: it has not */
 };
 
 static struct testkit_nats nats;
-static struct instance instances[2] = { { .name = "cc-1" }, { .name = "cc-2" } };
+#define SHARED 2 /* instances[SHARED] is of pool gold */
+static struct instance instances[] = { { .name = "cc-1" }, { .name = "cc-2" }, { .name = "cc-3", .pool = "gold" } };
 static struct loop *loop;
 static struct bus *bus;
 static struct bus_kv *config, *calls;
 static struct bus_kv_watch *watch;
-static struct bus_sub *commands, *media_commands, *router_requests;
+static struct bus_sub *commands, *media_commands, *router_requests, *gold_requests;
 static struct loop_timer beat;
 static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
@@ -100,8 +104,9 @@ static void on_ack(err_t e, uint64_t seq, void *arg)
 	*(bool *)arg = true;
 }
 
-static void put(const char *tenant, const char *number, unsigned calls_per_s)
+static void put(const char *tenant, const char *number, unsigned calls_per_s, const char *pool)
 {
+	static uint64_t version;
 	Trunkline__Config__V1__Quotas quotas = TRUNKLINE__CONFIG__V1__QUOTAS__INIT;
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	Trunkline__Config__V1__Queue q = TRUNKLINE__CONFIG__V1__QUEUE__INIT, *queues[] = { &q };
@@ -116,7 +121,8 @@ static void put(const char *tenant, const char *number, unsigned calls_per_s)
 	snprintf(key, sizeof(key), "%s.main", tenant);
 	snprintf(domain, sizeof(domain), "%s.example", tenant);
 	t.tenant = t.display_name = (char *)tenant;
-	t.version = 1 + calls_per_s;
+	t.version = ++version;
+	t.pool = (char *)(uintptr_t)pool;
 	t.quotas = &quotas;
 	quotas.calls_per_s = calls_per_s;
 	t.time_zone = (char *)"UTC";
@@ -136,9 +142,9 @@ static void put(const char *tenant, const char *number, unsigned calls_per_s)
 	mem_free(bytes);
 }
 
-static void put_tenant(unsigned calls_per_s)
+static void put_tenant(unsigned calls_per_s, const char *pool)
 {
-	put("acme", "100", calls_per_s);
+	put("acme", "100", calls_per_s, pool);
 }
 
 static struct offered *find(const char *id)
@@ -208,14 +214,15 @@ static void on_router_request(const struct bus_msg *msg, void *arg)
 	Trunkline__Router__V1__RouterRequests *m =
 	    trunkline__router__v1__router_requests__unpack(NULL, msg->size, msg->data);
 
-	UNUSED(arg);
 	assert_non_null(m);
 	for (size_t i = 0; i < m->n_requests; i++) {
-		const struct offered *o = find(m->requests[i]->call_id);
+		struct offered *o = find(m->requests[i]->call_id);
 
 		if (m->requests[i]->request_case != TRUNKLINE__ROUTER__V1__ROUTER_REQUEST__REQUEST_ENQUEUE || !o)
 			continue;
 		stale_claims += m->requests[i]->call_epoch < o->epoch;
+		o->followed |= arg && o->arrival_ms == m->requests[i]->enqueue->arrival_ms;
+		o->arrival_ms = m->requests[i]->enqueue->arrival_ms;
 	}
 	trunkline__router__v1__router_requests__free_unpacked(m, NULL);
 }
@@ -283,6 +290,8 @@ static void configure(struct instance *in)
 	in->http_port = testkit_tcp_port();
 	str_printf(&s, "instance: %s\nsite: centre\nhttp:\n  port: %d\nlog:\n  level: warn\nnats:\n  url: \"%s\"\n",
 		   in->name, in->http_port, nats.url);
+	if (in->pool)
+		str_printf(&s, "pool: %s\n", in->pool);
 	snprintf(name, sizeof(name), "%s.yaml", in->name);
 	testkit_file(dir, name, str_text(&s), in->conf);
 	str_done(&s);
@@ -312,12 +321,16 @@ static int setup(void **state)
 			 ERR_OK);
 	assert_int_equal(bus_subscribe(&router_requests, bus, "tl.centre.router.*", NULL, on_router_request, NULL),
 			 ERR_OK);
-	put_tenant(0);
+	put_tenant(0, "");
 	loop_timer_init(&beat, loop, on_beat, NULL);
 	on_beat(NULL);
+	assert_int_equal(bus_subscribe(&gold_requests, bus, "tl.centre.router.gold.*", NULL, on_router_request,
+				       &gold_requests),
+			 ERR_OK);
 	for (size_t i = 0; i < ARRAY_SIZE(instances); i++) {
 		configure(&instances[i]);
-		begin(&instances[i]);
+		if (i < SHARED)
+			begin(&instances[i]);
 	}
 	return 0;
 }
@@ -326,12 +339,13 @@ static int teardown(void **state)
 {
 	UNUSED(state);
 	loop_timer_done(&beat);
-	for (size_t i = 0; i < ARRAY_SIZE(instances); i++)
+	for (size_t i = 0; i < SHARED; i++)
 		assert_int_equal(testkit_proc_stop(&instances[i].proc, SIGTERM, 10000), 0);
 	bus_kv_unwatch(&watch);
 	bus_unsubscribe(&commands);
 	bus_unsubscribe(&media_commands);
 	bus_unsubscribe(&router_requests);
+	bus_unsubscribe(&gold_requests);
 	bus_kv_close(&config);
 	bus_kv_close(&calls);
 	bus_free(&bus);
@@ -456,6 +470,49 @@ static void a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them(vo
 	assert_true(testkit_wait_loop(loop, all_are_freed, NULL, PATIENT));
 }
 
+static bool all_have_followed(void *arg)
+{
+	UNUSED(arg);
+	for (int i = 0; i < n_offered; i++)
+		if (!offered[i].followed)
+			return false;
+	return true;
+}
+
+static bool nobody_has_any(void *arg)
+{
+	return !one_has_some(arg);
+}
+
+static void a_tenant_that_moves_has_its_places_claimed_there_and_its_calls_adopted_there_GT_3_1_2(void **state)
+{
+	char owners[CALLS][16];
+
+	UNUSED(state);
+	n_offered = 0;
+	memset(offered, 0, sizeof(offered));
+	offer_for(10);
+	assert_true(testkit_wait_loop(loop, all_are_of, NULL, PATIENT));
+	assert_true(testkit_wait_loop(loop, one_has_some, (void *)"cc-1", PATIENT));
+	begin(&instances[SHARED]);
+	(void)testkit_wait_loop(loop, never, NULL, 3000); /* each has claimed its place at the shared pool's router */
+	assert_true(testkit_wait_loop(loop, nobody_has_any, (void *)"cc-3", PATIENT));
+	put_tenant(0, "gold");
+	assert_true(testkit_wait_loop(loop, all_have_followed, NULL, PATIENT));
+	assert_true(nobody_has_any((void *)"cc-3")); /* they stay with who has them … */
+	for (int i = 0; i < n_offered; i++)
+		snprintf(owners[i], sizeof(owners[i]), "%s", offered[i].owner);
+	testkit_proc_stop(&instances[0].proc, SIGKILL, 10000);
+	assert_true(testkit_wait_loop(loop, nobody_has_any, (void *)"cc-1", PATIENT));
+	for (int i = 0; i < n_offered; i++) /* … until that dies: then the pool's have them … */
+		assert_string_equal(offered[i].owner, strcmp(owners[i], "cc-1") == 0 ? "cc-3" : owners[i]);
+	testkit_proc_stop(&instances[SHARED].proc, SIGKILL, 10000);
+	assert_true(testkit_wait_loop(loop, all_are_of, (void *)"cc-2", PATIENT)); /* … or anybody */
+	assert_int_equal(rejects, 0);
+	put_tenant(0, "");
+	begin(&instances[0]);
+}
+
 static bool all_are_decided(void *arg)
 {
 	int decided = busy;
@@ -487,7 +544,7 @@ static void offer_within_the_limit(int n, unsigned limit)
 static void two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2(void **state)
 {
 	UNUSED(state);
-	put_tenant(5);
+	put_tenant(5, "");
 	(void)testkit_wait_loop(loop, never, NULL, 500); /* both have heard of it */
 	offer_within_the_limit(60, 5);
 	(void)testkit_wait_loop(loop, never, NULL, 1100);
@@ -500,7 +557,7 @@ static void without_the_book_each_instance_lets_in_as_many_GT_3_1_2(void **state
 	int up = 0;
 
 	UNUSED(state);
-	put_tenant(50);
+	put_tenant(50, "");
 	(void)testkit_wait_loop(loop, never, NULL, 1000);
 	assert_int_equal(bus_publish(bus, "$JS.API.STREAM.DELETE.KV_quota", "", 0), ERR_OK);
 	(void)testkit_wait_loop(loop, never, NULL, 500);
@@ -527,8 +584,8 @@ static void a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void **st
 	pid_t pid = instances[0].proc.pid;
 
 	UNUSED(state);
-	put_tenant(0);
-	put("globex", "200", 0);
+	put_tenant(0, "");
+	put("globex", "200", 0, "");
 	(void)testkit_wait_loop(loop, never, NULL, 500);
 	n_offered = begun = 0;
 	memset(offered, 0, sizeof(offered));
@@ -553,6 +610,7 @@ int main(void)
 		cmocka_unit_test(the_new_one_takes_the_calls_of_the_next_that_ends),
 		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),
 		cmocka_unit_test(a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them),
+		cmocka_unit_test(a_tenant_that_moves_has_its_places_claimed_there_and_its_calls_adopted_there_GT_3_1_2),
 		cmocka_unit_test(two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2),
 		cmocka_unit_test(a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d),
 		cmocka_unit_test(without_the_book_each_instance_lets_in_as_many_GT_3_1_2),

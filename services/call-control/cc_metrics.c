@@ -40,6 +40,10 @@ struct metric cc_metric_reanchor_failed =
 struct metric cc_metric_stranded =
     METRIC_GAUGE("trunkline_call_stranded", "calls whose media engine is gone and that wait for another");
 
+struct metric cc_metric_pool_empty =
+    METRIC_COUNTER("trunkline_call_pool_empty_total",
+		   "calls given a media engine of the shared pool, because none of their tenant's pool has room");
+
 struct metric cc_metric_over_quota = METRIC_COUNTER_L("trunkline_quota_refused_total", "quota=\"inbound_calls\"",
 						      "what was refused because the tenant uses as much as it may");
 struct metric cc_metric_rate_alone =
@@ -57,19 +61,33 @@ struct metric cc_metric_came_back =
 
 void cc_metrics_register(void)
 {
-	struct metric *const all[] = { &cc_metric_calls,	   &cc_metric_newcomers,
-				       &cc_metric_offers,	   &cc_metric_refused,
-				       &cc_metric_ended,	   &cc_metric_adopted,
-				       &cc_metric_fenced,	   &cc_metric_stale,
-				       &cc_metric_checkpoints,	   &cc_metric_checkpoint_retries,
-				       &cc_metric_events,	   &cc_metric_publish_retries,
-				       &cc_metric_agent_refused,   &cc_metric_bad_messages,
-				       &cc_metric_out_of_memory,   &cc_metric_send_failed,
-				       &cc_metric_media_instances, &cc_metric_reanchored,
-				       &cc_metric_reanchor_failed, &cc_metric_stranded,
-				       &cc_metric_orphans,	   &cc_metric_over_quota,
-				       &cc_metric_came_back,	   &cc_metric_rate_alone,
-				       &cc_metric_over_rate,	   &cc_metric_recording_refused };
+	struct metric *const all[] = { &cc_metric_calls,
+				       &cc_metric_newcomers,
+				       &cc_metric_offers,
+				       &cc_metric_refused,
+				       &cc_metric_ended,
+				       &cc_metric_adopted,
+				       &cc_metric_fenced,
+				       &cc_metric_stale,
+				       &cc_metric_checkpoints,
+				       &cc_metric_checkpoint_retries,
+				       &cc_metric_events,
+				       &cc_metric_publish_retries,
+				       &cc_metric_agent_refused,
+				       &cc_metric_bad_messages,
+				       &cc_metric_out_of_memory,
+				       &cc_metric_send_failed,
+				       &cc_metric_media_instances,
+				       &cc_metric_reanchored,
+				       &cc_metric_reanchor_failed,
+				       &cc_metric_stranded,
+				       &cc_metric_pool_empty,
+				       &cc_metric_orphans,
+				       &cc_metric_over_quota,
+				       &cc_metric_came_back,
+				       &cc_metric_rate_alone,
+				       &cc_metric_over_rate,
+				       &cc_metric_recording_refused };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		metrics_register(all[i]);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include "base/bucket.h"
 #include "base/err.h"
+#include "base/placement.h"
 #include "base/str.h"
 #include "call.h"
 #include "slots.h"
@@ -31,7 +32,7 @@ struct cc_in {
 	/* One thing that happened to a call; epoch != 0: the sender says another owner has this epoch (stale). */
 	void (*input)(const char *tenant, const char *call_id, const struct call_input *in, uint64_t stale_epoch,
 		      void *arg);
-	void (*router_epoch)(uint32_t shard, uint64_t epoch, void *arg);
+	void (*router_epoch)(const char *pool, uint32_t shard, uint64_t epoch, void *arg);
 	void *arg;
 };
 err_t cc_wire_edge_events(const void *data, size_t size, const struct cc_in *fn, struct err_detail *detail) MUST;
@@ -45,6 +46,7 @@ struct cc_heartbeat {
 	uint32_t load, capacity;
 	bool draining;
 	uint64_t incarnation;
+	char pool[POOL_TEXT]; /* never "" */
 };
 err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret, struct err_detail *detail) MUST;
 /* Whatever media holds of a call that exists no more. */

@@ -21,8 +21,9 @@ static void input(const char *tenant, const char *call_id, const struct call_inp
 		abort();
 }
 
-static void epoch(uint32_t shard, uint64_t value, void *arg)
+static void epoch(const char *pool, uint32_t shard, uint64_t value, void *arg)
 {
+	(void)pool;
 	(void)shard;
 	(void)value;
 	(void)arg;

@@ -204,6 +204,12 @@ err_t cc_wire_media_events(const void *data, size_t size, const struct cc_in *fn
 	return e;
 }
 
+/* "" is none, which is the shared one. */
+static bool pool_ok(const char *pool, struct err_detail *d)
+{
+	return str_empty(pool) || str_is_id(pool) || !bad(d, "pool", "an id is wanted");
+}
+
 err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret, struct err_detail *d)
 {
 	Trunkline__Media__V1__Heartbeat *m = unpack(&trunkline__media__v1__heartbeat__descriptor, data, size, d);
@@ -213,6 +219,8 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 		return ERR_INVALID;
 	if (!str_is_id(m->instance) || !text_ok(m->service, CALL_NAME)) {
 		e = bad(d, "instance", "an id is wanted");
+	} else if (!pool_ok(m->pool, d)) {
+		e = ERR_INVALID;
 	} else {
 		memset(ret, 0, sizeof(*ret));
 		str_copy(ret->instance, sizeof(ret->instance), m->instance);
@@ -221,6 +229,7 @@ err_t cc_wire_heartbeat(const void *data, size_t size, struct cc_heartbeat *ret,
 		ret->capacity = m->capacity;
 		ret->draining = m->draining;
 		ret->incarnation = m->incarnation;
+		str_copy(ret->pool, sizeof(ret->pool), placement_pool(m->pool));
 	}
 	pbcheck_view_done(m ? &m->base : NULL);
 	return e;
@@ -289,10 +298,14 @@ err_t cc_wire_router_events(const void *data, size_t size, const struct cc_in *f
 err_t cc_wire_router_epoch(const void *data, size_t size, const struct cc_in *fn, struct err_detail *d)
 {
 	Trunkline__Router__V1__RouterEpoch *m = unpack(&trunkline__router__v1__router_epoch__descriptor, data, size, d);
+	err_t e = ERR_OK;
 
 	if (!m)
 		return ERR_INVALID;
-	fn->router_epoch(m->shard, m->epoch, fn->arg);
+	if (pool_ok(m->pool, d))
+		fn->router_epoch(placement_pool(m->pool), m->shard, m->epoch, fn->arg);
+	else
+		e = ERR_INVALID;
 	pbcheck_view_done(m ? &m->base : NULL);
-	return ERR_OK;
+	return e;
 }

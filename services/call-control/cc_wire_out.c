@@ -282,6 +282,7 @@ void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb)
 	m.capacity = hb->capacity;
 	m.draining = hb->draining;
 	m.incarnation = hb->incarnation;
+	m.pool = TEXT(hb->pool);
 	put(out, &m.base);
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "cc_metrics.h"
 #include "events/events.h"
@@ -15,6 +16,7 @@
 #define SETTLE_POLL_MS 10
 
 const struct config_item control_items[] = {
+	CONFIG_POOL(struct control_config, pool),
 	CONFIG_INT(struct control_config, max_calls, "calls.max", 20000, 1, 1000000,
 		   "calls this instance takes at a time; beyond: 503"),
 	CONFIG_END,
@@ -24,6 +26,21 @@ int64_t control_now_ms(const struct control *cc)
 {
 	(void)cc;
 	return clock_steady_ms();
+}
+
+const char *control_pool(const struct control *cc, const char *tenant)
+{
+	const struct tenant *t = tenantconf_find_tenant(cc->conf, tenant);
+
+	return t ? t->pool : POOL_SHARED;
+}
+
+void control_router(const struct control *cc, const char *tenant, char subject[BATCH_SUBJECT])
+{
+	char router[PLACEMENT_ROUTER];
+
+	placement_router(router, control_pool(cc, tenant), hash_router_shard(tenant));
+	snprintf(subject, BATCH_SUBJECT, "tl.%s.%s", cc->site, router);
 }
 
 static void on_idle(void *arg)
@@ -71,7 +88,9 @@ static bool conf_ready(void *arg)
 
 static bool media_ready(void *arg)
 {
-	return peers_media(arg) != NULL;
+	const struct control *cc = arg;
+
+	return peers_media(cc, cc->pool) != NULL;
 }
 
 /* ---- an orderly end ------------------------------------------------------------------------------------------------
@@ -86,6 +105,7 @@ static void goodbye(struct control *cc)
 
 	str_copy(hb.instance, sizeof(hb.instance), cc->self.instance);
 	str_copy(hb.service, sizeof(hb.service), "call-control");
+	str_copy(hb.pool, sizeof(hb.pool), cc->pool);
 	snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.%s", cc->site, cc->self.instance);
 	cc_wire_put_heartbeat(&out, &hb);
 	if (out.failed || bus_publish(cc->bus, subject, out.data, out.len))
@@ -139,8 +159,10 @@ static void on_conf_change(enum tenantconf_change what, const char *tenant, cons
 	struct control *cc = arg;
 
 	(void)agent_id;
-	if (what == TENANTCONF_TENANT && cc->conf)
-		suspended_changed(cc, tenantconf_find_tenant(cc->conf, tenant));
+	if (what != TENANTCONF_TENANT || !cc->conf)
+		return;
+	suspended_changed(cc, tenantconf_find_tenant(cc->conf, tenant));
+	live_follow(cc, tenant);
 }
 
 static err_t open_stores(struct control *cc, struct err_detail *d)
@@ -183,6 +205,7 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	cc->svc = svc;
 	cc->loop = service_loop(svc);
 	cc->max_calls = cfg->max_calls;
+	cc->pool = cfg->pool;
 	cc->started_ms = clock_mono_ms();
 	cc->listening_ms = cc->ticked_ms = cc->started_ms;
 	cc->listening_wall_ms = clock_steady_ms();
@@ -198,7 +221,9 @@ err_t control_new(struct control **ret, struct service *svc, const struct contro
 	loop_idle_start(&cc->idle, cc->loop, on_idle, cc); /* before the bus: its flush comes after ours in each turn */
 	bp.name = cc->source;
 	bp.arg = cc;
-	e = bus_new(&cc->bus, &bp, d);
+	e = placement_check(cc->pool, d);
+	if (!e)
+		e = bus_new(&cc->bus, &bp, d);
 	batches_init(&cc->batches, cc->bus);
 	if (!e)
 		e = open_stores(cc, d);

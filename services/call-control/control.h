@@ -51,17 +51,18 @@ struct live {
 	enum call_input_kind first; /* ADOPTED: once the first checkpoint is acknowledged */
 	char previous_owner[CALL_NAME];
 	bool started, writing, dirty, deleting;
-	bool counted;		   /* against the tenant's limit (quota.h) */
-	bool lost;		   /* somebody else's now: freed when nothing is under way */
-	int under_way;		   /* callbacks that still hold this object */
-	struct cc_event *pending;  /* facts not yet in an acknowledged checkpoint */
-	struct cc_event *written;  /* in the checkpoint under way */
-	struct cc_event *on_way;   /* handed to the bus, not acknowledged; in order */
-	int publishing;		   /* how many of these */
-	struct call_command *held; /* commands that wait for the checkpoint of their step */
-	int n_held, n_ripe;	   /* ripe: the first of them, of the checkpoint under way */
-	int64_t written_ms;	   /* wall: the checkpoint */
-	int64_t retry_ms;	   /* wall: a write that could not be sent is tried again; 0: none */
+	char router_pool[POOL_TEXT]; /* where its place was asserted last; "": nowhere yet */
+	bool counted;		     /* against the tenant's limit (quota.h) */
+	bool lost;		     /* somebody else's now: freed when nothing is under way */
+	int under_way;		     /* callbacks that still hold this object */
+	struct cc_event *pending;    /* facts not yet in an acknowledged checkpoint */
+	struct cc_event *written;    /* in the checkpoint under way */
+	struct cc_event *on_way;     /* handed to the bus, not acknowledged; in order */
+	int publishing;		     /* how many of these */
+	struct call_command *held;   /* commands that wait for the checkpoint of their step */
+	int n_held, n_ripe;	     /* ripe: the first of them, of the checkpoint under way */
+	int64_t written_ms;	     /* wall: the checkpoint */
+	int64_t retry_ms;	     /* wall: a write that could not be sent is tried again; 0: none */
 	struct live *lost_prev, *lost_next;
 	bool stranded; /* in control's list of those whose media engine is gone */
 	struct live *stranded_prev, *stranded_next;
@@ -92,6 +93,7 @@ struct control {
 	struct peer *peers;
 	struct cc_owner self;
 	char site[CALL_NAME];
+	const char *pool; /* whose calls we take (base/placement.h) */
 	char source[CALL_NAME * 2];
 	struct bus_sub *offers; /* NULL: none are taken (yet) */
 	struct fair newcomers;	/* new calls that wait for their tenant's turn (newcomers.c) */
@@ -132,6 +134,10 @@ struct control {
 
 /* Wall time that never steps. */
 int64_t control_now_ms(const struct control *cc);
+/* The pool that the tenant is in now: whose media engines and router its calls use from now on. */
+const char *control_pool(const struct control *cc, const char *tenant);
+/* Subject of the router that leads the tenant's queues. */
+void control_router(const struct control *cc, const char *tenant, char subject[BATCH_SUBJECT]);
 
 /* live.c: calls */
 /* Somebody else's now, or over: forgotten without a word. */
@@ -141,6 +147,8 @@ struct live *live_find(struct control *cc, const char *call_id);
 struct live *live_new(struct control *cc, struct call *call, struct cc_event *events, uint64_t revision,
 		      enum call_input_kind first) MUST;
 void live_step(struct live *l, const struct call_input *in);
+/* The tenant may have moved to another pool: its waiting calls are asserted to the router there, at the place that they have. */
+void live_follow(struct control *cc, const char *tenant);
 /* The bus was away, and with it what was said last: each call says again what it needs, within AGAIN_MS. */
 void live_say_again(struct control *cc);
 /* Facts and commands in control->todo are performed; the checkpoint is written if the call asks for it. */
@@ -163,9 +171,9 @@ bool peers_unsure(const struct control *cc);
 void peers_free(struct control *cc);
 /* Nobody is at work any more under that name and incarnation. */
 bool peers_gone(const struct control *cc, const struct cc_owner *owner);
-/* Least loaded media instance that is alive, by its last heartbeat and what it was given since (hb.load is the caller's to
- * raise); NULL if there is none. */
-struct peer *peers_media(const struct control *cc);
+/* Least loaded media instance of the pool that is alive and has room, by its last heartbeat and what it was given since (hb.load is the
+ * caller's to raise); if there is none, of the shared pool; NULL if there is none either. */
+struct peer *peers_media(const struct control *cc, const char *pool);
 /* NULL: never heard. */
 const struct peer *peers_find_media(const struct control *cc, const char *instance);
 
@@ -212,6 +220,7 @@ void inbox_stop(struct control *cc);
 /* The heartbeat of our drain came back: every edge has heard it too. */
 void control_heard_all(struct control *cc);
 struct control_config {
+	char *pool;
 	int64_t max_calls;
 };
 extern const struct config_item control_items[];

@@ -37,11 +37,12 @@ static void refuse(struct control *cc, const struct cc_offer *o, uint32_t status
 static err_t call_of_offer(struct call **ret, struct control *cc, const struct cc_offer *o, const struct tenant *t)
 {
 	struct call *call = NULL;
-	struct peer *media = peers_media(cc);
+	struct peer *media = peers_media(cc, t->pool);
 	err_t e = call_new(&call);
 
 	if (e)
 		return e;
+	metric_add(&cc_metric_pool_empty, !placement_same(media->hb.pool, t->pool));
 	str_copy(call->tenant, sizeof(call->tenant), o->tenant);
 	str_copy(call->id, sizeof(call->id), o->call_id);
 	str_copy(call->caller, sizeof(call->caller), o->caller);
@@ -100,7 +101,7 @@ static void on_offer(const struct cc_offer *o, void *arg)
 		refuse(cc, o, 404, "unknown tenant");
 		return;
 	}
-	if (cc->deaf || HASH_COUNT(cc->calls) + cc->newcomers.n >= (size_t)cc->max_calls || !peers_media(cc)) {
+	if (cc->deaf || HASH_COUNT(cc->calls) + cc->newcomers.n >= (size_t)cc->max_calls || !peers_media(cc, t->pool)) {
 		refuse(cc, o, 503, cc->deaf ? "draining" : "no capacity");
 		return;
 	}
@@ -138,7 +139,7 @@ static void call_gone(struct control *cc, const char *tenant, const char *call_i
 
 	if (clock_mono_ms() - cc->started_ms < ADOPTING_MS)
 		return; /* it may be one of our former life, about to be adopted */
-	snprintf(subject, sizeof(subject), "tl.%s.router.%u", cc->site, hash_router_shard(tenant));
+	control_router(cc, tenant, subject);
 	out = batches_get(&cc->batches, subject, &fresh);
 	if (fresh)
 		cc_wire_put_router_owner(out, cc->self.instance);
@@ -173,20 +174,22 @@ static void on_input(const char *tenant, const char *call_id, const struct call_
 	live_step(l, &copy);
 }
 
-static void on_router_epoch(uint32_t shard, uint64_t epoch, void *arg)
+static void on_router_epoch(const char *pool, uint32_t shard, uint64_t epoch, void *arg)
 {
 	struct control *cc = arg;
 	struct live *l, *tmp;
-	char subject[BATCH_SUBJECT];
+	char subject[BATCH_SUBJECT], router[PLACEMENT_ROUTER];
 	struct str *out;
 	bool fresh;
 
 	if (peers_unsure(cc))
 		return; /* all is said again when we know; until then the router waits for us, not for long */
 	HASH_ITER (hh, cc->calls, l, tmp)
-		if (hash_router_shard(l->call->tenant) == shard && l->call->phase == CALL_PHASE_QUEUED)
+		if (l->call->phase == CALL_PHASE_QUEUED && hash_router_shard(l->call->tenant) == shard &&
+		    str_eq(control_pool(cc, l->call->tenant), pool))
 			live_step(l, &(struct call_input){ .kind = INPUT_ROUTER_EPOCH, .router_epoch = epoch });
-	snprintf(subject, sizeof(subject), "tl.%s.router.%u", cc->site, shard);
+	placement_router(router, pool, shard);
+	snprintf(subject, sizeof(subject), "tl.%s.%s", cc->site, router);
 	out = batches_get(&cc->batches, subject, &fresh);
 	if (fresh)
 		cc_wire_put_router_owner(out, cc->self.instance);
@@ -284,6 +287,8 @@ void inbox_take_offers(struct control *cc)
 	if (cc->offers || cc->draining || !tenantconf_synced(cc->conf) || !agents_synced(cc->agents))
 		return;
 	snprintf(subject, sizeof(subject), "tl.%s.offer", cc->site);
+	if (!placement_shared(cc->pool)) /* who knows nobody asks nobody of a pool of its own */
+		snprintf(subject, sizeof(subject), "tl.%s.offer.%s", cc->site, cc->pool);
 	if (bus_subscribe(&cc->offers, cc->bus, subject, "call-control", on_edge, cc))
 		cc->offers = NULL; /* the next tick tries again */
 }

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <utlist.h>
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "cc_metrics.h"
 #include "events/events.h"
@@ -378,7 +377,9 @@ static void to_router(struct live *l, const struct call_command *c)
 
 	if (c->kind == COMMAND_ENQUEUE && peers_unsure(l->control))
 		return; /* it is said again when we know */
-	snprintf(subject, sizeof(subject), "tl.%s.router.%u", l->control->site, hash_router_shard(l->call->tenant));
+	if (c->kind == COMMAND_ENQUEUE)
+		str_copy(l->router_pool, sizeof(l->router_pool), control_pool(l->control, l->call->tenant));
+	control_router(l->control, l->call->tenant, subject);
 	out = batches_get(&l->control->batches, subject, &fresh);
 	if (fresh)
 		cc_wire_put_router_owner(out, l->control->self.instance);
@@ -549,6 +550,17 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 	l->call->checkpoint = true;
 	l->started = first == INPUT_START; /* its first checkpoint has its first decision in it */
 	return l;
+}
+
+void live_follow(struct control *cc, const char *tenant)
+{
+	const char *pool = control_pool(cc, tenant);
+	struct live *l, *tmp;
+
+	HASH_ITER (hh, cc->calls, l, tmp)
+		if (l->router_pool[0] && l->call->phase == CALL_PHASE_QUEUED && !str_eq(l->router_pool, pool) &&
+		    str_eq(l->call->tenant, tenant))
+			live_step(l, &(struct call_input){ .kind = INPUT_ROUTER_EPOCH });
 }
 
 #define AGAIN_MS 100

@@ -77,8 +77,8 @@ static void on_heartbeat(void *arg)
 
 	loop_timer_start(&m->heartbeat, HEARTBEAT_MS);
 	snprintf(subject, sizeof(subject), "tl.%s.hb.media.%s", m->common->site, m->common->instance);
-	heartbeat_to_pb(m->common->instance, m->streams.ports.used, capacity, m->streams.draining, m->incarnation,
-			&out);
+	heartbeat_to_pb(m->common->instance, m->cfg->pool, m->streams.ports.used, capacity, m->streams.draining,
+			m->incarnation, &out);
 	/* Lost while the bus is away: the next one comes in half a second. */
 	if (!out.failed && bus_connected(m->bus) && bus_publish(m->bus, subject, out.data, out.len))
 		LOG_DEBUG(NULL, "media.heartbeat_lost", "subject=%s", subject);

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include "base/placement.h"
 #include "base/str.h"
 
 #define S struct media_config
@@ -23,6 +24,7 @@ const struct config_item media_config_items[] = {
 	CONFIG_BOOL(S, realtime, "media.realtime", true,
 		    "these threads run before everything else of the machine (SCHED_RR), where the system permits it "
 		    "(CAP_SYS_NICE); one that takes more than a fifth of a core does not"),
+	CONFIG_POOL(S, pool),
 	CONFIG_INT(S, capacity, "media.capacity", 0, 0, 1000000,
 		   "endpoints this engine says it can bear; 0: its port pairs"),
 	CONFIG_INT(S, abandon_ms, "media.abandon_ms", 7200000, 60000, 86400000,
@@ -70,5 +72,8 @@ err_t media_config_check(const struct media_config *c, struct media_settings *re
 		return err_set(detail, ERR_INVALID, "rtp.public_address", "must be of the family of rtp.address");
 	if (c->rtp_port_max <= c->rtp_port_min)
 		return err_set(detail, ERR_INVALID, "rtp.port_max", "must be above rtp.port_min");
-	return parse_nat(c->rtp_nat, &ret->nat, detail);
+
+	err_t e = placement_check(c->pool, detail);
+
+	return e ? e : parse_nat(c->rtp_nat, &ret->nat, detail);
 }

@@ -7,6 +7,7 @@
 
 struct media_config {
 	char *rtp_address, *rtp_public_address, *rtp_nat;
+	char *pool; /* base/placement.h */
 	int64_t rtp_port_min, rtp_port_max, rtp_latch_window_ms, rtp_timeout_ms;
 	int64_t workers, capacity, abandon_ms;
 	bool realtime;

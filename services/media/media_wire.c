@@ -293,14 +293,15 @@ void event_to_pb(const struct event *ev, const char *instance, struct str *batch
 	append_event(batch, &pb);
 }
 
-void heartbeat_to_pb(const char *instance, unsigned load, unsigned capacity, bool draining, uint64_t incarnation,
-		     struct str *out)
+void heartbeat_to_pb(const char *instance, const char *pool, unsigned load, unsigned capacity, bool draining,
+		     uint64_t incarnation, struct str *out)
 {
 	Trunkline__Media__V1__Heartbeat pb = TRUNKLINE__MEDIA__V1__HEARTBEAT__INIT;
 	uint8_t bytes[256];
 
 	pb.instance = (char *)instance;
 	pb.service = (char *)"media";
+	pb.pool = (char *)pool;
 	pb.load = load;
 	pb.capacity = capacity;
 	pb.draining = draining;

@@ -16,7 +16,7 @@ err_t commands_from_pb(const void *bytes, size_t size, void (*on_command)(const 
 		       void (*on_bad)(const struct command *c, const struct err_detail *d, void *arg), void *arg,
 		       struct err_detail *detail) MUST;
 void event_to_pb(const struct event *ev, const char *instance, struct str *batch);
-void heartbeat_to_pb(const char *instance, unsigned load, unsigned capacity, bool draining, uint64_t incarnation,
-		     struct str *out);
+void heartbeat_to_pb(const char *instance, const char *pool, unsigned load, unsigned capacity, bool draining,
+		     uint64_t incarnation, struct str *out);
 
 #endif

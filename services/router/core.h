@@ -74,6 +74,12 @@ struct router_agent_conf {
 err_t router_core_tenant(struct router_core *core, const struct router_tenant_conf *conf, int64_t now_ms) MUST;
 err_t router_core_agent_conf(struct router_core *core, const struct router_agent_conf *conf, int64_t now_ms) MUST;
 
+/* The tenant is another leader's from now on: forgotten without an effect, and nothing about it is listened to by this core any more: not
+ * its records with newer epochs, not what is said about its calls. For good: who gets it back begins a new epoch. O(agents of the core). */
+err_t router_core_leave(struct router_core *core, const char *tenant, int64_t now_ms) MUST;
+/* It has been told of the tenant, which has not left. */
+bool router_core_knows(const struct router_core *core, const char *tenant);
+
 /* ---- inputs: agents ---- */
 struct router_agent_in { /* what of an agent's record the router looks at */
 	const char *tenant, *agent_id;

@@ -250,7 +250,8 @@ err_t router_core_agent(struct router_core *core, const struct router_agent_in *
 	struct agent *a = t ? core_agent_get(core, t->index, in->agent_id) : NULL;
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
-	core_see_epoch(core, in->router_epoch);
+	if (a) /* of a tenant that has left a newer one is to be expected */
+		core_see_epoch(core, in->router_epoch);
 	if (!a || in->revision < a->revision || (in->revision == a->revision && !in->read))
 		return core_done(core);
 	if (in->read)

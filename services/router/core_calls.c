@@ -390,7 +390,7 @@ err_t router_core_enqueue(struct router_core *core, const struct router_enqueue_
 	const char *wrong;
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
-	if (!o)
+	if (!o || core_tenant_left(core, in->tenant))
 		return core_done(core);
 	if (t.tenant) {
 		hash = hmap_hash(t.tenant->index, in->call_id);
@@ -501,7 +501,8 @@ err_t router_core_result(struct router_core *core, const struct router_result_in
 	struct call *c = t ? core_call_find(core, t->index, in->call_id) : NULL;
 
 	core->now_ms = now_ms > core->now_ms ? now_ms : core->now_ms;
-	core_see_epoch(core, in->router_epoch);
+	if (t)
+		core_see_epoch(core, in->router_epoch);
 	/* call_epoch 0: the holder knows nothing of the call. */
 	if (!a || core->deposed || (c && in->call_epoch && in->call_epoch < c->epoch))
 		return core_done(core);

@@ -549,7 +549,7 @@ void core_agent_count(struct router_core *core, struct agent *a)
 		group_at(core, a->class->groups[i])->on_duty += by;
 }
 
-static void leave_class(struct router_core *core, struct agent *a)
+void core_agent_leave_class(struct router_core *core, struct agent *a)
 {
 	struct class *k = a->class;
 	bool on_duty = a->on_duty;
@@ -598,7 +598,7 @@ err_t router_core_agent_conf(struct router_core *core, const struct router_agent
 	n = core_wants_add(core, t->index, conf->skills, conf->n_skills, wants, 1);
 	a->auto_ready = conf->auto_ready;
 	if (!a->class || a->enabled != conf->enabled || !wants_equal(a->class->wants, a->class->n_wants, wants, n)) {
-		leave_class(core, a);
+		core_agent_leave_class(core, a);
 		a->enabled = conf->enabled;
 		if (conf->enabled && !core->broken)
 			enter_class(a, class_get(core, wants, n));
@@ -676,7 +676,7 @@ static void set_queue(struct router_core *core, struct queue *q, const struct ro
 	}
 }
 
-static void drop_queue(struct router_core *core, struct tenant *t, struct queue *q)
+void core_queue_drop(struct router_core *core, struct tenant *t, struct queue *q)
 {
 	while (q->calls)
 		core_call_refuse(core, q->calls, ERR_NOT_FOUND, "the queue was removed from the configuration");
@@ -710,7 +710,7 @@ err_t router_core_tenant(struct router_core *core, const struct router_tenant_co
 		struct queue *q = pool_at(&core->queue_pool, t->queues.v[i]);
 
 		if (q->seen != t->conf_no)
-			drop_queue(core, t, q);
+			core_queue_drop(core, t, q);
 	}
 	return core_done(core);
 }

@@ -69,7 +69,7 @@ static bool orphan_is(const void *obj, const void *key)
 	return a->tenant == k->tenant && strcmp(a->call_id, k->id) == 0;
 }
 
-struct tenant *core_tenant_find(struct router_core *core, const char *id)
+static struct tenant *tenant_by_name(struct router_core *core, const char *id)
 {
 	/* Events come in runs of one tenant. */
 	if (!core->last_tenant || strcmp(core->last_tenant->id, id) != 0)
@@ -77,14 +77,28 @@ struct tenant *core_tenant_find(struct router_core *core, const char *id)
 	return core->last_tenant;
 }
 
+struct tenant *core_tenant_find(struct router_core *core, const char *id)
+{
+	struct tenant *t = tenant_by_name(core, id);
+
+	return t && !t->left ? t : NULL;
+}
+
+bool core_tenant_left(struct router_core *core, const char *id)
+{
+	const struct tenant *t = tenant_by_name(core, id);
+
+	return t && t->left;
+}
+
 struct tenant *core_tenant_get(struct router_core *core, const char *id)
 {
-	struct tenant *t = core_tenant_find(core, id);
+	struct tenant *t = tenant_by_name(core, id);
 	struct skill *everyone;
 	uint32_t index;
 
 	if (t)
-		return t;
+		return t->left ? NULL : t;
 	t = pool_get(&core->tenant_pool, &index);
 	if (!t)
 		goto broken;

@@ -34,6 +34,7 @@ struct tenant {
 	uint32_t everyone; /* skill that each agent of the tenant has at level 1 */
 	struct u32s queues;
 	uint16_t conf_no;
+	bool left; /* another leader's: nothing about it is listened to */
 	char id[AGENT_ID_TEXT];
 };
 
@@ -258,8 +259,10 @@ void core_timer(struct router_core *core, struct timer *t, int64_t at_ms);
 void core_agent_want(struct router_core *core, struct agent *a, int64_t at_ms);
 
 /* core_index.c: things by name; _get makes them (NULL: out of memory, broken) */
+/* Of a tenant that has left both are NULL, and nothing is broken. */
 struct tenant *core_tenant_find(struct router_core *core, const char *id);
 struct tenant *core_tenant_get(struct router_core *core, const char *id);
+bool core_tenant_left(struct router_core *core, const char *id);
 struct skill *core_skill_find(const struct router_core *core, uint32_t tenant, const char *id);
 struct skill *core_skill_get(struct router_core *core, uint32_t tenant, const char *id);
 struct queue *core_queue_find(const struct router_core *core, uint32_t tenant, const char *id);
@@ -280,6 +283,10 @@ const char *core_site(struct router_core *core, const char *id); /* kept for goo
 struct group *core_group_get(struct router_core *core, uint32_t tenant, const struct want *wants, uint32_t n);
 struct group *core_group_of_agent(struct router_core *core, struct agent *a);
 void core_group_unref(struct router_core *core, struct group *g);
+/* Out of the configuration: idle no more, counted nowhere. */
+void core_agent_leave_class(struct router_core *core, struct agent *a);
+/* Its calls, if any, are refused. */
+void core_queue_drop(struct router_core *core, struct tenant *t, struct queue *q);
 /* Counts the agent in its groups, or not any more: by on_duty, class, enabled. */
 void core_agent_count(struct router_core *core, struct agent *a);
 /* Adds skills to the list of n wants at out (room for WANTS_MAX), keeps it sorted, the higher level of a duplicate.

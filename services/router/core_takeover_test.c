@@ -140,6 +140,109 @@ static void a_reservation_by_a_fenced_leader_is_given_back(void **arg)
 	world_free(&w);
 }
 
+/* ---- a tenant that moves to another pool (GT-3) ------------------------------------------------------------------------ */
+
+static void a_tenant_that_leaves_is_forgotten_without_a_word(void **arg)
+{
+	struct world w = world_assigned(); /* c1 has a1 */
+	struct router_core_stats st;
+	struct router_agent_in in;
+
+	UNUSED(arg);
+	state(&w, "a2", AGENT_READY);
+	enqueue(&w, "c2", "any", w.now, 0); /* a2 is being reserved for it */
+	expect_reserve(&w, "c2", "a2");
+	enqueue(&w, "c3", "sales", w.now, 0); /* waits */
+	state_of_call(&w, "a3", AGENT_ON_CALL, "c0", 7);
+	drop_effects(&w);
+	assert_true(router_core_knows(w.core, "acme"));
+	assert_int_equal(router_core_leave(w.core, "acme", w.now), ERR_OK);
+	assert_false(router_core_knows(w.core, "acme"));
+	/* What was under way: the answer to our write, the record with the epoch of the new leader, what holders say. */
+	reserved(&w, "a2", "c2", ERR_OK);
+	in = record(&w, "a1", AGENT_RESERVED);
+	in.call_id = "c1";
+	in.router_epoch = 8;
+	put(&w, &in);
+	result(&w, "a1", "c1", 8, ROUTER_ACCEPTED);
+	enqueue(&w, "c4", "sales", w.now, 0);
+	agent_with(&w, "a4", "sales", 9);
+	state(&w, "a4", AGENT_READY);
+	queues(&w);
+	later(&w, 60000);
+	assert_null(find_fx(&w, ROUTER_FX_RESERVE, NULL));
+	assert_null(find_fx(&w, ROUTER_FX_AGENT, NULL));
+	assert_null(find_fx(&w, ROUTER_FX_LOOK, NULL));
+	assert_null(find_fx(&w, ROUTER_FX_ASSIGNED, NULL));
+	assert_null(find_fx(&w, ROUTER_FX_REFUSED, NULL));
+	router_core_stats(w.core, &st);
+	assert_int_equal(st.calls + st.calls_waiting + st.agents_idle + st.queues, 0);
+	assert_int_equal(router_core_leave(w.core, "acme", w.now), ERR_OK); /* twice is once */
+	world_free(&w);
+}
+
+static void put_tenant(struct world *w, const char *tenant, const char *agent)
+{
+	struct router_queue_conf q = { .id = "q" };
+	struct router_agent_conf a = { .tenant = tenant, .agent_id = agent, .enabled = true };
+	struct router_agent_in in = record(w, agent, AGENT_READY);
+	struct router_enqueue_in c = call_in(tenant, "q", w->now, 0); /* the call is called as the tenant */
+
+	in.tenant = c.tenant = tenant;
+	c.owner = "cc-2";
+	assert_int_equal(
+	    router_core_tenant(w->core, &(struct router_tenant_conf){ .tenant = tenant, .queues = &q, .n_queues = 1 },
+			       w->now),
+	    ERR_OK);
+	assert_int_equal(router_core_agent_conf(w->core, &a, w->now), ERR_OK);
+	assert_int_equal(router_core_enqueue(w->core, &c, w->now), ERR_OK);
+	put(w, &in);
+}
+
+static void the_others_notice_nothing_when_one_leaves(void **arg)
+{
+	struct world w = world_new();
+
+	UNUSED(arg);
+	assert_int_equal(router_core_owner(w.core, "cc-2", true, w.now), ERR_OK);
+	put_tenant(&w, "one", "1");
+	put_tenant(&w, "two", "1");
+	expect_reserve(&w, "one", "1");
+	expect_reserve(&w, "two", "1");
+	drop_effects(&w);
+	assert_int_equal(router_core_leave(w.core, "one", w.now), ERR_OK);
+	assert_true(router_core_knows(w.core, "two"));
+	assert_int_equal(calls(&w), 1);
+	assert_int_equal(router_core_reserved(w.core,
+					      &(struct router_reserved_in){ .tenant = "two",
+									    .agent_id = "1",
+									    .call_id = "two",
+									    .revision = ++w.revision,
+									    .leg_id = "leg" },
+					      w.now),
+			 ERR_OK);
+	assert_non_null(find_fx(&w, ROUTER_FX_ASSIGNED, "two"));
+	world_free(&w);
+}
+
+static void a_dead_holders_calls_of_a_tenant_that_leaves_hold_up_nobody(void **arg)
+{
+	struct world w = world_new();
+
+	UNUSED(arg);
+	queues(&w);
+	assert_int_equal(router_core_owner(w.core, "cc-1", true, w.now), ERR_OK);
+	assert_int_equal(router_core_owner(w.core, "cc-2", true, w.now), ERR_OK);
+	enqueue(&w, "c1", "any", w.now, 0);
+	assert_int_equal(router_core_owner(w.core, "cc-1", false, w.now), ERR_OK);
+	put_tenant(&w, "two", "1");
+	expect_reserve(&w, "two", NULL); /* all wait until c1 is somebody's */
+	drop_effects(&w);
+	assert_int_equal(router_core_leave(w.core, "acme", w.now), ERR_OK);
+	expect_reserve(&w, "two", "1");
+	world_free(&w);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------------------------- */
 
 static err_t scenario(void *arg)
@@ -175,7 +278,8 @@ static err_t scenario(void *arg)
 				    T0)) ||
 	    (e = router_core_agent_conf(core, &a, T0)) || (e = router_core_agent(core, &r, T0)) ||
 	    (e = router_core_time(core, T0 + 10)) || (e = router_core_enqueue(core, &c, T0 + 11)) ||
-	    (e = router_core_tenant(core, &(struct router_tenant_conf){ .tenant = "t" }, T0)))
+	    (e = router_core_tenant(core, &(struct router_tenant_conf){ .tenant = "t" }, T0)) ||
+	    (e = router_core_leave(core, "t", T0)))
 		goto out;
 	router_core_effects_done(core);
 out:
@@ -205,6 +309,9 @@ int main(void)
 		cmocka_unit_test(a_new_leader_takes_over_the_reservation_of_the_old_one),
 		cmocka_unit_test(a_core_that_sees_a_newer_epoch_wants_nothing_any_more),
 		cmocka_unit_test(a_reservation_by_a_fenced_leader_is_given_back),
+		cmocka_unit_test(a_tenant_that_leaves_is_forgotten_without_a_word),
+		cmocka_unit_test(the_others_notice_nothing_when_one_leaves),
+		cmocka_unit_test(a_dead_holders_calls_of_a_tenant_that_leaves_hold_up_nobody),
 		cmocka_unit_test(without_memory_the_core_says_so_and_frees_everything),
 	};
 

@@ -12,6 +12,7 @@
 /* A write or read under way. */
 struct errand {
 	struct router *router;
+	const struct served *served;
 	uint32_t shard;
 	uint64_t epoch;
 	int64_t started_us;
@@ -25,6 +26,7 @@ static struct errand *errand_new(struct shard *s, const struct router_fx *fx)
 	if (!er)
 		return NULL;
 	er->router = s->router;
+	er->served = s->served;
 	er->shard = s->number;
 	er->epoch = s->epoch;
 	er->started_us = clock_mono_us();
@@ -37,7 +39,7 @@ static struct errand *errand_new(struct shard *s, const struct router_fx *fx)
 /* The shard if it is still led in the errand's epoch; a refused write of an epoch that is over has been fenced. */
 static struct shard *still_led(const struct errand *er, err_t e)
 {
-	struct shard *s = er->router->shards[er->shard];
+	struct shard *s = er->served->shards[er->shard];
 
 	if (s && s->core && s->epoch == er->epoch)
 		return s;

@@ -10,11 +10,13 @@
 
 #include <stdio.h>
 
-#define TICK_MS 50
+#define TICK_MS	   50
+#define BEAT_TICKS 20
 #define STANDBY_MS \
 	250 /* a standby follows the agents in batches: what it does not know yet its first reservation is refused by */
 
 const struct config_item router_items[] = {
+	CONFIG_POOL(struct router_config, pool),
 	CONFIG_INT(struct router_config, collect_ms, "epoch.collect_ms", 500, 50, 10000,
 		   "after a change of leader: longest wait for the call-controls to assert their waiting calls"),
 	CONFIG_INT(struct router_config, margin_ms, "reservation.margin_ms", 10000, 1000, 120000,
@@ -33,17 +35,12 @@ int64_t router_now_ms(const struct router *r)
 	return clock_steady_ms();
 }
 
-struct shard *router_shard_of(const struct router *r, const char *tenant)
-{
-	return r->shards[hash_router_shard(tenant)];
-}
-
 void router_leading(struct router *r)
 {
 	bool leads = false;
 
-	for (int i = 0; i < ROUTER_SHARDS; i++)
-		leads |= r->shards[i] && r->shards[i]->core;
+	for (const struct shard *s = r->shards; s; s = s->next)
+		leads |= s->core != NULL;
 	if (r->agents)
 		agents_poll(r->agents, leads ? 0 : STANDBY_MS);
 }
@@ -69,12 +66,11 @@ static void on_owner(const char *instance, bool alive, void *arg)
 	struct router *r = arg;
 
 	LOG_INFO(NULL, alive ? "owner.alive" : "owner.gone", "owner=%s", instance);
-	for (int i = 0; i < ROUTER_SHARDS; i++)
-		if (r->shards[i]) {
-			shard_owner(r->shards[i], instance, alive);
-			if (!alive && !r->owners.orderly)
-				shard_say_again(r->shards[i], instance);
-		}
+	for (struct shard *s = r->shards; s; s = s->next) {
+		shard_owner(s, instance, alive);
+		if (!alive && !r->owners.orderly)
+			shard_say_again(s, instance);
+	}
 }
 
 static void on_heartbeat(const struct bus_msg *msg, void *arg)
@@ -91,10 +87,21 @@ static void on_heartbeat(const struct bus_msg *msg, void *arg)
 		owners_seen(&r->owners, hb.instance, hb.incarnation, clock_mono_ms());
 }
 
+static void on_router(const struct bus_msg *msg, void *arg)
+{
+	struct router_heartbeat hb;
+	struct err_detail d;
+
+	if (router_heartbeat_from_pb(&hb, msg->data, msg->size, &d))
+		metric_add(&router_metric_bad, 1);
+	else if (!hb.draining)
+		served_heard(arg, hb.pool);
+}
+
 static void on_agent(const char *tenant, const char *agent_id, const struct agent_record *record, uint64_t revision,
 		     void *arg)
 {
-	struct shard *s = router_shard_of(arg, tenant);
+	struct shard *s = served_shard(arg, tenant);
 	struct agent_record out;
 
 	if (!s || !s->core)
@@ -127,15 +134,12 @@ static void start_leases(struct router *r)
 	if (r->leasing || !r->conf || !tenantconf_synced(r->conf) || !r->agents || !agents_synced(r->agents))
 		return;
 	r->leasing = true;
-	for (int i = 0; i < ROUTER_SHARDS; i++) {
-		err_t e = shard_start(r->shards[i]);
+	err_t e = served_start(r);
 
-		if (!e)
-			continue;
-		LOG_ERROR(NULL, "shard.failed", "shard=%d error=%s", i, err_name(e));
-		router_fail(r);
+	if (!e)
 		return;
-	}
+	LOG_ERROR(NULL, "leases.failed", "error=%s", err_name(e));
+	router_fail(r);
 }
 
 static void on_conf(enum tenantconf_change what, const char *tenant, const char *agent_id, void *arg)
@@ -147,14 +151,14 @@ static void on_conf(enum tenantconf_change what, const char *tenant, const char 
 		start_leases(r);
 		return;
 	}
-	s = router_shard_of(r, tenant);
-	if (!s || !s->core)
+	if (what == TENANTCONF_TENANT) {
+		if (r->conf)
+			served_tenant(r, tenant);
 		return;
-	if (what == TENANTCONF_AGENT) {
-		shard_agent_conf(s, tenant, agent_id, tenantconf_find_agent(r->conf, tenant, agent_id));
-	} else {
-		shard_tenant_changed(s, tenant, tenantconf_find_tenant(r->conf, tenant));
 	}
+	s = served_shard(r, tenant);
+	if (s && s->core)
+		shard_agent_conf(s, tenant, agent_id, tenantconf_find_agent(r->conf, tenant, agent_id));
 }
 
 static void on_synced(void *arg)
@@ -164,14 +168,32 @@ static void on_synced(void *arg)
 
 /* ---- turns --------------------------------------------------------------------------------------------------------- */
 
+static void beat(struct router *r)
+{
+	struct router_heartbeat hb = { .incarnation = r->incarnation };
+	struct str out = STR_INIT;
+	char subject[ROUTER_SUBJECT];
+
+	(void)str_copy(hb.instance, sizeof(hb.instance), r->instance);
+	(void)str_copy(hb.pool, sizeof(hb.pool), r->cfg->pool);
+	(void)snprintf(subject, sizeof(subject), "tl.%s.hb.router.%s", r->site, r->instance);
+	router_heartbeat_put(&out, &hb);
+	if (out.failed || bus_publish(r->bus, subject, out.data, out.len))
+		metric_add(&router_metric_send_failed, 1);
+	str_done(&out);
+}
+
 static void on_tick(void *arg)
 {
 	struct router *r = arg;
 
+	if (r->leasing && r->ticks % BEAT_TICKS == 0)
+		beat(r);
 	r->ticks++;
 	owners_tick(&r->owners, clock_mono_ms());
-	for (int i = 0; i < ROUTER_SHARDS; i++)
-		shard_tick(r->shards[i], router_now_ms(r));
+	served_tick(r);
+	for (struct shard *s = r->shards; s; s = s->next)
+		shard_tick(s, router_now_ms(r));
 	loop_timer_start(&r->tick, TICK_MS);
 }
 
@@ -179,9 +201,8 @@ static void on_idle(void *arg)
 {
 	struct router *r = arg;
 
-	for (int i = 0; i < ROUTER_SHARDS; i++)
-		if (r->shards[i])
-			metric_add(&router_metric_send_failed, batches_flush(&r->shards[i]->batches));
+	for (struct shard *s = r->shards; s; s = s->next)
+		metric_add(&router_metric_send_failed, batches_flush(&s->batches));
 }
 
 static void on_state(bool connected, void *arg)
@@ -189,9 +210,10 @@ static void on_state(bool connected, void *arg)
 	struct router *r = arg;
 
 	LOG_INFO(NULL, connected ? "bus.connected" : "bus.lost", "instance=%s", r->instance);
-	for (int i = 0; connected && i < ROUTER_SHARDS; i++)
-		if (r->shards[i])
-			shard_bus_back(r->shards[i], router_now_ms(r));
+	if (connected)
+		r->listening_ms = clock_mono_ms();
+	for (struct shard *s = r->shards; connected && s; s = s->next)
+		shard_bus_back(s, router_now_ms(r));
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
@@ -208,8 +230,7 @@ static void on_drain(void *arg)
 
 	loop_timer_stop(&r->tick);
 	r->leasing = true;
-	for (int i = 0; i < ROUTER_SHARDS; i++)
-		shard_free(&r->shards[i]);
+	served_stop(r);
 	service_drained(r->svc);
 }
 
@@ -252,15 +273,20 @@ static err_t connect_bus(struct router *r, struct err_detail *d)
 				 .on_state = on_state,
 				 .arg = r };
 	char subject[ROUTER_SUBJECT];
-	err_t e;
+	err_t e = placement_check(r->cfg->pool, d);
 
+	if (e)
+		return e;
 	loop_idle_start(&r->idle, r->loop, on_idle, r); /* before the bus: its flush comes after ours in each turn */
 	e = bus_new(&r->bus, &bp, d);
-	for (uint32_t i = 0; i < ROUTER_SHARDS && !e; i++)
-		e = shard_new(&r->shards[i], r, i);
+	if (!e)
+		e = served_add(r, r->cfg->pool, true);
 	(void)snprintf(subject, sizeof(subject), "tl.%s.hb.call-control.*", r->site);
 	if (!e)
 		e = bus_subscribe(&r->heartbeats, r->bus, subject, NULL, on_heartbeat, r);
+	(void)snprintf(subject, sizeof(subject), "tl.%s.hb.router.*", r->site);
+	if (!e)
+		e = bus_subscribe(&r->routers, r->bus, subject, NULL, on_router, r);
 	return e;
 }
 
@@ -278,7 +304,9 @@ err_t router_new(struct router **ret, struct service *svc, const struct router_c
 	(void)str_copy(r->instance, sizeof(r->instance), c->instance);
 	(void)str_copy(r->site, sizeof(r->site), c->site);
 	(void)snprintf(r->source, sizeof(r->source), "router/%s", c->instance);
-	router_metrics_register();
+	r->listening_ms = clock_mono_ms();
+	r->incarnation = (uint64_t)clock_wall_ms();
+	router_metrics_register(cfg->pool);
 	owners_init(&r->owners, cfg->owner_timeout_ms, on_owner, r);
 	loop_timer_init(&r->tick, r->loop, on_tick, r);
 	e = connect_bus(r, detail);
@@ -303,9 +331,9 @@ void router_free(struct router **ref)
 	if (!r)
 		return;
 	loop_timer_done(&r->tick);
-	for (int i = 0; i < ROUTER_SHARDS; i++)
-		shard_free(&r->shards[i]);
+	served_stop(r);
 	bus_unsubscribe(&r->heartbeats);
+	bus_unsubscribe(&r->routers);
 	if (r->conf)
 		tenantconf_free(&r->conf);
 	agents_store_free(&r->agents);
@@ -315,6 +343,7 @@ void router_free(struct router **ref)
 	bus_free(&r->bus);
 	loop_idle_stop(&r->idle);
 	owners_done(&r->owners);
+	served_free(r);
 	mem_free(r);
 	*ref = NULL;
 }

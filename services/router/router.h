@@ -1,30 +1,30 @@
 /*
  * router: the shell around the cores: leases of the shards, messages, agents' records, configuration. One loop.
  *
- * Any instance may lead any shard; who has a shard's lease runs its core (shard.h) and is the only one subscribed to its
+ * Any instance may lead any shard of its pool (served.h); who has a shard's lease runs its core (shard.h) and is the only one subscribed to its
  * subject. All instances watch agents, configuration and the holders' heartbeats all the time, so a standby is ready.
  */
 #ifndef ROUTER_ROUTER_H
 #define ROUTER_ROUTER_H
 
 #include "agents/agents_store.h"
-#include "base/hash.h"
 #include "batch/batch.h"
 #include "bus/bus.h"
 #include "core.h"
 #include "metrics/metrics.h"
 #include "owners.h"
+#include "served.h"
 #include "service/service.h"
 #include "tenantconf/tenantconf.h"
 
-#define ROUTER_SHARDS	    HASH_ROUTER_SHARDS
 #define ROUTER_SUBJECT	    200
 #define ROUTER_REPUBLISH_MS 60000 /* less than the stream's memory of ids, which makes it harmless */
 
 struct events;
-struct shard;
+struct placed;
 
 struct router_config {
+	char *pool;
 	int64_t collect_ms;
 	int64_t margin_ms;
 	int64_t owner_timeout_ms;
@@ -45,7 +45,12 @@ struct router {
 	struct owners owners;
 	struct loop_idle idle;
 	struct loop_timer tick;
-	struct shard *shards[ROUTER_SHARDS];
+	struct bus_sub *routers; /* heartbeats of all of them, our own included */
+	struct served *served;	 /* the own pool's first */
+	struct placed *placed;	 /* tenants */
+	struct shard *shards;	 /* all of the served */
+	int64_t listening_ms;	 /* monotonic: since when heartbeats are heard without a break */
+	uint64_t incarnation;
 	unsigned ticks;
 	bool leasing, failed;
 	char instance[AGENT_ID_TEXT], site[AGENT_ID_TEXT], source[AGENT_ID_TEXT + 16];
@@ -60,12 +65,12 @@ void router_leading(struct router *r);
 bool router_failed(const struct router *r);
 void router_fail(struct router *r);
 int64_t router_now_ms(const struct router *r);
-struct shard *router_shard_of(const struct router *r, const char *tenant);
 
-extern struct metric router_metric_leading, router_metric_leases_over, router_metric_assigned, router_metric_conflicts,
-    router_metric_fenced, router_metric_given_back, router_metric_reconciled, router_metric_waiting, router_metric_idle,
-    router_metric_bad, router_metric_send_failed, router_metric_requests, router_metric_reserve_us,
-    router_metric_takeovers, router_metric_input_us;
-void router_metrics_register(void);
+extern struct metric router_metric_leading, router_metric_stood_in, router_metric_leases_over, router_metric_assigned,
+    router_metric_conflicts, router_metric_fenced, router_metric_given_back, router_metric_reconciled,
+    router_metric_waiting, router_metric_idle, router_metric_bad, router_metric_send_failed, router_metric_requests,
+    router_metric_reserve_us, router_metric_takeovers, router_metric_input_us;
+/* Of instances of a pool of its own, the gauge of the shards led has the pool as a label. */
+void router_metrics_register(const char *pool);
 
 #endif

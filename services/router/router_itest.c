@@ -1,6 +1,7 @@
 /*
- * The real program, twice, against a real NATS server: who leads when the leader is killed, that callers keep their order,
- * and that a leader who was asleep can do no harm. The test is the call-control and the agents.
+ * The real program, twice, and once in a pool of its own, against a real NATS server: who leads when the leader is killed, that callers
+ * keep their order, that a leader who was asleep can do no harm, and that a tenant moves between pools. The test is the call-control and
+ * the agents.
  */
 #include "testkit/cmocka_all.h"
 
@@ -15,6 +16,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/placement.h"
 #include "bus/bus.h"
 #include "events/events.h"
 #include "testkit/testkit.h"
@@ -24,7 +26,8 @@
 
 #define TENANT	    "acme"
 #define CALLS	    20
-#define ROUTERS	    2
+#define ROUTERS	    3
+#define GOLD	    2 /* the router of pool gold */
 #define TAKEOVER_MS 3000
 
 typedef Trunkline__Router__V1__RouterEvents pb_events;
@@ -51,8 +54,9 @@ static char dir[TESTKIT_PATH], binary[512];
 static int http_ports[ROUTERS];
 static struct waiting waiting[CALLS];
 static int n_waiting, n_taken, n_wrong;
-static uint64_t epoch;	/* of the tenant's shard */
-static char leader[32]; /* of the tenant's shard */
+static const char *pool = "shared"; /* the tenant's */
+static uint64_t epoch;		    /* of the tenant's shard */
+static char leader[32];		    /* of the tenant's shard */
 static uint32_t last_position, last_signed_in, last_refused, status_waiting, status_ready;
 static int64_t last_takeover_ms;
 
@@ -67,12 +71,13 @@ static void send_request(Trunkline__Router__V1__RouterRequest *r)
 {
 	Trunkline__Router__V1__RouterRequests m = TRUNKLINE__ROUTER__V1__ROUTER_REQUESTS__INIT;
 	uint8_t bytes[2048];
-	char subject[64];
+	char subject[160], name[PLACEMENT_ROUTER];
 
 	m.owner = (char *)"cc-1";
 	m.n_requests = 1;
 	m.requests = &r;
-	snprintf(subject, sizeof(subject), "tl.centre.router.%u", shard());
+	placement_router(name, pool, shard());
+	snprintf(subject, sizeof(subject), "tl.centre.%s", name);
 	assert_true(trunkline__router__v1__router_requests__get_packed_size(&m) < sizeof(bytes));
 	assert_int_equal(bus_publish(bus, subject, bytes, trunkline__router__v1__router_requests__pack(&m, bytes)),
 			 ERR_OK);
@@ -174,7 +179,7 @@ static void on_epoch(const struct bus_msg *msg, void *arg)
 
 	UNUSED(arg);
 	assert_non_null(m);
-	if (m->shard == shard()) {
+	if (m->shard == shard() && placement_same(m->pool, pool)) {
 		n_wrong += m->epoch < epoch;
 		epoch = m->epoch;
 		last_takeover_ms = clock_mono_ms();
@@ -244,7 +249,8 @@ static void put_config(const char *key, const ProtobufCMessage *m)
 	assert_true(testkit_wait_flag(loop, &done, 5000));
 }
 
-static void configure(void)
+/* In the pool, by that version of the tenant's configuration. */
+static void configure(const char *in, uint64_t version)
 {
 	Trunkline__Config__V1__TenantConfig t = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	Trunkline__Config__V1__SkillLevel level = TRUNKLINE__CONFIG__V1__SKILL_LEVEL__INIT, *levels = &level;
@@ -258,12 +264,14 @@ static void configure(void)
 	q.n_skills = 1;
 	q.skills = &levels;
 	t.tenant = (char *)TENANT;
-	t.version = 1;
+	t.version = version;
+	t.pool = (char *)(uintptr_t)in;
 	t.time_zone = (char *)"UTC";
 	t.sip_domain = (char *)"acme.test";
 	t.n_skills = t.n_queues = 1;
 	t.skills = &skills;
 	t.queues = &queues;
+	pool = placement_pool(in);
 	put_config(TENANT ".main", &t.base);
 	for (int i = 0; i < CALLS; i++) {
 		Trunkline__Config__V1__Agent a = TRUNKLINE__CONFIG__V1__AGENT__INIT;
@@ -332,8 +340,8 @@ static void start_router(int i)
 
 	snprintf(name, sizeof(name), "router-%d.yaml", i);
 	snprintf(text, sizeof(text),
-		 "instance: router-%d\nsite: centre\nnats:\n  url: \"%s\"\nhttp:\n  address: 127.0.0.1\n  port: %d\n",
-		 i, nats.url, http_ports[i]);
+		 "instance: router-%d\nsite: centre\nnats:\n  url: \"%s\"\nhttp:\n  address: 127.0.0.1\n  port: %d\n%s",
+		 i, nats.url, http_ports[i], i == GOLD ? "pool: gold\n" : "");
 	testkit_file(dir, name, text, path);
 	snprintf(log, sizeof(log), "%s/router-%d.log", dir, i);
 	testkit_spawn(&routers[i], &how);
@@ -428,6 +436,48 @@ static struct waiting *new_call(void)
 	return w;
 }
 
+/* Whoever is reserved is set free, and all sign out. */
+static void send_agents_home(void)
+{
+	for (int i = 0; i < n_waiting; i++)
+		if (waiting[i].taken)
+			agent_event(atoi(waiting[i].agent) - 1001,
+				    (struct agent_event){ .kind = AGENT_EV_UNRESERVE, .call_id = waiting[i].id });
+	for (int i = 0; i < CALLS; i++)
+		if (agent_state(i) != AGENT_SIGNED_OUT)
+			agent_event(i, (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
+}
+
+/* Ten calls wait, happens() brings another leader, who must be that router; then agents come, and the callers get them in order. */
+static void expect_move(void (*happens)(void), int who, int64_t within_ms)
+{
+	int n = 10;
+	uint64_t before;
+	int64_t t0;
+
+	forget_calls();
+	for (int i = 0; i < n; i++)
+		send_enqueue(new_call(), "sales");
+	turn_for(300);
+	before = epoch;
+	t0 = clock_mono_ms();
+	happens();
+	assert_true(testkit_wait_loop(loop, newer_epoch, &before, (int)within_ms));
+	print_message("[   led by router-%d after %lld ms\n", leading(), (long long)(clock_mono_ms() - t0));
+	assert_int_equal(leading(), who);
+	for (int i = 0; i < n; i++) {
+		agent_event(i, (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
+		agent_event(i, (struct agent_event){ .kind = AGENT_EV_READY });
+	}
+	assert_true(testkit_wait_loop(loop, all_taken, &n, 5000));
+	turn_for(1500); /* the same is not said to another */
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(waiting[i].order, i);
+		assert_state(i, AGENT_RESERVED);
+	}
+	send_agents_home();
+}
+
 /* ---- tests ----------------------------------------------------------------------------------------------------------- */
 
 static void a_caller_gets_the_ready_agent_and_the_queues_are_shown(void **arg)
@@ -492,19 +542,7 @@ static void a_killed_leader_is_replaced_within_three_seconds_and_callers_keep_th
 		assert_int_equal(waiting[i].order, i);
 		assert_state(i, AGENT_RESERVED);
 	}
-	for (int i = 0; i < CALLS; i++) {
-		struct agent_event ev = { .kind = AGENT_EV_UNRESERVE, .call_id = waiting[i].id };
-
-		for (int k = 0; k < CALLS; k++) {
-			char id[12];
-
-			snprintf(id, sizeof(id), "%d", 1001 + k);
-			if (strcmp(id, waiting[i].agent) == 0)
-				agent_event(k, ev);
-		}
-	}
-	for (int i = 0; i < CALLS; i++)
-		agent_event(i, (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
+	send_agents_home();
 	start_router(old);
 }
 
@@ -554,6 +592,48 @@ static void a_drained_leader_hands_over_at_once(void **arg)
 	assert_int_equal(leading(), 1 - old);
 }
 
+static void move_to_gold(void)
+{
+	configure("gold", 2);
+}
+
+static void kill_gold(void)
+{
+	testkit_proc_stop(&routers[GOLD], SIGKILL, 1000);
+}
+
+static void start_gold(void)
+{
+	start_router(GOLD);
+}
+
+static void move_back(void)
+{
+	configure("", 3);
+}
+
+static void a_tenant_moves_to_another_pool_and_back_and_its_callers_keep_their_order_GT_3_1_2(void **arg)
+{
+	int shared = leading();
+
+	UNUSED(arg);
+	send_agents_home();
+	assert_int_equal(metric(GOLD, "trunkline_router_shards_led{pool=\"gold\"}"), 16);
+	expect_move(move_to_gold, GOLD, 3000);
+	assert_int_equal(metric(shared, "trunkline_router_calls_waiting"), 0);
+	assert_int_equal(metric(shared, "trunkline_router_shards_led"), 16);
+	assert_int_equal(metric(shared, "trunkline_router_shards_stood_in"), 0);
+	/* Nobody of the pool is left: the shared pool's stands in, until one is heard. */
+	expect_move(kill_gold, shared, 12000);
+	assert_int_equal(metric(shared, "trunkline_router_shards_stood_in"), 16);
+	assert_int_equal(metric(shared, "trunkline_router_shards_led"), 16);
+	expect_move(start_gold, GOLD, 8000);
+	assert_int_equal(metric(shared, "trunkline_router_shards_stood_in"), 0);
+	expect_move(move_back, shared, 3000);
+	assert_int_equal(metric(GOLD, "trunkline_router_calls_waiting"), 0);
+	assert_int_equal(metric(GOLD, "trunkline_router_agents_idle"), 0);
+}
+
 /* ---- set-up ---------------------------------------------------------------------------------------------------------- */
 
 static bool synced(void *arg)
@@ -590,7 +670,7 @@ static int start(void **arg)
 	assert_int_equal(bus_subscribe(&sub_status, bus, "tl.centre.queue-status." TENANT, NULL, on_status, NULL),
 			 ERR_OK);
 	assert_true(testkit_wait_loop(loop, synced, NULL, 5000));
-	configure();
+	configure("", 1);
 	loop_timer_init(&heart, loop, on_heart, NULL);
 	loop_timer_start(&heart, 0);
 	for (int i = 0; i < ROUTERS; i++) {
@@ -642,6 +722,7 @@ int main(void)
 		cmocka_unit_test(a_killed_leader_is_replaced_within_three_seconds_and_callers_keep_their_order),
 		cmocka_unit_test(a_leader_that_was_asleep_gives_up_and_books_nobody_twice),
 		cmocka_unit_test(a_drained_leader_hands_over_at_once),
+		cmocka_unit_test(a_tenant_moves_to_another_pool_and_back_and_its_callers_keep_their_order_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests_name("router", tests, start, stop);

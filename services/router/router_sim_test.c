@@ -1,5 +1,5 @@
 /*
- * The core against the world: three routers (several may think they lead), three holders of calls, sixteen agents, one KV;
+ * The core against the world: two routers in each of two pools (several may think they lead), a tenant that moves between them, three holders of calls, sixteen agents, one KV;
  * messages are lost, doubled, late and out of order; processes crash, sleep and have clocks of their own. A judge that
  * walks everything looks at each decision, and after each storm everything must come to rest.
  *
@@ -32,6 +32,7 @@ static void say_enqueue(struct sim *s, struct sim_call *c)
 	m.outcome = c->priority;
 	m.until = c->arrival_ms;
 	m.tried = c->tried;
+	m.pool = s->holders[c->holder].pool;
 	c->repeat_ms = s->now + (c->acked ? 15000 : 2000);
 	send(s, m);
 }
@@ -44,6 +45,7 @@ static void say_result(struct sim *s, int holder, const struct msg *assigned, ui
 			 .agent = assigned->agent,
 			 .epoch = assigned->epoch,
 			 .call_epoch = call_epoch,
+			 .pool = s->holders[holder].pool,
 			 .outcome = (int)outcome };
 
 	memcpy(m.call_id, assigned->call_id, sizeof(m.call_id));
@@ -102,6 +104,14 @@ static void new_call(struct sim *s)
 	}
 }
 
+static void say_dequeue(struct sim *s, const struct sim_call *c)
+{
+	struct msg m = about(c, M_DEQUEUE);
+
+	m.pool = s->holders[c->holder].pool;
+	send(s, m);
+}
+
 static void holder_tick(struct sim *s, int h)
 {
 	for (int i = 0; i < CALLS; i++) {
@@ -110,7 +120,7 @@ static void holder_tick(struct sim *s, int h)
 		if (c->where != C_WAITING || c->holder != h)
 			continue;
 		if (s->storm && chance(s, 2)) { /* abandoned */
-			send(s, about(c, M_DEQUEUE));
+			say_dequeue(s, c);
 			end_call(c);
 		} else if (s->now >= c->repeat_ms) {
 			say_enqueue(s, c);
@@ -205,17 +215,37 @@ static void on_call_event(struct sim *s, struct msg *m)
 	plan(s, c, 500 + (int64_t)rnd(s, chance(s, 800) ? 4000 : 30000));
 }
 
+static void say_all(struct sim *s, int holder)
+{
+	for (int i = CALLS; i-- > 0;)
+		if (s->calls[i].where == C_WAITING && s->calls[i].holder == holder)
+			say_enqueue(s, &s->calls[i]);
+}
+
 static void on_epoch(struct sim *s, const struct msg *m)
 {
 	struct sim_holder *h = &s->holders[m->holder];
 
-	if (m->epoch < h->epoch)
+	if (m->pool == h->pool) {
+		if (m->epoch < h->epoch)
+			return;
+		h->epoch = m->epoch;
+		say_all(s, m->holder);
+	}
+	send(s, (struct msg){ .kind = M_ASSERT_END, .holder = m->holder, .epoch = m->epoch, .pool = m->pool });
+}
+
+/* As live_follow() of call-control. */
+static void on_placed_holder(struct sim *s, const struct msg *m)
+{
+	struct sim_holder *h = &s->holders[m->holder];
+
+	if (h->pool == m->pool)
 		return;
-	h->epoch = m->epoch;
-	for (int i = CALLS; i-- > 0;)
-		if (s->calls[i].where == C_WAITING && s->calls[i].holder == m->holder)
-			say_enqueue(s, &s->calls[i]);
-	send(s, (struct msg){ .kind = M_ASSERT_END, .holder = m->holder, .epoch = m->epoch });
+	h->pool = m->pool;
+	h->epoch = 0; /* of the other pool */
+	if (h->up)
+		say_all(s, m->holder);
 }
 
 /* ---- crashes ----------------------------------------------------------------------------------------------------------- */
@@ -284,6 +314,8 @@ static void chaos(struct sim *s)
 		ro->notice_late_ms = chance(s, 500) ? 4500 + (int64_t)rnd(s, 3000) : 0;
 		push(s, (struct msg){ .kind = M_RESUME, .router = r }, ro->resume_ms);
 	}
+	if (chance(s, 40))
+		move_tenant(s);
 	if (chance(s, 20) && s->holders[h].up)
 		crash_holder(s, h);
 	if (chance(s, 50)) { /* the agent learns or forgets: told to all at once */
@@ -346,9 +378,11 @@ static void to_leader(struct sim *s, int r, const struct msg *m)
 	struct seen before;
 	err_t e = ERR_OK;
 
-	if (!core)
+	if (!core || m->pool != s->routers[r].pool)
 		return;
 	s->routers[r].seen[m->holder] = s->now;
+	if (m->kind != M_ASSERT_END && s->routers[r].placed != s->routers[r].pool)
+		return; /* not our tenant's */
 	before = look_before(core);
 	if (m->kind == M_ENQUEUE)
 		on_enqueue(s, r, m, &e);
@@ -462,8 +496,8 @@ static void on_record(struct sim *s, const struct msg *m)
 
 static bool is_for_router(const struct msg *m)
 {
-	return m->kind == M_TICK || m->kind == M_RECORD || m->kind == M_CAS_DONE || m->kind == M_READ_DONE ||
-	       m->kind == M_LOOK_DONE;
+	return m->kind == M_TICK || m->kind == M_PLACED || m->kind == M_RECORD || m->kind == M_CAS_DONE ||
+	       m->kind == M_READ_DONE || m->kind == M_LOOK_DONE;
 }
 
 static void beat(struct sim *s, const struct msg *m)
@@ -538,6 +572,12 @@ static void step(struct sim *s)
 	case M_PLAN:
 		on_plan(s, &m);
 		break;
+	case M_PLACED:
+		on_placed(s, &m);
+		break;
+	case M_PLACED_HOLDER:
+		on_placed_holder(s, &m);
+		break;
 	case M_RECORD:
 		on_record(s, &m);
 		break;
@@ -599,36 +639,49 @@ static void calm_down(struct sim *s)
 	run_until(s, s->now + 3000); /* for the last messages */
 }
 
-/* After the storm: nobody waits, nobody is stuck, and the leader knows it. */
-static void check_rest(struct sim *s)
+/* Each pool has one leader; the tenant's knows all that is to be known, the other's nothing. */
+static void check_books(struct sim *s, int pool)
 {
 	struct router_core_stats st = { 0 };
 	int leaders = 0;
 
-	for (int i = 0; i < CALLS; i++)
-		if (s->calls[i].where != C_NONE)
-			violated(s, "a call is stuck", s->calls[i].id, queue_name(s->calls[i].queue));
-	for (int i = 0; i < AGENTS; i++)
-		if (s->kv[i].state != AGENT_READY)
-			violated(s, "an agent is stuck", agent_name(i), agent_state_name(s->kv[i].state));
 	for (int r = 0; r < ROUTERS; r++) {
-		if (!s->routers[r].core)
+		if (!s->routers[r].core || s->routers[r].pool != pool)
 			continue;
 		leaders++;
 		router_core_stats(s->routers[r].core, &st);
 	}
 	if (leaders != 1)
 		violated(s, "not one leader", leaders ? "several" : "none", "");
-	else if (st.calls || st.agents_idle != AGENTS)
-		violated(s, "the leader's books are wrong", st.calls ? "calls left" : "agents missing", "");
+	else if (st.calls || st.agents_idle != (pool == s->pool ? AGENTS : 0))
+		violated(s, "the leader's books are wrong", st.calls ? "calls left" : "other agents",
+			 pool == s->pool ? "in the tenant's pool" : "in the pool it left");
 }
 
-/* Storms and calms until the steps are done; *ret_why: what the judge said, "" if nothing. */
-static void simulate(uint64_t seed, unsigned long steps, const struct router_core_params *faults, char why[512],
-		     bool loud)
+/* After the storm: nobody waits, nobody is stuck, and the leader knows it. */
+static void check_rest(struct sim *s)
 {
-	struct sim *s = sim_new(seed, faults);
+	for (int i = 0; i < CALLS; i++)
+		if (s->calls[i].where != C_NONE)
+			violated(s, "a call is stuck", s->calls[i].id, queue_name(s->calls[i].queue));
+	for (int i = 0; i < AGENTS; i++)
+		if (s->kv[i].state != AGENT_READY)
+			violated(s, "an agent is stuck", agent_name(i), agent_state_name(s->kv[i].state));
+	for (int pool = 0; pool < POOLS; pool++)
+		check_books(s, pool);
+}
 
+struct faults {
+	struct router_core_params core;
+	bool stay;
+};
+
+/* Storms and calms until the steps are done; *ret_why: what the judge said, "" if nothing. */
+static void simulate(uint64_t seed, unsigned long steps, const struct faults *faults, char why[512], bool loud)
+{
+	struct sim *s = sim_new(seed, &faults->core);
+
+	s->stay = faults->stay;
 	while (s->steps < steps && !s->violation[0]) {
 		s->storm = true;
 		run_until(s, s->now + STORM_MS);
@@ -640,11 +693,11 @@ static void simulate(uint64_t seed, unsigned long steps, const struct router_cor
 		print_message("[   %lu messages lost, %lu doubled, %lu late, %lu times two leaders at once\n", s->lost,
 			      s->doubled, s->late, s->overlaps);
 	if (loud && steps >= 200000 && !s->violation[0]) /* what is claimed did happen */
-		assert_true(s->lost && s->doubled && s->late && s->overlaps && s->deposed && s->crashes);
+		assert_true(s->lost && s->doubled && s->late && s->overlaps && s->deposed && s->crashes && s->moves);
 	if (loud)
 		print_message("[   %lu steps, %lu decisions, %lu calls served, %lu crashes, %lu take-overs, %lu "
-			      "deposed, %lld s of their time\n",
-			      s->steps, s->decisions, s->served, s->crashes, s->takeovers, s->deposed,
+			      "deposed, %lu moves, %lld s of their time\n",
+			      s->steps, s->decisions, s->served, s->crashes, s->takeovers, s->deposed, s->moves,
 			      (long long)(s->now - T0) / 1000);
 	memcpy(why, s->violation, 512);
 	sim_free(s);
@@ -666,12 +719,12 @@ static void whatever_happens_nobody_is_booked_twice_no_call_is_lost_and_the_orde
 	if (!seed)
 		seed = (unsigned long)clock_mono_us() % 1000000;
 	print_message("[   SIM_SEED=%lu SIM_STEPS=%lu\n", seed, steps);
-	simulate(seed, steps, &(struct router_core_params){ 0 }, why, true);
+	simulate(seed, steps, &(struct faults){ .stay = false }, why, true);
 	if (why[0])
 		fail_msg("SIM_SEED=%lu SIM_STEPS=%lu: %s", seed, steps, why);
 }
 
-static void expect_caught(const struct router_core_params *faults, const char *what)
+static void expect_caught(const struct faults *faults, const char *what)
 {
 	char why[512];
 
@@ -687,20 +740,26 @@ static void expect_caught(const struct router_core_params *faults, const char *w
 static void a_core_that_ignores_lost_compare_and_sets_is_caught(void **arg)
 {
 	UNUSED(arg);
-	expect_caught(&(struct router_core_params){ .fault_ignore_conflict = true }, "two calls");
+	expect_caught(&(struct faults){ .core = { .fault_ignore_conflict = true } }, "two calls");
 }
 
 static void a_core_that_serves_the_youngest_idle_agent_is_caught(void **arg)
 {
 	UNUSED(arg);
-	expect_caught(&(struct router_core_params){ .fault_lifo = true }, "longest idle");
+	expect_caught(&(struct faults){ .core = { .fault_lifo = true } }, "longest idle");
 }
 
 /* Without these the rest of a storm never comes: the judge must notice what stays behind. */
 static void a_core_that_never_looks_whether_a_call_exists_leaves_agents_stuck_and_is_caught(void **arg)
 {
 	UNUSED(arg);
-	expect_caught(&(struct router_core_params){ .look_ms = 1000000000 }, "stuck");
+	expect_caught(&(struct faults){ .core = { .look_ms = 1000000000 } }, "stuck");
+}
+
+static void a_leader_that_does_not_let_go_of_a_tenant_that_moves_is_caught(void **arg)
+{
+	UNUSED(arg);
+	expect_caught(&(struct faults){ .stay = true }, "in the pool it left");
 }
 
 int main(void)
@@ -710,6 +769,7 @@ int main(void)
 		cmocka_unit_test(a_core_that_ignores_lost_compare_and_sets_is_caught),
 		cmocka_unit_test(a_core_that_serves_the_youngest_idle_agent_is_caught),
 		cmocka_unit_test(a_core_that_never_looks_whether_a_call_exists_leaves_agents_stuck_and_is_caught),
+		cmocka_unit_test(a_leader_that_does_not_let_go_of_a_tenant_that_moves_is_caught),
 	};
 
 	return cmocka_run_group_tests_name("router simulator", tests, NULL, NULL);

@@ -17,7 +17,8 @@
 #define QUEUES	 6
 #define SKILLS	 4
 #define HOLDERS	 3
-#define ROUTERS	 3
+#define ROUTERS	 4
+#define POOLS	 2 /* routers 0 and 1 are of the first */
 #define CALLS	 40
 #define TENANT	 "acme"
 #define RING_MS	 15000
@@ -42,11 +43,16 @@ struct sim_call {
 struct sim_holder {
 	bool up;
 	int64_t skew_ms;
-	uint64_t epoch; /* newest router epoch heard of */
+	uint64_t epoch; /* newest router epoch heard of, of the pool */
+	int pool;	/* where it thinks that the tenant is */
+	int64_t last_placed_ms;
 };
 
 struct sim_router {
 	struct router_core *core;
+	int pool;   /* its own */
+	int placed; /* where it thinks that the tenant is */
+	int64_t last_placed_ms;
 	bool paused;
 	unsigned incarnation;
 	uint64_t epoch;
@@ -85,13 +91,15 @@ enum msg_kind {
 	M_LOOK_DONE,
 	M_DESK,
 	M_CALL_EVENT,
+	M_PLACED,	 /* a router's configuration: the tenant is in pool */
+	M_PLACED_HOLDER, /* a holder's */
 };
 
 struct msg {
 	int64_t at;
 	uint64_t seq;
 	enum msg_kind kind;
-	int router, holder, agent, call, outcome;
+	int router, holder, agent, call, outcome, pool;
 	unsigned incarnation, gen;
 	uint64_t epoch, revision, call_epoch;
 	int64_t until;
@@ -111,6 +119,7 @@ struct sim {
 	struct msg *heap;
 	size_t n, cap;
 	bool storm, trace;
+	bool stay; /* a fault: who leads does not let go of a tenant that moves */
 	struct router_core_params faults;
 	struct agent_record kv[AGENTS];
 	uint64_t revision[AGENTS], revisions;
@@ -120,9 +129,10 @@ struct sim {
 	struct sim_router routers[ROUTERS];
 	struct sim_holder holders[HOLDERS];
 	struct sim_call calls[CALLS];
-	int lease_owner;
-	int64_t lease_until;
-	unsigned long steps, served, decisions, crashes, takeovers, deposed;
+	int pool; /* where the tenant is */
+	int lease_owner[POOLS];
+	int64_t lease_until[POOLS];
+	unsigned long steps, served, decisions, crashes, takeovers, deposed, moves;
 	unsigned long overlaps, lost, doubled, late; /* leaders beside another one; messages */
 	char violation[512];
 };
@@ -238,7 +248,7 @@ static void trace(const struct sim *s, const struct msg *m)
 					     "enqueue",	 "dequeue",	"result",    "assert-end", "queued",
 					     "assigned", "refused",	"epoch",     "cas",	   "cas-done",
 					     "change",	 "read",	"read-done", "look",	   "look-done",
-					     "desk",	 "call-event" };
+					     "desk",	 "call-event",	"placed",    "placed-cc" };
 
 	if (!s->trace || m->kind <= M_HEART)
 		return;
@@ -515,7 +525,7 @@ static void give_record(struct sim *s, int r, int agent, const struct agent_reco
 				      .read = read };
 	struct seen before;
 
-	if (!ro->core || !revision)
+	if (!ro->core || !revision || ro->placed != ro->pool)
 		return;
 	before = look_before(ro->core);
 	after(s, r, router_core_agent(ro->core, &in, router_now(s, r)), &before);
@@ -531,7 +541,7 @@ static void give_agent_conf(struct sim *s, int r, int agent)
 					  .auto_ready = agent % 3 != 0 };
 	struct seen before;
 
-	if (!s->routers[r].core)
+	if (!s->routers[r].core || s->routers[r].placed != s->routers[r].pool)
 		return;
 	for (int i = 0; i < SKILLS; i++)
 		if (s->level[agent][i])
@@ -562,7 +572,8 @@ static void give_queues(struct sim *s, int r)
 static void tell_epoch(struct sim *s, int r)
 {
 	for (int h = 0; h < HOLDERS; h++)
-		send(s, (struct msg){ .kind = M_EPOCH, .holder = h, .epoch = s->routers[r].epoch });
+		send(s, (struct msg){
+			    .kind = M_EPOCH, .holder = h, .epoch = s->routers[r].epoch, .pool = s->routers[r].pool });
 }
 
 static void lead(struct sim *s, int r)
@@ -572,13 +583,14 @@ static void lead(struct sim *s, int r)
 
 	s->takeovers++;
 	for (int i = 0; i < ROUTERS; i++)
-		s->overlaps += i != r && s->routers[i].core;
+		s->overlaps += i != r && s->routers[i].core && s->routers[i].pool == ro->pool;
 	ro->epoch = ++s->revisions;
 	ro->incarnation++;
 	p.epoch = ro->epoch;
 	p.now_ms = router_now(s, r);
 	assert_int_equal(router_core_new(&ro->core, &p), ERR_OK);
-	give_queues(s, r);
+	if (ro->placed == ro->pool)
+		give_queues(s, r);
 	for (int i = 0; i < AGENTS; i++)
 		give_agent_conf(s, r, i);
 	for (int h = 0; ro->core && h < HOLDERS; h++)
@@ -594,12 +606,12 @@ static void router_tick(struct sim *s, int r)
 	struct sim_router *ro = &s->routers[r];
 	struct seen before;
 
-	if (s->lease_owner == r && s->now < s->lease_until && ro->core) {
-		s->lease_until = s->now + LEASE_MS;
+	if (s->lease_owner[ro->pool] == r && s->now < s->lease_until[ro->pool] && ro->core) {
+		s->lease_until[ro->pool] = s->now + LEASE_MS;
 		ro->trusted_until = s->now + TRUST_MS;
-	} else if (!ro->core && s->now >= s->lease_until) {
-		s->lease_owner = r;
-		s->lease_until = s->now + LEASE_MS;
+	} else if (!ro->core && s->now >= s->lease_until[ro->pool]) {
+		s->lease_owner[ro->pool] = r;
+		s->lease_until[ro->pool] = s->now + LEASE_MS;
 		ro->trusted_until = s->now + TRUST_MS;
 		ro->notice_late_ms = 0;
 		lead(s, r);
@@ -631,6 +643,51 @@ static void router_tick(struct sim *s, int r)
 	after(s, r, router_core_time(ro->core, router_now(s, r)), &before);
 }
 
+/* ---- moves ----------------------------------------------------------------------------------------------------------------- */
+
+/* Configuration comes late at times, never out of order, and everybody gets it. */
+static void place(struct sim *s, struct msg m, int64_t *last_ms)
+{
+	int64_t at = s->now + 1 + (int64_t)rnd(s, s->storm && chance(s, 100) ? 3000 : 20);
+
+	if (at <= *last_ms)
+		at = *last_ms;
+	*last_ms = at;
+	m.pool = s->pool;
+	push(s, m, at);
+}
+
+static void move_tenant(struct sim *s)
+{
+	s->moves++;
+	s->pool = (s->pool + 1) % POOLS;
+	for (int r = 0; r < ROUTERS; r++)
+		place(s, (struct msg){ .kind = M_PLACED, .router = r }, &s->routers[r].last_placed_ms);
+	for (int h = 0; h < HOLDERS; h++)
+		place(s, (struct msg){ .kind = M_PLACED_HOLDER, .holder = h }, &s->holders[h].last_placed_ms);
+}
+
+/* As the shell (served.c): a leader lets the tenant go at once; one whom it comes to begins a new epoch, newer than the other's. */
+static void on_placed(struct sim *s, const struct msg *m)
+{
+	struct sim_router *ro = &s->routers[m->router];
+	struct seen before;
+	bool was_here = ro->placed == ro->pool;
+
+	ro->placed = m->pool;
+	if (!ro->core || was_here == (ro->placed == ro->pool))
+		return;
+	if (was_here) {
+		before = look_before(ro->core);
+		if (!s->stay)
+			after(s, m->router, router_core_leave(ro->core, TENANT, router_now(s, m->router)), &before);
+		return;
+	}
+	if (s->lease_owner[ro->pool] == m->router)
+		s->lease_until[ro->pool] = s->now;
+	unlead(s, m->router);
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------------------------- */
 
 static struct sim *sim_new(uint64_t seed, const struct router_core_params *faults)
@@ -641,7 +698,10 @@ static struct sim *sim_new(uint64_t seed, const struct router_core_params *fault
 	s->rng = seed * 0x9e3779b97f4a7c15ull | 1;
 	s->now = T0;
 	s->faults = *faults;
-	s->lease_owner = -1;
+	for (int p = 0; p < POOLS; p++)
+		s->lease_owner[p] = -1;
+	for (int r = 0; r < ROUTERS; r++)
+		s->routers[r].pool = r * POOLS / ROUTERS;
 	s->trace = getenv("SIM_TRACE");
 	for (int i = 0; i < AGENTS; i++) {
 		agent_record_init(&s->kv[i], TENANT, agent_name(i));

@@ -188,9 +188,12 @@ err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, 
 		return e;
 	pb = (Trunkline__Media__V1__Heartbeat *)msg;
 	e = check_id(pb->instance, false, "instance", detail);
+	if (!e)
+		e = check_id(pb->pool, true, "pool", detail);
 	if (!e) {
 		*ret = (struct router_heartbeat){ .draining = pb->draining, .incarnation = pb->incarnation };
 		(void)str_copy(ret->instance, sizeof(ret->instance), pb->instance);
+		(void)str_copy(ret->pool, sizeof(ret->pool), placement_pool(pb->pool));
 	}
 	pbcheck_view_done(msg);
 	return e;
@@ -284,13 +287,26 @@ void router_events_put(struct str *out, const struct router_fx *fx, const void *
 		put_refused(out, &ev, fx);
 }
 
-void router_epoch_put(struct str *out, uint32_t shard, uint64_t epoch, const char *instance)
+void router_heartbeat_put(struct str *out, const struct router_heartbeat *hb)
+{
+	Trunkline__Media__V1__Heartbeat m = TRUNKLINE__MEDIA__V1__HEARTBEAT__INIT;
+
+	m.instance = TEXT(hb->instance);
+	m.service = TEXT("router");
+	m.pool = TEXT(hb->pool);
+	m.draining = hb->draining;
+	m.incarnation = hb->incarnation;
+	put(out, &m.base);
+}
+
+void router_epoch_put(struct str *out, const char *pool, uint32_t shard, uint64_t epoch, const char *instance)
 {
 	Trunkline__Router__V1__RouterEpoch m = TRUNKLINE__ROUTER__V1__ROUTER_EPOCH__INIT;
 
 	m.shard = shard;
 	m.epoch = epoch;
 	m.instance = TEXT(instance);
+	m.pool = TEXT(pool);
 	put(out, &m.base);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/placement.h"
 #include "base/str.h"
 #include "core.h"
 
@@ -43,16 +44,19 @@ void router_requests_done(struct router_requests *r);
 
 struct router_heartbeat {
 	char instance[AGENT_ID_TEXT];
+	char pool[POOL_TEXT]; /* never "" */
 	bool draining;
 	uint64_t incarnation;
 };
 err_t router_heartbeat_from_pb(struct router_heartbeat *ret, const void *bytes, size_t size,
 			       struct err_detail *detail) MUST;
+/* Ours. */
+void router_heartbeat_put(struct str *out, const struct router_heartbeat *hb);
 
 /* RouterEvents: first the head, then one or more events (QUEUED, ASSIGNED, REFUSED). */
 void router_events_put_head(struct str *out, const char *instance, uint64_t epoch);
 void router_events_put(struct str *out, const struct router_fx *fx, const void *record, size_t size);
-void router_epoch_put(struct str *out, uint32_t shard, uint64_t epoch, const char *instance);
+void router_epoch_put(struct str *out, const char *pool, uint32_t shard, uint64_t epoch, const char *instance);
 /* QueueStatuses, in the same way. */
 void router_statuses_put_head(struct str *out, const char *tenant, uint64_t epoch);
 void router_statuses_put(struct str *out, const struct router_queue_status *st);

@@ -213,6 +213,15 @@ static void a_heartbeat_without_a_name_is_refused(void **arg)
 	assert_string_equal(hb.instance, "cc-1");
 	assert_true(hb.draining);
 	assert_int_equal(hb.incarnation, 77);
+	assert_string_equal(hb.pool, "shared"); /* said nothing */
+	pb.pool = (char *)"gold";
+	assert_int_equal(router_heartbeat_from_pb(&hb, bytes, trunkline__media__v1__heartbeat__pack(&pb, bytes), &d),
+			 ERR_OK);
+	assert_string_equal(hb.pool, "gold");
+	pb.pool = (char *)"Gold >";
+	assert_int_equal(router_heartbeat_from_pb(&hb, bytes, trunkline__media__v1__heartbeat__pack(&pb, bytes), &d),
+			 ERR_INVALID);
+	assert_string_equal(d.field, "pool");
 }
 
 int main(void)

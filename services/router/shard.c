@@ -5,7 +5,11 @@
 #include "base/str.h"
 #include "log/log.h"
 
+#include <utlist.h>
+
 #include <stdio.h>
+
+#define RENEW_MS 1000 /* many tenants that move to a shard do not keep it collecting all the time */
 
 /* ---- inputs -------------------------------------------------------------------------------------------------------- */
 
@@ -24,6 +28,11 @@ static void count(struct shard *s)
 	s->told = now;
 }
 
+static struct metric *leading(const struct shard *s)
+{
+	return s->served->own ? &router_metric_leading : &router_metric_stood_in;
+}
+
 static void stop_leading(struct shard *s)
 {
 	if (!s->core)
@@ -31,7 +40,7 @@ static void stop_leading(struct shard *s)
 	count(s);
 	metric_add(&router_metric_waiting, -(int64_t)s->told.calls_waiting);
 	metric_add(&router_metric_idle, -(int64_t)s->told.agents_idle);
-	metric_add(&router_metric_leading, -1);
+	metric_add(leading(s), -1);
 	bus_unsubscribe(&s->sub);
 	shard_conf_stop(s);
 	batches_drop(&s->batches);
@@ -40,15 +49,22 @@ static void stop_leading(struct shard *s)
 	router_leading(s->router);
 }
 
-/* Something carries a newer epoch than ours: whatever our lease says, we do not lead. */
-static void step_down(struct shard *s)
+/* Ends this epoch and begins another: ours again, or that of another router of the pool. */
+static void begin_anew(struct shard *s)
 {
-	LOG_WARN(NULL, "shard.deposed", "shard=%u epoch=%llu", s->number, (unsigned long long)s->epoch);
-	metric_add(&router_metric_fenced, 1);
 	stop_leading(s);
 	bus_lease_stop(&s->lease);
 	if (shard_start(s))
 		router_fail(s->router);
+}
+
+/* Something carries a newer epoch than ours: whatever our lease says, we do not lead. */
+static void step_down(struct shard *s)
+{
+	LOG_WARN(NULL, "shard.deposed", "pool=%s shard=%u epoch=%llu", s->served->pool, s->number,
+		 (unsigned long long)s->epoch);
+	metric_add(&router_metric_fenced, 1);
+	begin_anew(s);
 }
 
 void shard_after(struct shard *s, err_t e)
@@ -117,9 +133,9 @@ static void on_request(struct shard *s, const struct router_requests *all, const
 	int64_t now_ms = router_now_ms(s->router);
 	err_t e = ERR_OK;
 
-	if (r->kind != ROUTER_REQUEST_ASSERT_END && router_shard_of(s->router, r->enqueue.tenant) != s) {
-		metric_add(&router_metric_bad, 1);
-		return;
+	if (r->kind != ROUTER_REQUEST_ASSERT_END && served_shard(s->router, r->enqueue.tenant) != s) {
+		metric_add(&router_metric_bad, hash_router_shard(r->enqueue.tenant) != s->number);
+		return; /* has moved, or is about to come: its holder says it again, where and when it is heard */
 	}
 	switch (r->kind) {
 	case ROUTER_REQUEST_ENQUEUE:
@@ -173,7 +189,7 @@ static void tell_epoch(struct shard *s)
 
 	s->asked_ms = router_now_ms(s->router);
 	(void)snprintf(subject, sizeof(subject), "tl.%s.router-epoch", s->router->site);
-	router_epoch_put(&out, s->number, s->epoch, s->router->instance);
+	router_epoch_put(&out, s->served->pool, s->number, s->epoch, s->router->instance);
 	if (out.failed || bus_publish(s->router->bus, subject, out.data, out.len))
 		metric_add(&router_metric_send_failed, 1);
 	str_done(&out);
@@ -191,7 +207,7 @@ void shard_bus_back(struct shard *s, int64_t now_ms)
 static err_t start_leading(struct shard *s, uint64_t epoch)
 {
 	struct router *r = s->router;
-	char subject[ROUTER_SUBJECT];
+	char subject[ROUTER_SUBJECT], name[PLACEMENT_ROUTER];
 	struct router_core_params p = { .epoch = epoch,
 					.now_ms = router_now_ms(r),
 					.collect_ms = r->cfg->collect_ms,
@@ -204,10 +220,14 @@ static err_t start_leading(struct shard *s, uint64_t epoch)
 	s->epoch = epoch;
 	s->told = (struct router_core_stats){ 0 };
 	router_leading(r);
-	metric_add(&router_metric_leading, 1);
+	s->renew = false;
+	s->led_ms = clock_mono_ms();
+	served_renewed(s);
+	metric_add(leading(s), 1);
 	metric_add(&router_metric_takeovers, 1);
 	e = shard_load(s);
-	(void)snprintf(subject, sizeof(subject), "tl.%s.router.%u", r->site, s->number);
+	placement_router(name, s->served->pool, s->number);
+	(void)snprintf(subject, sizeof(subject), "tl.%s.%s", r->site, name);
 	if (!e)
 		e = bus_subscribe(&s->sub, r->bus, subject, NULL, on_requests, s);
 	if (!e)
@@ -222,14 +242,14 @@ static void on_acquired(uint64_t epoch, void *arg)
 	err_t e = start_leading(s, epoch);
 
 	if (e) {
-		LOG_ERROR(NULL, "shard.failed", "shard=%u epoch=%llu error=%s", s->number, (unsigned long long)epoch,
-			  err_name(e));
+		LOG_ERROR(NULL, "shard.failed", "pool=%s shard=%u epoch=%llu error=%s", s->served->pool, s->number,
+			  (unsigned long long)epoch, err_name(e));
 		stop_leading(s);
 		router_fail(s->router);
 		return;
 	}
 	router_core_stats(s->core, &st);
-	LOG_INFO(NULL, "shard.leading", "shard=%u epoch=%llu agents=%zu queues=%zu", s->number,
+	LOG_INFO(NULL, "shard.leading", "pool=%s shard=%u epoch=%llu agents=%zu queues=%zu", s->served->pool, s->number,
 		 (unsigned long long)epoch, st.agents, st.queues);
 }
 
@@ -238,7 +258,8 @@ static void on_lost(void *arg)
 	struct shard *s = arg;
 
 	metric_add(&router_metric_leases_over, 1);
-	LOG_WARN(NULL, "shard.lost", "shard=%u epoch=%llu", s->number, (unsigned long long)s->epoch);
+	LOG_WARN(NULL, "shard.lost", "pool=%s shard=%u epoch=%llu", s->served->pool, s->number,
+		 (unsigned long long)s->epoch);
 	stop_leading(s);
 }
 
@@ -254,6 +275,20 @@ static void on_status(const struct router_queue_status *st, void *arg)
 	if (fresh)
 		router_statuses_put_head(out, st->tenant, s->epoch);
 	router_statuses_put(out, st);
+}
+
+bool shard_renew(struct shard *s)
+{
+	s->renew = s->core;
+	return s->renew;
+}
+
+void shard_leave(struct shard *s, const char *tenant)
+{
+	if (!s->core)
+		return;
+	shard_conf_drop(s, tenant);
+	shard_after(s, router_core_leave(s->core, tenant, router_now_ms(s->router)));
 }
 
 /* What is due of one tenant's must not wait for the next tick because another's ten thousand are due as well (GT-3.1.2d). */
@@ -273,6 +308,10 @@ static void fire_timers(void *arg)
 
 void shard_tick(struct shard *s, int64_t now_ms)
 {
+	if (s->core && s->renew && clock_mono_ms() - s->led_ms >= RENEW_MS) {
+		begin_anew(s);
+		return;
+	}
 	fire_timers(s);
 	if (!s->core)
 		return;
@@ -284,13 +323,16 @@ void shard_tick(struct shard *s, int64_t now_ms)
 
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
-err_t shard_new(struct shard **ret, struct router *r, uint32_t number)
+err_t shard_new(struct shard **ret, struct router *r, struct served *served, uint32_t number)
 {
 	struct shard *s = mem_zalloc(sizeof(*s));
 
 	if (!s)
 		return ERR_EXHAUSTED;
 	s->router = r;
+	s->next = r->shards;
+	r->shards = s;
+	s->served = served;
 	s->number = number;
 	batches_init(&s->batches, r->bus);
 	shard_conf_init(s);
@@ -301,13 +343,20 @@ err_t shard_new(struct shard **ret, struct router *r, uint32_t number)
 
 err_t shard_start(struct shard *s)
 {
-	char key[32];
+	char key[PLACEMENT_ROUTER];
 	struct bus_lease_params p = {
 		.key = key, .holder = s->router->instance, .on_acquired = on_acquired, .on_lost = on_lost, .arg = s
 	};
 
-	(void)snprintf(key, sizeof(key), "router.%u", s->number);
+	placement_router(key, s->served->pool, s->number);
 	return bus_lease_start(&s->lease, s->router->bus, &p);
+}
+
+void shard_rest(struct shard *s)
+{
+	stop_leading(s);
+	if (s->lease)
+		bus_lease_stop(&s->lease);
 }
 
 void shard_free(struct shard **ref)
@@ -316,10 +365,9 @@ void shard_free(struct shard **ref)
 
 	if (!s)
 		return;
-	stop_leading(s);
+	shard_rest(s);
 	loop_timer_done(&s->timers_turn);
-	if (s->lease)
-		bus_lease_stop(&s->lease);
+	LL_DELETE(s->router->shards, s);
 	batches_done(&s->batches);
 	mem_free(s);
 	*ref = NULL;

@@ -91,6 +91,14 @@ static void on_turn(void *arg)
 		loop_timer_start(&s->conf_turn, 0);
 }
 
+void shard_conf_drop(struct shard *s, const char *tenant)
+{
+	struct conf_job *j = find_job(s, tenant);
+
+	if (j)
+		drop_job(s, j);
+}
+
 void shard_tenant_changed(struct shard *s, const char *tenant, const struct tenant *t)
 {
 	const struct tenant none = { .id = tenant };
@@ -98,9 +106,7 @@ void shard_tenant_changed(struct shard *s, const char *tenant, const struct tena
 
 	if (!s->core)
 		return;
-	j = find_job(s, tenant);
-	if (j)
-		drop_job(s, j); /* begins again, with what is newer */
+	shard_conf_drop(s, tenant); /* begins again, with what is newer */
 	if (!t) {
 		shard_tenant(s, &none);
 		return;

@@ -19,7 +19,7 @@ static bool load_tenant(const struct tenant *t, void *arg)
 {
 	struct load *l = arg;
 
-	if (router_shard_of(l->shard->router, t->id) != l->shard)
+	if (served_shard(l->shard->router, t->id) != l->shard)
 		return true;
 	shard_tenant(l->shard, t);
 	tenantconf_each_agent(l->shard->router->conf, t->id, load_agent_conf, l);
@@ -32,7 +32,7 @@ static void load_agent(const char *tenant, const char *agent_id, const struct ag
 	struct load *l = arg;
 
 	(void)agent_id;
-	if (router_shard_of(l->shard->router, tenant) != l->shard)
+	if (served_shard(l->shard->router, tenant) != l->shard)
 		return;
 	shard_agent(l->shard, record, revision, false);
 	agents_republish(l->shard->router->agents, record, NULL, l->now_ms - ROUTER_REPUBLISH_MS);
@@ -65,7 +65,7 @@ static void say_agent_again(const char *tenant, const char *agent_id, const stru
 
 	(void)agent_id;
 	(void)revision;
-	if (router_shard_of(a->shard->router, tenant) == a->shard)
+	if (served_shard(a->shard->router, tenant) == a->shard)
 		a->n += agents_republish(a->shard->router->agents, record, a->writer,
 					 router_now_ms(a->shard->router) - AGENT_BEFORE_MS);
 }

@@ -51,19 +51,21 @@ int controllers_heard(struct controllers *c, const struct controller_beat *beat,
 	k->heard_ms = now_ms;
 	k->gone = beat->incarnation == 0;
 	k->draining = beat->draining;
+	str_copy(k->pool, sizeof(k->pool), placement_pool(beat->pool));
 	k->incarnation = beat->incarnation;
 	return other ? (int)(k - c->list) : CONTROLLER_NONE;
 }
 
-/* The first of the best behind the one that was chosen last. */
-static int best(const struct controllers *c, int but, int64_t now_ms)
+/* The first of the best of the pool behind the one that was chosen last. */
+static int best(const struct controllers *c, const char *pool, int but, int64_t now_ms)
 {
 	int found = CONTROLLER_NONE;
 
 	for (int n = 1; n <= CONTROLLERS_MAX; n++) {
 		int i = (c->last + n) % CONTROLLERS_MAX;
 
-		if (i == but || !alive(&c->list[i], now_ms) || c->list[i].draining)
+		if (i == but || !alive(&c->list[i], now_ms) || c->list[i].draining ||
+		    !placement_same(c->list[i].pool, pool))
 			continue;
 		if (found < 0 || c->list[i].open < c->list[found].open)
 			found = i;
@@ -71,20 +73,33 @@ static int best(const struct controllers *c, int but, int64_t now_ms)
 	return found;
 }
 
-int controllers_next(const struct controllers *c, int64_t now_ms)
+/* In the pool, else in the shared one. */
+static int choose(const struct controllers *c, const char *pool, int but, int64_t now_ms)
 {
-	return best(c, CONTROLLER_NONE, now_ms);
+	int i = best(c, pool, but, now_ms);
+
+	return i >= 0 || placement_shared(pool) ? i : best(c, POOL_SHARED, but, now_ms);
 }
 
-int controllers_choose(struct controllers *c, int but, int64_t now_ms)
+int controllers_next(const struct controllers *c, const char *pool, int64_t now_ms)
 {
-	int i = best(c, but, now_ms);
+	return choose(c, pool, CONTROLLER_NONE, now_ms);
+}
+
+int controllers_choose(struct controllers *c, const char *pool, int but, int64_t now_ms)
+{
+	int i = choose(c, pool, but, now_ms);
 
 	if (i < 0 && but >= 0)
-		i = best(c, CONTROLLER_NONE, now_ms);
+		i = choose(c, pool, CONTROLLER_NONE, now_ms);
 	if (i >= 0)
 		c->last = i;
 	return i;
+}
+
+bool controllers_serves(const struct controllers *c, int i, const char *pool)
+{
+	return i < 0 || placement_same(c->list[i].pool, pool);
 }
 
 void controllers_gave(struct controllers *c, int i)

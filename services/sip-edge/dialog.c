@@ -248,17 +248,19 @@ static void tell_ended(struct dialog *d, const struct leg_row *row, const struct
 		 d->trunk_id, d->agent_id, (long long)(clock_steady_ms() - d->born_ms), d->owner);
 }
 
-/* To the instance that is quickest now, another than before; to whoever takes it, where none is known. */
+/* To the instance of the tenant's pool that is quickest now, another than before; to whoever takes it, where none is known. */
 static err_t give_offer(struct dialog *d, const struct edge_event *ev)
 {
 	struct edge *e = d->edge;
 	int64_t now_ms = clock_mono_ms();
+	const char *pool = edge_pool(e, d->tenant);
 	int before = d->controller;
 
 	if (before >= 0 && !controllers_alive(&e->controllers, before, now_ms))
 		d->asked_ms = now_ms; /* that it did not answer was nobody's lack of time */
 	controllers_took(&e->controllers, before);
-	d->controller = controllers_choose(&e->controllers, before, now_ms);
+	d->controller = controllers_choose(&e->controllers, pool, before, now_ms);
+	metric_add(&edge_metric_pool_empty, !controllers_serves(&e->controllers, d->controller, pool));
 	controllers_gave(&e->controllers, d->controller);
 	if (d->controller < 0)
 		return outbox_offer(e->outbox, ev);

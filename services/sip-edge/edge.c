@@ -21,17 +21,32 @@
 #define HAND_OVER_LOOK_MS 50
 #define REFUSED_S	  10
 
+const char *edge_pool(const struct edge *e, const char *tenant)
+{
+	const struct tenant *t = tenantconf_find_tenant(e->conf, tenant);
+
+	return t ? t->pool : POOL_SHARED;
+}
+
 /* ---- what is measured all the time ---- */
 
-/* Of the offers where the next one would go: what waits at an instance that stands still says nothing of the others. */
+/* Of the offers where the next one of their pool would go: what waits at an instance that stands still says nothing of the others. */
 static int64_t longest_wait_ms(const struct edge *e, int64_t now_ms)
 {
-	int next = controllers_next(&e->controllers, now_ms);
+	const char *pool = NULL;
+	int next = CONTROLLER_NONE;
 	const struct dialog *d;
 
 	TAILQ_FOREACH(d, &e->offers, offers)
-	if (d->controller == next || next == CONTROLLER_NONE)
-		return now_ms - d->asked_ms;
+	{
+		const char *of = edge_pool(e, d->tenant);
+
+		if (!pool || !placement_same(of, pool))
+			next = controllers_next(&e->controllers, of, now_ms);
+		pool = of;
+		if (d->controller == next || next == CONTROLLER_NONE)
+			return now_ms - d->asked_ms;
+	}
 	return 0;
 }
 

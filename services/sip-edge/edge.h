@@ -77,6 +77,8 @@ struct edge {
 	bool crowded; /* most descriptors are taken */
 };
 
+/* The pool that the tenant is in now: whose call-control gets its calls. */
+const char *edge_pool(const struct edge *e, const char *tenant);
 err_t edge_new(struct edge **ret, struct service *svc, const struct edge_config *cfg, struct err_detail *detail) MUST;
 void edge_free(struct edge **e);
 /* Why no new call of anybody can be taken now, or NULL; whose are taken when there are too many is admission's to say. Calls in

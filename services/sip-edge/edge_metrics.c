@@ -16,6 +16,9 @@ struct metric edge_metric_ghosts =
     METRIC_COUNTER("trunkline_edge_ghost_legs_total", "legs hung up because their call exists no more");
 struct metric edge_metric_reoffers =
     METRIC_COUNTER("trunkline_edge_reoffers_total", "offers made again because nobody had taken them");
+struct metric edge_metric_pool_empty =
+    METRIC_COUNTER("trunkline_edge_pool_empty_total",
+		   "calls offered to the shared pool, because no call-control of their tenant's pool lives");
 struct metric edge_metric_strays = METRIC_COUNTER("trunkline_edge_stray_answers_total",
 						  "answers to an INVITE of an earlier life, acknowledged and ended");
 struct metric edge_metric_nta_server =
@@ -70,7 +73,8 @@ void edge_metrics_register(void)
 		&edge_metric_register_ok,  &edge_metric_register_failed, &edge_metric_commands,
 		&edge_metric_commands_bad, &edge_metric_stale,		 &edge_metric_admitted,
 		&edge_metric_strays,	   &edge_metric_ghosts,		 &edge_metric_reoffers,
-		&edge_metric_revived,	   &edge_metric_farewells,	 &edge_metric_over_share,
+		&edge_metric_pool_empty,   &edge_metric_revived,	 &edge_metric_farewells,
+		&edge_metric_over_share,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)

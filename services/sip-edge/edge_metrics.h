@@ -5,8 +5,8 @@
 #include "metrics/metrics.h"
 
 extern struct metric edge_metric_legs, edge_metric_offers_open, edge_metric_registrations, edge_metric_lag_ms,
-    edge_metric_admitted, edge_metric_ghosts, edge_metric_strays, edge_metric_reoffers, edge_metric_nta_server,
-    edge_metric_nta_client, edge_metric_nta_legs, edge_metric_farewells, edge_metric_over_share;
+    edge_metric_admitted, edge_metric_ghosts, edge_metric_strays, edge_metric_reoffers, edge_metric_pool_empty,
+    edge_metric_nta_server, edge_metric_nta_client, edge_metric_nta_legs, edge_metric_farewells, edge_metric_over_share;
 extern struct metric edge_metric_offers, edge_metric_dials, edge_metric_answered, edge_metric_ended,
     edge_metric_adopted, edge_metric_revived;
 extern struct metric edge_metric_register_ok, edge_metric_register_failed, edge_metric_commands,

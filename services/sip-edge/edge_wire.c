@@ -346,8 +346,10 @@ err_t edge_wire_beat(const void *data, size_t size, edge_beat_fn *fn, void *arg,
 		return err_set(d, ERR_INVALID, "message", "is not a Heartbeat");
 	if (!str_is_id(m->instance) || strlen(m->instance) >= CONTROLLER_NAME)
 		e = err_set(d, ERR_INVALID, "instance", "is not an id");
+	else if (!str_empty(m->pool) && !str_is_id(m->pool))
+		e = err_set(d, ERR_INVALID, "pool", "is not an id");
 	else
-		fn(&(struct controller_beat){ m->instance, m->incarnation, m->draining }, arg);
+		fn(&(struct controller_beat){ m->instance, m->pool, m->incarnation, m->draining }, arg);
 	trunkline__media__v1__heartbeat__free_unpacked(m, NULL);
 	return e;
 }

@@ -12,6 +12,7 @@
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "ops.h"
+#include "pool.h"
 #include "publisher.h"
 #include "purge.h"
 #include "quota.h"
@@ -21,7 +22,7 @@
 #include "trunkline/admin/v1/admin.pb-c.h"
 
 #define SERVICE	    "/trunkline.admin.v1.AdminService/"
-#define METHODS_MAX 80
+#define METHODS_MAX 85
 
 struct entry {
 	struct method m;
@@ -261,6 +262,29 @@ static const struct verb_row {
 	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete },
 };
 
+static err_t add_pools(struct admin *a)
+{
+	static const struct {
+		enum verb verb;
+		const char *rpc, *action;
+		err_t (*op)(struct db_tx *tx, void *job);
+	} rows[] = {
+		{ VERB_CREATE, "CreatePool", "pools.create", ops_pool_create },
+		{ VERB_GET, "GetPool", "pools.get", ops_pool_get },
+		{ VERB_LIST, "ListPools", "pools.list", ops_pool_list },
+		{ VERB_UPDATE, "UpdatePool", "pools.update", ops_pool_update },
+		{ VERB_DELETE, "DeletePool", "pools.delete", ops_pool_delete },
+	};
+	err_t e = ERR_OK;
+
+	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
+		const struct method m = { .kind = &pool_kind, .verb = rows[i].verb, .op = rows[i].op };
+
+		e = add(a, &m, rows[i].rpc, rows[i].action);
+	}
+	return e;
+}
+
 /* kind NULL: tenants. */
 static err_t add_verbs(struct admin *a, const struct kind *kind)
 {
@@ -357,6 +381,8 @@ static err_t add_all(struct admin *a)
 		e = add_imports(a);
 	if (!e)
 		e = add_tokens(a);
+	if (!e)
+		e = add_pools(a);
 	if (!e)
 		e = add(a, &list, "ListAuditEntries", "audit.list");
 	if (!e)

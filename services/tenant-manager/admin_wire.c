@@ -62,6 +62,8 @@ static err_t take_name(struct request *rq, const struct kind *kind, const char *
 	struct name name = { 0 };
 	err_t e;
 
+	if (!own && kind && kind->operators_only)
+		return err_set(detail, ERR_INVALID, field, "'%.100s' is not %s/{%s}", text, kind->plural, kind->name);
 	if (own) {
 		e = kind_check_id(kind, own, field, detail);
 		if (!e)
@@ -190,7 +192,7 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		return e;
 	switch (m->verb) {
 	case VERB_CREATE:
-		if (m->kind)
+		if (m->kind && !m->kind->operators_only)
 			e = take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 		return e ? e : take_new_id(rq, m->kind, pb, detail);
 	case VERB_UPDATE:

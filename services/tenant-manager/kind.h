@@ -19,8 +19,9 @@ struct kind {
 	const char *id_field; /* "queue_id" of CreateQueueRequest */
 	const char *own_id;   /* field of the resource that holds the id */
 	const ProtobufCMessageDescriptor *desc;
-	int config_field;  /* of TenantConfig; 0: published on its own; KIND_NOT_PUBLISHED */
-	bool of_operators; /* they have some of their own: without a tenant, "tokens/0a" */
+	int config_field;    /* of TenantConfig; 0: published on its own; KIND_NOT_PUBLISHED */
+	bool of_operators;   /* they have some of their own: without a tenant, "tokens/0a" */
+	bool operators_only; /* and nobody else has any: "pools/gold" */
 };
 extern const struct kind kinds[];
 extern const size_t n_kinds;

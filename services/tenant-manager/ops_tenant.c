@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "merge.h"
 #include "pbr.h"
+#include "pool.h"
 #include "quota.h"
 #include "token.h"
 #include "tenantconf/check.h"
@@ -24,7 +25,7 @@
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
 	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "            \
 	"coalesce(floor(extract(epoch FROM purge_at) * 1000)::bigint, 0), "                                            \
-	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, language"
+	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, language, pool"
 
 static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 				Trunkline__Config__V1__Suspension **ret)
@@ -70,9 +71,11 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	t->etag = arena_strdup(a, db_text(res, row, 9));
 	deletion_from_row(res, row, t);
 	t->language = arena_strdup(a, db_text(res, row, 15));
+	t->pool = arena_strdup(a, db_text(res, row, 16));
 	if (!suspension_from_row(a, res, row, &t->suspension))
 		return NULL;
-	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag && t->language ? t : NULL;
+	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag && t->language && t->pool ? t
+														: NULL;
 }
 
 err_t ops_tenant_load(struct db_tx *tx, struct job *j, Trunkline__Admin__V1__Tenant **ret)
@@ -186,7 +189,8 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	struct job *j = c->job;
 	char version[24];
 	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f",
-				 version,	  NULL,		NULL,	       t->language };
+				 version,	  NULL,		NULL,	       t->language,
+				 t->pool };
 	err_t e = bind_quotas(c, 5, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -196,8 +200,9 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 		e = db_exec(
 		    c->tx, NULL,
 		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
-		    "revision, quotas, suspension, language) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, $7, $8)",
-		    8, params);
+		    "revision, quotas, suspension, language, pool) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, "
+		    "$7, $8, $9)",
+		    9, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
 	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
@@ -252,6 +257,8 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 		e = check_tenant(j, t);
 	if (!e)
 		e = check_announcement(&c, t);
+	if (!e)
+		e = pool_take(tx, t->pool, &j->detail);
 	if (!e)
 		e = check_rested(&c);
 	if (!e)
@@ -357,6 +364,7 @@ static const struct open_field {
 	{ "suspended", RIGHT_TENANTS_SUSPEND },
 	{ "suspension", RIGHT_TENANTS_SUSPEND },
 	{ "quotas", RIGHT_TENANTS_QUOTAS },
+	{ "pool", RIGHT_TENANTS_PLACE },
 };
 
 static const struct open_field *find_open(const char *name)
@@ -379,6 +387,14 @@ static bool other_quotas(struct job *j, const Trunkline__Admin__V1__Tenant *t)
 	return wanted && (!a || !b || a_size != b_size || memcmp(a, b, a_size) != 0);
 }
 
+/* The same of the pool. */
+static bool other_pool(const struct job *j, const Trunkline__Admin__V1__Tenant *t)
+{
+	const char *wanted = pbr_string(j->rq.resource, "pool");
+
+	return !str_empty(wanted) && !str_eq(wanted, t->pool);
+}
+
 /* Of a field that is in the mask. Whoever names no field changes what may be changed. */
 static err_t merge_field(struct job *j, Trunkline__Admin__V1__Tenant *t, const ProtobufCFieldDescriptor *f,
 			 bool explicitly)
@@ -392,7 +408,8 @@ static err_t merge_field(struct job *j, Trunkline__Admin__V1__Tenant *t, const P
 		pbr_copy_field(&t->base, j->rq.resource, f);
 		return ERR_OK;
 	}
-	if (explicitly || (strcmp(f->name, "quotas") == 0 && other_quotas(j, t)))
+	if (explicitly || (strcmp(f->name, "quotas") == 0 && other_quotas(j, t)) ||
+	    (strcmp(f->name, "pool") == 0 && other_pool(j, t)))
 		return err_set(&j->detail, ERR_DENIED, "update_mask", "'%s' is for operators: it needs %s", f->name,
 			       rights_name(open->needs));
 	return ERR_OK;
@@ -412,8 +429,9 @@ static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24];
-	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version, NULL, NULL,
-				 announcement(t), t->language };
+	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f",
+				 version,	  NULL,		NULL,
+				 announcement(t), t->language,	t->pool };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -422,10 +440,9 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	return e ? e
 		 : db_exec(c->tx, NULL,
 			   "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, "
-			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, updated_at "
-			   "= now() "
-			   "WHERE tenant = tm.tenant()",
-			   8, params);
+			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, pool = $9, "
+			   "updated_at = now() WHERE tenant = tm.tenant()",
+			   9, params);
 }
 
 err_t ops_tenant_update(struct db_tx *tx, void *arg)
@@ -448,6 +465,8 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 		e = check_tenant(j, t);
 	if (!e)
 		e = check_announcement(&c, t);
+	if (!e && !str_eq(t->pool, before->pool))
+		e = pool_take(tx, t->pool, &j->detail);
 	if (!e)
 		e = update(&c, t);
 	if (!e)

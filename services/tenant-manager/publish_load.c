@@ -53,6 +53,7 @@ static err_t put_head(struct task *t, struct str *out, struct db_result *res)
 	head.time_zone = (char *)db_text(res, 0, 2);
 	head.sip_domain = (char *)db_text(res, 0, 3);
 	head.language = (char *)db_text(res, 0, 8);
+	head.pool = (char *)db_text(res, 0, 9);
 	head.suspended = db_bool(res, 0, 4);
 	bytes = db_bytes(res, 0, 7, &size);
 	if (bytes && size)
@@ -104,7 +105,7 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 		e = db_exec(tx, &res,
 			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
 			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, "
-			    "suspension, language "
+			    "suspension, language, pool "
 			    "FROM tm.tenant WHERE tenant = tm.tenant()",
 			    0, NULL);
 	if (!e && db_rows(res))

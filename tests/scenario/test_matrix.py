@@ -22,9 +22,12 @@ NO_ETAG = {"CancelImport": "an import changes by itself; only its state decides"
            "Login": "nothing that exists changes", "RevokeToken": "withdrawn is withdrawn"}
 
 
+PLATFORM = ("tenants.", "pools.")
+
+
 def platform(method):
     """Of operators alone."""
-    return PERMISSION.get(method, "").startswith("tenants.")
+    return PERMISSION.get(method, "").startswith(PLATFORM)
 
 
 def refused(fn, fields):
@@ -58,7 +61,7 @@ class World:
     """Two tenants, their administrators, and what can be made in them."""
 
     def __init__(self, operator):
-        self.operator, self.tag, self.count, self.tenants, self.without = operator, "%x" % int(time.time() * 10), itertools.count(), [], {}
+        self.operator, self.tag, self.count, self.tenants, self.pools, self.without = operator, "%x" % int(time.time() * 10), itertools.count(), [], [], {}
         self.ours, self.theirs = self.tenant().name, self.tenant().name
         self.admin = self.administrator(tenant_of(self.ours))
 
@@ -73,6 +76,11 @@ class World:
         id_ = self.new_id()
         self.tenants.append(id_)
         return self.operator.admin.CreateTenant(tenant_id=id_, tenant={"display_name": "Matrix"})
+
+    def pool(self, _parent=None):
+        id_ = self.new_id()
+        self.pools.append(id_)
+        return self.operator.admin.CreatePool(pool_id=id_, pool={"display_name": "Matrix"})
 
     def deleted(self, _parent=None):
         """A tenant within its grace."""
@@ -113,7 +121,7 @@ class World:
     def lacking(self, permission):
         """Whoever may everything but this."""
         if permission not in self.without:
-            whose = {} if permission.startswith("tenants.") else {"tenant": tenant_of(self.ours)}
+            whose = {} if permission.startswith(PLATFORM) else {"tenant": tenant_of(self.ours)}
             all_ = self.operator.auth.CreateToken(scopes=["SCOPE_TENANT_ADMIN" if whose else "SCOPE_OPERATOR"], **whose).permissions
             fields = {"permissions": [p for p in all_ if p != permission], **whose}
             self.without[permission] = self.operator.with_token(self.operator.auth.CreateToken(**fields).access_token)
@@ -131,6 +139,11 @@ class World:
                 self.operator.admin.DeleteTenant(name="tenants/" + id_, grace_ms=0)
             except ApiError as e:
                 assert e.code in ("NOT_FOUND", "FAILED_PRECONDITION"), e
+        for id_ in self.pools:
+            try:
+                self.operator.admin.DeletePool(name="pools/" + id_)
+            except ApiError as e:
+                assert e.code == "NOT_FOUND", e
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +307,12 @@ def skill(world, parent):
     return world.resource("Skill", parent)
 
 
+def created_pool(world, id_, answer):
+    world.pools.append(id_)
+    assert answer.name == "pools/" + id_
+    same(world, "Pool", answer)
+
+
 def tenant_name(made, parent):
     return {"name": made.name}
 
@@ -302,7 +321,8 @@ TENANT_BAD = [({"tenant": {"name": "tenants/Not An Id"}}, "tenant.name"), ({"ten
 ROWS = {
     "CreateTenant": Row(lambda w, _: w.new_id(), lambda id_, _: {"tenant_id": id_, "tenant": {"display_name": "Matrix"}}, tenant_shows, BAD_REQUEST_ID + [
         ({"tenant_id": "No Id"}, "tenant_id"), ({"tenant": None}, "tenant"), ({"tenant": {"time_zone": "Mars/Base"}}, "tenant.time_zone"),
-        ({"tenant": {"quotas": {"agents": 1000001}}}, "tenant.quotas.agents"), ({"tenant": {"language": "Klingon"}}, "tenant.language")]),
+        ({"tenant": {"quotas": {"agents": 1000001}}}, "tenant.quotas.agents"), ({"tenant": {"language": "Klingon"}}, "tenant.language"),
+        ({"tenant": {"pool": "none-such"}}, "tenant.pool")]),
     "GetTenant": Row(nothing, lambda _, parent: {"name": parent}, lambda w, _, answer: tenant_shows(w, _, answer), BAD_NAME),
     "ListTenants": Row(World.tenant, lambda t, _: {"page_size": 1000, "filter": 'name = "%s"' % t.name}, listed_tenants, BAD_PAGE + BAD_FILTER),
     "UpdateTenant": Row(lambda w, parent: w.operator.admin.GetTenant(name=parent), lambda t, _: {
@@ -312,6 +332,15 @@ ROWS = {
                         BAD_NAME + BAD_REQUEST_ID + [({"grace_ms": -1}, "grace_ms"), ({"grace_ms": 31536000001}, "grace_ms")], touch("Tenant")),
     "UndeleteTenant": Row(World.deleted, tenant_name, tenant_shows, BAD_NAME + BAD_REQUEST_ID, touch_deleted),
     "GetTenantDeletion": Row(World.deleted, tenant_name, lambda w, t, answer: shown("delete_time_ms", t.delete_time_ms)(w, t, answer), BAD_NAME),
+    "CreatePool": Row(lambda w, _: w.new_id(), lambda id_, _: {"pool_id": id_, "pool": {"display_name": "Matrix"}}, created_pool, [
+        ({"pool_id": "No Id"}, "pool_id"), ({"pool_id": "shared"}, "pool_id"), ({"pool": None}, "pool"), ({"pool": {}}, "pool.display_name"),
+        ({"pool": {"display_name": "x", "description": "x" * 1001}}, "pool.description")]),
+    "GetPool": Row(World.pool, tenant_name, lambda w, p, answer: answer == p or pytest.fail(str(answer)), BAD_NAME),
+    "ListPools": Row(World.pool, lambda p, _: {"page_size": 1000}, lambda w, p, answer: p in answer.pools or pytest.fail(str(answer)), BAD_PAGE + BAD_FILTER),
+    "UpdatePool": Row(World.pool, lambda p, _: {"pool": {"name": p.name, "display_name": "other"}, "update_mask": "displayName"},
+                      lambda w, p, answer: (same(w, "Pool", answer), answer.display_name == "other" or pytest.fail(str(answer))), [
+        ({"pool": {"name": "pools/Not An Id"}}, "pool.name"), ({"pool": None}, "pool"), ({"update_mask": "tenants"}, "update_mask")], touch("Pool")),
+    "DeletePool": Row(World.pool, tenant_name, lambda w, p, _: gone(w, "Pool", p), BAD_NAME, touch("Pool")),
     "PublishFlow": Row(World.draft, tenant_name, published(2), BAD_NAME + BAD_REQUEST_ID + BAD_COMMENT, touch("Flow")),
     "RollbackFlow": Row(World.versions, lambda f, _: {"name": f.name, "version": 1}, published(3), BAD_NAME + BAD_REQUEST_ID + BAD_COMMENT, touch("Flow")),
     "ListFlowVersions": Row(World.versions, lambda f, _: {"parent": f.name}, lambda w, f, answer: [v.version for v in answer.versions] == [2, 1] or pytest.fail(str(answer)),
@@ -484,7 +513,7 @@ def test_bytes_that_are_no_message_of_the_method_are_refused(world, method):
 def test_who_changes_what_another_has_changed_since_is_told_and_changes_nothing(world, method):
     r = row(method)
     made, fields = prepared(world, method, world.ours)
-    call, kind = world.call(method), "Tenant" if method.endswith("Tenant") else next(k for k in KINDS if method.endswith(k))
+    call, kind = world.call(method), next(k for k in ("Tenant", "Pool", *KINDS) if method.endswith(k))
     current = getattr(world.operator.admin, "Get" + kind)
     r.touch(world, made)
     before = current(name=made.name)
@@ -507,13 +536,15 @@ def test_an_upload_with_an_etag_creates_nothing(world):
     assert refused(world.call("UploadPrompt"), fields).code == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("Create") and m[6:] in (*KINDS, "Tenant")])
+@pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("Create") and m[6:] in (*KINDS, "Tenant", "Pool")])
 def test_of_two_who_create_the_same_one_does(world, method):
     made, fields = prepared(world, method, world.ours)
     outcomes = at_once(world.call(method), fields)
     assert outcomes.count("OK") == 1 and set(outcomes) == {"OK", "ALREADY_EXISTS"}, outcomes
     if method == "CreateTenant":
         world.tenants.append(made)
+    if method == "CreatePool":
+        world.pools.append(made)
 
 
 def test_whatever_changes_something_has_an_etag_and_every_row_has_its_method():

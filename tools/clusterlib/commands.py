@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shlex
 import signal
 import subprocess
@@ -12,12 +13,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import backends, health, pki, programs, services, supervisor
-from .plan import BACKENDS, ENGINES, HOST, INSTANCES, NATS, ROOT, ClusterError, Plan, clusters_dir, service_of, write_private
+from .plan import BACKENDS, ENGINES, EVERY, HOST, INSTANCES, NATS, ROOT, ClusterError, Plan, clusters_dir, service_of, write_private
 
 HOPELESS_RESTARTS = 5
 
 # Started together, waited for together.
-STAGES = [BACKENDS, ["tm-1"], [i for _, i in INSTANCES if i != "tm-1"]]
+STAGES = [BACKENDS, ["tm-1"], [i for _, i in EVERY if i != "tm-1"]]
 
 
 def say(text):
@@ -69,7 +70,11 @@ def make_plan(args):
     durability = args.durability or (old.durability if old else "process")
     engines = args.engines or (old.engines if old else len(ENGINES))
     plan = Plan(args.name, base, variant, overrides(args.set, old.overrides if old else {}), engines, nats, durability,
-                args.clocks or bool(old and old.clocks))
+                args.clocks or bool(old and old.clocks), args.pool if args.pool is not None else old.pool if old else "")
+    if plan.pool and (plan.pool == "shared" or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", plan.pool)):
+        raise ClusterError(f"--pool {plan.pool!r}: 1 to 63 of a-z, 0-9 and '-', and not shared")
+    if old and old.pool != plan.pool and supervisor.alive(plan.dir):
+        raise ClusterError(f"cluster {plan.name!r} is running with --pool {old.pool or chr(39) * 2}; take it down first")
     if old and old.engines != engines and supervisor.alive(plan.dir):
         raise ClusterError(f"cluster {plan.name!r} is running with --engines {old.engines}; take it down first")
     if old and old.nats != nats and not args.fresh:
@@ -89,7 +94,7 @@ def default_base(name):
 def wanted(plan, only):
     names = [i for s, i in plan.instances() if not only or s in only or i in only]
     for o in only:
-        if not any(o in pair for pair in INSTANCES):
+        if not any(o in pair for pair in EVERY):
             raise ClusterError(f"--only {o!r}: no such service or instance")
     return plan.backends() + [i for i in names if programs.built(plan, i)], [i for i in names if not programs.built(plan, i)]
 

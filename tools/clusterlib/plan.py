@@ -52,6 +52,8 @@ INSTANCES = [
     ("media", "media-2"),
 ]
 ENGINES = ["media-1", "media-2"]
+OWN_POOL = [("router", "router-3"), ("media", "media-3"), ("call-control", "cc-3")]  # of a second pool (up --pool); ports go on
+EVERY = INSTANCES + OWN_POOL
 SERVICES = list(dict.fromkeys(s for s, _ in INSTANCES))
 NATS = ["nats", "nats-2", "nats-3"]  # one, or all three as a JetStream cluster (--nats 3)
 BACKENDS = ["postgres", *NATS, "kafka"]
@@ -74,33 +76,35 @@ def clusters_dir():
 class Plan:
     """One cluster's names, ports and directories."""
 
-    def __init__(self, name, base, variant="release", overrides=None, engines=len(ENGINES), nats=1, durability="process", clocks=False):
+    def __init__(self, name, base, variant="release", overrides=None, engines=len(ENGINES), nats=1, durability="process", clocks=False,
+                 pool=""):
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", name):
             raise ClusterError(f"--name {name!r}: 1 to 32 of a-z, 0-9 and '-'")
         if not 1024 <= base <= 61000 or base % 2:
             raise ClusterError(f"--base {base}: an even port from 1024 to 61000 (the cluster uses it and the 3,999 after it)")
         self.name, self.base, self.variant = name, base, variant
         self.overrides, self.engines = overrides or {}, engines
-        self.nats, self.durability, self.clocks = nats, durability, clocks
+        self.nats, self.durability, self.clocks, self.pool = nats, durability, clocks, pool
         self.dir = clusters_dir() / name
 
     def port(self, what):
         return self.base + PORTS[what]
 
     def http_port(self, instance):
-        return self.base + HTTP_OFFSET + [i for _, i in INSTANCES].index(instance)
+        return self.base + HTTP_OFFSET + [i for _, i in EVERY].index(instance)
 
     def instances(self):
         """(service, instance) of what belongs to this cluster."""
-        return [(s, i) for s, i in INSTANCES if i not in ENGINES[self.engines:]]
+        return [(s, i) for s, i in INSTANCES if i not in ENGINES[self.engines:]] + (OWN_POOL if self.pool else [])
 
     def rtp_ports(self):
         return self.base + RTP_FIRST, self.base + RTP_LAST
 
     def rtp_share(self, instance, first, last):
         """A media engine's part of a range of ports: no two engines share one."""
-        n, i = (last - first + 1) // self.engines, ENGINES.index(instance)
-        return first + i * n, last if i == self.engines - 1 else first + (i + 1) * n - 1
+        engines = [i for s, i in self.instances() if s == "media"]
+        n, i = (last - first + 1) // len(engines), engines.index(instance)
+        return first + i * n, last if i == len(engines) - 1 else first + (i + 1) * n - 1
 
     def addr(self, what):
         return f"{HOST}:{self.port(what)}"
@@ -133,7 +137,7 @@ class Plan:
             return [("tls", self.port(component)), ("http", self.port(f"{component}-monitor"))]
         if component in BACKENDS:
             return [("tcp", self.port(component))]
-        service = dict((i, s) for s, i in INSTANCES)[component]
+        service = service_of(component)
         out = [("http", self.http_port(component))]
         if service in PORTS:
             out.insert(0, ("grpc", self.port(service)))
@@ -146,7 +150,7 @@ class Plan:
     def save(self):
         self.dir.mkdir(parents=True, exist_ok=True)
         state = {"name": self.name, "base": self.base, "variant": self.variant, "overrides": self.overrides,
-                 "engines": self.engines, "nats": self.nats, "durability": self.durability, "clocks": self.clocks}
+                 "engines": self.engines, "nats": self.nats, "durability": self.durability, "clocks": self.clocks, "pool": self.pool}
         self.path("cluster.json").write_text(json.dumps(state, indent=1) + "\n")
 
     @classmethod
@@ -157,11 +161,11 @@ class Plan:
         except FileNotFoundError:
             return None
         return cls(state["name"], state["base"], state["variant"], state["overrides"], state.get("engines", 1), state.get("nats", 1),
-                   state.get("durability", "process"), state.get("clocks", False))
+                   state.get("durability", "process"), state.get("clocks", False), state.get("pool", ""))
 
 
 def service_of(instance):
-    return dict((i, s) for s, i in INSTANCES).get(instance)
+    return dict((i, s) for s, i in EVERY).get(instance)
 
 
 def write_private(path, text, mode=0o600):

@@ -12,7 +12,7 @@ import pathlib
 import re
 import sys
 
-from .plan import ROOT, ClusterError, INSTANCES, service_of, write_private
+from .plan import ROOT, EVERY, ClusterError, service_of, write_private
 
 VARIANTS = ("release", "asan", "tsan", "valgrind")
 # How much slower than the release build: tests and waits are given so many times longer (TRUNKLINE_PATIENCE).
@@ -48,7 +48,7 @@ def choose(plan, settings):
     chosen = choices(plan)
     for s in settings or []:
         name, eq, what = s.partition("=")
-        if not eq or name not in {x for pair in INSTANCES for x in pair}:
+        if not eq or name not in {x for pair in EVERY for x in pair}:
             raise ClusterError(f"--program {s!r}: wanted a service or an instance, '=', and one of {', '.join(VARIANTS)} or a directory")
         if what and what not in VARIANTS and not os.path.isdir(what):
             raise ClusterError(f"--program {s!r}: {what!r} is neither one of {', '.join(VARIANTS)} nor a directory of programs")

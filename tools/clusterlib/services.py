@@ -2,7 +2,7 @@
 import os
 
 from . import backends, programs
-from .plan import HOST, INSTANCES, ClusterError, write_private
+from .plan import EVERY, HOST, OWN_POOL, ClusterError, write_private
 
 SITE = "centre"
 
@@ -79,7 +79,7 @@ OWN = {
 def nats_url(plan, instance=None):
     """All of its NATS servers; the instances begin with different ones."""
     nodes = plan.nats_nodes()
-    first = [i for _, i in INSTANCES].index(instance) % len(nodes) if instance else 0
+    first = [i for _, i in EVERY].index(instance) % len(nodes) if instance else 0
     return ",".join(f"tls://{plan.addr(n)}" for n in nodes[first:] + nodes[:first])
 
 
@@ -94,6 +94,8 @@ def config(plan, service, instance):
                  "key_file": pki / f"{service}.key"},
         "drain": {"timeout_ms": 3000},
     }
+    if (service, instance) in OWN_POOL:
+        conf["pool"] = plan.pool
     conf.update(OWN.get(service, lambda _: {})(plan))
     for path, value in plan.overrides.get(service, {}).items():
         put(conf, path.split("."), value)

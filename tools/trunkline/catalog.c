@@ -5,6 +5,7 @@
 
 const struct catalog_noun catalog_nouns[] = {
 	{ "tenant", "tenants of the platform (operators)" },
+	{ "pool", "pools of instances that serve some tenants only (operators)" },
 	{ "number", "telephone numbers and what a call to them does" },
 	{ "trunk", "where calls come from and go out to" },
 	{ "calendar", "working hours and holidays" },
@@ -37,6 +38,8 @@ const struct catalog_resource catalog_resources[] = {
 	  "a tenant",
 	  "trunkline tenant create acme --display-name \"Acme Ltd\" --sip-domain acme.example --time-zone "
 	  "Europe/Berlin" },
+	{ "pool", "pools", "Pool", "POOL=name:leaf,NAME=display_name,TENANTS=tenants,DESCRIPTION=description",
+	  "a pool of instances", "trunkline pool create gold --display-name \"Acme alone\"" },
 	{ "number", "numbers", "Number",
 	  "NUMBER=number,NAME=display_name,CALENDAR=calendar_id,WORKING=working:choice,OTHER=other:choice,FORCED="
 	  "forced:choice,FORCE=force",

@@ -6,9 +6,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-static bool is_tenant(const struct catalog_resource *r)
+/* In no tenant. */
+static bool of_platform(const struct catalog_resource *r)
 {
-	return strcmp(r->noun, "tenant") == 0;
+	return strcmp(r->noun, "tenant") == 0 || strcmp(r->noun, "pool") == 0;
 }
 
 err_t resource_parent(struct str *out, const struct cli *cli, struct err_detail *detail)
@@ -28,8 +29,8 @@ err_t resource_name(struct str *out, const struct cli *cli, const struct catalog
 
 	if (strchr(id, '/') || !*id)
 		return err_set(detail, ERR_INVALID, r->noun, "must be an id, not '%s'", id);
-	if (is_tenant(r)) {
-		str_printf(out, "tenants/%s", id);
+	if (of_platform(r)) {
+		str_printf(out, "%s/%s", r->plural, id);
 		return ERR_OK;
 	}
 	e = resource_parent(out, cli, detail);
@@ -68,10 +69,10 @@ err_t resource_create(struct remote *rm, const struct cli *cli, const struct cat
 	struct str parent = STR_INIT;
 	json_t *req = json_object();
 	char key[64];
-	err_t e = is_tenant(r) ? ERR_OK : resource_parent(&parent, cli, detail);
+	err_t e = of_platform(r) ? ERR_OK : resource_parent(&parent, cli, detail);
 
 	if (!e) {
-		if (!is_tenant(r))
+		if (!of_platform(r))
 			json_object_set_new(req, "parent", json_string(str_text(&parent)));
 		snprintf(key, sizeof(key), "%s_id", r->noun);
 		json_object_set_new(req, key, json_string(id));
