@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "migrations.h"
 #include "purge.h"
+#include "store.h"
 #include "usage.h"
 
 #define GRACE_MS   2000
@@ -89,6 +90,28 @@ static err_t open_books(struct recorder *r, struct err_detail *detail)
 	return e ? err_set(detail, e, "db.conninfo", "no worker can be started") : ERR_OK;
 }
 
+static void on_vault_error(const char *what, const struct err_detail *detail, void *arg)
+{
+	(void)arg;
+	LOG_ERROR(NULL, "vault.refused", "what=%s field=%s why=%s", what, LOG_Q(detail->field), LOG_Q(detail->message));
+}
+
+static bool tenants_are_known(void *arg)
+{
+	return vault_synced(((struct recorder *)arg)->vault);
+}
+
+static err_t open_vault(struct recorder *r, struct err_detail *detail)
+{
+	struct vault_params p = { .bus = r->bus,
+				  .master_file = r->cfg->master_file,
+				  .columns = store_columns,
+				  .n = STORE_COLUMNS,
+				  .on_error = on_vault_error };
+
+	return vault_new(&r->vault, &p, detail);
+}
+
 static err_t open_bus(struct recorder *r, struct err_detail *detail)
 {
 	const struct service_common *c = service_common(r->svc);
@@ -106,6 +129,8 @@ static err_t open_bus(struct recorder *r, struct err_detail *detail)
 		e = events_ensure_stream(r->bus, detail);
 	if (!e)
 		e = revoked_new(&r->revoked, &(struct revoked_params){ .bus = r->bus }, detail);
+	if (!e)
+		e = open_vault(r, detail);
 	return e ? e : events_new(&r->events, r->bus, c->site, r->source);
 }
 
@@ -158,6 +183,7 @@ err_t recorder_new(struct recorder **ret, struct service *svc, const struct reco
 		return e;
 	}
 	service_add_bus(svc, r->bus, true);
+	service_add_ready(svc, "tenants", tenants_are_known, r);
 	service_add_wanted(svc, "postgresql", index_ready, r); /* files are made, the index waits */
 	service_on_drain(svc, on_drain, r);
 	*ret = r;
@@ -181,6 +207,7 @@ void recorder_free(struct recorder **ref)
 	purge_free(&r->purge);
 	events_free(&r->events);
 	revoked_free(&r->revoked);
+	vault_free(&r->vault);
 	bus_free(&r->bus);
 	usage_free(&r->usage);
 	auth_verifier_free(&r->verifier);

@@ -13,6 +13,7 @@
 #include "publisher.h"
 #include "purge.h"
 #include "revoker.h"
+#include "sealed/sealed.h"
 
 /* ---- health ---- */
 
@@ -135,6 +136,15 @@ static err_t open_auth(struct manager *tm, struct err_detail *detail)
 	return e ? e : bootstrap_new(&tm->bootstrap, tm, detail);
 }
 
+static err_t open_keys(struct manager *tm, struct err_detail *detail)
+{
+	if (str_empty(tm->config->master_file))
+		return ERR_OK;
+	tm->master_key = mem_alloc(SEALED_KEY);
+	return tm->master_key ? sealed_master_read(tm->master_key, tm->config->master_file, "keys.master_file", detail)
+			      : ERR_EXHAUSTED;
+}
+
 static const char *or_null(const char *s)
 {
 	return str_empty(s) ? NULL : s;
@@ -179,6 +189,8 @@ err_t manager_new(struct manager **ret, struct service *svc, const struct manage
 	tm->service = svc;
 	tm->loop = service_loop(svc);
 	e = open_auth(tm, detail);
+	if (!e)
+		e = open_keys(tm, detail);
 	if (!e)
 		e = open_db(tm, detail);
 	if (!e)
@@ -233,6 +245,9 @@ void manager_free(struct manager **ref)
 	api_rate_free(&tm->api_rate);
 	auth_signer_free(&tm->signer);
 	auth_verifier_free(&tm->verifier);
+	if (tm->master_key)
+		explicit_bzero(tm->master_key, SEALED_KEY);
+	mem_free(tm->master_key);
 	mem_free(tm);
 	*ref = NULL;
 }

@@ -1,0 +1,2 @@
+TESTDEPS_vault := confkit
+$(eval $(call library,vault,base bus metrics rights tenantconf sealed,,))
