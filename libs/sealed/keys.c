@@ -23,7 +23,8 @@ err_t sealed_keys_new(struct sealed_keys **ret, const char *tenant, const struct
 		mem_free(k);
 		return ERR_INVALID;
 	}
-	k->columns = columns;
+	for (size_t i = 0; i < n_columns; i++)
+		k->columns[i] = columns[i];
 	k->n_columns = n_columns;
 	*ret = k;
 	return ERR_OK;

@@ -43,7 +43,7 @@ struct sealed_column {
 };
 
 struct sealed_keys;
-/* columns must live as long as the keys. */
+/* At most 4 columns, which are copied; their names live as long as the keys. */
 err_t sealed_keys_new(struct sealed_keys **ret, const char *tenant, const struct sealed_column *columns,
 		      size_t n_columns) MUST;
 void sealed_keys_free(struct sealed_keys **k);

@@ -19,7 +19,7 @@ struct version {
 };
 struct sealed_keys {
 	char tenant[TENANT_MAX];
-	const struct sealed_column *columns;
+	struct sealed_column columns[COLUMNS_MAX];
 	size_t n_columns, n_versions;
 	struct version versions[SEALED_VERSIONS_MAX];
 	const struct version *newest; /* NULL: none */
