@@ -26,6 +26,8 @@ static const struct row admin[] = {
 	{ ADMIN "DeleteTenant", RIGHT_TENANTS_DELETE },
 	{ ADMIN "UndeleteTenant", RIGHT_TENANTS_DELETE },
 	{ ADMIN "GetTenantDeletion", RIGHT_TENANTS_LIST },
+	{ ADMIN "RotateTenantKey", RIGHT_KEYS_ROTATE },
+	{ ADMIN "GetKeyRotation", RIGHT_TENANT_READ },
 	RESOURCE("Number", "Numbers", NUMBERS),
 	RESOURCE("Trunk", "Trunks", TRUNKS),
 	RESOURCE("Calendar", "Calendars", CALENDARS),

@@ -139,7 +139,7 @@ static void numbers_are_as_they_were(void **state)
 		[17] = "agents.read",	     [18] = "agents.write",	[19] = "roles.read",	   [20] = "roles.write",
 		[21] = "tokens.create",	     [22] = "audit.read",	[23] = "reports.read",	   [24] = "recordings.listen",
 		[25] = "recordings.all",     [26] = "desk.work",	[27] = "desk.supervise",   [28] = "tokens.read",
-		[29] = "tokens.revoke",	     [40] = "tenants.list",
+		[29] = "tokens.revoke",	     [30] = "calls.sensitive",	[31] = "keys.rotate",	   [40] = "tenants.list",
 		[41] = "tenants.create",     [42] = "tenants.delete",	[43] = "tenants.quotas",   [44] = "tenants.suspend",
 		[45] = "tenants.delegate",   [46] = "operators.manage",
 	};

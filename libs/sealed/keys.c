@@ -63,6 +63,11 @@ const struct version *version_find(const struct sealed_keys *k, uint32_t number)
 	return NULL;
 }
 
+uint32_t sealed_newest(const struct sealed_keys *k)
+{
+	return k->newest ? k->newest->number : 0;
+}
+
 err_t sealed_keys_add(struct sealed_keys *k, uint32_t version, const uint8_t key[SEALED_KEY])
 {
 	struct version *v = &k->versions[k->n_versions];

@@ -50,6 +50,8 @@ void sealed_keys_free(struct sealed_keys **k);
 /* The highest version seals. ERR_EXISTS: it is there; ERR_RANGE: version 0, or more than SEALED_VERSIONS_MAX. */
 err_t sealed_keys_add(struct sealed_keys *k, uint32_t version, const uint8_t key[SEALED_KEY]) MUST;
 
+/* The one that seals; 0: no key was added. */
+uint32_t sealed_newest(const struct sealed_keys *k);
 /* Appends the envelope. ERR_INVALID: longer than SEALED_TEXT_MAX; ERR_PRECONDITION: no key was added. */
 err_t sealed_seal(const struct sealed_keys *k, size_t column, const char *row, const char *text, size_t n,
 		  struct str *out) MUST;

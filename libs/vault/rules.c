@@ -103,6 +103,38 @@ err_t vault_keep(const struct vault_tenant *t, size_t column, const char *row, c
 	return ERR_OK;
 }
 
+err_t vault_renew(const struct vault_tenant *t, size_t column, const char *row, const char *stored, struct str *out)
+{
+	size_t n = strlen(stored);
+	struct sealed_parts parts;
+	struct str text = STR_INIT;
+	err_t e;
+
+	if (!n || !t->keys)
+		return ERR_OK;
+	if (!sealed_is(stored, n))
+		return vault_sensitive(t, column) ? vault_keep(t, column, row, stored, n, out) : ERR_OK;
+	if (sealed_parse(&parts, stored, n) || parts.version == sealed_newest(t->keys))
+		return ERR_OK;
+	e = sealed_open(t->keys, column, row, stored, &text);
+	if (!e)
+		e = sealed_seal(t->keys, column, row, str_text(&text), text.len, out);
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
+	str_done(&text);
+	return e == ERR_EXHAUSTED || e == ERR_UNAVAILABLE ? e : ERR_OK; /* what does not open stays as it is */
+}
+
+uint32_t vault_version(const struct vault_tenant *t)
+{
+	return t->keys ? sealed_newest(t->keys) : 0;
+}
+
+const char *vault_id(const struct vault_tenant *t)
+{
+	return t->conf ? t->conf->id : "";
+}
+
 static void put_mask(const struct vault_tenant *t, size_t column, const char *text, size_t n, struct str *out)
 {
 	size_t digits = 0;

@@ -72,6 +72,17 @@ const struct vault_tenant *vault_find(const struct vault_view *view, const char 
 	return t ? t : view ? &view->unknown : &open;
 }
 
+const struct vault_tenant *vault_next_rotating(const struct vault_view *view, const char *after)
+{
+	for (size_t i = 0; i < view->n; i++) {
+		const struct vault_tenant *t = view->tenants[i];
+
+		if (t->keys && t->conf->n_keys > 1 && strcmp(t->conf->id, after) > 0)
+			return t;
+	}
+	return NULL;
+}
+
 /* ---- made anew ---- */
 
 struct making {

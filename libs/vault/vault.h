@@ -62,6 +62,14 @@ err_t vault_keep(const struct vault_tenant *t, size_t column, const char *row, c
  * characters of a number of eight or more. Nothing of what does not open. ERR_EXHAUSTED only. */
 err_t vault_show(const struct vault_tenant *t, size_t column, const char *row, const char *stored, bool clear,
 		 struct str *out) MUST;
+/* Appends what is to be stored in place of what is: of an envelope of a former version of the key, or of a text in clear that is sensitive, an
+ * envelope of the newest one. Nothing: it stays. Errors as of vault_keep(). */
+err_t vault_renew(const struct vault_tenant *t, size_t column, const char *row, const char *stored, struct str *out) MUST;
+/* The version of the key that encrypts; 0: there is none. */
+uint32_t vault_version(const struct vault_tenant *t);
+/* The next tenant, by id, whose key has more than one version: it is being rotated. NULL: none behind that one ("": of all). */
+const struct vault_tenant *vault_next_rotating(const struct vault_view *view, const char *after);
+const char *vault_id(const struct vault_tenant *t);
 /* How a text is looked up by who asks: what stored envelopes of it begin with; *ret_n 0: there are none. ERR_DENIED, ERR_INVALID with the field
  * for a column that is sensitive: without the permission, or prefix: only the beginning of the text is known. */
 err_t vault_seek(const struct vault_tenant *t, size_t column, const char *text, bool prefix, bool clear,

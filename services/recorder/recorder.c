@@ -31,6 +31,7 @@ static void on_drain(void *arg)
 {
 	struct recorder *r = arg;
 
+	reseal_stop(r->reseal);
 	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
 }
 
@@ -101,6 +102,13 @@ static bool tenants_are_known(void *arg)
 	return vault_synced(((struct recorder *)arg)->vault);
 }
 
+static void on_resealed(const char *tenant, uint32_t version, int64_t renewed, void *arg)
+{
+	(void)arg;
+	LOG_INFO(&(struct log_ctx){ .tenant = tenant }, "key.resealed", "version=%u rows=%lld", version,
+		 (long long)renewed);
+}
+
 static err_t open_vault(struct recorder *r, struct err_detail *detail)
 {
 	struct vault_params p = { .bus = r->bus,
@@ -109,7 +117,18 @@ static err_t open_vault(struct recorder *r, struct err_detail *detail)
 				  .n = STORE_COLUMNS,
 				  .on_error = on_vault_error };
 
-	return vault_new(&r->vault, &p, detail);
+	err_t e = vault_new(&r->vault, &p, detail);
+
+	return e ? e
+		 : reseal_new(&r->reseal,
+			      &(struct reseal_params){ .loop = r->loop,
+						       .bus = r->bus,
+						       .db = r->db,
+						       .vault = r->vault,
+						       .table = &store_reseal,
+						       .settle_ms = r->cfg->settle_ms,
+						       .on_finished = on_resealed },
+			      detail);
 }
 
 static err_t open_bus(struct recorder *r, struct err_detail *detail)
@@ -198,12 +217,14 @@ void recorder_free(struct recorder **ref)
 		return;
 	loop_timer_stop(&r->migrate_timer);
 	rpc_server_free(&r->server);
+	reseal_stop(r->reseal);
 	if (r->purge)
 		purge_stop(r->purge);
 	usage_stop(r->usage);
 	pool_free(&r->pool);
 	intake_free(&r->intake);
 	db_free(&r->db);
+	reseal_free(&r->reseal);
 	purge_free(&r->purge);
 	events_free(&r->events);
 	revoked_free(&r->revoked);

@@ -34,6 +34,7 @@ struct recorder {
 	struct revoked *revoked;
 	struct bus *bus;
 	struct vault *vault;
+	struct reseal *reseal;
 	struct events *events;
 	struct db *db;
 	struct pool *pool;

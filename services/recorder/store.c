@@ -15,6 +15,17 @@ const struct vault_column store_columns[STORE_COLUMNS] = {
 	[STORE_CALLER] = { { "rec.recording.caller", true }, TENANT_CALLER_NUMBER },
 };
 
+#define TENANT "nullif(current_setting('trunkline.tenant', true), '')"
+const struct reseal_table store_reseal = {
+	.service = "recorder",
+	.count = "SELECT count(*) FROM rec.recording WHERE tenant = " TENANT,
+	.select = "SELECT id, caller FROM rec.recording WHERE tenant = " TENANT
+		  " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
+	.update = "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller) FROM unnest($1::text[], $2::text[]) AS n "
+		  "(id, caller) WHERE r.tenant = " TENANT " AND r.id = n.id",
+	.n_columns = STORE_COLUMNS,
+};
+
 static const char *const state_names[] = { "recording", "stored", "lost" };
 
 /* ---- writing ---- */

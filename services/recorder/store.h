@@ -7,11 +7,12 @@
 
 #include "db/db.h"
 #include "recording.h"
-#include "vault/vault.h"
+#include "vault/reseal.h"
 
 /* What a tenant may have marked as sensitive (GT-16), for vault_params. */
 enum store_column { STORE_CALLER, STORE_COLUMNS };
 extern const struct vault_column store_columns[STORE_COLUMNS];
+extern const struct reseal_table store_reseal;
 
 /* Writes what is known of a recording. Texts that are empty leave what is there; a state only goes forward (RECORDING →
  * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. The caller is written as the

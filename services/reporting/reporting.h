@@ -20,7 +20,7 @@ struct reporting_config {
 	char *brokers, *group;
 	char *db_conninfo, *db_migrate_conninfo;
 	char *grpc_address, *tls_ca_file, *tls_cert_file, *tls_key_file, *public_key_file, *master_file;
-	int64_t batch, gather_ms;
+	int64_t batch, gather_ms, settle_ms;
 };
 extern const struct config_item reporting_items[];
 
@@ -34,6 +34,7 @@ struct reporting {
 	struct auth_verifier *verifier;
 	struct bus *bus; /* for revoked and vault */
 	struct vault *vault;
+	struct reseal *reseal;
 	struct revoked *revoked;
 	struct books *books;
 	struct books_job job; /* the batch being written */

@@ -7,6 +7,7 @@
 #include "migrations.h"
 #include "rightskit/rightskit.h"
 #include "testkit/testkit.h"
+#include "trunkline/config/v1/config.pb-c.h"
 #include "trunkline/event/v1/event.pb-c.h"
 #include "trunkline/report/v1/report.pb-c.h"
 
@@ -213,6 +214,28 @@ static void sql(const char *text)
 	str_done(&out);
 }
 
+static void start_service(void)
+{
+	char binary[512], self[400], conf[TESTKIT_PATH + 64];
+	const char *argv[] = { binary, "-c", conf, NULL };
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	struct str s = STR_INIT;
+
+	assert_true(n > 0);
+	self[n] = '\0';
+	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-reporting", dirname(self));
+	snprintf(address, sizeof(address), "127.0.0.1:%d", testkit_tcp_port());
+	str_printf(&s, "instance: reporting-1\nsite: centre\nhttp:\n  port: 0\nkafka:\n  brokers: \"127.0.0.1:%d\"\n",
+		   testkit_tcp_port()); /* where nobody listens */
+	str_printf(&s, "db:\n  conninfo: \"%s user=reporting\"\n", pg.dsn);
+	str_printf(&s, "nats:\n  url: \"%s\"\nkeys:\n  master_file: \"%s\"\n  settle_ms: 500\n", nats.url, master);
+	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address, dir);
+	testkit_file(dir, "reporting.yaml", str_text(&s), conf);
+	str_done(&s);
+	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv });
+	assert_true(testkit_wait_tcp(atoi(strchr(address, ':') + 1), 20000));
+}
+
 /* ---- the tests ---- */
 
 static const char *const call = "00000000000000000000000000000001", *const other = "00000000000000000000000000000002";
@@ -283,6 +306,146 @@ static void an_envelope_of_another_tenant_does_not_open_GT_16_GT_3_1_2(void **st
 	assert_int_equal(finds("plain", CANARY), 0);
 }
 
+/* Versions 1 (if keep) and 2 of the key. */
+static void publish_second(const char *tenant, bool keep)
+{
+	struct str json = STR_INIT;
+
+	str_printf(&json,
+		   "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[" BOTH "],'keys':[",
+		   tenant, (long long)clock_wall_ms(), tenant);
+	if (keep) {
+		confkit_add_key(&json, tenant, 1, 11);
+		str_append_c(&json, ',');
+	}
+	confkit_add_key(&json, tenant, 2, 12);
+	str_append(&json, "]}");
+	confkit_publish(loop, bus, str_text(&json));
+	str_done(&json);
+}
+
+struct progress {
+	Trunkline__Config__V1__KeyProgress *last;
+	int told;
+};
+
+static void on_progress(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	struct progress *p = arg;
+
+	if (op != BUS_KV_PUT || strcmp(key, "turning.reporting") != 0)
+		return;
+	if (p->last)
+		trunkline__config__v1__key_progress__free_unpacked(p->last, NULL);
+	p->last = trunkline__config__v1__key_progress__unpack(NULL, msg->size, msg->data);
+	assert_non_null(p->last);
+	p->told++;
+}
+
+static bool has_finished(void *arg)
+{
+	const struct progress *p = arg;
+
+	return p->last && p->last->finished;
+}
+
+static int64_t count(const char *where)
+{
+	struct str out = STR_INIT;
+	char text[256];
+
+	snprintf(text, sizeof(text), "SELECT count(*) FROM rep.call WHERE tenant = 'turning' AND %s", where);
+	assert_int_equal(testkit_run((const char *[]){ "psql", "-XqtA", pg.dsn, "-c", text, NULL }, &out, 20000), 0);
+	int64_t n = atoll(str_text(&out));
+	str_done(&out);
+	return n;
+}
+
+static bool has_begun(void *arg)
+{
+	(void)arg;
+	return count("caller LIKE 'sealed:2:%'") > 0;
+}
+
+static const char *numbered(int i)
+{
+	static char id[33];
+
+	snprintf(id, sizeof(id), "%032x", i);
+	return id;
+}
+
+/* So many calls with the key of now. The first ones are the tenant's before it marked anything. */
+static void fill(int from, int to)
+{
+	char caller[32];
+
+	for (int i = from; i < to; i++) {
+		snprintf(caller, sizeof(caller), "+49301%06d", i);
+		write_call("turning", numbered(i), caller, "1234567");
+	}
+}
+
+/* Each of some, by its number, in clear. */
+static bool finds_all(void *arg)
+{
+	static const int some[] = { 3, 15, 199, 210, 250 };
+	char caller[32];
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+		snprintf(caller, sizeof(caller), "+49301%06d", some[i]);
+		sees("turning", MAY, caller, caller, "1234567");
+	}
+	return true;
+}
+
+static bool waits_for_second(void *arg)
+{
+	const struct vault_view *view = vault_look(vault);
+	bool yes = vault_version(vault_find(view, arg, strlen(arg))) == 2;
+
+	vault_view_unref(&view);
+	return yes;
+}
+
+static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state)
+{
+	struct progress p = { 0 };
+	struct bus_kv *kv = NULL;
+	struct bus_kv_watch *watch = NULL;
+
+	(void)state;
+	publish("turning", "", 0);
+	fill(0, 10);
+	publish("turning", BOTH, 11);
+	await_sensitive("turning");
+	fill(10, 200);
+	sql("INSERT INTO rep.call (tenant, call_id, offered_ms, caller) SELECT 'turning', 'f' || lpad(n::text, 31, '0'), 1, 'x' FROM "
+	    "generate_series(1, 3000) n"); /* in clear, for the length of the walk */
+	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL), ERR_OK);
+	assert_int_equal(bus_kv_watch(&watch, kv, ">", on_progress, &p), ERR_OK);
+	publish_second("turning", true);
+	assert_true(testkit_wait(has_begun, NULL, 20000));
+	assert_int_equal(testkit_proc_stop(&proc, SIGKILL, 5000), 128 + SIGKILL);
+	assert_true(count("caller NOT LIKE 'sealed:2:%'") > 0);
+	fill(200, 220); /* the vault of this process still has the former version, or has not: both are renewed */
+	start_service();
+	assert_true(testkit_wait_loop(loop, waits_for_second, (char *)(uintptr_t) "turning", 5000));
+	fill(220, 260); /* beside the walk */
+	assert_true(testkit_wait_loop(loop, has_finished, &p, 60000));
+	assert_int_equal(p.last->version, 2);
+	assert_int_equal(p.last->done_rows, 3260);
+	assert_int_equal(p.last->total_rows, 3260);
+	assert_int_equal(count("caller LIKE 'sealed:2:%'"), 3260); /* those in clear, too */
+	assert_int_equal(count("digits LIKE 'sealed:2:%'"), 260);
+	publish_second("turning", false); /* the former version is destroyed */
+	assert_true(testkit_wait(finds_all, NULL, 10000));
+	bus_kv_unwatch(&watch);
+	bus_kv_close(&kv);
+	trunkline__config__v1__key_progress__free_unpacked(p.last, NULL);
+}
+
 static void with_the_key_everything_goes_GT_16_GT_3_1_2(void **state)
 {
 	struct shown gone = { "acme", "" };
@@ -301,28 +464,6 @@ static void with_the_key_everything_goes_GT_16_GT_3_1_2(void **state)
 }
 
 /* ---- the world ---- */
-
-static void start_service(void)
-{
-	char binary[512], self[400], conf[TESTKIT_PATH + 64];
-	const char *argv[] = { binary, "-c", conf, NULL };
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	struct str s = STR_INIT;
-
-	assert_true(n > 0);
-	self[n] = '\0';
-	snprintf(binary, sizeof(binary), "%s/../bin/trunkline-reporting", dirname(self));
-	snprintf(address, sizeof(address), "127.0.0.1:%d", testkit_tcp_port());
-	str_printf(&s, "instance: reporting-1\nsite: centre\nhttp:\n  port: 0\nkafka:\n  brokers: \"127.0.0.1:%d\"\n",
-		   testkit_tcp_port()); /* where nobody listens */
-	str_printf(&s, "db:\n  conninfo: \"%s user=reporting\"\n", pg.dsn);
-	str_printf(&s, "nats:\n  url: \"%s\"\nkeys:\n  master_file: \"%s\"\n", nats.url, master);
-	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address, dir);
-	testkit_file(dir, "reporting.yaml", str_text(&s), conf);
-	str_done(&s);
-	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv });
-	assert_true(testkit_wait_tcp(atoi(strchr(address, ':') + 1), 20000));
-}
 
 static void start_books(void)
 {
@@ -383,6 +524,7 @@ int main(void)
 		cmocka_unit_test(a_number_is_found_whole_in_any_spelling_and_by_who_may_GT_16),
 		cmocka_unit_test(what_was_stored_before_it_was_marked_is_masked_and_found_GT_16),
 		cmocka_unit_test(an_envelope_of_another_tenant_does_not_open_GT_16_GT_3_1_2),
+		cmocka_unit_test(a_rotation_renews_every_row_killed_and_under_load_GT_16),
 		cmocka_unit_test(with_the_key_everything_goes_GT_16_GT_3_1_2),
 	};
 

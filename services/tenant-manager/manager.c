@@ -13,6 +13,7 @@
 #include "publisher.h"
 #include "purge.h"
 #include "revoker.h"
+#include "rotation.h"
 #include "sealed/sealed.h"
 
 /* ---- health ---- */
@@ -119,6 +120,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 		e = publisher_new(&tm->publisher, tm, detail);
 	if (!e)
 		e = purge_new(&tm->purge, tm, detail);
+	if (!e)
+		e = rotation_new(&tm->rotation, tm, detail);
 	str_done(&name);
 	return e;
 }
@@ -227,6 +230,7 @@ void manager_free(struct manager **ref)
 		purge_stop(tm->purge);
 	if (tm->revoker)
 		revoker_stop(tm->revoker);
+	rotation_stop(tm->rotation);
 	db_free(&tm->import_db);
 	db_free(&tm->login_db);
 	db_free(&tm->db);
@@ -238,6 +242,7 @@ void manager_free(struct manager **ref)
 	revoker_free(&tm->revoker);
 	publisher_free(&tm->publisher);
 	purge_free(&tm->purge);
+	rotation_free(&tm->rotation);
 	importer_free(&tm->importer);
 	admin_free(&tm->admin);
 	bootstrap_free(&tm->bootstrap);

@@ -62,6 +62,8 @@ static const struct {
 	{ "DeleteTenant", "{\"name\":\"tenants/x2\"}" },
 	{ "UndeleteTenant", "{\"name\":\"tenants/x2\"}" },
 	{ "GetTenantDeletion", "{\"name\":\"tenants/gone\"}" },
+	{ "RotateTenantKey", "{\"name\":\"tenants/@\"}" },
+	{ "GetKeyRotation", "{\"name\":\"tenants/@\"}" },
 	{ "PublishFlow", "{\"name\":\"tenants/@/flows/x1\"}" },
 	{ "RollbackFlow", "{\"name\":\"tenants/@/flows/x1\",\"version\":\"1\"}" },
 	{ "ListFlowVersions", "{\"parent\":\"tenants/@/flows/x1\"}" },

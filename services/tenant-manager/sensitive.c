@@ -42,23 +42,29 @@ bool sensitive_from_bits(struct arena *a, unsigned bits, size_t *ret_n, Trunklin
 	return *ret;
 }
 
-#define FIRST_VERSION 1
-
-static err_t insert_key(struct change *c)
+err_t sensitive_insert_key(struct change *c, uint32_t version)
 {
 	const struct job *j = c->job;
 	uint8_t key[SEALED_KEY], wrapped[SEALED_WRAPPED];
-	const char *params[] = { NULL };
+	char version_text[DB_NUMBER];
+	const char *params[] = { db_number(version, version_text), NULL };
 	err_t e = sealed_key_make(key);
 
 	if (!e)
-		e = sealed_wrap(j->tm->master_key, j->rq.tenant, FIRST_VERSION, key, wrapped);
+		e = sealed_wrap(j->tm->master_key, j->rq.tenant, version, key, wrapped);
 	explicit_bzero(key, sizeof(key));
 	if (e)
 		return e;
-	db_bind_bytes(c->tx, 0, wrapped, sizeof(wrapped));
-	return db_exec(c->tx, NULL, "INSERT INTO tm.tenant_key (tenant, version, wrapped) VALUES (tm.tenant(), 1, $1)", 1,
+	db_bind_bytes(c->tx, 1, wrapped, sizeof(wrapped));
+	return db_exec(c->tx, NULL, "INSERT INTO tm.tenant_key (tenant, version, wrapped) VALUES (tm.tenant(), $1, $2)", 2,
 		       params);
+}
+
+err_t sensitive_check_master(struct job *j, const char *field)
+{
+	return j->tm->master_key ? ERR_OK
+				 : err_set(&j->detail, ERR_PRECONDITION, field,
+					   "this platform has no master key: its operator sets keys.master_file");
 }
 
 err_t sensitive_ensure_key(struct change *c, const Trunkline__Admin__V1__Tenant *t)
@@ -68,12 +74,12 @@ err_t sensitive_ensure_key(struct change *c, const Trunkline__Admin__V1__Tenant 
 
 	if (!t->n_sensitive_fields)
 		return ERR_OK;
-	if (!c->job->tm->master_key)
-		return err_set(&c->job->detail, ERR_PRECONDITION, "tenant.sensitive_fields",
-			       "this platform has no master key: its operator sets keys.master_file");
+	e = sensitive_check_master(c->job, "tenant.sensitive_fields");
+	if (e)
+		return e;
 	e = db_exec(c->tx, &res, "SELECT FROM tm.tenant_key WHERE tenant = tm.tenant() LIMIT 1", 0, NULL);
 	if (!e && !db_rows(res))
-		e = insert_key(c);
+		e = sensitive_insert_key(c, 1);
 	db_result_free(&res);
 	return e;
 }

@@ -11,6 +11,7 @@
 #include "bus/bus.h"
 #include "sealed/sealed.h"
 #include "tenantconf/tenantconf.h"
+#include "trunkline/config/v1/config.pb-c.h"
 
 #define MASTER "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
 #define MARK(fields)                                                                              \
@@ -35,6 +36,13 @@ static void refused(struct fixture *f, const char *token, const char *json, err_
 
 	if (e != code || strcmp(d.field, field) != 0 || !strstr(d.message, text))
 		fail_msg("%s: %s field '%s' message '%s'", json, err_name(e), d.field, d.message);
+}
+
+static void on_put(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	assert_int_equal(e, ERR_OK);
+	*(bool *)arg = true;
 }
 
 /* ---- what the services read ---- */
@@ -139,6 +147,75 @@ static void nobody_is_shown_a_key_GT_16(void **state)
 	assert_string_equal(fixture_sql(&fx, "SELECT octet_length(wrapped) FROM tm.tenant_key"), "60");
 }
 
+/* As a service tells how far it is. */
+static void tell(const char *service, uint32_t version, int64_t done, bool finished)
+{
+	Trunkline__Config__V1__KeyProgress m = TRUNKLINE__CONFIG__V1__KEY_PROGRESS__INIT;
+	struct bus_kv *kv = NULL;
+	bool acked = false;
+	uint8_t bytes[64];
+	char key[64];
+
+	m.version = version;
+	m.done_rows = done;
+	m.total_rows = 1000;
+	m.finished = finished;
+	snprintf(key, sizeof(key), "acme.%s", service);
+	size_t size = trunkline__config__v1__key_progress__pack(&m, bytes);
+	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL), ERR_OK);
+	assert_int_equal(bus_kv_put(kv, key, bytes, size, BUS_KV_ANY, on_put, &acked), ERR_OK);
+	assert_true(testkit_wait_flag(fx.loop, &acked, 5000));
+	bus_kv_close(&kv);
+}
+
+static bool says(void *arg)
+{
+	return strstr(must("GetKeyRotation", "{\"name\":\"tenants/acme\"}"), arg);
+}
+
+static void wait_says(const char *text)
+{
+	if (!testkit_wait(says, (void *)(uintptr_t)text, 10000))
+		fail_msg("no %s in %s", text, must("GetKeyRotation", "{\"name\":\"tenants/acme\"}"));
+}
+
+static const char acme[] = "{\"name\":\"tenants/acme\"}";
+
+static void a_rotated_key_has_two_versions_until_every_service_has_finished_GT_16(void **state)
+{
+	const char *admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
+	struct err_detail d = { 0 };
+
+	(void)state;
+	assert_int_equal(fixture_call(&fx, admin, "GetKeyRotation", acme, NULL, &d), ERR_NOT_FOUND);
+	(void)fixture_must(&fx, admin, "RotateTenantKey", "{\"name\":\"tenants/acme\",\"validateOnly\":true}");
+	assert_string_equal(fixture_sql(&fx, keys_sql), "1");
+	assert_non_null(strstr(fixture_must(&fx, admin, "RotateTenantKey", acme), "\"version\":2,\"state\":\"STATE_RUNNING\""));
+	wait_read(1u << TENANT_CALLER_NUMBER, 2);
+	assert_int_equal(fixture_call(&fx, admin, "RotateTenantKey", acme, NULL, &d), ERR_PRECONDITION);
+	assert_non_null(strstr(d.message, "under way"));
+	tell("reporting", 2, 250, false);
+	wait_says("{\"service\":\"reporting\",\"doneRows\":\"250\",\"totalRows\":\"1000\"}");
+	tell("reporting", 2, 1000, true);
+	wait_says("\"doneRows\":\"1000\",\"totalRows\":\"1000\",\"finished\":true");
+	tell("recorder", 1, 1000, true); /* of a rotation before */
+	tell("nobody", 2, 1000, true);
+	fixture_service_stop(&fx, SIGKILL);
+	fixture_service_start(&fx);
+	assert_string_equal(fixture_sql(&fx, keys_sql), "2");
+	tell("recorder", 2, 1000, true);
+	wait_says("\"state\":\"STATE_DONE\"");
+	assert_string_equal(fixture_sql(&fx, "SELECT version FROM tm.tenant_key"), "2");
+	wait_read(1u << TENANT_CALLER_NUMBER, 1);
+	assert_int_equal(tenantconf_find_tenant(conf, "acme")->keys[0].version, 2);
+	assert_non_null(strstr(must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tenants.rotate_key\"}"), "rotate_key"));
+	(void)fixture_must(&fx, admin, "RotateTenantKey", acme); /* and again */
+	wait_read(1u << TENANT_CALLER_NUMBER, 2);
+	(void)must("CreateTenant", "{\"tenantId\":\"plain\",\"tenant\":{}}");
+	assert_int_equal(fixture_call(&fx, fx.operator_token, "RotateTenantKey", "{\"name\":\"tenants/plain\"}", NULL, &d), ERR_PRECONDITION);
+	assert_non_null(strstr(d.message, "no key"));
+}
+
 static void with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2(void **state)
 {
 	(void)state;
@@ -146,7 +223,7 @@ static void with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2(void **state)
 	assert_string_equal(fixture_sql(&fx, keys_sql), "0");
 	assert_true(testkit_wait_loop(fx.loop, is_gone, NULL, 10000));
 	assert_non_null(strstr(must("GetTenantDeletion", "{\"name\":\"tenants/acme\"}"),
-			       "\"what\":\"encryption keys\",\"count\":\"1\""));
+			       "\"what\":\"encryption keys\",\"count\":\"2\""));
 }
 
 static int start(void **state)
@@ -182,6 +259,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_marked_is_told_with_what_would_be_right_GT_16),
 		cmocka_unit_test(who_may_not_see_it_does_not_unmark_it_GT_16),
 		cmocka_unit_test(nobody_is_shown_a_key_GT_16),
+		cmocka_unit_test(a_rotated_key_has_two_versions_until_every_service_has_finished_GT_16),
 		cmocka_unit_test(with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2),
 	};
 

@@ -13,3 +13,28 @@ ALTER TABLE tm.tenant_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE tm.tenant_key FORCE ROW LEVEL SECURITY;
 CREATE POLICY own ON tm.tenant_key TO tenant_manager USING (tenant = tm.tenant()) WITH CHECK (tenant = tm.tenant());
 GRANT SELECT, INSERT, DELETE ON tm.tenant_key TO tenant_manager;
+
+-- The last rotation of a tenant's key, and how far each service that stores something is, as it told (KV `rotation`).
+CREATE TABLE tm.key_rotation (
+	tenant     text PRIMARY KEY REFERENCES tm.tenant ON DELETE CASCADE,
+	version    integer NOT NULL,
+	author     text NOT NULL,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	ended_at   timestamptz
+);
+CREATE TABLE tm.key_rotation_part (
+	tenant   text NOT NULL REFERENCES tm.key_rotation ON DELETE CASCADE,
+	service  text NOT NULL,
+	done     bigint NOT NULL,
+	total    bigint NOT NULL,
+	finished boolean NOT NULL,
+	PRIMARY KEY (tenant, service)
+);
+ALTER TABLE tm.key_rotation ENABLE ROW LEVEL SECURITY;
+ALTER TABLE tm.key_rotation FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON tm.key_rotation TO tenant_manager USING (tenant = tm.tenant()) WITH CHECK (tenant = tm.tenant());
+GRANT SELECT, INSERT, UPDATE, DELETE ON tm.key_rotation TO tenant_manager;
+ALTER TABLE tm.key_rotation_part ENABLE ROW LEVEL SECURITY;
+ALTER TABLE tm.key_rotation_part FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON tm.key_rotation_part TO tenant_manager USING (tenant = tm.tenant()) WITH CHECK (tenant = tm.tenant());
+GRANT SELECT, INSERT, UPDATE, DELETE ON tm.key_rotation_part TO tenant_manager;
