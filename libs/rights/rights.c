@@ -35,8 +35,9 @@ static const struct {
 	[RIGHT_RECORDINGS_ALL] = { "recordings.all", "with recordings.listen: everybody's recordings" },
 	[RIGHT_DESK_WORK] = { "desk.work", "work as an agent: sign in and out, states, own events" },
 	[RIGHT_DESK_SUPERVISE] = { "desk.supervise", "see all agents and facts; with desk.work: act for other agents" },
-	[RIGHT_CALLS_SENSITIVE] = { "calls.sensitive", "with reports.read or recordings.listen: see, and look for, what "
-						       "the tenant has marked as sensitive" },
+	[RIGHT_CALLS_SENSITIVE] = { "calls.sensitive",
+				    "with reports.read or recordings.listen: see, and look for, what "
+				    "the tenant has marked as sensitive" },
 	[RIGHT_KEYS_ROTATE] = { "keys.rotate", "make a new version of the key of what is encrypted" },
 	[RIGHT_TOKENS_READ] = { "tokens.read", "see which tokens were made, and for whom" },
 	[RIGHT_TOKENS_REVOKE] = { "tokens.revoke", "withdraw tokens before they expire" },
@@ -108,7 +109,8 @@ static const struct rights_role roles[] = {
 	{ "operator", "runs the platform: all tenants' administration", true,
 	  READ | WRITE | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) | BIT(OPERATORS_MANAGE) },
-	{ "tenant-admin", "administers one tenant: everything in it", false, READ | WRITE | SUPERVISE | BIT(CALLS_SENSITIVE) },
+	{ "tenant-admin", "administers one tenant: everything in it", false,
+	  READ | WRITE | SUPERVISE | BIT(CALLS_SENSITIVE) },
 	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false,
 	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },

@@ -46,8 +46,7 @@ static err_t derive(const uint8_t key[SEALED_KEY], const char *purpose, const ch
 	char label[LABEL_MAX];
 	int n = snprintf(label, sizeof(label), "trunkline/%s/%s", purpose, column);
 	bool ok = c && n > 0 && (size_t)n < sizeof(label) && EVP_PKEY_derive_init(c) > 0 &&
-		  EVP_PKEY_CTX_set_hkdf_md(c, EVP_sha256()) > 0 &&
-		  EVP_PKEY_CTX_set1_hkdf_key(c, key, SEALED_KEY) > 0 &&
+		  EVP_PKEY_CTX_set_hkdf_md(c, EVP_sha256()) > 0 && EVP_PKEY_CTX_set1_hkdf_key(c, key, SEALED_KEY) > 0 &&
 		  EVP_PKEY_CTX_add1_hkdf_info(c, (const unsigned char *)label, n) > 0 &&
 		  EVP_PKEY_derive(c, ret, &size) > 0 && size == SEALED_KEY;
 
@@ -132,7 +131,10 @@ err_t sealed_unwrap(const uint8_t master[SEALED_KEY], const char *tenant, uint32
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static err_t from_hex(uint8_t ret[SEALED_KEY], const char *text, size_t n)

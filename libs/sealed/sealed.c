@@ -36,7 +36,8 @@ static bool is_base64(const char *at, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		char c = at[i];
 
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '+' && c != '/')
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '+' &&
+		    c != '/')
 			return false;
 	}
 	return true;
@@ -99,13 +100,14 @@ void sealed_normalise(const char *text, size_t n, char *out)
 	}
 	if (!number || !size) {
 		for (size = 0; size < n; size++)
-			out[size] = (char)(text[size] >= 'A' && text[size] <= 'Z' ? text[size] + ('a' - 'A') : text[size]);
+			out[size] =
+			    (char)(text[size] >= 'A' && text[size] <= 'Z' ? text[size] + ('a' - 'A') : text[size]);
 	}
 	out[size] = '\0';
 }
 
-static err_t make_prefix(const struct sealed_keys *k, const struct version *v, size_t column, const char *text, size_t n,
-			 char prefix[SEALED_PREFIX])
+static err_t make_prefix(const struct sealed_keys *k, const struct version *v, size_t column, const char *text,
+			 size_t n, char prefix[SEALED_PREFIX])
 {
 	char normal[SEALED_TEXT_MAX + 1], index[INDEX_TEXT + 1] = "";
 	uint8_t mac[EVP_MAX_MD_SIZE];
@@ -114,8 +116,8 @@ static err_t make_prefix(const struct sealed_keys *k, const struct version *v, s
 
 	if (k->columns[column].looked_up) {
 		sealed_normalise(text, n, normal);
-		if (HMAC(EVP_sha256(), v->columns[column].index, SEALED_KEY, (const uint8_t *)normal, strlen(normal), mac,
-			 &size))
+		if (HMAC(EVP_sha256(), v->columns[column].index, SEALED_KEY, (const uint8_t *)normal, strlen(normal),
+			 mac, &size))
 			EVP_EncodeBlock((uint8_t *)index, mac, INDEX);
 		else
 			e = ERR_EXHAUSTED;

@@ -34,7 +34,7 @@
 #define SEALED_KEY	    32 /* bytes, of tenants and of the platform */
 #define SEALED_WRAPPED	    60 /* nonce, key, tag */
 #define SEALED_TEXT_MAX	    1024
-#define SEALED_VERSIONS_MAX 4 /* of a tenant's key at the same time */
+#define SEALED_VERSIONS_MAX 4  /* of a tenant's key at the same time */
 #define SEALED_PREFIX	    48 /* "sealed:4294967295:" and 24 of base64 and ':' and NUL */
 
 struct sealed_column {

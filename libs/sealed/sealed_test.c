@@ -87,7 +87,8 @@ static void what_is_sealed_opens_again_and_shows_nothing_GT_16(void **state)
 
 static void an_envelope_opens_nowhere_else_GT_16(void **state)
 {
-	struct sealed_keys *a = keys_of("acme", 1, 0), *same_key = keys_of("globex", 1, 0), *other = keys_of("acme", 1, 1);
+	struct sealed_keys *a = keys_of("acme", 1, 0), *same_key = keys_of("globex", 1, 0),
+			   *other = keys_of("acme", 1, 1);
 	struct sealed_keys *newer = keys_of("acme", 2, 0);
 	struct str s = STR_INIT;
 
@@ -218,9 +219,15 @@ static void one_number_in_several_spellings_is_one(void **state)
 	static const struct {
 		const char *text, *want;
 	} rows[] = {
-		{ "+4930123456", "4930123456" }, { "4930123456", "4930123456" }, { "+49 (30) 123-456", "4930123456" },
-		{ "*21#", "*21#" },		 { "1+2", "1+2" },		 { "Anna.B", "anna.b" },
-		{ "+", "+" },			 { "", "" },			 { "12a", "12a" },
+		{ "+4930123456", "4930123456" },
+		{ "4930123456", "4930123456" },
+		{ "+49 (30) 123-456", "4930123456" },
+		{ "*21#", "*21#" },
+		{ "1+2", "1+2" },
+		{ "Anna.B", "anna.b" },
+		{ "+", "+" },
+		{ "", "" },
+		{ "12a", "12a" },
 	};
 	char out[64];
 
@@ -259,9 +266,12 @@ static void a_master_key_is_a_private_file_of_64_hex_digits(void **state)
 		mode_t mode;
 		err_t want;
 	} rows[] = {
-		{ DIGITS_60 "1e1f\n", 0600, ERR_OK },	    { DIGITS_60 "1E1F", 0640, ERR_OK },
-		{ DIGITS_60 "1e1f\n", 0644, ERR_DENIED },   { DIGITS_60 "1e1", 0600, ERR_INVALID },
-		{ DIGITS_60 "1e1f20", 0600, ERR_INVALID },  { DIGITS_60 "1eig", 0600, ERR_INVALID },
+		{ DIGITS_60 "1e1f\n", 0600, ERR_OK },
+		{ DIGITS_60 "1E1F", 0640, ERR_OK },
+		{ DIGITS_60 "1e1f\n", 0644, ERR_DENIED },
+		{ DIGITS_60 "1e1", 0600, ERR_INVALID },
+		{ DIGITS_60 "1e1f20", 0600, ERR_INVALID },
+		{ DIGITS_60 "1eig", 0600, ERR_INVALID },
 		{ "", 0600, ERR_INVALID },
 	};
 	char dir[TESTKIT_PATH], path[TESTKIT_PATH + 64];

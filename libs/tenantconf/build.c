@@ -395,7 +395,8 @@ static err_t build_sensitive(struct build *b)
 			t->sensitive |= 1u << pb->sensitive_fields[i];
 	for (size_t i = 0; keys && i < pb->n_keys; i++) {
 		size_t size = pb->keys[i]->wrapped.len;
-		const uint8_t *wrapped = arena_dup(&b->s->arena, size ? (void *)pb->keys[i]->wrapped.data : "", size + !size);
+		const uint8_t *wrapped =
+		    arena_dup(&b->s->arena, size ? (void *)pb->keys[i]->wrapped.data : "", size + !size);
 
 		b->failed = b->failed || !wrapped;
 		keys[i] = (struct tenant_key){ pb->keys[i]->version, size, wrapped };
@@ -431,9 +432,10 @@ static err_t build_head(struct build *b)
 
 static err_t build_all(struct build *b)
 {
-	static err_t (*const parts[])(
-	    struct build *) = { build_head,	 build_sensitive, build_quotas, build_skill_list, build_prompts, build_queues,
-				build_calendars, build_flows,  build_trunks,	 build_numbers, build_suspension };
+	static err_t (*const parts[])(struct build *) = { build_head,	    build_sensitive, build_quotas,
+							  build_skill_list, build_prompts,   build_queues,
+							  build_calendars,  build_flows,     build_trunks,
+							  build_numbers,    build_suspension };
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < ARRAY_SIZE(parts); i++)

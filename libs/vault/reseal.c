@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
-#include "trunkline/config/v1/config.pb-c.h"
+#include "vault_internal.h"
 
 #define BUCKET	    "rotation"
 #define LOT	    "500"
@@ -22,7 +22,8 @@ struct reseal {
 	/* The tenant in hand; id "": none. */
 	char id[ID_MAX];
 	uint32_t version;
-	int64_t seen_ms, walk_ms, told_ms; /* monotonic: since when the version is known, this walk runs, it was told last */
+	int64_t seen_ms, walk_ms,
+	    told_ms; /* monotonic: since when the version is known, this walk runs, it was told last */
 	int64_t done, total, renewed;
 	bool clean; /* this walk has found nothing */
 	char after[ID_MAX];
@@ -146,17 +147,13 @@ static void on_put(err_t e, uint64_t seq, void *arg)
 
 static void tell(struct reseal *r, bool finished)
 {
-	Trunkline__Config__V1__KeyProgress m = TRUNKLINE__CONFIG__V1__KEY_PROGRESS__INIT;
 	char key[ID_MAX + 32];
-	uint8_t bytes[64];
+	uint8_t bytes[VAULT_PROGRESS];
+	size_t size =
+	    vault_progress_to_pb(r->version, r->done, r->total > r->done ? r->total : r->done, finished, bytes);
 
-	m.version = r->version;
-	m.done_rows = r->done;
-	m.total_rows = r->total > r->done ? r->total : r->done;
-	m.finished = finished;
 	snprintf(key, sizeof(key), "%s.%s", r->id, r->p.table->service);
 	r->told_ms = clock_mono_ms();
-	size_t size = trunkline__config__v1__key_progress__pack(&m, bytes);
 	if (bus_kv_put(r->kv, key, bytes, size, BUS_KV_ANY, on_put, r))
 		r->told_ms = 0;
 }

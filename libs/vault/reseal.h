@@ -18,12 +18,13 @@
 struct reseal;
 
 struct reseal_table {
-	const char *service;  /* "reporting": who tells */
-	const char *lock;     /* before each lot; NULL: none */
-	const char *count;    /* rows of the tenant */
-	const char *select;   /* $1 last id, $2 at most so many: id and the columns as the vault has them, by id, for update */
-	const char *update;   /* $1 ids, then an array for each column; NULL in it: stays */
-	size_t n_columns;     /* at most 4 */
+	const char *service; /* "reporting": who tells */
+	const char *lock;    /* before each lot; NULL: none */
+	const char *count;   /* rows of the tenant */
+	const char
+	    *select; /* $1 last id, $2 at most so many: id and the columns as the vault has them, by id, for update */
+	const char *update; /* $1 ids, then an array for each column; NULL in it: stays */
+	size_t n_columns;   /* at most 4 */
 };
 struct reseal_params {
 	struct loop *loop;

@@ -10,7 +10,8 @@
 #define SHOWN_MIN 8 /* of a shorter one none */
 
 static struct metric withheld =
-    METRIC_COUNTER("trunkline_withheld_total", "sensitive texts that were not stored, because there was no key for them");
+    METRIC_COUNTER("trunkline_withheld_total",
+		   "sensitive texts that were not stored, because there was no key for them");
 
 void vault_register_metrics(void)
 {
@@ -40,8 +41,8 @@ static err_t add_keys(struct vault_tenant *t, const struct vault_common *c, err_
 	return e;
 }
 
-err_t vault_tenant_new(struct vault_tenant **ret, const struct vault_common *c, const struct tenant *conf, err_t *ret_key,
-		       uint32_t *ret_version)
+err_t vault_tenant_new(struct vault_tenant **ret, const struct vault_common *c, const struct tenant *conf,
+		       err_t *ret_key, uint32_t *ret_version)
 {
 	struct vault_tenant *t = mem_zalloc(sizeof(*t));
 	err_t e = ERR_OK;

@@ -218,13 +218,11 @@ err_t vault_new(struct vault **ret, const struct vault_params *p, struct err_det
 	if (v->common.has_master)
 		e = sealed_master_read(v->common.master, p->master_file, "keys.master_file", detail);
 	if (!e)
-		e = tenantconf_new(&v->conf,
-				   &(struct tenantconf_params){ .bus = p->bus,
-								.on_change = on_change,
-								.on_error = on_bad,
-								.arg = v,
-								.no_agents = true },
-				   detail);
+		e = tenantconf_new(
+		    &v->conf,
+		    &(struct tenantconf_params){
+			.bus = p->bus, .on_change = on_change, .on_error = on_bad, .arg = v, .no_agents = true },
+		    detail);
 	if (e) {
 		vault_free(&v);
 		return e;

@@ -64,7 +64,8 @@ err_t vault_show(const struct vault_tenant *t, size_t column, const char *row, c
 		 struct str *out) MUST;
 /* Appends what is to be stored in place of what is: of an envelope of a former version of the key, or of a text in clear that is sensitive, an
  * envelope of the newest one. Nothing: it stays. Errors as of vault_keep(). */
-err_t vault_renew(const struct vault_tenant *t, size_t column, const char *row, const char *stored, struct str *out) MUST;
+err_t vault_renew(const struct vault_tenant *t, size_t column, const char *row, const char *stored,
+		  struct str *out) MUST;
 /* The version of the key that encrypts; 0: there is none. */
 uint32_t vault_version(const struct vault_tenant *t);
 /* The next tenant, by id, whose key has more than one version: it is being rotated. NULL: none behind that one ("": of all). */

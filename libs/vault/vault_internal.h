@@ -24,9 +24,13 @@ struct vault_common {
 	uint8_t master[SEALED_KEY];
 };
 /* Holds the configuration. ERR_DATA_LOSS in *ret_key, with the version in *ret_version: a key does not open; the tenant is there all the same. */
-err_t vault_tenant_new(struct vault_tenant **ret, const struct vault_common *c, const struct tenant *conf, err_t *ret_key,
-		       uint32_t *ret_version) MUST;
+err_t vault_tenant_new(struct vault_tenant **ret, const struct vault_common *c, const struct tenant *conf,
+		       err_t *ret_key, uint32_t *ret_version) MUST;
 void vault_tenant_unref(struct vault_tenant **t);
 void vault_register_metrics(void);
+
+/* trunkline.config.v1.KeyProgress; its size. */
+#define VAULT_PROGRESS 40
+size_t vault_progress_to_pb(uint32_t version, int64_t done, int64_t total, bool finished, uint8_t ret[VAULT_PROGRESS]);
 
 #endif

@@ -24,7 +24,8 @@ static struct vault_tenant *tenant(const char *id, const char *fields, uint8_t f
 		common.master[i] = (uint8_t)i;
 	for (size_t i = 0; i < 2; i++)
 		common.sealed[i] = columns[i].column;
-	str_printf(&json, "{'tenant':'%s','version':1,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[%s],'keys':[",
+	str_printf(&json,
+		   "{'tenant':'%s','version':1,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[%s],'keys':[",
 		   id, id, fields);
 	if (first_key)
 		confkit_add_key(&json, id, 1, first_key);
@@ -78,8 +79,11 @@ static void a_mask_shows_the_end_of_long_numbers_only_GT_16(void **state)
 		size_t column;
 		const char *text, *want;
 	} rows[] = {
-		{ CALLER, "12345678", VAULT_MASK "5678" }, { CALLER, "1234567", VAULT_MASK }, { CALLER, "anna.12345678", VAULT_MASK },
-		{ DIGITS, "123456789012", VAULT_MASK },	   { CALLER, "", "" },
+		{ CALLER, "12345678", VAULT_MASK "5678" },
+		{ CALLER, "1234567", VAULT_MASK },
+		{ CALLER, "anna.12345678", VAULT_MASK },
+		{ DIGITS, "123456789012", VAULT_MASK },
+		{ CALLER, "", "" },
 	};
 	struct vault_tenant *t = tenant("acme", ALL, 7, true);
 	char stored[256];

@@ -141,16 +141,14 @@ static __attribute__((unused)) void configure(const char *instance, const char *
 	(void)str_copy(user_dsn, sizeof(user_dsn), pg.dsn);
 	assert_non_null(strstr(user_dsn, "user=postgres"));
 	memcpy(strstr(user_dsn, "user=postgres"), "user=recorder", 13);
-	snprintf(
-	    text, sizeof(text),
-	    "instance: %s\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
-	    "dir: %s/rec\n"
-	    "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
-	    "public_key_file: %s/token.pub\n"
-	    "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n"
-	    "keys:\n  master_file: \"%s\"\n",
-	    instance, testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, listens, dir,
-	    master_file);
+	snprintf(text, sizeof(text),
+		 "instance: %s\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
+		 "dir: %s/rec\n"
+		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
+		 "public_key_file: %s/token.pub\n"
+		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n"
+		 "keys:\n  master_file: \"%s\"\n",
+		 instance, testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, listens, dir, master_file);
 	snprintf(name, sizeof(name), "%s.yaml", instance);
 	testkit_file(dir, name, text, path);
 }

@@ -9,8 +9,10 @@ static void publish(const char *tenant, const char *fields)
 {
 	struct str json = STR_INIT;
 
-	str_printf(&json, "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[%s],'keys':[",
-		   tenant, (long long)clock_wall_ms(), tenant, fields);
+	str_printf(
+	    &json,
+	    "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[%s],'keys':[",
+	    tenant, (long long)clock_wall_ms(), tenant, fields);
 	confkit_add_key(&json, tenant, 1, 7);
 	str_append(&json, "]}");
 	confkit_publish(loop, bus, str_text(&json));
@@ -19,8 +21,9 @@ static void publish(const char *tenant, const char *fields)
 
 static struct rpc_client *client_with(const char *tenant, uint64_t rights)
 {
-	struct auth_user u = { .subject = "test", .rights = rights | rights_bit(RIGHT_RECORDINGS_LISTEN) |
-							    rights_bit(RIGHT_RECORDINGS_ALL) };
+	struct auth_user u = { .subject = "test",
+			       .rights =
+				   rights | rights_bit(RIGHT_RECORDINGS_LISTEN) | rights_bit(RIGHT_RECORDINGS_ALL) };
 
 	(void)str_copy(u.tenant, sizeof(u.tenant), tenant);
 	return client_of(&u);
@@ -67,7 +70,8 @@ static bool is_shown(void *arg)
 
 static void a_caller_is_stored_encrypted_and_shown_and_found_by_who_may_GT_16(void **state)
 {
-	struct rpc_client *may = client_with("acme", rights_bit(RIGHT_CALLS_SENSITIVE)), *may_not = client_with("acme", 0);
+	struct rpc_client *may = client_with("acme", rights_bit(RIGHT_CALLS_SENSITIVE)),
+			  *may_not = client_with("acme", 0);
 	struct asked marked = { may_not, VAULT_MASK "1222" };
 	struct str dump = STR_INIT;
 
@@ -78,7 +82,8 @@ static void a_caller_is_stored_encrypted_and_shown_and_found_by_who_may_GT_16(vo
 	publish("acme", "'SENSITIVE_FIELD_CALLER_NUMBER'");
 	assert_true(testkit_wait(is_shown, &marked, 5000)); /* what was stored before is masked */
 	store("acme", "secret", "1001", CANARY, 1000);
-	assert_int_equal(testkit_run((const char *[]){ "pg_dump", "--data-only", "-d", pg.dsn, NULL }, &dump, 20000), 0);
+	assert_int_equal(testkit_run((const char *[]){ "pg_dump", "--data-only", "-d", pg.dsn, NULL }, &dump, 20000),
+			 0);
 	assert_non_null(strstr(str_text(&dump), "sealed:1:"));
 	assert_null(strstr(str_text(&dump), CANARY + 1));
 	str_done(&dump);
@@ -94,7 +99,8 @@ static void a_caller_is_stored_encrypted_and_shown_and_found_by_who_may_GT_16(vo
 
 static void one_recording_is_shown_like_the_list_GT_16(void **state)
 {
-	struct rpc_client *may = client_with("acme", rights_bit(RIGHT_CALLS_SENSITIVE)), *may_not = client_with("acme", 0);
+	struct rpc_client *may = client_with("acme", rights_bit(RIGHT_CALLS_SENSITIVE)),
+			  *may_not = client_with("acme", 0);
 	Trunkline__Recording__V1__GetRecordingRequest req = TRUNKLINE__RECORDING__V1__GET_RECORDING_REQUEST__INIT;
 	ProtobufCMessage *res;
 
@@ -104,7 +110,8 @@ static void one_recording_is_shown_like_the_list_GT_16(void **state)
 	assert_string_equal(((Trunkline__Recording__V1__GetRecordingResponse *)res)->recording->caller, CANARY);
 	protobuf_c_message_free_unpacked(res, NULL);
 	assert_int_equal(rpc_client_call(may_not, SERVICE, "GetRecording", &req.base, &res, NULL), ERR_OK);
-	assert_string_equal(((Trunkline__Recording__V1__GetRecordingResponse *)res)->recording->caller, VAULT_MASK "3645");
+	assert_string_equal(((Trunkline__Recording__V1__GetRecordingResponse *)res)->recording->caller,
+			    VAULT_MASK "3645");
 	protobuf_c_message_free_unpacked(res, NULL);
 	assert_int_equal(download(may_not, "secret", 0, NULL), ERR_OK); /* its audio is another permission's */
 	rpc_client_free(&may);

@@ -21,8 +21,9 @@ const struct reseal_table store_reseal = {
 	.count = "SELECT count(*) FROM rec.recording WHERE tenant = " TENANT,
 	.select = "SELECT id, caller FROM rec.recording WHERE tenant = " TENANT
 		  " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
-	.update = "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller) FROM unnest($1::text[], $2::text[]) AS n "
-		  "(id, caller) WHERE r.tenant = " TENANT " AND r.id = n.id",
+	.update =
+	    "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller) FROM unnest($1::text[], $2::text[]) AS n "
+	    "(id, caller) WHERE r.tenant = " TENANT " AND r.id = n.id",
 	.n_columns = STORE_COLUMNS,
 };
 
@@ -60,8 +61,8 @@ static err_t run_put(struct db_tx *tx, void *arg)
 	snprintf(n[4], NUMBER, "%lld", (long long)r->stored_ms);
 	e = db_exec(tx, &res, put_sql, 16,
 		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id,
-				      str_text(&p->caller), r->called, n[0], state_names[r->state], n[1], r->complete ? "t" : "f", r->path,
-				      n[2], n[3], n[4] });
+				      str_text(&p->caller), r->called, n[0], state_names[r->state], n[1],
+				      r->complete ? "t" : "f", r->path, n[2], n[3], n[4] });
 	db_result_free(&res);
 	return e;
 }
@@ -95,7 +96,8 @@ static err_t keep_caller(struct put *p, struct vault *vault)
 	return e;
 }
 
-err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg), void *arg)
+err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg),
+		void *arg)
 {
 	struct put *p = mem_alloc(sizeof(*p));
 	err_t e;
@@ -443,8 +445,8 @@ static err_t seek_caller(struct list *l, struct err_detail *detail)
 		 : ERR_OK;
 }
 
-err_t store_list(struct db *db, const struct store_eye *eye, const struct store_filter *f, store_list_fn *done, void *arg,
-		 struct err_detail *detail)
+err_t store_list(struct db *db, const struct store_eye *eye, const struct store_filter *f, store_list_fn *done,
+		 void *arg, struct err_detail *detail)
 {
 	struct list *l = mem_zalloc(sizeof(*l));
 	err_t e;

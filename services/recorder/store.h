@@ -17,7 +17,8 @@ extern const struct reseal_table store_reseal;
 /* Writes what is known of a recording. Texts that are empty leave what is there; a state only goes forward (RECORDING →
  * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. The caller is written as the
  * vault keeps it; ERR_UNAVAILABLE: it does not know the tenants yet. */
-err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg), void *arg) MUST;
+err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg),
+		void *arg) MUST;
 
 /* Who looks: what is sensitive is shown to him in clear, or masked. */
 struct store_eye {
@@ -53,7 +54,7 @@ struct store_filter {
 };
 /* Newest first; more: there are others behind the last. ERR_DENIED, ERR_INVALID with the detail: that is not to be looked for by the caller. */
 typedef void store_list_fn(err_t e, const struct recording *list, unsigned n, bool more, void *arg);
-err_t store_list(struct db *db, const struct store_eye *eye, const struct store_filter *f, store_list_fn *done, void *arg,
-		 struct err_detail *detail) MUST;
+err_t store_list(struct db *db, const struct store_eye *eye, const struct store_filter *f, store_list_fn *done,
+		 void *arg, struct err_detail *detail) MUST;
 
 #endif

@@ -19,11 +19,13 @@ const struct reseal_table books_reseal = {
 	.service = "reporting",
 	.lock = "SELECT pg_advisory_xact_lock(hashtext('rep.books'))",
 	.count = "SELECT count(*) FROM rep.call WHERE tenant = rep.tenant()",
-	.select = "SELECT call_id, coalesce(caller, ''), coalesce(digits, '') FROM rep.call WHERE tenant = rep.tenant() AND "
-		  "call_id > $1 ORDER BY call_id LIMIT $2::int FOR UPDATE",
-	.update = "UPDATE rep.call c SET caller = coalesce(n.caller, c.caller), digits = coalesce(n.digits, c.digits) FROM "
-		  "unnest($1::text[], $2::text[], $3::text[]) AS n (id, caller, digits) WHERE c.tenant = rep.tenant() AND "
-		  "c.call_id = n.id",
+	.select =
+	    "SELECT call_id, coalesce(caller, ''), coalesce(digits, '') FROM rep.call WHERE tenant = rep.tenant() AND "
+	    "call_id > $1 ORDER BY call_id LIMIT $2::int FOR UPDATE",
+	.update =
+	    "UPDATE rep.call c SET caller = coalesce(n.caller, c.caller), digits = coalesce(n.digits, c.digits) FROM "
+	    "unnest($1::text[], $2::text[], $3::text[]) AS n (id, caller, digits) WHERE c.tenant = rep.tenant() AND "
+	    "c.call_id = n.id",
 	.n_columns = BOOKS_COLUMNS,
 };
 

@@ -55,7 +55,8 @@ static const char calls_sql[] =
     "offered_ms, answered_ms, agent_answered_ms, ended_ms, wait_ms, talk_ms, hold_ms FROM rep.call "
     "WHERE tenant = rep.tenant() AND offered_ms >= $1::bigint AND offered_ms < $2::bigint "
     "AND ($3 = '' OR agent_id = $3) AND ($4 = '' OR queue_id = $4) AND ($5 = '' OR disposition = $5) "
-    "AND ($6 = '' OR CASE WHEN $7 = 't' THEN starts_with(caller, $6) ELSE caller = $6 OR caller ^@ ANY ($13::text[]) END) "
+    "AND ($6 = '' OR CASE WHEN $7 = 't' THEN starts_with(caller, $6) ELSE caller = $6 OR caller ^@ ANY ($13::text[]) "
+    "END) "
     "AND ($8 = '' OR CASE WHEN $9 = 't' THEN starts_with(called, $8) ELSE called = $8 END) "
     "AND ($10::bigint < 0 OR (offered_ms, call_id) < ($10::bigint, $11)) "
     "ORDER BY offered_ms DESC, call_id DESC LIMIT $12::bigint + 1";

@@ -31,9 +31,10 @@ const struct config_item reporting_items[] = {
 			    "public key that tokens are verified with (PEM, P-256)"),
 	CONFIG_STR(struct reporting_config, master_file, "keys.master_file", "",
 		   "the platform's master key, 64 hex digits, that of tenant-manager; empty: there is none"),
-	CONFIG_INT(struct reporting_config, settle_ms, "keys.settle_ms", 60000, 0, 3600000,
-		   "so long after a new version of a tenant's key nothing is written with the former one any more, by any "
-		   "instance"),
+	CONFIG_INT(
+	    struct reporting_config, settle_ms, "keys.settle_ms", 60000, 0, 3600000,
+	    "so long after a new version of a tenant's key nothing is written with the former one any more, by any "
+	    "instance"),
 	CONFIG_END,
 };
 

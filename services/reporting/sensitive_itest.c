@@ -51,8 +51,10 @@ static void publish(const char *tenant, const char *fields, uint8_t first_key)
 {
 	struct str json = STR_INIT;
 
-	str_printf(&json, "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[%s],'keys':[",
-		   tenant, (long long)clock_wall_ms(), tenant, fields);
+	str_printf(
+	    &json,
+	    "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[%s],'keys':[",
+	    tenant, (long long)clock_wall_ms(), tenant, fields);
 	if (first_key)
 		confkit_add_key(&json, tenant, 1, first_key);
 	str_append(&json, "]}");
@@ -92,7 +94,8 @@ static bool is_known(void *arg)
 /* A call from that number, in which those digits were keyed, as the service would write it. */
 static void write_call(const char *tenant, const char *call, const char *caller, const char *digits)
 {
-	Trunkline__Event__V1__Event first = TRUNKLINE__EVENT__V1__EVENT__INIT, second = TRUNKLINE__EVENT__V1__EVENT__INIT;
+	Trunkline__Event__V1__Event first = TRUNKLINE__EVENT__V1__EVENT__INIT,
+				    second = TRUNKLINE__EVENT__V1__EVENT__INIT;
 	Trunkline__Event__V1__CallOffered offered = TRUNKLINE__EVENT__V1__CALL_OFFERED__INIT;
 	Trunkline__Event__V1__DigitsCollected collected = TRUNKLINE__EVENT__V1__DIGITS_COLLECTED__INIT;
 	struct books_job job = { .books = books, .n = 2 };
@@ -209,7 +212,9 @@ static void sql(const char *text)
 {
 	struct str out = STR_INIT;
 
-	assert_int_equal(testkit_run((const char *[]){ "psql", "-Xq", "-v", "ON_ERROR_STOP=1", pg.dsn, "-c", text, NULL }, &out, 20000),
+	assert_int_equal(testkit_run((const char *[]){ "psql", "-Xq", "-v", "ON_ERROR_STOP=1", pg.dsn, "-c", text,
+						       NULL },
+				     &out, 20000),
 			 0);
 	str_done(&out);
 }
@@ -250,7 +255,8 @@ static void a_dump_of_the_table_has_none_of_what_is_sensitive_GT_16(void **state
 	await_sensitive("acme");
 	write_call("acme", call, CANARY, KEYED);
 	write_call("plain", call, NOBODYS, "42");
-	assert_int_equal(testkit_run((const char *[]){ "pg_dump", "--data-only", "-d", pg.dsn, NULL }, &dump, 20000), 0);
+	assert_int_equal(testkit_run((const char *[]){ "pg_dump", "--data-only", "-d", pg.dsn, NULL }, &dump, 20000),
+			 0);
 	assert_non_null(strstr(str_text(&dump), call));
 	assert_non_null(strstr(str_text(&dump), NOBODYS)); /* of who has marked nothing */
 	assert_null(strstr(str_text(&dump), CANARY + 1));
@@ -300,7 +306,8 @@ static void an_envelope_of_another_tenant_does_not_open_GT_16_GT_3_1_2(void **st
 	(void)state;
 	write_call("plain", call, "+4930555666777", "44");
 	sees("plain", MAY, "", "+4930555666777", "44");
-	sql("UPDATE rep.call p SET caller = a.caller, digits = a.digits FROM rep.call a WHERE p.tenant = 'plain' AND a.tenant = "
+	sql("UPDATE rep.call p SET caller = a.caller, digits = a.digits FROM rep.call a WHERE p.tenant = 'plain' AND "
+	    "a.tenant = "
 	    "'acme' AND p.call_id = a.call_id");
 	sees("plain", MAY, "", "", "");
 	assert_int_equal(finds("plain", CANARY), 0);
@@ -312,7 +319,8 @@ static void publish_second(const char *tenant, bool keep)
 	struct str json = STR_INIT;
 
 	str_printf(&json,
-		   "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[" BOTH "],'keys':[",
+		   "{'tenant':'%s','version':%lld,'timeZone':'UTC','sipDomain':'%s.test','sensitiveFields':[" BOTH
+		   "],'keys':[",
 		   tenant, (long long)clock_wall_ms(), tenant);
 	if (keep) {
 		confkit_add_key(&json, tenant, 1, 11);
@@ -421,9 +429,11 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	publish("turning", BOTH, 11);
 	await_sensitive("turning");
 	fill(10, 200);
-	sql("INSERT INTO rep.call (tenant, call_id, offered_ms, caller) SELECT 'turning', 'f' || lpad(n::text, 31, '0'), 1, 'x' FROM "
+	sql("INSERT INTO rep.call (tenant, call_id, offered_ms, caller) SELECT 'turning', 'f' || lpad(n::text, 31, "
+	    "'0'), 1, 'x' FROM "
 	    "generate_series(1, 3000) n"); /* in clear, for the length of the walk */
-	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL), ERR_OK);
+	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL),
+			 ERR_OK);
 	assert_int_equal(bus_kv_watch(&watch, kv, ">", on_progress, &p), ERR_OK);
 	publish_second("turning", true);
 	assert_true(testkit_wait(has_begun, NULL, 20000));

@@ -189,8 +189,14 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	struct job *j = c->job;
 	char version[24], sensitive[DB_NUMBER];
-	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f",
-				 version,	  NULL,		NULL,	       t->language,
+	const char *params[] = { t->display_name,
+				 t->time_zone,
+				 t->sip_domain,
+				 t->suspended ? "t" : "f",
+				 version,
+				 NULL,
+				 NULL,
+				 t->language,
 				 db_number(sensitive_bits(t), sensitive) };
 	err_t e = bind_quotas(c, 5, t);
 
@@ -198,12 +204,12 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	if (!e)
 		e = bind_suspension(c, 6, t);
 	if (!e)
-		e = db_exec(
-		    c->tx, NULL,
-		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
-		    "revision, quotas, suspension, language, sensitive) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, "
-		    "$7, $8, $9)",
-		    9, params);
+		e = db_exec(c->tx, NULL,
+			    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
+			    "revision, quotas, suspension, language, sensitive) VALUES (tm.tenant(), $1, $2, $3, $4, "
+			    "$5, $5, $6, "
+			    "$7, $8, $9)",
+			    9, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
 	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
@@ -422,16 +428,16 @@ static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
 static err_t check_openness(struct job *j, const Trunkline__Admin__V1__Tenant *before,
 			    const Trunkline__Admin__V1__Tenant *t)
 {
-	return sensitive_bits(before) & ~sensitive_bits(t)
-		   ? auth_require(&j->user, RIGHT_CALLS_SENSITIVE, &j->detail)
-		   : ERR_OK;
+	return sensitive_bits(before) & ~sensitive_bits(t) ? auth_require(&j->user, RIGHT_CALLS_SENSITIVE, &j->detail)
+							   : ERR_OK;
 }
 
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24], sensitive[DB_NUMBER];
-	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f", version, NULL, NULL,
-				 announcement(t), t->language, db_number(sensitive_bits(t), sensitive) };
+	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f",
+				 version,	  NULL,		NULL,
+				 announcement(t), t->language,	db_number(sensitive_bits(t), sensitive) };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -440,7 +446,8 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 	return e ? e
 		 : db_exec(c->tx, NULL,
 			   "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, "
-			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, sensitive = $9, updated_at "
+			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, sensitive = "
+			   "$9, updated_at "
 			   "= now() "
 			   "WHERE tenant = tm.tenant()",
 			   9, params);

@@ -35,10 +35,11 @@ static err_t find_rotation(struct db_tx *tx, const struct told *t, bool *ret)
 	char version[DB_NUMBER];
 	const char *params[] = { db_number(t->version, version) };
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res,
-			  "SELECT FROM tm.tenant t JOIN tm.key_rotation r ON r.tenant = t.tenant WHERE t.tenant = tm.tenant() AND "
-			  "r.ended_at IS NULL AND r.version = $1 FOR UPDATE OF t",
-			  1, params);
+	err_t e = db_exec(
+	    tx, &res,
+	    "SELECT FROM tm.tenant t JOIN tm.key_rotation r ON r.tenant = t.tenant WHERE t.tenant = tm.tenant() AND "
+	    "r.ended_at IS NULL AND r.version = $1 FOR UPDATE OF t",
+	    1, params);
 
 	*ret = !e && db_rows(res);
 	db_result_free(&res);
@@ -52,7 +53,8 @@ static err_t write_part(struct db_tx *tx, const struct told *t)
 				 t->finished ? "t" : "f" };
 
 	return db_exec(tx, NULL,
-		       "INSERT INTO tm.key_rotation_part (tenant, service, done, total, finished) VALUES (tm.tenant(), $1, $2, $3, "
+		       "INSERT INTO tm.key_rotation_part (tenant, service, done, total, finished) VALUES (tm.tenant(), "
+		       "$1, $2, $3, "
 		       "$4) ON CONFLICT (tenant, service) DO UPDATE SET done = excluded.done, total = excluded.total, "
 		       "finished = excluded.finished",
 		       4, params);
@@ -70,18 +72,19 @@ static err_t end_rotation(struct db_tx *tx, const struct told *t)
 	if (!e)
 		e = db_queue(tx, "UPDATE tm.tenant SET version = version + 1 WHERE tenant = tm.tenant()", 0, NULL);
 	return e ? e
-		 : db_exec(tx, NULL,
-			   "INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tenant, 'main', 1, version FROM "
-			   "tm.tenant WHERE tenant = tm.tenant() ON CONFLICT (tenant, item) DO UPDATE SET version = "
-			   "excluded.version, at = now(), retry_at = now()",
-			   0, NULL);
+		 : db_exec(
+		       tx, NULL,
+		       "INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tenant, 'main', 1, version FROM "
+		       "tm.tenant WHERE tenant = tm.tenant() ON CONFLICT (tenant, item) DO UPDATE SET version = "
+		       "excluded.version, at = now(), retry_at = now()",
+		       0, NULL);
 }
 
 static err_t all_finished(struct db_tx *tx, bool *ret)
 {
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res,
-			  "SELECT count(*) FROM tm.key_rotation_part WHERE tenant = tm.tenant() AND finished", 0, NULL);
+	err_t e = db_exec(tx, &res, "SELECT count(*) FROM tm.key_rotation_part WHERE tenant = tm.tenant() AND finished",
+			  0, NULL);
 
 	*ret = !e && db_int(res, 0, 0) == (int64_t)ARRAY_SIZE(services);
 	db_result_free(&res);

@@ -15,7 +15,8 @@ err_t sensitive_check(const Trunkline__Admin__V1__Tenant *t, struct err_detail *
 
 		if (field <= 0 || field >= TENANT_SENSITIVE_END)
 			return err_set(detail, ERR_INVALID, "tenant.sensitive_fields",
-				       "%d is none of them: SENSITIVE_FIELD_CALLER_NUMBER, SENSITIVE_FIELD_IVR_INPUT", field);
+				       "%d is none of them: SENSITIVE_FIELD_CALLER_NUMBER, SENSITIVE_FIELD_IVR_INPUT",
+				       field);
 		if (seen & 1u << field)
 			return err_set(detail, ERR_INVALID, "tenant.sensitive_fields", "%d is there twice", field);
 		seen |= 1u << field;
@@ -56,8 +57,8 @@ err_t sensitive_insert_key(struct change *c, uint32_t version)
 	if (e)
 		return e;
 	db_bind_bytes(c->tx, 1, wrapped, sizeof(wrapped));
-	return db_exec(c->tx, NULL, "INSERT INTO tm.tenant_key (tenant, version, wrapped) VALUES (tm.tenant(), $1, $2)", 2,
-		       params);
+	return db_exec(c->tx, NULL, "INSERT INTO tm.tenant_key (tenant, version, wrapped) VALUES (tm.tenant(), $1, $2)",
+		       2, params);
 }
 
 err_t sensitive_check_master(struct job *j, const char *field)
@@ -87,8 +88,9 @@ err_t sensitive_ensure_key(struct change *c, const Trunkline__Admin__V1__Tenant 
 err_t sensitive_load_keys(struct db_tx *tx, struct arena *a, size_t *ret_n, Trunkline__Config__V1__TenantKey ***ret)
 {
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res,
-			  "SELECT version, wrapped FROM tm.tenant_key WHERE tenant = tm.tenant() ORDER BY version", 0, NULL);
+	err_t e =
+	    db_exec(tx, &res, "SELECT version, wrapped FROM tm.tenant_key WHERE tenant = tm.tenant() ORDER BY version",
+		    0, NULL);
 	size_t n = e ? 0 : (size_t)db_rows(res);
 	Trunkline__Config__V1__TenantKey **keys = arena_alloc(a, (n + 1) * sizeof(*keys));
 

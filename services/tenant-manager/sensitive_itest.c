@@ -14,7 +14,7 @@
 #include "trunkline/config/v1/config.pb-c.h"
 
 #define MASTER "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
-#define MARK(fields)                                                                              \
+#define MARK(fields)                                                                               \
 	"{\"tenant\":{\"name\":\"tenants/acme\",\"sensitiveFields\":[" fields "]},\"updateMask\":" \
 	"\"sensitiveFields\"}"
 #define CALLER "\"SENSITIVE_FIELD_CALLER_NUMBER\""
@@ -29,7 +29,8 @@ static const char *must(const char *method, const char *json)
 	return fixture_must(&fx, fx.operator_token, method, json);
 }
 
-static void refused(struct fixture *f, const char *token, const char *json, err_t code, const char *field, const char *text)
+static void refused(struct fixture *f, const char *token, const char *json, err_t code, const char *field,
+		    const char *text)
 {
 	struct err_detail d = { 0 };
 	err_t e = fixture_call(f, token, "UpdateTenant", json, NULL, &d);
@@ -97,7 +98,8 @@ static void a_marked_field_gives_the_tenant_a_key_that_the_services_open_GT_16(v
 	(void)must("CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
 	wait_read(0, 0);
 	assert_string_equal(fixture_sql(&fx, keys_sql), "0");
-	(void)must("UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\",\"sensitiveFields\":[" CALLER "]},\"validateOnly\":true}");
+	(void)must("UpdateTenant",
+		   "{\"tenant\":{\"name\":\"tenants/acme\",\"sensitiveFields\":[" CALLER "]},\"validateOnly\":true}");
 	assert_string_equal(fixture_sql(&fx, keys_sql), "0");
 	assert_non_null(strstr(must("UpdateTenant", MARK(CALLER)), "\"sensitiveFields\":[" CALLER "]"));
 	wait_read(1u << TENANT_CALLER_NUMBER, 1);
@@ -120,7 +122,8 @@ static void what_cannot_be_marked_is_told_with_what_would_be_right_GT_16(void **
 	refused(&fx, admin, MARK(CALLER "," INPUT "," CALLER), ERR_INVALID, "tenant.sensitive_fields", "twice");
 	plain.more_config = NULL;
 	fixture_second(&second, &plain);
-	refused(&second, admin, MARK(CALLER "," INPUT), ERR_PRECONDITION, "tenant.sensitive_fields", "keys.master_file");
+	refused(&second, admin, MARK(CALLER "," INPUT), ERR_PRECONDITION, "tenant.sensitive_fields",
+		"keys.master_file");
 	fixture_service_stop(&second, SIGTERM);
 }
 
@@ -134,8 +137,10 @@ static void who_may_not_see_it_does_not_unmark_it_GT_16(void **state)
 	wait_read(1u << TENANT_CALLER_NUMBER, 1);
 	(void)fixture_must(&fx, admin, "UpdateTenant", MARK(""));
 	wait_read(0, 1); /* what was encrypted is still to be read */
-	(void)fixture_must(&fx, admin, "UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\",\"sensitiveFields\":[" CALLER "]}}");
-	(void)must("UpdateTenant", "{\"tenant\":{\"name\":\"tenants/acme\",\"displayName\":\"Acme\"}}"); /* says nothing of it */
+	(void)fixture_must(&fx, admin, "UpdateTenant",
+			   "{\"tenant\":{\"name\":\"tenants/acme\",\"sensitiveFields\":[" CALLER "]}}");
+	(void)must("UpdateTenant",
+		   "{\"tenant\":{\"name\":\"tenants/acme\",\"displayName\":\"Acme\"}}"); /* says nothing of it */
 	wait_read(1u << TENANT_CALLER_NUMBER, 1);
 }
 
@@ -162,7 +167,8 @@ static void tell(const char *service, uint32_t version, int64_t done, bool finis
 	m.finished = finished;
 	snprintf(key, sizeof(key), "acme.%s", service);
 	size_t size = trunkline__config__v1__key_progress__pack(&m, bytes);
-	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL), ERR_OK);
+	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL),
+			 ERR_OK);
 	assert_int_equal(bus_kv_put(kv, key, bytes, size, BUS_KV_ANY, on_put, &acked), ERR_OK);
 	assert_true(testkit_wait_flag(fx.loop, &acked, 5000));
 	bus_kv_close(&kv);
@@ -190,7 +196,8 @@ static void a_rotated_key_has_two_versions_until_every_service_has_finished_GT_1
 	assert_int_equal(fixture_call(&fx, admin, "GetKeyRotation", acme, NULL, &d), ERR_NOT_FOUND);
 	(void)fixture_must(&fx, admin, "RotateTenantKey", "{\"name\":\"tenants/acme\",\"validateOnly\":true}");
 	assert_string_equal(fixture_sql(&fx, keys_sql), "1");
-	assert_non_null(strstr(fixture_must(&fx, admin, "RotateTenantKey", acme), "\"version\":2,\"state\":\"STATE_RUNNING\""));
+	assert_non_null(
+	    strstr(fixture_must(&fx, admin, "RotateTenantKey", acme), "\"version\":2,\"state\":\"STATE_RUNNING\""));
 	wait_read(1u << TENANT_CALLER_NUMBER, 2);
 	assert_int_equal(fixture_call(&fx, admin, "RotateTenantKey", acme, NULL, &d), ERR_PRECONDITION);
 	assert_non_null(strstr(d.message, "under way"));
@@ -208,11 +215,15 @@ static void a_rotated_key_has_two_versions_until_every_service_has_finished_GT_1
 	assert_string_equal(fixture_sql(&fx, "SELECT version FROM tm.tenant_key"), "2");
 	wait_read(1u << TENANT_CALLER_NUMBER, 1);
 	assert_int_equal(tenantconf_find_tenant(conf, "acme")->keys[0].version, 2);
-	assert_non_null(strstr(must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tenants.rotate_key\"}"), "rotate_key"));
+	assert_non_null(
+	    strstr(must("ListAuditEntries", "{\"parent\":\"tenants/acme\",\"action\":\"tenants.rotate_key\"}"),
+		   "rotate_key"));
 	(void)fixture_must(&fx, admin, "RotateTenantKey", acme); /* and again */
 	wait_read(1u << TENANT_CALLER_NUMBER, 2);
 	(void)must("CreateTenant", "{\"tenantId\":\"plain\",\"tenant\":{}}");
-	assert_int_equal(fixture_call(&fx, fx.operator_token, "RotateTenantKey", "{\"name\":\"tenants/plain\"}", NULL, &d), ERR_PRECONDITION);
+	assert_int_equal(fixture_call(&fx, fx.operator_token, "RotateTenantKey", "{\"name\":\"tenants/plain\"}", NULL,
+				      &d),
+			 ERR_PRECONDITION);
 	assert_non_null(strstr(d.message, "no key"));
 }
 
