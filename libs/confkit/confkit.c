@@ -1,9 +1,11 @@
 #include "confkit/confkit.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/mem.h"
 #include "pbjson/pbjson.h"
+#include "sealed/sealed.h"
 #include "testkit/testkit.h"
 #include "trunkline/config/v1/config.pb-c.h"
 
@@ -41,6 +43,20 @@ void confkit_pack_tenant(struct str *out, const char *json)
 void confkit_pack_agent(struct str *out, const char *json)
 {
 	pack(out, &trunkline__config__v1__agent__descriptor, json);
+}
+
+void confkit_add_key(struct str *json, const char *tenant, uint32_t version, uint8_t first)
+{
+	uint8_t master[SEALED_KEY], key[SEALED_KEY], wrapped[SEALED_WRAPPED], text[2 * SEALED_WRAPPED];
+
+	for (unsigned i = 0; i < SEALED_KEY; i++) {
+		master[i] = (uint8_t)i;
+		key[i] = (uint8_t)(first + i);
+	}
+	if (sealed_wrap(master, tenant, version, key, wrapped))
+		testkit_die("confkit: sealed_wrap");
+	EVP_EncodeBlock(text, wrapped, SEALED_WRAPPED);
+	str_printf(json, "{'version':%u,'wrapped':'%s'}", version, (const char *)text);
 }
 
 const struct tenant *confkit_tenant(const char *json)

@@ -18,6 +18,11 @@
 /* Packed TenantConfig, Agent. Not checked: for tests of the checks. */
 void confkit_pack_tenant(struct str *out, const char *json);
 void confkit_pack_agent(struct str *out, const char *json);
+/* The platform's master key of tests as its file has it; and a version of a tenant's key under it, of bytes that follow `first`: appends
+ * "{'version':…,'wrapped':…}", an element of TenantConfig.keys. */
+#define CONFKIT_MASTER "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+void confkit_add_key(struct str *json, const char *tenant, uint32_t version, uint8_t first);
+
 /* Snapshots; the caller's reference. */
 const struct tenant *confkit_tenant(const char *json);
 const struct tenant_agent *confkit_agent(const char *json);

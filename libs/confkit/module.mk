@@ -1,1 +1,1 @@
-$(eval $(call library,confkit,base loop bus proto pbjson tenantconf testkit,,))
+$(eval $(call library,confkit,base loop bus proto pbjson tenantconf sealed testkit,crypto,))

@@ -27,6 +27,8 @@ static const struct row admin[] = {
 	{ ADMIN "UndeleteTenant", RIGHT_TENANTS_DELETE },
 	{ ADMIN "GetTenantDeletion", RIGHT_TENANTS_LIST },
 	RESOURCE("Pool", "Pools", POOLS),
+	{ ADMIN "RotateTenantKey", RIGHT_KEYS_ROTATE },
+	{ ADMIN "GetKeyRotation", RIGHT_TENANT_READ },
 	RESOURCE("Number", "Numbers", NUMBERS),
 	RESOURCE("Trunk", "Trunks", TRUNKS),
 	RESOURCE("Calendar", "Calendars", CALENDARS),

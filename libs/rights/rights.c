@@ -35,6 +35,10 @@ static const struct {
 	[RIGHT_RECORDINGS_ALL] = { "recordings.all", "with recordings.listen: everybody's recordings" },
 	[RIGHT_DESK_WORK] = { "desk.work", "work as an agent: sign in and out, states, own events" },
 	[RIGHT_DESK_SUPERVISE] = { "desk.supervise", "see all agents and facts; with desk.work: act for other agents" },
+	[RIGHT_CALLS_SENSITIVE] = { "calls.sensitive",
+				    "with reports.read or recordings.listen: see, and look for, what "
+				    "the tenant has marked as sensitive" },
+	[RIGHT_KEYS_ROTATE] = { "keys.rotate", "make a new version of the key of what is encrypted" },
 	[RIGHT_TOKENS_READ] = { "tokens.read", "see which tokens were made, and for whom" },
 	[RIGHT_TOKENS_REVOKE] = { "tokens.revoke", "withdraw tokens before they expire" },
 	[RIGHT_TENANTS_LIST] = { "tenants.list", "list the tenants of the platform" },
@@ -99,7 +103,7 @@ uint64_t rights_all(void)
 #define WRITE                                                                                                    \
 	(BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(CALENDARS_WRITE) | BIT(SKILLS_WRITE) | \
 	 BIT(QUEUES_WRITE) | BIT(FLOWS_WRITE) | BIT(PROMPTS_WRITE) | BIT(AGENTS_WRITE) | BIT(ROLES_WRITE) |      \
-	 BIT(TOKENS_CREATE) | BIT(TOKENS_REVOKE))
+	 BIT(TOKENS_CREATE) | BIT(TOKENS_REVOKE) | BIT(KEYS_ROTATE))
 #define WORK	  (BIT(DESK_WORK) | BIT(RECORDINGS_LISTEN))
 #define SUPERVISE (WORK | BIT(DESK_SUPERVISE) | BIT(RECORDINGS_ALL))
 
@@ -109,7 +113,8 @@ static const struct rights_role roles[] = {
 	  READ | WRITE | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) | BIT(OPERATORS_MANAGE) | BIT(POOLS_READ) |
 	      BIT(POOLS_WRITE) | BIT(TENANTS_PLACE) },
-	{ "tenant-admin", "administers one tenant: everything in it", false, READ | WRITE | SUPERVISE },
+	{ "tenant-admin", "administers one tenant: everything in it", false,
+	  READ | WRITE | SUPERVISE | BIT(CALLS_SENSITIVE) },
 	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false,
 	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },

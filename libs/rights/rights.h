@@ -49,6 +49,8 @@ enum right {
 	RIGHT_DESK_SUPERVISE = 27,
 	RIGHT_TOKENS_READ = 28,
 	RIGHT_TOKENS_REVOKE = 29,
+	RIGHT_CALLS_SENSITIVE = 30, /* no method's own: of what it shows */
+	RIGHT_KEYS_ROTATE = 31,
 
 	/* of the platform: operators only */
 	RIGHT_TENANTS_LIST = 40,

@@ -112,7 +112,8 @@ static void every_permission_is_asked_for_by_a_method_or_within_one(void **state
 {
 	const uint64_t within = rights_bit(RIGHT_RECORDINGS_ALL) | rights_bit(RIGHT_TENANTS_QUOTAS) |
 				rights_bit(RIGHT_TENANTS_SUSPEND) | rights_bit(RIGHT_TENANTS_DELEGATE) |
-				rights_bit(RIGHT_OPERATORS_MANAGE) | rights_bit(RIGHT_TENANTS_PLACE);
+				rights_bit(RIGHT_OPERATORS_MANAGE) | rights_bit(RIGHT_TENANTS_PLACE) |
+				rights_bit(RIGHT_CALLS_SENSITIVE);
 
 	(void)state;
 	for (int i = 1; i < RIGHTS_END; i++) {
@@ -139,7 +140,7 @@ static void numbers_are_as_they_were(void **state)
 		[17] = "agents.read",	     [18] = "agents.write",	[19] = "roles.read",	   [20] = "roles.write",
 		[21] = "tokens.create",	     [22] = "audit.read",	[23] = "reports.read",	   [24] = "recordings.listen",
 		[25] = "recordings.all",     [26] = "desk.work",	[27] = "desk.supervise",   [28] = "tokens.read",
-		[29] = "tokens.revoke",	     [40] = "tenants.list",
+		[29] = "tokens.revoke",	     [30] = "calls.sensitive",	[31] = "keys.rotate",	   [40] = "tenants.list",
 		[41] = "tenants.create",     [42] = "tenants.delete",	[43] = "tenants.quotas",   [44] = "tenants.suspend",
 		[45] = "tenants.delegate",   [46] = "operators.manage",
 	};

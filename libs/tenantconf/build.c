@@ -384,6 +384,29 @@ static err_t build_quotas(struct build *b)
 	return ERR_OK;
 }
 
+/* A field that a newer version knows is none of ours: it may be in none of our tables. */
+static err_t build_sensitive(struct build *b)
+{
+	const Trunkline__Config__V1__TenantConfig *pb = b->pb;
+	struct tenant_key *keys = list(b, pb->n_keys, sizeof(*keys));
+	struct tenant *t = &b->s->pub;
+
+	for (size_t i = 0; i < pb->n_sensitive_fields; i++)
+		if (pb->sensitive_fields[i] > 0 && (int)pb->sensitive_fields[i] < TENANT_SENSITIVE_END)
+			t->sensitive |= 1u << pb->sensitive_fields[i];
+	for (size_t i = 0; keys && i < pb->n_keys; i++) {
+		size_t size = pb->keys[i]->wrapped.len;
+		const uint8_t *wrapped =
+		    arena_dup(&b->s->arena, size ? (void *)pb->keys[i]->wrapped.data : "", size + !size);
+
+		b->failed = b->failed || !wrapped;
+		keys[i] = (struct tenant_key){ pb->keys[i]->version, size, wrapped };
+	}
+	t->keys = keys;
+	t->n_keys = pb->n_keys;
+	return b->failed ? ERR_EXHAUSTED : ERR_OK;
+}
+
 static err_t build_head(struct build *b)
 {
 	const Trunkline__Config__V1__TenantConfig *pb = b->pb;
@@ -413,9 +436,10 @@ static err_t build_head(struct build *b)
 
 static err_t build_all(struct build *b)
 {
-	static err_t (*const parts[])(
-	    struct build *) = { build_head,	 build_quotas, build_skill_list, build_prompts, build_queues,
-				build_calendars, build_flows,  build_trunks,	 build_numbers, build_suspension };
+	static err_t (*const parts[])(struct build *) = { build_head,	    build_sensitive, build_quotas,
+							  build_skill_list, build_prompts,   build_queues,
+							  build_calendars,  build_flows,     build_trunks,
+							  build_numbers,    build_suspension };
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < ARRAY_SIZE(parts); i++)

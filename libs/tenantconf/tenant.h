@@ -102,6 +102,15 @@ struct tenant_quotas {
 	uint64_t recording_bytes;
 };
 
+/* What is stored encrypted (GT-16): numbers of trunkline.config.v1.SensitiveField. */
+enum tenant_sensitive { TENANT_CALLER_NUMBER = 1, TENANT_IVR_INPUT = 2, TENANT_SENSITIVE_END };
+/* A version of its key as libs/sealed wraps it. */
+struct tenant_key {
+	uint32_t version;
+	size_t size;
+	const uint8_t *wrapped;
+};
+
 struct tenant {
 	const char *id;
 	uint64_t version;
@@ -114,6 +123,9 @@ struct tenant {
 	const char *language; /* BCP 47, perhaps one of a newer version; "": none was chosen */
 	const char *pool;     /* whose instances serve it (base/placement.h); never "": "shared" is filled in */
 	struct tenant_quotas quotas;
+	unsigned sensitive; /* bit n: enum tenant_sensitive n; of what this version knows */
+	size_t n_keys;
+	const struct tenant_key *keys;
 	size_t n_numbers, n_trunks, n_calendars, n_flows, n_prompts, n_queues, n_skills;
 	const struct tenant_number *numbers;
 	const struct tenant_trunk *trunks;

@@ -24,6 +24,11 @@ static const char *own_agent(const struct rpc_call *call)
 	return auth_has(u, RIGHT_RECORDINGS_ALL) ? "" : u->agent;
 }
 
+static struct store_eye eye_of(const struct recorder *r, const struct rpc_call *call)
+{
+	return (struct store_eye){ r->vault, auth_has(user_of(call), RIGHT_CALLS_SENSITIVE) };
+}
+
 static err_t authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
 {
 	struct recorder *r = arg;
@@ -83,6 +88,7 @@ static void on_list(struct rpc_call *call, const ProtobufCMessage *req, void *ar
 {
 	struct err_detail d = { "", "" };
 	struct recorder *r = arg;
+	struct store_eye eye = eye_of(r, call);
 	struct store_filter f;
 	err_t e = list_from_pb(&f, req, &d);
 
@@ -95,7 +101,7 @@ static void on_list(struct rpc_call *call, const ProtobufCMessage *req, void *ar
 	}
 	(void)str_copy(f.tenant, sizeof(f.tenant), user_of(call)->tenant);
 	if (!e)
-		e = store_list(r->db, &f, on_listed, call);
+		e = store_list(r->db, &eye, &f, on_listed, call, &d);
 	if (e)
 		refuse(call, e, &d);
 }
@@ -115,11 +121,12 @@ static void on_get(struct rpc_call *call, const ProtobufCMessage *req, void *arg
 {
 	struct err_detail d = { "", "" };
 	struct recorder *r = arg;
+	struct store_eye eye = eye_of(r, call);
 	char id[RECORDING_ID];
 	err_t e = get_from_pb(id, req, &d);
 
 	if (!e)
-		e = store_find(r->db, user_of(call)->tenant, own_agent(call), id, on_found, call);
+		e = store_find(r->db, &eye, user_of(call)->tenant, own_agent(call), id, on_found, call);
 	if (e)
 		refuse(call, e, &d);
 }
@@ -180,7 +187,8 @@ static void on_download(struct rpc_call *call, const ProtobufCMessage *req, void
 		e = download_from_pb(id, &w->format, req, &d);
 	}
 	if (!e)
-		e = store_find(r->db, user_of(call)->tenant, own_agent(call), id, on_download_found, w);
+		e = store_find(r->db, &(struct store_eye){ 0 }, user_of(call)->tenant, own_agent(call), id,
+			       on_download_found, w);
 	if (e) {
 		mem_free(w);
 		refuse(call, e, &d);

@@ -278,7 +278,7 @@ static void on_indexed(err_t e, void *arg)
 	struct recorder *r = j->in->r;
 
 	if (!e && j->r.state != RECORDING_STORED)
-		e = store_find(r->db, j->r.tenant, "", j->r.id, on_looked_up, j);
+		e = store_find(r->db, &(struct store_eye){ 0 }, j->r.tenant, "", j->r.id, on_looked_up, j);
 	else if (!e) {
 		j->step = STEP_TELL;
 		job_run(j);
@@ -337,7 +337,7 @@ static void job_run(void *arg)
 		e = pool_run(r->pool, j->r.tenant, encode_work, encode_done, j);
 		break;
 	case STEP_INDEX:
-		e = store_put(r->db, &j->r, on_indexed, j);
+		e = store_put(r->db, r->vault, &j->r, on_indexed, j);
 		break;
 	case STEP_TELL:
 		e = stored_emit(r->events, &j->r, on_told, j);
@@ -366,7 +366,7 @@ static void take_started(struct intake *in, const struct recording *r, uint64_t 
 
 	if (n) {
 		*n = (struct note){ in, seq };
-		e = store_put(in->r->db, r, on_noted, n);
+		e = store_put(in->r->db, in->r->vault, r, on_noted, n);
 	}
 	if (e) {
 		mem_free(n);

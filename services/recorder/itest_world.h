@@ -53,6 +53,7 @@ static struct bus_sub *sub;
 static struct events *events;
 static struct auth_signer *signer;
 static char dir[TESTKIT_PATH], conf[TESTKIT_PATH + 64], binary[512], address[32];
+static char master_file[TESTKIT_PATH + 64]; /* "": the recorder has none */
 static unsigned stored, event_no;
 static char stored_id[64], watched_id[64];
 static unsigned watched_turn; /* the how manieth to be stored was watched_id; 0: it is not yet */
@@ -138,19 +139,19 @@ static __attribute__((unused)) void find_binary(void)
 
 static __attribute__((unused)) void configure(const char *instance, const char *listens, char path[TESTKIT_PATH + 64])
 {
-	char text[2048], name[32], user_dsn[2 * TESTKIT_PATH];
+	char text[2048 + TESTKIT_PATH], name[32], user_dsn[2 * TESTKIT_PATH];
 
 	(void)str_copy(user_dsn, sizeof(user_dsn), pg.dsn);
 	assert_non_null(strstr(user_dsn, "user=postgres"));
 	memcpy(strstr(user_dsn, "user=postgres"), "user=recorder", 13);
-	snprintf(
-	    text, sizeof(text),
-	    "instance: %s\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
-	    "dir: %s/rec\n"
-	    "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
-	    "public_key_file: %s/token.pub\n"
-	    "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n",
-	    instance, testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, listens, dir);
+	snprintf(text, sizeof(text),
+		 "instance: %s\nsite: centre\nhttp:\n  address: 127.0.0.1\n  port: %d\nnats:\n  url: %s\ndata:\n  "
+		 "dir: %s/rec\n"
+		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
+		 "public_key_file: %s/token.pub\n"
+		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n"
+		 "keys:\n  master_file: \"%s\"\n",
+		 instance, testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, listens, dir, master_file);
 	snprintf(name, sizeof(name), "%s.yaml", instance);
 	testkit_file(dir, name, text, path);
 }
@@ -161,7 +162,8 @@ static __attribute__((unused)) int setup_all(void **state)
 
 	(void)state;
 	find_binary();
-	testkit_dir(dir);
+	if (!*dir)
+		testkit_dir(dir);
 	testkit_nats_start(&nats, true);
 	testkit_postgres_start(&pg);
 	assert_int_equal(loop_new(&loop), ERR_OK);

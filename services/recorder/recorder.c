@@ -9,6 +9,7 @@
 #include "log/log.h"
 #include "migrations.h"
 #include "purge.h"
+#include "store.h"
 #include "usage.h"
 
 #define GRACE_MS   2000
@@ -30,6 +31,7 @@ static void on_drain(void *arg)
 {
 	struct recorder *r = arg;
 
+	reseal_stop(r->reseal);
 	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
 }
 
@@ -89,6 +91,46 @@ static err_t open_books(struct recorder *r, struct err_detail *detail)
 	return e ? err_set(detail, e, "db.conninfo", "no worker can be started") : ERR_OK;
 }
 
+static void on_vault_error(const char *what, const struct err_detail *detail, void *arg)
+{
+	(void)arg;
+	LOG_ERROR(NULL, "vault.refused", "what=%s field=%s why=%s", what, LOG_Q(detail->field), LOG_Q(detail->message));
+}
+
+static bool tenants_are_known(void *arg)
+{
+	return vault_synced(((struct recorder *)arg)->vault);
+}
+
+static void on_resealed(const char *tenant, uint32_t version, int64_t renewed, void *arg)
+{
+	(void)arg;
+	LOG_INFO(&(struct log_ctx){ .tenant = tenant }, "key.resealed", "version=%u rows=%lld", version,
+		 (long long)renewed);
+}
+
+static err_t open_vault(struct recorder *r, struct err_detail *detail)
+{
+	struct vault_params p = { .bus = r->bus,
+				  .master_file = r->cfg->master_file,
+				  .columns = store_columns,
+				  .n = STORE_COLUMNS,
+				  .on_error = on_vault_error };
+
+	err_t e = vault_new(&r->vault, &p, detail);
+
+	return e ? e
+		 : reseal_new(&r->reseal,
+			      &(struct reseal_params){ .loop = r->loop,
+						       .bus = r->bus,
+						       .db = r->db,
+						       .vault = r->vault,
+						       .table = &store_reseal,
+						       .settle_ms = r->cfg->settle_ms,
+						       .on_finished = on_resealed },
+			      detail);
+}
+
 static err_t open_bus(struct recorder *r, struct err_detail *detail)
 {
 	const struct service_common *c = service_common(r->svc);
@@ -106,6 +148,8 @@ static err_t open_bus(struct recorder *r, struct err_detail *detail)
 		e = events_ensure_stream(r->bus, detail);
 	if (!e)
 		e = revoked_new(&r->revoked, &(struct revoked_params){ .bus = r->bus }, detail);
+	if (!e)
+		e = open_vault(r, detail);
 	return e ? e : events_new(&r->events, r->bus, c->site, r->source);
 }
 
@@ -158,6 +202,7 @@ err_t recorder_new(struct recorder **ret, struct service *svc, const struct reco
 		return e;
 	}
 	service_add_bus(svc, r->bus, true);
+	service_add_ready(svc, "tenants", tenants_are_known, r);
 	service_add_wanted(svc, "postgresql", index_ready, r); /* files are made, the index waits */
 	service_on_drain(svc, on_drain, r);
 	*ret = r;
@@ -172,15 +217,18 @@ void recorder_free(struct recorder **ref)
 		return;
 	loop_timer_stop(&r->migrate_timer);
 	rpc_server_free(&r->server);
+	reseal_stop(r->reseal);
 	if (r->purge)
 		purge_stop(r->purge);
 	usage_stop(r->usage);
 	pool_free(&r->pool);
 	intake_free(&r->intake);
 	db_free(&r->db);
+	reseal_free(&r->reseal);
 	purge_free(&r->purge);
 	events_free(&r->events);
 	revoked_free(&r->revoked);
+	vault_free(&r->vault);
 	bus_free(&r->bus);
 	usage_free(&r->usage);
 	auth_verifier_free(&r->verifier);

@@ -19,6 +19,7 @@
 #include "revoked/revoked.h"
 #include "rpc/rpc.h"
 #include "service/service.h"
+#include "vault/vault.h"
 
 struct intake;
 struct purge;
@@ -32,6 +33,8 @@ struct recorder {
 	struct auth_verifier *verifier;
 	struct revoked *revoked;
 	struct bus *bus;
+	struct vault *vault;
+	struct reseal *reseal;
 	struct events *events;
 	struct db *db;
 	struct pool *pool;

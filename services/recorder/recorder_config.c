@@ -15,6 +15,12 @@ const struct config_item recorder_config_items[] = {
 	CONFIG_STR(S, tls_key_file, "tls.key_file", "", "its key"),
 	CONFIG_STR_REQUIRED(S, public_key_file, "auth.public_key_file",
 			    "public key that tokens are verified with (PEM, P-256)"),
+	CONFIG_STR(S, master_file, "keys.master_file", "",
+		   "the platform's master key, 64 hex digits, that of tenant-manager; empty: there is none"),
+	CONFIG_INT(
+	    S, settle_ms, "keys.settle_ms", 60000, 0, 3600000,
+	    "so long after a new version of a tenant's key nothing is written with the former one any more, by any "
+	    "instance"),
 	CONFIG_INT(S, workers, "recorder.workers", 1, 1, 64, "threads of low priority that make MP3"),
 	CONFIG_INT(S, orphan_minutes, "recorder.orphan_minutes", 10, 1, 10080,
 		   "a segment that nobody has written for so long is taken in without its event"),

@@ -11,11 +11,28 @@
 	"id, call_id, leg_id, agent_id, queue_id, caller, called, started_ms, state, samples, complete, path, " \
 	"stereo_bytes, mono_bytes, stored_ms"
 
+const struct vault_column store_columns[STORE_COLUMNS] = {
+	[STORE_CALLER] = { { "rec.recording.caller", true }, TENANT_CALLER_NUMBER },
+};
+
+#define TENANT "nullif(current_setting('trunkline.tenant', true), '')"
+const struct reseal_table store_reseal = {
+	.service = "recorder",
+	.count = "SELECT count(*) FROM rec.recording WHERE tenant = " TENANT,
+	.select = "SELECT id, caller FROM rec.recording WHERE tenant = " TENANT
+		  " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
+	.update =
+	    "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller) FROM unnest($1::text[], $2::text[]) AS n "
+	    "(id, caller) WHERE r.tenant = " TENANT " AND r.id = n.id",
+	.n_columns = STORE_COLUMNS,
+};
+
 static const char *const state_names[] = { "recording", "stored", "lost" };
 
 /* ---- writing ---- */
 struct put {
 	struct recording r;
+	struct str caller; /* as it is kept */
 	void (*done)(err_t e, void *arg);
 	void *arg;
 };
@@ -31,7 +48,8 @@ static const char put_sql
 
 static err_t run_put(struct db_tx *tx, void *arg)
 {
-	const struct recording *r = &((struct put *)arg)->r;
+	const struct put *p = arg;
+	const struct recording *r = &p->r;
 	char n[5][NUMBER];
 	struct db_result *res = NULL;
 	err_t e;
@@ -42,11 +60,17 @@ static err_t run_put(struct db_tx *tx, void *arg)
 	snprintf(n[3], NUMBER, "%llu", (unsigned long long)r->mono_bytes);
 	snprintf(n[4], NUMBER, "%lld", (long long)r->stored_ms);
 	e = db_exec(tx, &res, put_sql, 16,
-		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id, r->caller,
-				      r->called, n[0], state_names[r->state], n[1], r->complete ? "t" : "f", r->path,
-				      n[2], n[3], n[4] });
+		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id,
+				      str_text(&p->caller), r->called, n[0], state_names[r->state], n[1],
+				      r->complete ? "t" : "f", r->path, n[2], n[3], n[4] });
 	db_result_free(&res);
 	return e;
+}
+
+static void put_free(struct put *p)
+{
+	str_done(&p->caller);
+	mem_free(p);
 }
 
 static void put_done(err_t e, void *arg)
@@ -54,20 +78,38 @@ static void put_done(err_t e, void *arg)
 	struct put *p = arg;
 
 	p->done(e, p->arg);
-	mem_free(p);
+	put_free(p);
 }
 
-err_t store_put(struct db *db, const struct recording *r, void (*done)(err_t e, void *arg), void *arg)
+static err_t keep_caller(struct put *p, struct vault *vault)
+{
+	const struct vault_view *view = vault_look(vault);
+	const char *caller = p->r.caller;
+	err_t e;
+
+	if (!view)
+		return ERR_UNAVAILABLE;
+	e = *caller ? vault_keep(vault_find(view, p->r.tenant, strlen(p->r.tenant)), STORE_CALLER, p->r.id, caller,
+				 strlen(caller), &p->caller)
+		    : ERR_OK;
+	vault_view_unref(&view);
+	return e;
+}
+
+err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg),
+		void *arg)
 {
 	struct put *p = mem_alloc(sizeof(*p));
 	err_t e;
 
 	if (!p)
 		return ERR_EXHAUSTED;
-	*p = (struct put){ *r, done, arg };
-	e = db_run(db, p->r.tenant, run_put, p, put_done, p);
+	*p = (struct put){ .r = *r, .done = done, .arg = arg };
+	e = keep_caller(p, vault);
+	if (!e)
+		e = db_run(db, p->r.tenant, run_put, p, put_done, p);
 	if (e)
-		mem_free(p);
+		put_free(p);
 	return e;
 }
 
@@ -85,7 +127,34 @@ static enum recording_state parse_state(const char *s)
 	return RECORDING_LOST;
 }
 
-static void take_row(struct recording *r, const char *tenant, const struct db_result *res, int row)
+/* What somebody sees of one tenant, on a worker. */
+struct sight {
+	const struct vault_view *view; /* NULL: nothing of what is sensitive */
+	const struct vault_tenant *vault;
+	bool clear;
+};
+
+static void sight_take(struct sight *s, const struct store_eye *eye, const char *tenant)
+{
+	*s = (struct sight){ .clear = eye->clear };
+	if (eye->vault)
+		s->view = vault_look(eye->vault);
+	if (s->view)
+		s->vault = vault_find(s->view, tenant, strlen(tenant));
+}
+
+static err_t take_caller(struct recording *r, const struct sight *s, const char *stored)
+{
+	struct str shown = STR_INIT;
+	err_t e = s->vault ? vault_show(s->vault, STORE_CALLER, r->id, stored, s->clear, &shown) : ERR_OK;
+
+	(void)str_copy(r->caller, sizeof(r->caller), str_text(&shown));
+	str_done(&shown);
+	return e;
+}
+
+static err_t take_row(struct recording *r, const struct sight *sight, const char *tenant, const struct db_result *res,
+		      int row)
 {
 	*r = (struct recording){ 0 };
 	(void)str_copy(r->tenant, sizeof(r->tenant), tenant);
@@ -94,7 +163,6 @@ static void take_row(struct recording *r, const char *tenant, const struct db_re
 	take_text(r->leg_id, res, row, 2);
 	take_text(r->agent_id, res, row, 3);
 	take_text(r->queue_id, res, row, 4);
-	take_text(r->caller, res, row, 5);
 	take_text(r->called, res, row, 6);
 	r->started_ms = db_int(res, row, 7);
 	r->state = parse_state(db_text(res, row, 8));
@@ -104,10 +172,12 @@ static void take_row(struct recording *r, const char *tenant, const struct db_re
 	r->stereo_bytes = (uint64_t)db_int(res, row, 12);
 	r->mono_bytes = (uint64_t)db_int(res, row, 13);
 	r->stored_ms = db_int(res, row, 14);
+	return take_caller(r, sight, db_text(res, row, 5));
 }
 
 struct get {
 	char tenant[RECORDING_ID], agent_id[RECORDING_ID], id[RECORDING_ID];
+	struct sight sight;
 	struct recording r;
 	store_found_fn *done;
 	void *arg;
@@ -125,9 +195,15 @@ static err_t run_find(struct db_tx *tx, void *arg)
 	if (!e && db_rows(res) == 0)
 		e = ERR_NOT_FOUND;
 	if (!e)
-		take_row(&g->r, g->tenant, res, 0);
+		e = take_row(&g->r, &g->sight, g->tenant, res, 0);
 	db_result_free(&res);
 	return e;
+}
+
+static void get_free(struct get *g)
+{
+	vault_view_unref(&g->sight.view);
+	mem_free(g);
 }
 
 static void find_done(err_t e, void *arg)
@@ -135,11 +211,11 @@ static void find_done(err_t e, void *arg)
 	struct get *g = arg;
 
 	g->done(e, &g->r, g->arg);
-	mem_free(g);
+	get_free(g);
 }
 
-err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done,
-		 void *arg)
+err_t store_find(struct db *db, const struct store_eye *eye, const char *tenant, const char *agent_id, const char *id,
+		 store_found_fn *done, void *arg)
 {
 	struct get *g = mem_zalloc(sizeof(*g));
 	err_t e;
@@ -151,9 +227,10 @@ err_t store_find(struct db *db, const char *tenant, const char *agent_id, const 
 	(void)str_copy(g->tenant, sizeof(g->tenant), tenant);
 	(void)str_copy(g->agent_id, sizeof(g->agent_id), agent_id);
 	(void)str_copy(g->id, sizeof(g->id), id);
+	sight_take(&g->sight, eye, tenant);
 	e = db_run(db, g->tenant, run_find, g, find_done, g);
 	if (e)
-		mem_free(g);
+		get_free(g);
 	return e;
 }
 
@@ -201,9 +278,13 @@ err_t store_use(struct db *db, const char *tenant, store_used_fn *done, void *ar
 }
 
 /* ---- listing ---- */
-#define PARAMS_MAX 16
+#define PARAMS_MAX 20
 struct list {
 	struct store_filter f;
+	struct sight sight;
+	/* How envelopes of the caller that is looked for begin. */
+	size_t n_found;
+	char found[SEALED_VERSIONS_MAX][SEALED_PREFIX];
 	store_list_fn *done;
 	void *arg;
 	unsigned n;
@@ -264,6 +345,23 @@ static void add_number_or_prefix(struct list *l, const char *column, const char 
 	add_param(l, condition, pattern);
 }
 
+/* In clear as it was written, or encrypted; each by the index. */
+static void add_caller(struct list *l)
+{
+	if (l->n_found)
+		str_append(&l->sql, " AND (false OR (true");
+	add_number_or_prefix(l, "caller", l->f.caller);
+	for (size_t i = 0; i < l->n_found; i++) {
+		char pattern[SEALED_PREFIX + 1];
+
+		snprintf(pattern, sizeof(pattern), "%s%%", l->found[i]); /* it has nothing that LIKE understands */
+		str_append(&l->sql, ") OR (true");
+		add_param(l, "caller LIKE ", pattern);
+	}
+	if (l->n_found)
+		str_append(&l->sql, "))");
+}
+
 static void build(struct list *l)
 {
 	const struct store_filter *f = &l->f;
@@ -276,7 +374,7 @@ static void build(struct list *l)
 		add_number(l, "started_ms >= ", f->from_ms);
 	if (f->to_ms)
 		add_number(l, "started_ms < ", f->to_ms);
-	add_number_or_prefix(l, "caller", f->caller);
+	add_caller(l);
 	add_number_or_prefix(l, "called", f->called);
 	add_equal(l, "agent_id = ", f->agent_id);
 	add_equal(l, "queue_id = ", f->queue_id);
@@ -312,11 +410,18 @@ static err_t run_list(struct db_tx *tx, void *arg)
 	l->more = l->n > l->f.limit;
 	if (l->more)
 		l->n = l->f.limit;
-	for (unsigned i = 0; i < l->n; i++)
-		take_row(&l->rows[i], l->f.tenant, res, (int)i);
+	for (unsigned i = 0; i < l->n && !e; i++)
+		e = take_row(&l->rows[i], &l->sight, l->f.tenant, res, (int)i);
 out:
 	db_result_free(&res);
 	return e;
+}
+
+static void list_free(struct list *l)
+{
+	vault_view_unref(&l->sight.view);
+	str_done(&l->sql);
+	mem_free(l);
 }
 
 static void list_done(err_t e, void *arg)
@@ -324,11 +429,24 @@ static void list_done(err_t e, void *arg)
 	struct list *l = arg;
 
 	l->done(e, l->rows, l->n, l->more, l->arg);
-	str_done(&l->sql);
-	mem_free(l);
+	list_free(l);
 }
 
-err_t store_list(struct db *db, const struct store_filter *f, store_list_fn *done, void *arg)
+/* Before anything is asked of the database. */
+static err_t seek_caller(struct list *l, struct err_detail *detail)
+{
+	const char *caller = l->f.caller;
+	size_t n = strlen(caller);
+
+	if (!l->sight.vault)
+		return ERR_UNAVAILABLE;
+	return n ? vault_seek(l->sight.vault, STORE_CALLER, caller, caller[n - 1] == '*', l->sight.clear, "caller",
+			      l->found, &l->n_found, detail)
+		 : ERR_OK;
+}
+
+err_t store_list(struct db *db, const struct store_eye *eye, const struct store_filter *f, store_list_fn *done,
+		 void *arg, struct err_detail *detail)
 {
 	struct list *l = mem_zalloc(sizeof(*l));
 	err_t e;
@@ -340,9 +458,12 @@ err_t store_list(struct db *db, const struct store_filter *f, store_list_fn *don
 		l->f.limit = STORE_PAGE_MAX;
 	l->done = done;
 	l->arg = arg;
-	e = db_run(db, l->f.tenant, run_list, l, list_done, l);
+	sight_take(&l->sight, eye, l->f.tenant);
+	e = seek_caller(l, detail);
+	if (!e)
+		e = db_run(db, l->f.tenant, run_list, l, list_done, l);
 	if (e)
-		mem_free(l);
+		list_free(l);
 	return e;
 }
 

@@ -7,15 +7,28 @@
 
 #include "db/db.h"
 #include "recording.h"
+#include "vault/reseal.h"
+
+/* What a tenant may have marked as sensitive (GT-16), for vault_params. */
+enum store_column { STORE_CALLER, STORE_COLUMNS };
+extern const struct vault_column store_columns[STORE_COLUMNS];
+extern const struct reseal_table store_reseal;
 
 /* Writes what is known of a recording. Texts that are empty leave what is there; a state only goes forward (RECORDING →
- * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. */
-err_t store_put(struct db *db, const struct recording *r, void (*done)(err_t e, void *arg), void *arg) MUST;
+ * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. The caller is written as the
+ * vault keeps it; ERR_UNAVAILABLE: it does not know the tenants yet. */
+err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg),
+		void *arg) MUST;
 
+/* Who looks: what is sensitive is shown to him in clear, or masked. */
+struct store_eye {
+	struct vault *vault; /* NULL: what is sensitive is shown to nobody */
+	bool clear;
+};
 /* agent_id: "" all, else only that agent's. ERR_NOT_FOUND. */
 typedef void store_found_fn(err_t e, const struct recording *r, void *arg);
-err_t store_find(struct db *db, const char *tenant, const char *agent_id, const char *id, store_found_fn *done,
-		 void *arg) MUST;
+err_t store_find(struct db *db, const struct store_eye *eye, const char *tenant, const char *agent_id, const char *id,
+		 store_found_fn *done, void *arg) MUST;
 
 #define STORE_PURGE_MAX 500
 /* Takes up to so many recordings that began up to that time out of the index; paths: theirs below data.dir, without .mp3 and .mono.mp3, "" for
@@ -39,8 +52,9 @@ struct store_filter {
 	int64_t after_ms; /* continue behind this one; after_id "" : from the newest */
 	char after_id[RECORDING_ID];
 };
-/* Newest first; more: there are others behind the last. */
+/* Newest first; more: there are others behind the last. ERR_DENIED, ERR_INVALID with the detail: that is not to be looked for by the caller. */
 typedef void store_list_fn(err_t e, const struct recording *list, unsigned n, bool more, void *arg);
-err_t store_list(struct db *db, const struct store_filter *f, store_list_fn *done, void *arg) MUST;
+err_t store_list(struct db *db, const struct store_eye *eye, const struct store_filter *f, store_list_fn *done,
+		 void *arg, struct err_detail *detail) MUST;
 
 #endif

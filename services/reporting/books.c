@@ -9,11 +9,35 @@
 
 #define PLACE_EACH 64 /* events decoded before their rows are looked for: so many are still in the nearest cache */
 
+const struct vault_column books_columns[BOOKS_COLUMNS] = {
+	[BOOKS_CALLER] = { { "rep.call.caller", true }, TENANT_CALLER_NUMBER },
+	[BOOKS_DIGITS] = { { "rep.call.digits", false }, TENANT_IVR_INPUT },
+};
+
+/* A lot waits for the batch that is being written, and the next one for the lot: rows are never locked in two orders. */
+const struct reseal_table books_reseal = {
+	.service = "reporting",
+	.lock = "SELECT pg_advisory_xact_lock(hashtext('rep.books'))",
+	.count = "SELECT count(*) FROM rep.call WHERE tenant = rep.tenant()",
+	.select =
+	    "SELECT call_id, coalesce(caller, ''), coalesce(digits, '') FROM rep.call WHERE tenant = rep.tenant() AND "
+	    "call_id > $1 ORDER BY call_id LIMIT $2::int FOR UPDATE",
+	.update =
+	    "UPDATE rep.call c SET caller = coalesce(n.caller, c.caller), digits = coalesce(n.digits, c.digits) FROM "
+	    "unnest($1::text[], $2::text[], $3::text[]) AS n (id, caller, digits) WHERE c.tenant = rep.tenant() AND "
+	    "c.call_id = n.id",
+	.n_columns = BOOKS_COLUMNS,
+};
+
 struct books {
 	struct kpi_batch *batch;
 	struct kpi_event *events;
 	size_t room;	 /* events */
 	struct str rows; /* of one COPY */
+	const struct vault_view *view;
+	const struct vault_tenant *vault; /* of the tenant whose rows are being written */
+	struct str kept;
+	err_t failed;
 };
 
 err_t books_new(struct books **ret)
@@ -38,6 +62,7 @@ void books_free(struct books **pb)
 	kpi_batch_free(&b->batch);
 	mem_free(b->events);
 	str_done(&b->rows);
+	str_done(&b->kept);
 	mem_free(b);
 }
 
@@ -76,11 +101,11 @@ static void put_numbers(struct str *rows, const struct kpi_span *span, const int
 		db_copy_int(rows, v[i], i + 1 == n);
 }
 
-static void rows_queues(struct str *rows, const struct kpi_tenant *t)
+static void rows_queues(struct books *b, const struct kpi_tenant *t)
 {
 	for (const struct kpi_queue *q = t->queues; q; q = q->next)
 		for (const struct kpi_queue_interval *i = q->intervals; i; i = i->next)
-			put_numbers(rows, &i->span,
+			put_numbers(&b->rows, &i->span,
 				    (const int64_t[]){ i->offered, i->answered, i->answered_in_target, i->abandoned,
 						       i->abandoned_short, i->abandoned_20s, i->overflowed,
 						       i->wait_answered_ms, i->wait_abandoned_ms, i->wait_max_ms,
@@ -88,21 +113,21 @@ static void rows_queues(struct str *rows, const struct kpi_tenant *t)
 				    14);
 }
 
-static void rows_agents(struct str *rows, const struct kpi_tenant *t)
+static void rows_agents(struct books *b, const struct kpi_tenant *t)
 {
 	for (const struct kpi_agent *a = t->agents; a; a = a->next)
 		for (const struct kpi_agent_interval *i = a->intervals; i; i = i->next)
-			put_numbers(rows, &i->span,
+			put_numbers(&b->rows, &i->span,
 				    (const int64_t[]){ i->offered, i->answered, i->missed, i->handled, i->talk_ms,
 						       i->hold_ms, i->ready_ms, i->busy_ms, i->ringing_ms,
 						       i->on_call_ms, i->wrap_up_ms },
 				    11);
 }
 
-static void rows_tenants(struct str *rows, const struct kpi_tenant *t)
+static void rows_tenants(struct books *b, const struct kpi_tenant *t)
 {
 	for (const struct kpi_tenant_interval *i = t->intervals; i; i = i->next)
-		put_numbers(rows, &i->span,
+		put_numbers(&b->rows, &i->span,
 			    (const int64_t[]){ i->calls, i->answered, i->abandoned, i->ivr, i->refused, i->failed }, 6);
 }
 
@@ -113,7 +138,25 @@ static void put_seen(struct str *rows, const struct kpi_row *row, bool last)
 	db_copy_int(rows, (int64_t)row->seen.bits, last);
 }
 
-static void put_call(struct str *rows, const struct kpi_call *c)
+/* As the vault keeps it. */
+static void put_kept(struct books *b, enum books_column column, const struct kpi_call *c, struct kpi_text text)
+{
+	char id[128];
+	err_t e;
+
+	if (!text.size || (!vault_sensitive(b->vault, column) && !sealed_is(text.at, text.size))) {
+		put_text(&b->rows, text, false);
+		return;
+	}
+	str_reset(&b->kept);
+	(void)snprintf(id, sizeof(id), "%.*s", (int)c->row.name.id.size, c->row.name.id.at);
+	e = vault_keep(b->vault, column, id, text.at, text.size, &b->kept);
+	if (e)
+		b->failed = e;
+	put_text(&b->rows, (struct kpi_text){ b->kept.data, b->kept.len }, false);
+}
+
+static void put_call(struct books *b, const struct kpi_call *c)
 {
 	static const struct kpi_event nothing = {
 		.time_ms = -1, .ended_ms = -1, .wait_ms = -1, .talk_ms = -1, .hold_ms = -1
@@ -121,10 +164,11 @@ static void put_call(struct str *rows, const struct kpi_call *c)
 	const struct kpi_event *offered = c->offered ? c->offered : &nothing;
 	const struct kpi_event *answered = c->agent_answered ? c->agent_answered : &nothing;
 	const struct kpi_event *ended = c->ended ? c->ended : &nothing;
+	struct str *rows = &b->rows;
 
 	put_seen(rows, &c->row, false);
 	put_known(rows, offered->time_ms);
-	put_text(rows, offered->caller, false);
+	put_kept(b, BOOKS_CALLER, c, offered->caller);
 	put_text(rows, offered->called, false);
 	put_text(rows, offered->trunk_id, false);
 	put_text(rows, (c->enqueued ? c->enqueued : &nothing)->queue_id, false);
@@ -137,27 +181,28 @@ static void put_call(struct str *rows, const struct kpi_call *c)
 	put_known(rows, ended->hold_ms);
 	put_text(rows, ended->disposition, false);
 	put_text(rows, ended->cause, false);
-	put_text(rows, (c->digits ? c->digits : &nothing)->digits, false);
+	put_kept(b, BOOKS_DIGITS, c, (c->digits ? c->digits : &nothing)->digits);
 	put_text(rows, ended->recording_id, true);
 }
 
-static void rows_calls(struct str *rows, const struct kpi_tenant *t)
+static void rows_calls(struct books *b, const struct kpi_tenant *t)
 {
+	b->vault = vault_find(b->view, t->name.tenant.at, t->name.tenant.size);
 	for (const struct kpi_call *c = t->calls; c; c = c->next)
 		if (c->row.changed)
-			put_call(rows, c);
+			put_call(b, c);
 }
 
-static void rows_seen(struct str *rows, const struct kpi_tenant *t)
+static void rows_seen(struct books *b, const struct kpi_tenant *t)
 {
 	for (const struct kpi_agent *a = t->agents; a; a = a->next)
 		if (a->row.changed)
-			put_seen(rows, &a->row, true);
+			put_seen(&b->rows, &a->row, true);
 }
 
 static const struct {
 	const char *sql;
-	void (*rows)(struct str *rows, const struct kpi_tenant *t);
+	void (*rows)(struct books *b, const struct kpi_tenant *t);
 } copies[] = {
 	/* the temporary tables of rep.stage() */
 	{ "COPY stage_queue FROM STDIN", rows_queues },	  { "COPY stage_agent FROM STDIN", rows_agents },
@@ -171,9 +216,9 @@ static err_t copy_one(struct db_tx *tx, struct books *books, size_t which)
 
 	str_reset(rows);
 	for (const struct kpi_tenant *t = books->batch->tenants; t; t = t->next)
-		copies[which].rows(rows, t);
-	if (rows->failed)
-		return ERR_EXHAUSTED;
+		copies[which].rows(books, t);
+	if (rows->failed || books->failed)
+		return books->failed ? books->failed : ERR_EXHAUSTED;
 	return rows->len ? db_copy(tx, copies[which].sql, rows->data, rows->len) : ERR_OK;
 }
 
@@ -381,6 +426,8 @@ err_t books_write(struct db_tx *tx, void *arg)
 	err_t e;
 
 	job->applied = job->repeated = job->malformed = 0;
+	job->books->view = job->view;
+	job->books->failed = ERR_OK;
 	kpi_batch_reset(job->books->batch);
 	e = write_batch(tx, job);
 	if (e)

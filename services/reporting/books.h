@@ -18,6 +18,12 @@
 #include "base/err.h"
 #include "db/db.h"
 #include "stream/stream.h"
+#include "vault/reseal.h"
+
+/* What a tenant may have marked as sensitive (GT-16), for vault_params. */
+enum books_column { BOOKS_CALLER, BOOKS_DIGITS, BOOKS_COLUMNS };
+extern const struct vault_column books_columns[BOOKS_COLUMNS];
+extern const struct reseal_table books_reseal;
 
 /* The memory of a batch, kept for the next one; of one job at a time. */
 struct books;
@@ -28,6 +34,7 @@ struct books_job {
 	struct books *books;
 	const struct stream_record *records;
 	size_t n;
+	const struct vault_view *view; /* NULL: nothing is sensitive */
 	/* results of the last run */
 	uint64_t applied, repeated, malformed;
 	struct err_detail bad; /* of the last malformed one */

@@ -12,6 +12,10 @@
 
 struct job {
 	struct reporting *reporting;
+	const struct vault_view *view;
+	/* Of calls: how envelopes of the caller's number begin. */
+	size_t n_found;
+	char found[SEALED_VERSIONS_MAX][SEALED_PREFIX];
 	struct rpc_call *call;
 	struct report_query q;
 	struct report_result r;
@@ -51,7 +55,8 @@ static const char calls_sql[] =
     "offered_ms, answered_ms, agent_answered_ms, ended_ms, wait_ms, talk_ms, hold_ms FROM rep.call "
     "WHERE tenant = rep.tenant() AND offered_ms >= $1::bigint AND offered_ms < $2::bigint "
     "AND ($3 = '' OR agent_id = $3) AND ($4 = '' OR queue_id = $4) AND ($5 = '' OR disposition = $5) "
-    "AND ($6 = '' OR CASE WHEN $7 = 't' THEN starts_with(caller, $6) ELSE caller = $6 END) "
+    "AND ($6 = '' OR CASE WHEN $7 = 't' THEN starts_with(caller, $6) ELSE caller = $6 OR caller ^@ ANY ($13::text[]) "
+    "END) "
     "AND ($8 = '' OR CASE WHEN $9 = 't' THEN starts_with(called, $8) ELSE called = $8 END) "
     "AND ($10::bigint < 0 OR (offered_ms, call_id) < ($10::bigint, $11)) "
     "ORDER BY offered_ms DESC, call_id DESC LIMIT $12::bigint + 1";
@@ -77,6 +82,26 @@ static void result_done(struct report_result *r)
 	db_result_free(&r->calls);
 }
 
+static err_t ask_calls(struct db_tx *tx, struct job *j, const struct numbers *n)
+{
+	const struct report_query *q = &j->q;
+	struct str found = STR_INIT;
+	err_t e;
+
+	for (size_t i = 0; i < j->n_found; i++)
+		db_array_add(&found, j->found[i]);
+	const char *array = db_array_text(&found);
+	if (found.failed)
+		e = ERR_EXHAUSTED;
+	else
+		e = db_exec(tx, &j->r.calls, calls_sql, 13,
+			    (const char *[]){ n->from, n->to, q->agent_id, q->queue_id, q->disposition, q->caller,
+					      q->caller_prefix ? "t" : "f", q->called, q->called_prefix ? "t" : "f",
+					      n->after, q->after_call, n->page, array });
+	str_done(&found);
+	return e;
+}
+
 static err_t ask(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
@@ -100,11 +125,17 @@ static err_t ask(struct db_tx *tx, void *arg)
 			e = db_exec(tx, &r->agents, agent_totals_sql, 2, (const char *[]){ n.from, n.to });
 		return e;
 	default:
-		return db_exec(tx, &r->calls, calls_sql, 12,
-			       (const char *[]){ n.from, n.to, q->agent_id, q->queue_id, q->disposition, q->caller,
-						 q->caller_prefix ? "t" : "f", q->called, q->called_prefix ? "t" : "f",
-						 n.after, q->after_call, n.page });
+		return ask_calls(tx, j, &n);
 	}
+}
+
+static void job_free(struct job *j)
+{
+	if (!j)
+		return;
+	result_done(&j->r);
+	vault_view_unref(&j->view);
+	mem_free(j);
 }
 
 static void on_asked(err_t e, void *arg)
@@ -123,11 +154,26 @@ static void on_asked(err_t e, void *arg)
 	} else {
 		report_reply(j->call, &j->q, &j->r);
 	}
-	result_done(&j->r);
-	mem_free(j);
+	job_free(j);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------------------ */
+
+/* What of the calls is shown to who asks, and how he finds them. */
+static err_t take_vault(struct job *j, struct err_detail *d)
+{
+	const struct report_query *q = &j->q;
+
+	j->view = vault_look(j->reporting->vault);
+	if (!j->view)
+		return err_set(d, ERR_UNAVAILABLE, "", "the tenants are not known yet: try again");
+	j->r.vault = vault_find(j->view, q->tenant, strlen(q->tenant));
+	j->r.clear = auth_has(rpc_call_user(j->call), RIGHT_CALLS_SENSITIVE);
+	if (q->kind != REPORT_CALLS || str_empty(q->caller))
+		return ERR_OK;
+	return vault_seek(j->r.vault, BOOKS_CALLER, q->caller, q->caller_prefix, j->r.clear, "caller", j->found,
+			  &j->n_found, d);
+}
 
 static void handle(struct rpc_call *call, const ProtobufCMessage *req, void *arg, enum report_kind kind)
 {
@@ -145,10 +191,12 @@ static void handle(struct rpc_call *call, const ProtobufCMessage *req, void *arg
 		j->reporting = r;
 		j->call = call;
 		(void)str_copy(j->q.tenant, sizeof(j->q.tenant), tenant);
-		e = db_run(r->db, j->q.tenant, ask, j, on_asked, j);
+		e = take_vault(j, &d);
 	}
+	if (!e)
+		e = db_run(r->db, j->q.tenant, ask, j, on_asked, j);
 	if (e) {
-		mem_free(j);
+		job_free(j);
 		rpc_fail(call, e, &d);
 	}
 }

@@ -2,9 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "base/arena.h"
 #include "base/id.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "books.h"
 #include "trunkline/report/v1/report.pb-c.h"
 
 typedef Trunkline__Report__V1__QueueInterval QueueRow;
@@ -357,8 +359,23 @@ static void reply_summary(struct rpc_call *call, const struct report_result *r)
 	agent_rows_done(&a);
 }
 
-static void call_to_pb(CallRow *m, const struct db_result *r, int row)
+/* The text in place of what is stored; in the arena. */
+static bool show(struct arena *a, const struct report_result *r, enum books_column column, const char *call_id,
+		 char **text)
 {
+	struct str shown = STR_INIT;
+	err_t e = vault_show(r->vault, column, call_id, *text, r->clear, &shown);
+
+	*text = e ? NULL : arena_strdup(a, str_text(&shown));
+	if (shown.data)
+		explicit_bzero(shown.data, shown.cap);
+	str_done(&shown);
+	return *text;
+}
+
+static bool call_to_pb(CallRow *m, struct arena *a, const struct report_result *result, int row)
+{
+	const struct db_result *r = result->calls;
 	char **const text[] = { &m->call_id,  &m->caller,      &m->called, &m->trunk_id, &m->queue_id,
 				&m->agent_id, &m->disposition, &m->cause,  &m->digits,	 &m->recording_id };
 	int64_t *const number[] = { &m->offered_ms, &m->answered_ms, &m->agent_answered_ms, &m->ended_ms, &m->wait_ms,
@@ -369,6 +386,8 @@ static void call_to_pb(CallRow *m, const struct db_result *r, int row)
 		*text[i] = (char *)(uintptr_t)db_text(r, row, i);
 	for (int i = 0; i < (int)ARRAY_SIZE(number); i++)
 		*number[i] = db_null(r, row, i + (int)ARRAY_SIZE(text)) ? 0 : db_int(r, row, i + (int)ARRAY_SIZE(text));
+	return show(a, result, BOOKS_CALLER, m->call_id, &m->caller) &&
+	       show(a, result, BOOKS_DIGITS, m->call_id, &m->digits);
 }
 
 static void reply_calls(struct rpc_call *call, const struct report_query *q, const struct report_result *r)
@@ -377,14 +396,17 @@ static void reply_calls(struct rpc_call *call, const struct report_query *q, con
 	int n = db_rows(r->calls), shown = n > q->page_size ? q->page_size : n;
 	CallRow *rows = mem_array((size_t)shown, sizeof(*rows)), **list = mem_array((size_t)shown, sizeof(CallRow *));
 	char token[80] = "";
+	bool ok = rows && list;
+	struct arena a;
 
-	if (!rows || !list) {
+	arena_init(&a, 0);
+	for (int i = 0; ok && i < shown; i++) {
+		ok = call_to_pb(&rows[i], &a, r, i);
+		list[i] = &rows[i];
+	}
+	if (!ok) {
 		out_of_memory(call);
 	} else {
-		for (int i = 0; i < shown; i++) {
-			call_to_pb(&rows[i], r->calls, i);
-			list[i] = &rows[i];
-		}
 		if (n > shown)
 			(void)snprintf(token, sizeof(token), "%lld.%s", (long long)rows[shown - 1].offered_ms,
 				       rows[shown - 1].call_id);
@@ -393,6 +415,7 @@ static void reply_calls(struct rpc_call *call, const struct report_query *q, con
 		m.next_page_token = token;
 		rpc_reply(call, &m.base);
 	}
+	arena_done(&a);
 	mem_free(rows);
 	mem_free(list);
 }

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "db/db.h"
 #include "rpc/rpc.h"
+#include "vault/vault.h"
 
 enum report_kind { REPORT_QUEUES, REPORT_AGENTS, REPORT_SUMMARY, REPORT_CALLS, REPORT_KINDS };
 
@@ -30,6 +31,8 @@ struct report_query {
 /* Rows in the order of the columns in query.c. */
 struct report_result {
 	struct db_result *totals, *queues, *agents, *calls;
+	const struct vault_tenant *vault; /* of the calls */
+	bool clear;			  /* who asks may see what is sensitive */
 	int64_t lag_records;
 };
 

@@ -29,6 +29,12 @@ const struct config_item reporting_items[] = {
 	CONFIG_STR(struct reporting_config, tls_key_file, "tls.key_file", "", "its key (PEM)"),
 	CONFIG_STR_REQUIRED(struct reporting_config, public_key_file, "auth.public_key_file",
 			    "public key that tokens are verified with (PEM, P-256)"),
+	CONFIG_STR(struct reporting_config, master_file, "keys.master_file", "",
+		   "the platform's master key, 64 hex digits, that of tenant-manager; empty: there is none"),
+	CONFIG_INT(
+	    struct reporting_config, settle_ms, "keys.settle_ms", 60000, 0, 3600000,
+	    "so long after a new version of a tenant's key nothing is written with the former one any more, by any "
+	    "instance"),
 	CONFIG_END,
 };
 
@@ -64,10 +70,51 @@ static void on_drain(void *arg)
 	struct reporting *r = arg;
 
 	ingest_stop(r);
+	reseal_stop(r->reseal);
 	rpc_server_stop(r->server, GRACE_MS, on_server_stopped, r);
 }
 
-/* Facts come by Kafka: NATS only tells which tokens are withdrawn. */
+static bool tenants_are_known(void *arg)
+{
+	return vault_synced(((struct reporting *)arg)->vault);
+}
+
+static void on_vault_error(const char *what, const struct err_detail *detail, void *arg)
+{
+	(void)arg;
+	LOG_ERROR(NULL, "vault.refused", "what=%s field=%s why=%s", what, LOG_Q(detail->field), LOG_Q(detail->message));
+}
+
+static void on_resealed(const char *tenant, uint32_t version, int64_t renewed, void *arg)
+{
+	(void)arg;
+	LOG_INFO(&(struct log_ctx){ .tenant = tenant }, "key.resealed", "version=%u rows=%lld", version,
+		 (long long)renewed);
+}
+
+static err_t open_vault(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
+{
+	struct vault_params p = { .bus = r->bus,
+				  .master_file = cfg->master_file,
+				  .columns = books_columns,
+				  .n = BOOKS_COLUMNS,
+				  .on_error = on_vault_error };
+
+	err_t e = vault_new(&r->vault, &p, d);
+
+	return e ? e
+		 : reseal_new(&r->reseal,
+			      &(struct reseal_params){ .loop = r->loop,
+						       .bus = r->bus,
+						       .db = r->db,
+						       .vault = r->vault,
+						       .table = &books_reseal,
+						       .settle_ms = cfg->settle_ms,
+						       .on_finished = on_resealed },
+			      d);
+}
+
+/* Facts come by Kafka: NATS only tells which tokens are withdrawn, and what is sensitive. */
 static err_t open_bus(struct reporting *r, struct err_detail *d)
 {
 	const struct service_common *sc = service_common(r->svc);
@@ -107,6 +154,8 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 	if (!e)
 		e = open_bus(r, d);
 	if (!e)
+		e = open_vault(r, cfg, d);
+	if (!e)
 		e = query_start(r, cfg, d);
 	if (!e)
 		e = ingest_start(r, cfg, d);
@@ -116,6 +165,7 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 	}
 	service_add_ready(svc, "postgresql", db_is_ready, r);
 	service_add_ready(svc, "withdrawn tokens", revoked_is_known, r);
+	service_add_ready(svc, "tenants", tenants_are_known, r);
 	service_add_bus(svc, r->bus, false); /* what is known stays */
 	service_add_ready(svc, "kafka group", in_group, r);
 	service_add_wanted(svc, "kafka", kafka_answers, r);
@@ -134,12 +184,16 @@ void reporting_free(struct reporting **pr)
 	*pr = NULL;
 	if (r->retry.loop)
 		ingest_stop(r);
+	reseal_stop(r->reseal);
 	db_free(&r->db); /* the batch under way still reads the consumer's records */
 	stream_consumer_free(&r->consumer);
 	db_free(&r->offsets);
 	books_free(&r->books);
 	rpc_server_free(&r->server);
+	reseal_free(&r->reseal);
+	vault_view_unref(&r->job.view);
 	revoked_free(&r->revoked);
+	vault_free(&r->vault);
 	bus_free(&r->bus);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);

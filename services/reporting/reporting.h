@@ -14,12 +14,13 @@
 #include "rpc/rpc.h"
 #include "service/service.h"
 #include "stream/stream.h"
+#include "vault/vault.h"
 
 struct reporting_config {
 	char *brokers, *group;
 	char *db_conninfo, *db_migrate_conninfo;
-	char *grpc_address, *tls_ca_file, *tls_cert_file, *tls_key_file, *public_key_file;
-	int64_t batch, gather_ms;
+	char *grpc_address, *tls_ca_file, *tls_cert_file, *tls_key_file, *public_key_file, *master_file;
+	int64_t batch, gather_ms, settle_ms;
 };
 extern const struct config_item reporting_items[];
 
@@ -31,7 +32,9 @@ struct reporting {
 	struct stream_consumer *consumer;
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
-	struct bus *bus; /* for revoked alone */
+	struct bus *bus; /* for revoked and vault */
+	struct vault *vault;
+	struct reseal *reseal;
 	struct revoked *revoked;
 	struct books *books;
 	struct books_job job; /* the batch being written */

@@ -370,6 +370,8 @@ static err_t add_all(struct admin *a)
 	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
 	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
 	const struct method undelete = { .verb = VERB_UNDELETE, .op = ops_tenant_undelete };
+	const struct method rotate = { .verb = VERB_UNDELETE, .op = ops_rotation_begin }; /* a name, and no more */
+	const struct method rotation = { .verb = VERB_GET, .op = ops_rotation_get };
 	const struct method deletion = { .verb = VERB_GET, .op = ops_deletion_get };
 	err_t e = add_verbs(a, NULL);
 
@@ -391,6 +393,10 @@ static err_t add_all(struct admin *a)
 		e = add(a, &undelete, "UndeleteTenant", "tenants.undelete");
 	if (!e)
 		e = add(a, &deletion, "GetTenantDeletion", "tenants.get_deletion");
+	if (!e)
+		e = add(a, &rotate, "RotateTenantKey", "tenants.rotate_key");
+	if (!e)
+		e = add(a, &rotation, "GetKeyRotation", "tenants.get_key_rotation");
 	return e ? e : upload_register(a->tm);
 }
 

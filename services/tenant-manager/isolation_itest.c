@@ -99,6 +99,8 @@ static void every_method_says_of_another_tenant_what_it_says_of_none(void **stat
 	check_same_answer(mine, "GetToken", "{\"name\":\"tenants/@/tokens/0123\"}");
 	check_same_answer(mine, "RevokeToken", "{\"name\":\"tenants/@/tokens/0123\"}");
 	check_same_answer(mine, "ListAuditEntries", "{\"parent\":\"tenants/@\"}");
+	check_same_answer(mine, "RotateTenantKey", "{\"name\":\"tenants/@\"}");
+	check_same_answer(mine, "GetKeyRotation", "{\"name\":\"tenants/@\"}");
 	check_same_answer(mine, "VerifyAudit", "{\"parent\":\"tenants/@\"}");
 	check_same_answer(mine, "CreateToken", "{\"tenant\":\"@\",\"scopes\":[\"SCOPE_TENANT_ADMIN\"]}");
 }

@@ -13,6 +13,8 @@
 #include "publisher.h"
 #include "purge.h"
 #include "revoker.h"
+#include "rotation.h"
+#include "sealed/sealed.h"
 
 /* ---- health ---- */
 
@@ -118,6 +120,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 		e = publisher_new(&tm->publisher, tm, detail);
 	if (!e)
 		e = purge_new(&tm->purge, tm, detail);
+	if (!e)
+		e = rotation_new(&tm->rotation, tm, detail);
 	str_done(&name);
 	return e;
 }
@@ -133,6 +137,15 @@ static err_t open_auth(struct manager *tm, struct err_detail *detail)
 	if (!e)
 		e = api_rate_new(&tm->api_rate, tm);
 	return e ? e : bootstrap_new(&tm->bootstrap, tm, detail);
+}
+
+static err_t open_keys(struct manager *tm, struct err_detail *detail)
+{
+	if (str_empty(tm->config->master_file))
+		return ERR_OK;
+	tm->master_key = mem_alloc(SEALED_KEY);
+	return tm->master_key ? sealed_master_read(tm->master_key, tm->config->master_file, "keys.master_file", detail)
+			      : ERR_EXHAUSTED;
 }
 
 static const char *or_null(const char *s)
@@ -180,6 +193,8 @@ err_t manager_new(struct manager **ret, struct service *svc, const struct manage
 	tm->loop = service_loop(svc);
 	e = open_auth(tm, detail);
 	if (!e)
+		e = open_keys(tm, detail);
+	if (!e)
 		e = open_db(tm, detail);
 	if (!e)
 		e = open_bus(tm, detail);
@@ -215,6 +230,7 @@ void manager_free(struct manager **ref)
 		purge_stop(tm->purge);
 	if (tm->revoker)
 		revoker_stop(tm->revoker);
+	rotation_stop(tm->rotation);
 	db_free(&tm->import_db);
 	db_free(&tm->login_db);
 	db_free(&tm->db);
@@ -226,6 +242,7 @@ void manager_free(struct manager **ref)
 	revoker_free(&tm->revoker);
 	publisher_free(&tm->publisher);
 	purge_free(&tm->purge);
+	rotation_free(&tm->rotation);
 	importer_free(&tm->importer);
 	admin_free(&tm->admin);
 	bootstrap_free(&tm->bootstrap);
@@ -233,6 +250,9 @@ void manager_free(struct manager **ref)
 	api_rate_free(&tm->api_rate);
 	auth_signer_free(&tm->signer);
 	auth_verifier_free(&tm->verifier);
+	if (tm->master_key)
+		explicit_bzero(tm->master_key, SEALED_KEY);
+	mem_free(tm->master_key);
 	mem_free(tm);
 	*ref = NULL;
 }

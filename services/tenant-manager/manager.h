@@ -7,6 +7,8 @@
  *	publisher.c   outbox → KV, prompt store, events
  *	upload.c      UploadPrompt;  audio.c: any file → 8 kHz
  *	importer.c    CreateImport: a table of agents or numbers → rows (import_run.h)
+ *	sensitive.c   what is stored encrypted, and the key for it
+ *	ops_rotation.c  another key;  rotation.c: how far the services are with it
  *	quota.c       what a tenant may have; api_rate.c: how often it may ask
  *	deletion.c  what deleting a tenant decides; ops_deletion.c: the mark, the way back; purge.c: what goes
  *	login.c       AuthService;  bootstrap.c: the first operator's token
@@ -49,7 +51,9 @@ struct manager {
 	struct bootstrap *bootstrap;
 	struct throttle *throttle;
 	struct api_rate *api_rate;
+	uint8_t *master_key; /* SEALED_KEY bytes; NULL: there is none */
 	struct purge *purge;
+	struct rotation *rotation;
 };
 
 err_t manager_new(struct manager **ret, struct service *svc, const struct manager_config *config,

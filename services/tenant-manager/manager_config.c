@@ -20,6 +20,10 @@ const struct config_item manager_config_items[] = {
 	CONFIG_STR_REQUIRED(struct manager_config, public_key_file, "auth.public_key_file", "PEM of its public half"),
 	CONFIG_STR(struct manager_config, bootstrap_token_file, "auth.bootstrap_token_file", "",
 		   "where an operator's token is kept for the first steps (mode 0600); empty: nowhere"),
+	CONFIG_STR(
+	    struct manager_config, master_file, "keys.master_file", "",
+	    "the platform's master key, 64 hex digits, the same for tenant-manager, reporting and recorder; empty: "
+	    "tenants can mark no field as sensitive"),
 	CONFIG_STR(struct manager_config, sip_domain_suffix, "tenants.sip_domain_suffix", "trunkline.local",
 		   "a tenant created without sip_domain gets <id>.<this>"),
 	CONFIG_INT(struct manager_config, delete_grace_s, "tenants.delete_grace_s", 604800, 0, 31536000,

@@ -17,6 +17,7 @@ FILE_SYMBOL(migration_0008, "0008_languages.sql");
 FILE_SYMBOL(migration_0009, "0009_tokens.sql");
 FILE_SYMBOL(migration_0010, "0010_due.sql");
 FILE_SYMBOL(migration_0011, "0011_revoked.sql");
+FILE_SYMBOL(migration_0012, "0012_sensitive.sql");
 FILE_SYMBOL(migration_0013, "0013_pools.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
@@ -26,6 +27,7 @@ const struct db_migration migrations[] = {
 	{ "0005_deletion.sql", migration_0005 },      { "0006_flow_versions.sql", migration_0006 },
 	{ "0007_imports.sql", migration_0007 },	      { "0008_languages.sql", migration_0008 },
 	{ "0009_tokens.sql", migration_0009 },	      { "0010_due.sql", migration_0010 },
-	{ "0011_revoked.sql", migration_0011 },	      { "0013_pools.sql", migration_0013 },
+	{ "0011_revoked.sql", migration_0011 },	      { "0012_sensitive.sql", migration_0012 },
+	{ "0013_pools.sql", migration_0013 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

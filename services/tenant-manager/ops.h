@@ -19,6 +19,8 @@ err_t ops_tenant_list(struct db_tx *tx, void *job);
 err_t ops_tenant_update(struct db_tx *tx, void *job);
 err_t ops_tenant_delete(struct db_tx *tx, void *job);
 err_t ops_tenant_undelete(struct db_tx *tx, void *job);
+err_t ops_rotation_begin(struct db_tx *tx, void *job);
+err_t ops_rotation_get(struct db_tx *tx, void *job);
 err_t ops_deletion_get(struct db_tx *tx, void *job);
 err_t ops_prompt_upload(struct db_tx *tx, void *job);
 err_t ops_flow_publish(struct db_tx *tx, void *job);

@@ -11,6 +11,7 @@
 #include "pbr.h"
 #include "pool.h"
 #include "quota.h"
+#include "sensitive.h"
 #include "token.h"
 #include "tenantconf/check.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
@@ -25,7 +26,7 @@
 	"floor(extract(epoch FROM created_at) * 1000)::bigint, floor(extract(epoch FROM updated_at) * 1000)::bigint, " \
 	"revision, quotas, suspension, coalesce(floor(extract(epoch FROM deleted_at) * 1000)::bigint, 0), "            \
 	"coalesce(floor(extract(epoch FROM purge_at) * 1000)::bigint, 0), "                                            \
-	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, language, pool"
+	"floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, language, pool, sensitive"
 
 static bool suspension_from_row(struct arena *a, struct db_result *res, int row,
 				Trunkline__Config__V1__Suspension **ret)
@@ -72,7 +73,8 @@ static Trunkline__Admin__V1__Tenant *tenant_from_row(struct arena *a, struct db_
 	deletion_from_row(res, row, t);
 	t->language = arena_strdup(a, db_text(res, row, 15));
 	t->pool = arena_strdup(a, db_text(res, row, 16));
-	if (!suspension_from_row(a, res, row, &t->suspension))
+	if (!suspension_from_row(a, res, row, &t->suspension) ||
+	    !sensitive_from_bits(a, (unsigned)db_int(res, row, 17), &t->n_sensitive_fields, &t->sensitive_fields))
 		return NULL;
 	return t->name && t->display_name && t->time_zone && t->sip_domain && t->etag && t->language && t->pool ? t
 														: NULL;
@@ -117,6 +119,8 @@ static err_t check_tenant(struct job *j, const Trunkline__Admin__V1__Tenant *t)
 		e = check_domain(t->sip_domain, "tenant.sip_domain", &j->detail);
 	if (!e)
 		e = check_language(t->language, "tenant.language", &j->detail);
+	if (!e)
+		e = sensitive_check(t, &j->detail);
 	if (e || !t->quotas)
 		return e;
 	e = check_resource(&t->quotas->base, &j->detail);
@@ -187,10 +191,17 @@ static err_t bind_suspension(struct change *c, int index, const Trunkline__Admin
 static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	struct job *j = c->job;
-	char version[24];
-	const char *params[] = { t->display_name, t->time_zone, t->sip_domain, t->suspended ? "t" : "f",
-				 version,	  NULL,		NULL,	       t->language,
-				 t->pool };
+	char version[24], sensitive[DB_NUMBER];
+	const char *params[] = { t->display_name,
+				 t->time_zone,
+				 t->sip_domain,
+				 t->suspended ? "t" : "f",
+				 version,
+				 NULL,
+				 NULL,
+				 t->language,
+				 t->pool,
+				 db_number(sensitive_bits(t), sensitive) };
 	err_t e = bind_quotas(c, 5, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -200,9 +211,9 @@ static err_t insert(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 		e = db_exec(
 		    c->tx, NULL,
 		    "INSERT INTO tm.tenant (tenant, display_name, time_zone, sip_domain, suspended, version, "
-		    "revision, quotas, suspension, language, pool) VALUES (tm.tenant(), $1, $2, $3, $4, $5, $5, $6, "
-		    "$7, $8, $9)",
-		    9, params);
+		    "revision, quotas, suspension, language, pool, sensitive) VALUES (tm.tenant(), $1, $2, $3, $4, $5, "
+		    "$5, $6, $7, $8, $9, $10)",
+		    10, params);
 	if (e == ERR_EXISTS && strcmp(db_constraint(c->tx), "claim_is_free") == 0)
 		return err_set(&j->detail, e, "tenant.sip_domain", "another tenant has this SIP domain");
 	return e == ERR_EXISTS ? err_set(&j->detail, e, "tenant_id", "there is a tenant '%s' already", j->rq.tenant)
@@ -263,6 +274,8 @@ err_t ops_tenant_create(struct db_tx *tx, void *arg)
 		e = check_rested(&c);
 	if (!e)
 		e = insert(&c, t);
+	if (!e)
+		e = sensitive_ensure_key(&c, t);
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
 	if (!e)
@@ -361,6 +374,7 @@ static const struct open_field {
 	{ "display_name", RIGHT_NONE },
 	{ "time_zone", RIGHT_NONE },
 	{ "language", RIGHT_NONE },
+	{ "sensitive_fields", RIGHT_NONE },
 	{ "suspended", RIGHT_TENANTS_SUSPEND },
 	{ "suspension", RIGHT_TENANTS_SUSPEND },
 	{ "quotas", RIGHT_TENANTS_QUOTAS },
@@ -426,12 +440,21 @@ static err_t merge(struct job *j, Trunkline__Admin__V1__Tenant *t)
 	return e;
 }
 
+/* Who may not see what is sensitive does not make that it is no longer. */
+static err_t check_openness(struct job *j, const Trunkline__Admin__V1__Tenant *before,
+			    const Trunkline__Admin__V1__Tenant *t)
+{
+	return sensitive_bits(before) & ~sensitive_bits(t) ? auth_require(&j->user, RIGHT_CALLS_SENSITIVE, &j->detail)
+							   : ERR_OK;
+}
+
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
-	char version[24];
+	char version[24], sensitive[DB_NUMBER];
 	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f",
 				 version,	  NULL,		NULL,
-				 announcement(t), t->language,	t->pool };
+				 announcement(t), t->language,	t->pool,
+				 db_number(sensitive_bits(t), sensitive) };
 	err_t e = bind_quotas(c, 4, t);
 
 	snprintf(version, sizeof(version), "%" PRIu64, c->version);
@@ -441,8 +464,8 @@ static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 		 : db_exec(c->tx, NULL,
 			   "UPDATE tm.tenant SET display_name = $1, time_zone = $2, suspended = $3, version = $4, "
 			   "revision = $4, quotas = $5, suspension = $6, announcement = $7, language = $8, pool = $9, "
-			   "updated_at = now() WHERE tenant = tm.tenant()",
-			   9, params);
+			   "sensitive = $10, updated_at = now() WHERE tenant = tm.tenant()",
+			   10, params);
 }
 
 err_t ops_tenant_update(struct db_tx *tx, void *arg)
@@ -464,11 +487,15 @@ err_t ops_tenant_update(struct db_tx *tx, void *arg)
 	if (!e)
 		e = check_tenant(j, t);
 	if (!e)
+		e = check_openness(j, before, t);
+	if (!e)
 		e = check_announcement(&c, t);
 	if (!e && !str_eq(t->pool, before->pool))
 		e = pool_take(tx, t->pool, &j->detail);
 	if (!e)
 		e = update(&c, t);
+	if (!e)
+		e = sensitive_ensure_key(&c, t);
 	if (!e)
 		e = change_outbox(&c, STAGE_MAIN, "main");
 	if (!e)

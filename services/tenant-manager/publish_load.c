@@ -10,6 +10,7 @@
 #include "pbjson/pbjson.h"
 #include "pbr.h"
 #include "publisher_internal.h"
+#include "sensitive.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 #include "trunkline/config/v1/config.pb-c.h"
@@ -40,12 +41,25 @@ static err_t keep(struct task *t, const void *bytes, size_t size)
 
 /* ---- main ---- */
 
-static err_t put_head(struct task *t, struct str *out, struct db_result *res)
+/* The key outlives the setting: what was encrypted is still to be read. */
+static err_t put_sensitive(struct db_tx *tx, struct task *t, Trunkline__Config__V1__TenantConfig *head,
+			   struct db_result *res)
+{
+	if (!sensitive_from_bits(&t->lot->arena, (unsigned)db_int(res, 0, 10), &head->n_sensitive_fields,
+				 &head->sensitive_fields))
+		return ERR_EXHAUSTED;
+	return db_bool(res, 0, 11) ? sensitive_load_keys(tx, &t->lot->arena, &head->n_keys, &head->keys) : ERR_OK;
+}
+
+static err_t put_head(struct db_tx *tx, struct task *t, struct str *out, struct db_result *res)
 {
 	Trunkline__Config__V1__TenantConfig head = TRUNKLINE__CONFIG__V1__TENANT_CONFIG__INIT;
 	const void *bytes;
 	size_t size;
+	err_t e = put_sensitive(tx, t, &head, res);
 
+	if (e)
+		return e;
 	t->version = (uint64_t)db_int(res, 0, 0);
 	head.tenant = t->lot->tenant;
 	head.version = t->version;
@@ -105,13 +119,14 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 		e = db_exec(tx, &res,
 			    "SELECT version, display_name, time_zone, sip_domain, suspended, "
 			    "EXISTS (SELECT FROM tm.outbox WHERE tenant = tm.tenant() AND stage = 0), quotas, "
-			    "suspension, language, pool "
+			    "suspension, language, pool, sensitive, "
+			    "EXISTS (SELECT FROM tm.tenant_key k WHERE k.tenant = tm.tenant()) "
 			    "FROM tm.tenant WHERE tenant = tm.tenant()",
 			    0, NULL);
 	if (!e && db_rows(res))
 		t->postponed = db_bool(res, 0, 5);
 	if (!e && db_rows(res) && !t->postponed) {
-		e = put_head(t, &out, res);
+		e = put_head(tx, t, &out, res);
 		if (!e)
 			e = put_resources(tx, &out);
 		if (!e)

@@ -53,6 +53,9 @@ static void next_step(struct purge *p);
 #define ONE_OF(table, order, n) \
 	"ctid = ANY (ARRAY(SELECT ctid FROM " table " WHERE tenant = tm.tenant() ORDER BY " order " LIMIT " #n "))"
 static const char *const batches[] = {
+	/* First: what was encrypted elsewhere can be read by nobody from then on (GT-16); KV has it until the keys there go. */
+	"WITH gone AS (DELETE FROM tm.tenant_key WHERE tenant = tm.tenant() RETURNING 1) SELECT 'encryption keys', "
+	"count(*), 0 FROM gone",
 	"WITH gone AS (DELETE FROM tm.resource_ref WHERE " ONE_OF("tm.resource_ref", "kind, id, to_kind, to_id",
 								  2000) " "
 									"RETURNING 1) SELECT '', count(*), 0 FROM gone",

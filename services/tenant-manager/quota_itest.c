@@ -418,11 +418,12 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 			  "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
 			  "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
 			  "DROP COLUMN suspension, DROP COLUMN announcement, DROP COLUMN language, DROP COLUMN "
-			  "pool, " /* what came after it must go, too */
+			  "pool, DROP COLUMN sensitive, " /* what came after it must go, too */
 			  "DROP COLUMN deleted_at, DROP COLUMN purge_at; DROP TABLE tm.deletion CASCADE; "
 			  "DROP FUNCTION tm.due_purge(text), tm.tell_purges(); DROP POLICY owner_tells ON "
 			  "tm.outbox; "
-			  "DROP TABLE tm.flow_version, tm.import, tm.token; DROP FUNCTION tm.drop_tokens() CASCADE; "
+			  "DROP TABLE tm.flow_version, tm.import, tm.token, tm.tenant_key, "
+			  "tm.key_rotation_part, tm.key_rotation; DROP FUNCTION tm.drop_tokens() CASCADE; "
 			  "DROP FUNCTION tm.revoked_tokens(boolean, text, text, int), tm.due(int), "
 			  "tm.is_revoked(text, text), "
 			  "tm.untold_tokens(int); DROP INDEX tm.outbox_due, "

@@ -19,7 +19,7 @@ from patience import patient  # noqa: E402
 from sipua import Ua  # noqa: E402
 from sipwire import Wire  # noqa: E402
 
-ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_torture", "test_attacks", "test_hostile", "test_tenants", "test_matrix", "test_canaries", "test_audit", "test_load",
+ORDER = ["test_talk", "test_ivr", "test_queues", "test_endings", "test_lost", "test_phones", "test_torture", "test_attacks", "test_hostile", "test_tenants", "test_matrix", "test_canaries", "test_audit", "test_sensitive", "test_load",
          "test_backends", "test_ready", "test_nats_cluster", "test_clocks", "test_pools", "test_shutdown", "test_upgrade", "test_kills", "test_media", "test_soak"]
 CALLS = {"edge-1": "trunkline_edge_legs", "media-1": "trunkline_media_endpoints", "media-2": "trunkline_media_endpoints", "cc-1": "trunkline_calls", "cc-2": "trunkline_calls",
          "router-1": "trunkline_router_calls_waiting", "router-2": "trunkline_router_calls_waiting"}

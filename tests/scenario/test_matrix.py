@@ -19,7 +19,8 @@ PASSWORD = "correct horse battery"
 OPEN = "Login"  # needs no token
 # Changes without an etag, and why that is right. What only reads (Get, List, Verify) and what creates have none to compare.
 NO_ETAG = {"CancelImport": "an import changes by itself; only its state decides", "CreateToken": "nothing that exists changes",
-           "Login": "nothing that exists changes", "RevokeToken": "withdrawn is withdrawn"}
+           "Login": "nothing that exists changes", "RevokeToken": "withdrawn is withdrawn",
+           "RotateTenantKey": "who comes second is refused: one is under way"}
 
 
 PLATFORM = ("tenants.", "pools.")
@@ -81,6 +82,16 @@ class World:
         id_ = self.new_id()
         self.pools.append(id_)
         return self.operator.admin.CreatePool(pool_id=id_, pool={"display_name": "Matrix"})
+
+    def sealing(self, _parent=None):
+        """A tenant with a key, which is rotated once at a time."""
+        tenant = {"name": self.tenant().name, "sensitive_fields": ["SENSITIVE_FIELD_CALLER_NUMBER"]}
+        return self.operator.admin.UpdateTenant(tenant=tenant, update_mask="sensitiveFields")
+
+    def rotating(self, _parent=None):
+        tenant = self.sealing()
+        self.operator.admin.RotateTenantKey(name=tenant.name)
+        return tenant
 
     def deleted(self, _parent=None):
         """A tenant within its grace."""
@@ -341,6 +352,8 @@ ROWS = {
                       lambda w, p, answer: (same(w, "Pool", answer), answer.display_name == "other" or pytest.fail(str(answer))), [
         ({"pool": {"name": "pools/Not An Id"}}, "pool.name"), ({"pool": None}, "pool"), ({"update_mask": "tenants"}, "update_mask")], touch("Pool")),
     "DeletePool": Row(World.pool, tenant_name, lambda w, p, _: gone(w, "Pool", p), BAD_NAME, touch("Pool")),
+    "RotateTenantKey": Row(World.sealing, tenant_name, shown("version", 2), BAD_NAME + BAD_REQUEST_ID),
+    "GetKeyRotation": Row(World.rotating, tenant_name, shown("version", 2), BAD_NAME),
     "PublishFlow": Row(World.draft, tenant_name, published(2), BAD_NAME + BAD_REQUEST_ID + BAD_COMMENT, touch("Flow")),
     "RollbackFlow": Row(World.versions, lambda f, _: {"name": f.name, "version": 1}, published(3), BAD_NAME + BAD_REQUEST_ID + BAD_COMMENT, touch("Flow")),
     "ListFlowVersions": Row(World.versions, lambda f, _: {"parent": f.name}, lambda w, f, answer: [v.version for v in answer.versions] == [2, 1] or pytest.fail(str(answer)),

@@ -158,9 +158,9 @@ WRITES = {
     "call-control": ["$KV.calls.>", "$KV.quota.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],
     "agent-desk": ["$KV.agents.>", "$KV.seats.>", "ev.*.agent.>", "ev.*.system.>"],
-    "recorder": ["ev.*.recording.>", "$KV.quota.*.recordings", "ev.*.system.>"],
+    "recorder": ["ev.*.recording.>", "$KV.quota.*.recordings", "$KV.rotation.*.recorder", "ev.*.system.>"],
     "event-bridge": ["$KV.positions.>"],
-    "reporting": [],
+    "reporting": ["$KV.rotation.*.reporting"],
 }
 COMMON_WRITES = ["tl.>", "$KV.leases.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
 COMMON_READS = ["tl.>", "_INBOX.>", "$KV.>", "ev.>"]
@@ -176,7 +176,7 @@ def never(name):
     """Denials weigh more than permissions, so who may purge one stream gets that family by the list of the others."""
     if name not in MAY:
         return NEVER
-    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "seats", "recordings", "positions", "quota", "revoked"]
+    kv = ["calls", "agents", "legs", "leases", "config", "prompts", "bindings", "seats", "recordings", "positions", "quota", "revoked", "rotation"]
     return [s for s in NEVER if ".PURGE." not in s] + [f"$JS.API.STREAM.PURGE.KV_{b}" for b in kv]
 
 

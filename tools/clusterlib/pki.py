@@ -1,9 +1,9 @@
-"""A cluster's own certificate authority, a certificate per service and the key pair that signs tokens (openssl)."""
+"""A cluster's own certificate authority, a certificate per service, the key pair that signs tokens (openssl), the master key."""
 import subprocess
 import tempfile
 import os
 
-from .plan import SERVICES, ClusterError
+from .plan import SERVICES, ClusterError, write_private
 
 # who gets a certificate: the services, the NATS server, and `observer`, who may read everything (people, tests)
 NAMES = SERVICES + ["nats", "observer"]
@@ -56,3 +56,5 @@ def prepare(plan):
     if not (d / "token.pub").exists():
         private_key(d / "token.key")
         openssl("pkey", "-in", d / "token.key", "-pubout", "-out", d / "token.pub")
+    if not (d / "master.key").exists():
+        write_private(d / "master.key", os.urandom(32).hex() + "\n")

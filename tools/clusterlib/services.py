@@ -24,6 +24,12 @@ def verify(plan):
     return {"auth": {"public_key_file": plan.path("pki", "token.pub")}}
 
 
+def master(plan):
+    """A cluster that an earlier version made may have none."""
+    key = plan.path("pki", "master.key")
+    return {"keys": {"master_file": key}} if key.exists() else {}
+
+
 def kafka(plan):
     return {"kafka": {"brokers": plan.addr("kafka")}}
 
@@ -50,15 +56,15 @@ def media(plan):
 def tenant_manager(plan):
     auth = {"private_key_file": plan.path("pki", "token.key"), "public_key_file": plan.path("pki", "token.pub"),
             "bootstrap_token_file": plan.path("secrets", "operator.token")}
-    return {**grpc(plan, "tenant-manager"), **database(plan, "tenant_manager"), "auth": auth}
+    return {**grpc(plan, "tenant-manager"), **database(plan, "tenant_manager"), **master(plan), "auth": auth}
 
 
 def recorder(plan):
-    return {**grpc(plan, "recorder"), **database(plan, "recorder"), **verify(plan), "data": {"dir": plan.path("recordings")}}
+    return {**grpc(plan, "recorder"), **database(plan, "recorder"), **verify(plan), **master(plan), "data": {"dir": plan.path("recordings")}}
 
 
 def reporting(plan):
-    return {**grpc(plan, "reporting"), **database(plan, "reporting"), **verify(plan), **kafka(plan)}
+    return {**grpc(plan, "reporting"), **database(plan, "reporting"), **verify(plan), **master(plan), **kafka(plan)}
 
 
 def agent_desk(plan):

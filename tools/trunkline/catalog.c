@@ -103,6 +103,10 @@ const struct catalog_verb catalog_verbs[] = {
 	  "name", NULL, NULL, "dry-run  only check" },
 	{ "tenant", "deletion", "the report of its deletion: when, by whom, what went, what is kept", run_tenant,
 	  SERVER_ADMIN, NULL, "GetTenantDeletion", "name", NULL, NULL, NULL },
+	{ "tenant", "rotate-key", "another version of the key of its sensitive fields; key-rotation says how far it is",
+	  run_tenant, SERVER_ADMIN, NULL, "RotateTenantKey", "name", NULL, NULL, "dry-run  only check" },
+	{ "tenant", "key-rotation", "how far its last rotation of the key is", run_tenant, SERVER_ADMIN, NULL,
+	  "GetKeyRotation", "name", NULL, NULL, NULL },
 	{ "tenant", "onboard", "takes a new tenant from its requirement to live work, by a plan; again: goes on",
 	  run_tenant_onboard, SERVER_ADMIN, NULL, NULL, "plan", NULL, NULL,
 	  "dry-run  change nothing: what would be done, and how far it is|wait=TIME  for calls and for the end of the "

@@ -1,0 +1,61 @@
+"""Sensitive fields from a real call to the report: who is shown the number and the keys, how it is found, and a key that is rotated meanwhile (GT-16)."""
+import time
+
+import pytest
+from api import ApiError
+from patience import patient
+from world import AGAIN, MENU
+
+FIELDS = ["SENSITIVE_FIELD_CALLER_NUMBER", "SENSITIVE_FIELD_IVR_INPUT"]
+
+
+@pytest.fixture
+def marked(scene):
+    """The tenant has marked them; its administrator unmarks them afterwards."""
+    admin, name = scene.acme.own.admin, scene.acme.parent
+    admin.UpdateTenant(tenant={"name": name, "sensitive_fields": FIELDS}, update_mask="sensitiveFields")
+    yield admin, name
+    admin.UpdateTenant(tenant={"name": name}, update_mask="sensitiveFields")
+
+
+def keyed(scene, caller, keys):
+    """A call in which they were keyed, once it has ended in Kafka."""
+    call = scene.call("digits", caller).wait_hears(MENU, 0.2)
+    call.press(keys + "#")
+    call.wait_hears(AGAIN, 0.2)
+    call.wait_ended()
+    return scene.facts_of(caller)
+
+
+def row(reports, call_id, **filters):
+    deadline = time.monotonic() + patient(15)
+    while True:
+        found = [c for c in reports.ListCalls(**filters).calls if c.call_id == call_id]
+        if found and found[0].ended_ms:
+            return found[0]
+        assert time.monotonic() < deadline, "the call is not in the report"
+        time.sleep(0.2)
+
+
+def refused(fn, **fields):
+    with pytest.raises(ApiError) as e:
+        fn(**fields)
+    return e.value.code, [f for f, _ in e.value.violations]
+
+
+def test_a_marked_number_is_masked_found_whole_and_survives_a_rotation_GT_16(scene, marked):
+    (admin, name), lead, own = marked, scene.acme.lead.reports, scene.acme.own.reports
+    first = keyed(scene, "+4917099110001", "4711").id
+    assert (lambda c: (c.caller, c.digits))(row(lead, first)) == ("••••0001", "••••")
+    assert (lambda c: (c.caller, c.digits))(row(own, first)) == ("+4917099110001", "4711")
+    assert row(own, first, caller="+49 170 99110001").caller == "+4917099110001"
+    assert refused(own.ListCalls, caller="+4917099*") == ("INVALID_ARGUMENT", ["caller"])
+    assert refused(lead.ListCalls, caller="+4917099110001")[0] == "PERMISSION_DENIED"
+    admin.RotateTenantKey(name=name)
+    second = keyed(scene, "+4917099110002", "4712").id
+    deadline = time.monotonic() + patient(150)  # keys.settle_ms is a minute
+    while (now := admin.GetKeyRotation(name=name)).state != 2:
+        assert time.monotonic() < deadline, now
+        time.sleep(1)
+    assert sorted((p.service, p.finished) for p in now.parts) == [("recorder", True), ("reporting", True)]
+    assert (row(own, first, caller="4917099110001").digits, row(own, second, caller="4917099110002").digits) == ("4711", "4712")
