@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "auth/auth.h"
+#include "revoked/revoked.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 
@@ -365,6 +366,51 @@ static void a_withdrawn_token_stays_so_when_the_service_is_killed_and_when_nats_
 	assert_true(testkit_wait(is_refused, m.token, 1000));
 }
 
+struct reader {
+	struct revoked *revoked;
+	struct auth_user user;
+};
+
+static bool knows(void *arg)
+{
+	const struct reader *r = arg;
+
+	return revoked_check(r->revoked, &r->user, NULL) == ERR_UNAUTHENTICATED;
+}
+
+static void on_emptied(err_t e, const struct bus_msg *msg, void *arg)
+{
+	(void)msg;
+	*(bool *)arg = e == ERR_OK;
+}
+
+/* By somebody, under the running service. Who starts lets nobody in until it has been told of all. */
+static void a_withdrawn_token_stays_so_when_the_bucket_is_emptied_GT_3(void **state)
+{
+	struct reader r = { .user = { .tenant = "acme" } };
+	struct err_detail d = { 0 };
+	struct bus *bus = NULL;
+	bool done = false;
+	struct made m;
+
+	(void)state;
+	make(&m, admin, "{\"roles\":[\"supervisor\"]}");
+	withdraw(admin, m.name);
+	assert_true(testkit_wait(is_published, m.name, 5000));
+	(void)str_copy(r.user.token_id, sizeof(r.user.token_id), strrchr(m.name, '/') + 1);
+	if (bus_new(&bus, &(struct bus_params){ .loop = fx.loop, .url = fx.nats.url, .name = "test" }, &d) ||
+	    bus_request(bus, "$JS.API.STREAM.PURGE.KV_revoked", "", 0, 5000, on_emptied, &done) ||
+	    !testkit_wait_flag(fx.loop, &done, 5000) ||
+	    revoked_new(&r.revoked, &(struct revoked_params){ .bus = bus }, &d))
+		testkit_die("the bucket: %s", d.message);
+	assert_true(is_refused(m.token));
+	assert_int_equal(revoked_check(r.revoked, &r.user, NULL), ERR_UNAVAILABLE);
+	assert_true(testkit_wait_loop(fx.loop, knows, &r, 10000));
+	assert_true(is_refused(m.token));
+	revoked_free(&r.revoked);
+	bus_free(&bus);
+}
+
 static void what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3(void **state)
 {
 	struct made m;
@@ -509,6 +555,7 @@ int main(void)
 		cmocka_unit_test(operators_tokens_are_for_operators_and_their_managers_GT_3),
 		cmocka_unit_test(the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3),
 		cmocka_unit_test(a_withdrawn_token_stays_so_when_the_service_is_killed_and_when_nats_lost_it_GT_3),
+		cmocka_unit_test(a_withdrawn_token_stays_so_when_the_bucket_is_emptied_GT_3),
 		cmocka_unit_test(what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3),
 		cmocka_unit_test(a_withdrawn_token_gives_and_changes_nothing_even_before_nats_has_it_GT_3),
 		cmocka_unit_test(what_is_withdrawn_while_many_are_told_again_does_not_wait_for_its_turn_GT_3),
