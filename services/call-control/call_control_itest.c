@@ -50,6 +50,7 @@ static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
 static int n_offered, rejects, attaches, freed, stale_claims, busy;
 static bool restarted; /* media-1, which then has no room; media-2 has */
+static unsigned load_of_2;
 
 /* ---- the world around it ---- */
 
@@ -86,7 +87,7 @@ static void on_beat(void *arg)
 	say("tl.centre.hb.media.media-1", &hb.base);
 	if (restarted) {
 		hb.instance = (char *)"media-2";
-		hb.load = 0;
+		hb.load = load_of_2;
 		say("tl.centre.hb.media.media-2", &hb.base);
 	}
 	loop_timer_start(&beat, 300);
@@ -477,6 +478,18 @@ static void two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_G
 	offer_within_the_limit(60, 5);
 }
 
+/* Room for twelve, sixty who call, five who may: each instance hears of the engine every 0.3 s, and counts in between. */
+static void who_is_refused_takes_no_place_at_the_engine_GT_3_1_2(void **state)
+{
+	UNUSED(state);
+	load_of_2 = 988;
+	(void)testkit_wait_loop(loop, never, NULL, 1100);
+	rejects = 0;
+	offer_within_the_limit(60, 5);
+	assert_int_equal(rejects, 0);
+	load_of_2 = 0;
+}
+
 /* An outage of one bucket is none of the tenant's. */
 static void without_the_book_each_instance_lets_in_as_many_GT_3_1_2(void **state)
 {
@@ -507,6 +520,7 @@ int main(void)
 		cmocka_unit_test(who_stood_still_takes_its_former_calls_back),
 		cmocka_unit_test(a_restarted_engine_whose_calls_go_to_another_is_told_to_free_them),
 		cmocka_unit_test(two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2),
+		cmocka_unit_test(who_is_refused_takes_no_place_at_the_engine_GT_3_1_2),
 		cmocka_unit_test(without_the_book_each_instance_lets_in_as_many_GT_3_1_2),
 	};
 
