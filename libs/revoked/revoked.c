@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "tenantconf/map.h"
+#include "uses.h"
 
 #define KEY_TEXT (64 + AUTH_TOKEN_ID)
 #define PLATFORM "_"     /* no tenant's id */
@@ -22,6 +23,7 @@ struct revoked {
 	struct bus_kv *kv;
 	struct bus_kv_watch *watch;
 	struct map tokens;
+	struct uses uses;
 	size_t sweep_at;     /* so many */
 	bool synced, told;   /* told: the mark was there once; what is known then is not lost any more */
 	bool failed;	     /* no memory for one; nobody is let in rather than that one */
@@ -103,6 +105,7 @@ err_t revoked_new(struct revoked **ret, const struct revoked_params *p, struct e
 		return ERR_EXHAUSTED;
 	r->params = *p;
 	r->sweep_at = SWEEP_AT;
+	uses_init(&r->uses, p->bus);
 	e = bus_kv_open(&r->kv, p->bus, &kv, detail);
 	if (!e)
 		e = bus_kv_watch(&r->watch, r->kv, ">", on_entry, r);
@@ -119,6 +122,7 @@ void revoked_free(struct revoked **ref)
 
 	if (!r)
 		return;
+	uses_done(&r->uses);
 	if (r->watch)
 		bus_kv_unwatch(&r->watch);
 	if (r->kv)
@@ -140,18 +144,19 @@ err_t revoked_refuse(struct err_detail *detail)
 	return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "the token was withdrawn");
 }
 
-err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail)
+err_t revoked_check(struct revoked *r, const struct auth_user *user, struct err_detail *detail)
 {
 	char key[KEY_TEXT];
 
 	if (!revoked_synced(r))
 		return err_set(detail, ERR_UNAVAILABLE, "", "which tokens are withdrawn is not known yet: try again");
-	if (!*user->token_id || !map_find(&r->tokens, key_of(user->tenant, user->token_id, key)))
-		return ERR_OK;
-	return revoked_refuse(detail);
+	if (*user->token_id && map_find(&r->tokens, key_of(user->tenant, user->token_id, key)))
+		return revoked_refuse(detail);
+	uses_note(&r->uses, user, clock_wall_ms());
+	return ERR_OK;
 }
 
-err_t revoked_recheck(const struct revoked *r, const struct auth_user *user, int64_t now_s, struct err_detail *detail)
+err_t revoked_recheck(struct revoked *r, const struct auth_user *user, int64_t now_s, struct err_detail *detail)
 {
 	if (user->expires_s <= now_s)
 		return err_set(detail, ERR_UNAUTHENTICATED, "authorization", "the token has expired");

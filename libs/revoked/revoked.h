@@ -32,12 +32,13 @@ err_t revoked_new(struct revoked **ret, const struct revoked_params *p, struct e
 void revoked_free(struct revoked **r);
 /* What was in the bucket at the start is known, and it has, or had since, tenant-manager's mark that it was all; for readiness. */
 bool revoked_synced(const struct revoked *r);
-/* ERR_UNAUTHENTICATED: it was withdrawn; ERR_UNAVAILABLE: nobody knows yet: for a moment after the start, until the mark is there. */
-err_t revoked_check(const struct revoked *r, const struct auth_user *user, struct err_detail *detail) MUST;
+/* ERR_UNAUTHENTICATED: it was withdrawn; ERR_UNAVAILABLE: nobody knows yet: for a moment after the start, until the mark is there. ERR_OK is a use of
+ * the token (uses.h). */
+err_t revoked_check(struct revoked *r, const struct auth_user *user, struct err_detail *detail) MUST;
 /* ERR_UNAUTHENTICATED, with what is said of a withdrawn token: for who knows of it from elsewhere. */
 err_t revoked_refuse(struct err_detail *detail) MUST;
 /* Of a caller whom revoked_check let in before, for what he goes on with: ERR_UNAUTHENTICATED, too, when the token has expired by now. */
-err_t revoked_recheck(const struct revoked *r, const struct auth_user *user, int64_t now_s,
+err_t revoked_recheck(struct revoked *r, const struct auth_user *user, int64_t now_s,
 		      struct err_detail *detail) MUST;
 
 /* ---- by tenant-manager alone ---- */

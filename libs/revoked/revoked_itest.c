@@ -48,7 +48,7 @@ static bool is_back(void *arg)
 }
 
 struct wait {
-	const struct revoked *r;
+	struct revoked *r;
 	const struct auth_user *user;
 };
 
@@ -61,7 +61,7 @@ static bool is_refused(void *arg)
 	return e == ERR_UNAUTHENTICATED && strcmp(d.message, "the token was withdrawn") == 0;
 }
 
-static bool refused(const struct revoked *r, const struct auth_user *user)
+static bool refused(struct revoked *r, const struct auth_user *user)
 {
 	struct wait w = { r, user };
 

@@ -13,6 +13,7 @@
 #include "publisher.h"
 #include "purge.h"
 #include "revoker.h"
+#include "token_uses.h"
 
 /* ---- health ---- */
 
@@ -112,6 +113,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 				detail);
 	if (!e)
 		e = revoker_new(&tm->revoker, tm);
+	if (!e)
+		e = token_uses_new(&tm->token_uses, tm);
 	if (!e)
 		e = promptstore_new(&tm->prompts, tm->bus, detail);
 	if (!e)
@@ -215,6 +218,7 @@ void manager_free(struct manager **ref)
 		purge_stop(tm->purge);
 	if (tm->revoker)
 		revoker_stop(tm->revoker);
+	token_uses_free(&tm->token_uses);
 	db_free(&tm->import_db);
 	db_free(&tm->login_db);
 	db_free(&tm->db);

@@ -17,6 +17,7 @@ FILE_SYMBOL(migration_0008, "0008_languages.sql");
 FILE_SYMBOL(migration_0009, "0009_tokens.sql");
 FILE_SYMBOL(migration_0010, "0010_due.sql");
 FILE_SYMBOL(migration_0011, "0011_revoked.sql");
+FILE_SYMBOL(migration_0014, "0014_token_use.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
@@ -25,6 +26,6 @@ const struct db_migration migrations[] = {
 	{ "0005_deletion.sql", migration_0005 },      { "0006_flow_versions.sql", migration_0006 },
 	{ "0007_imports.sql", migration_0007 },	      { "0008_languages.sql", migration_0008 },
 	{ "0009_tokens.sql", migration_0009 },	      { "0010_due.sql", migration_0010 },
-	{ "0011_revoked.sql", migration_0011 },
+	{ "0011_revoked.sql", migration_0011 },	      { "0014_token_use.sql", migration_0014 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

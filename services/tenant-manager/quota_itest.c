@@ -423,7 +423,7 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 	    "DROP FUNCTION tm.due_purge(text), tm.tell_purges(); DROP POLICY owner_tells ON tm.outbox; "
 	    "DROP TABLE tm.flow_version, tm.import, tm.token; DROP FUNCTION tm.drop_tokens() CASCADE; "
 	    "DROP FUNCTION tm.revoked_tokens(boolean, text, text, int), tm.due(int), tm.is_revoked(text, text), "
-	    "tm.untold_tokens(int); DROP INDEX tm.outbox_due, "
+	    "tm.untold_tokens(int), tm.tokens_used(text[], text[], bigint[]); DROP INDEX tm.outbox_due, "
 	    "tm.resource_unique_key; "
 	    "ALTER TABLE tm.resource ADD CONSTRAINT resource_unique_key UNIQUE (tenant, kind, unique_key); "
 	    "DROP FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]); "

@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "auth/auth.h"
+#include "base/clock.h"
 #include "revoked/revoked.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
@@ -142,6 +144,39 @@ static void a_login_is_among_them_with_what_the_agents_roles_give_GT_3(void **st
 	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", agent.name);
 	(void)fixture_must(&fx, admin, "RevokeToken", json);
 	assert_true(testkit_wait(is_refused, agent.token, 1000));
+}
+
+static long long used_ms(const struct made *m)
+{
+	char json[256];
+
+	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", m->name);
+	return strtoll(fixture_field(must("GetToken", json), "useTimeMs"), NULL, 10);
+}
+
+static bool is_used(void *arg)
+{
+	return used_ms(arg) > 0;
+}
+
+static void when_a_token_was_used_last_is_known_soon_GT_3(void **state)
+{
+	struct made m, idle;
+	int64_t before_ms;
+
+	(void)state;
+	make(&m, admin, "{\"permissions\":[\"queues.read\"]}");
+	make(&idle, admin, "{\"permissions\":[\"queues.read\"]}");
+	assert_int_equal(used_ms(&m), 0);
+	before_ms = clock_wall_ms();
+	(void)fixture_must(&fx, m.token, "ListQueues", "{\"parent\":\"tenants/acme\"}");
+	assert_true(testkit_wait(is_used, &m, 25000));
+	assert_in_range(used_ms(&m), before_ms, clock_wall_ms());
+	assert_int_equal(used_ms(&idle), 0);
+	const char *r = fixture_must(&fx, admin, "ListTokens",
+				     "{\"parent\":\"tenants/acme\",\"filter\":\"use_time_ms > 0\"}");
+	assert_non_null(strstr(r, m.name));
+	assert_null(strstr(r, idle.name));
 }
 
 static void a_refused_request_makes_no_token_GT_3(void **state)
@@ -322,7 +357,7 @@ static bool has_another(void *arg)
 
 static void the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3(void **state)
 {
-	char first[JSON], name[128];
+	char first[JSON], name[128], path[TESTKIT_PATH + 64];
 	struct err_detail d;
 
 	(void)state;
@@ -338,6 +373,14 @@ static void the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3(void
 	fixture_service_stop(&fx, SIGTERM);
 	fixture_service_start(&fx); /* reads the file */
 	assert_int_equal(by_name(first, "GetToken", name, &d), ERR_UNAUTHENTICATED);
+	(void)must("ListTenants", "{}");
+	/* The services have been told of it long ago. */
+	fixture_service_stop(&fx, SIGTERM);
+	testkit_file(fx.dir, "operator.token", first, path);
+	fixture_service_start(&fx);
+	assert_true(testkit_wait(has_another, first, 2000));
+	fixture_service_stop(&fx, SIGTERM);
+	fixture_service_start(&fx); /* reads the file */
 	(void)must("ListTenants", "{}");
 }
 
@@ -547,6 +590,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_that_is_made_is_listed_and_never_shown_GT_3),
 		cmocka_unit_test(a_login_is_among_them_with_what_the_agents_roles_give_GT_3),
+		cmocka_unit_test(when_a_token_was_used_last_is_known_soon_GT_3),
 		cmocka_unit_test(a_refused_request_makes_no_token_GT_3),
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_the_audit_says_who_GT_3),
 		cmocka_unit_test(a_call_that_was_opened_before_does_nothing_afterwards_GT_3),
