@@ -9,7 +9,7 @@
 #include "uses.h"
 
 #define KEY_TEXT (64 + AUTH_TOKEN_ID)
-#define PLATFORM "_"     /* no tenant's id */
+#define PLATFORM "_"	 /* no tenant's id */
 #define MARK	 "_told" /* no token's key; a value: all was told, none: it is being told */
 #define SWEEP_AT 1024
 #define KEPT_S	 (AUTH_LIFE_MAX + 2 * AUTH_SKEW_S)
@@ -24,9 +24,9 @@ struct revoked {
 	struct bus_kv_watch *watch;
 	struct map tokens;
 	struct uses uses;
-	size_t sweep_at;     /* so many */
-	bool synced, told;   /* told: the mark was there once; what is known then is not lost any more */
-	bool failed;	     /* no memory for one; nobody is let in rather than that one */
+	size_t sweep_at;   /* so many */
+	bool synced, told; /* told: the mark was there once; what is known then is not lost any more */
+	bool failed;	   /* no memory for one; nobody is let in rather than that one */
 };
 
 static const char *key_of(const char *tenant, const char *token_id, char buf[KEY_TEXT])

@@ -38,8 +38,7 @@ err_t revoked_check(struct revoked *r, const struct auth_user *user, struct err_
 /* ERR_UNAUTHENTICATED, with what is said of a withdrawn token: for who knows of it from elsewhere. */
 err_t revoked_refuse(struct err_detail *detail) MUST;
 /* Of a caller whom revoked_check let in before, for what he goes on with: ERR_UNAUTHENTICATED, too, when the token has expired by now. */
-err_t revoked_recheck(struct revoked *r, const struct auth_user *user, int64_t now_s,
-		      struct err_detail *detail) MUST;
+err_t revoked_recheck(struct revoked *r, const struct auth_user *user, int64_t now_s, struct err_detail *detail) MUST;
 
 /* ---- by tenant-manager alone ---- */
 /* tenant "": of an operator. fn once, on the loop, unless the bus goes first. */

@@ -30,9 +30,9 @@ static void what_is_no_use_of_a_token_is_refused_by_its_name_GT_3(void **state)
 		struct token_use use;
 		const char *why;
 	} rows[] = {
-		{ { "Acme", "0a", 1 }, "tenant" },	 { { "a.b", "0a", 1 }, "tenant" },
-		{ { "acme", "", 1 }, "token_id" },	 { { "acme", "0a'", 1 }, "token_id" },
-		{ { "acme", "0a,0b", 1 }, "token_id" },	 { { "acme", "0a", 0 }, "time_ms" },
+		{ { "Acme", "0a", 1 }, "tenant" },	    { { "a.b", "0a", 1 }, "tenant" },
+		{ { "acme", "", 1 }, "token_id" },	    { { "acme", "0a'", 1 }, "token_id" },
+		{ { "acme", "0a,0b", 1 }, "token_id" },	    { { "acme", "0a", 0 }, "time_ms" },
 		{ { "acme", "0a", INT64_MAX }, "time_ms" },
 	};
 	static struct token_use heard[USES_MAX];

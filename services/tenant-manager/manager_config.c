@@ -20,8 +20,9 @@ const struct config_item manager_config_items[] = {
 	CONFIG_STR_REQUIRED(struct manager_config, public_key_file, "auth.public_key_file", "PEM of its public half"),
 	CONFIG_STR(struct manager_config, bootstrap_token_file, "auth.bootstrap_token_file", "",
 		   "where an operator's token is kept for the first steps (mode 0600); empty: nowhere"),
-	CONFIG_INT(struct manager_config, tokens_of_maker, "tokens.max_of_maker", 10000, 1, 1000000,
-		   "live tokens that one subject has made by CreateToken in a tenant, or for operators; logins do not count"),
+	CONFIG_INT(
+	    struct manager_config, tokens_of_maker, "tokens.max_of_maker", 10000, 1, 1000000,
+	    "live tokens that one subject has made by CreateToken in a tenant, or for operators; logins do not count"),
 	CONFIG_INT(struct manager_config, tokens_of_tenant, "tokens.max_of_tenant", 20000, 1, 1000000,
 		   "live tokens that all together have made so in a tenant, or for operators"),
 	CONFIG_STR(struct manager_config, sip_domain_suffix, "tenants.sip_domain_suffix", "trunkline.local",

@@ -7,8 +7,9 @@
 #include "log/log.h"
 #include "metrics/metrics.h"
 
-#define BATCH	 64
-#define LOOK_MS	 5000 /* when nobody says anything: another instance may have died after its commit, somebody emptied the bucket */
+#define BATCH 64
+#define LOOK_MS \
+	5000 /* when nobody says anything: another instance may have died after its commit, somebody emptied the bucket */
 #define RETRY_MS 500
 #define MARK_MS	 3600000 /* the mark is put anew, long before it expires */
 

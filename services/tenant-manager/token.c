@@ -130,11 +130,12 @@ err_t token_check_room(struct db_tx *tx, const char *maker, const struct token_l
 		     0, NULL);
 
 	if (!e)
-		e = db_exec(tx, &res,
-			    "SELECT count(*) FILTER (WHERE given_by = $1), count(*) FROM (SELECT given_by FROM tm.token "
-			    "WHERE " OURS "AND given_by <> '' AND revoked_at IS NULL AND expires_at > now() LIMIT "
-			    "$2::bigint) t",
-			    2, params);
+		e = db_exec(
+		    tx, &res,
+		    "SELECT count(*) FILTER (WHERE given_by = $1), count(*) FROM (SELECT given_by FROM tm.token "
+		    "WHERE " OURS "AND given_by <> '' AND revoked_at IS NULL AND expires_at > now() LIMIT "
+		    "$2::bigint) t",
+		    2, params);
 	if (!e && db_int(res, 0, 0) >= limits->of_maker)
 		e = err_set(detail, ERR_EXHAUSTED, "tokens.max_of_maker",
 			    "%lld of %lld live tokens made by %s: withdraw some, or wait until they expire",

@@ -173,8 +173,8 @@ static void when_a_token_was_used_last_is_known_soon_GT_3(void **state)
 	assert_true(testkit_wait(is_used, &m, 25000));
 	assert_in_range(used_ms(&m), before_ms, clock_wall_ms());
 	assert_int_equal(used_ms(&idle), 0);
-	const char *r = fixture_must(&fx, admin, "ListTokens",
-				     "{\"parent\":\"tenants/acme\",\"filter\":\"use_time_ms > 0\"}");
+	const char *r =
+	    fixture_must(&fx, admin, "ListTokens", "{\"parent\":\"tenants/acme\",\"filter\":\"use_time_ms > 0\"}");
 	assert_non_null(strstr(r, m.name));
 	assert_null(strstr(r, idle.name));
 }

@@ -8,7 +8,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
+#include "base/clock.h"
 
 #define CLIENTS 10
 #define EACH	3
@@ -150,6 +152,36 @@ static void to_ask_for_a_token_is_a_request_of_the_second_GT_3(void **state)
 	assert_true(testkit_wait(is_limited, (void *)admin, 5000));
 }
 
+static bool at_second_too(void *arg)
+{
+	struct err_detail d;
+
+	return create(&second, arg, "{\"permissions\":[]}", &d) == ERR_EXHAUSTED;
+}
+
+/* What api_rate.h says of several instances: each lets in the limit, and not one more. */
+static void of_two_instances_each_lets_in_the_limit_of_a_second_GT_3_1_2(void **state)
+{
+	static const char list[] = "{\"parent\":\"tenants/twice\"}";
+	const char *admin;
+	int64_t t0;
+	int passed = 0;
+
+	(void)state;
+	(void)fixture_must(&fx, fx.operator_token, "CreateTenant",
+			   "{\"tenantId\":\"twice\",\"tenant\":{\"quotas\":{\"apiRequestsPerS\":1}}}");
+	admin = fixture_token(&fx, "twice", "SCOPE_TENANT_ADMIN");
+	assert_true(testkit_wait(is_limited, (void *)admin, 5000) &&
+		    testkit_wait(at_second_too, (void *)admin, 5000)); /* both know the limit */
+	usleep(1100000);
+	t0 = clock_mono_ms();
+	for (int i = 0; i < 60; i++)
+		passed += fixture_call(i % 2 ? &fx : &second, admin, "ListQueues", list, NULL, NULL) == ERR_OK;
+	print_message("[   %d of 60 requests let in by two instances in %lld ms, at 1 a second\n", passed,
+		      (long long)(clock_mono_ms() - t0));
+	assert_in_range(passed, 2, 2 * (2 + (clock_mono_ms() - t0) / 1000));
+}
+
 static int set_up(void **state)
 {
 	*state = &fx;
@@ -172,6 +204,7 @@ int main(void)
 		cmocka_unit_test(
 		    who_has_had_as_many_as_may_be_is_told_what_to_do_and_goes_on_when_one_is_withdrawn_GT_3),
 		cmocka_unit_test(to_ask_for_a_token_is_a_request_of_the_second_GT_3),
+		cmocka_unit_test(of_two_instances_each_lets_in_the_limit_of_a_second_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

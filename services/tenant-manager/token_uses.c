@@ -20,8 +20,9 @@ struct lot {
 static unsigned under_way; /* outlives who subscribed: jobs end with the database */
 
 static struct metric noted = METRIC_COUNTER("trunkline_token_uses_total", "uses of tokens that were heard of");
-static struct metric lost = METRIC_COUNTER("trunkline_token_uses_lost_total",
-					   "of those, that were not written down: PostgreSQL away, or too many at once");
+static struct metric lost =
+    METRIC_COUNTER("trunkline_token_uses_lost_total",
+		   "of those, that were not written down: PostgreSQL away, or too many at once");
 
 static void lot_free(struct lot *l)
 {
