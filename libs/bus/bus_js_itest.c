@@ -3,6 +3,7 @@
 #include "bus_internal.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "testkit/testkit.h"
 
 #include <setjmp.h>
@@ -719,6 +720,29 @@ static void a_polled_watch_tells_the_same_as_one_that_is_told_at_once(void **sta
 	bus_kv_close(&kv);
 }
 
+/* The server tells of the marker when the bucket has been closed. */
+static void an_entry_is_created_over_a_marker_though_the_bucket_is_closed_meanwhile(void **state)
+{
+	struct bus_kv_params kp = { .bucket = "closed" };
+	struct ack deleted = { 0 }, created = { 0 };
+	struct bus_kv *kv;
+	void *overwritten;
+
+	(void)state;
+	assert_int_equal(bus_kv_open(&kv, bus, &kp, NULL), ERR_OK);
+	assert_int_equal(put_key(kv, "k"), ERR_OK);
+	assert_int_equal(bus_kv_delete(kv, "k", BUS_KV_ANY, on_ack, &deleted), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &deleted.done, 5000));
+	assert_int_equal(bus_kv_put(kv, "k", "v", 1, 0, on_ack, &created), ERR_OK);
+	bus_kv_close(&kv);
+	overwritten = mem_alloc(sizeof(*kv));
+	assert_non_null(overwritten);
+	memset(overwritten, 0xff, sizeof(*kv));
+	assert_true(testkit_wait_flag(loop, &created.done, 5000));
+	assert_int_equal(created.e, ERR_OK);
+	mem_free(overwritten);
+}
+
 static void nobody_at_the_address_is_said_plainly(void **state)
 {
 	struct bus_params p = { .loop = loop, .url = "nats://127.0.0.1:1", .name = "x", .connect_timeout_ms = 200 };
@@ -751,6 +775,7 @@ int main(void)
 		T(a_forbidden_subject_is_denied_at_once),
 		T(what_was_deleted_and_made_anew_is_read_from_its_beginning),
 		T(a_polled_watch_tells_the_same_as_one_that_is_told_at_once),
+		T(an_entry_is_created_over_a_marker_though_the_bucket_is_closed_meanwhile),
 		T(nobody_at_the_address_is_said_plainly),
 	};
 	int failed;

@@ -88,9 +88,9 @@ static err_t key_subject(const struct bus_kv *kv, const char *key, char subject[
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
-static err_t last(struct bus_kv *kv, const char *subject, bus_raw_fn *fn, void *arg)
+static err_t last(struct bus *bus, const char *stream, const char *subject, bus_raw_fn *fn, void *arg)
 {
-	return api_last(NULL, kv->bus, kv->stream, subject, strlen(subject), fn, arg, true);
+	return api_last(NULL, bus, stream, subject, strlen(subject), fn, arg, true);
 }
 
 struct kv_get {
@@ -157,7 +157,7 @@ err_t bus_kv_get(struct bus_kv *kv, const char *key, bus_reply_fn *fn, void *arg
 	if (!g)
 		return ERR_EXHAUSTED;
 	*g = (struct kv_get){ .fn = fn, .arg = arg, .prefix_len = strlen(kv->prefix) };
-	e = last(kv, subject, on_get, g);
+	e = last(kv->bus, kv->stream, subject, on_get, g);
 	if (e)
 		mem_free(g);
 	return e;
@@ -166,9 +166,10 @@ err_t bus_kv_get(struct bus_kv *kv, const char *key, bus_reply_fn *fn, void *arg
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
 /* A create: expected 0. When the server says that something is there, it may be only the marker of a deletion: then the
- * value is put over the marker, by its revision. */
+ * value is put over the marker, by its revision. The bucket may be closed meanwhile. */
 struct kv_create {
-	struct bus_kv *kv;
+	struct bus *bus;
+	char stream[sizeof(((struct bus_kv *)NULL)->stream)];
 	bus_ack_fn *fn;
 	void *arg;
 	void *data; /* inside the same block */
@@ -191,7 +192,7 @@ static void on_last(const struct bus_raw *raw, void *arg)
 		return;
 	}
 	p.expected = raw->status == 404 ? 0 : nats_headers_u64(raw->headers, raw->headers_size, "Nats-Sequence");
-	e = pubs_submit(c->kv->bus, &p);
+	e = pubs_submit(c->bus, &p);
 	if (e)
 		c->fn(e, 0, c->arg);
 }
@@ -200,7 +201,7 @@ static void on_created(err_t e, uint64_t seq, void *arg)
 {
 	struct kv_create *c = arg;
 
-	if (e == ERR_ABORTED && !last(c->kv, c->subject, on_last, c))
+	if (e == ERR_ABORTED && !last(c->bus, c->stream, c->subject, on_last, c))
 		return; /* the request owns c now */
 	c->fn(e, seq, c->arg);
 	mem_free(c);
@@ -214,7 +215,8 @@ static err_t kv_create(struct bus_kv *kv, const char *subject, struct pub_params
 
 	if (!c)
 		return ERR_EXHAUSTED;
-	*c = (struct kv_create){ .kv = kv, .fn = p->fn, .arg = p->arg, .size = p->size };
+	*c = (struct kv_create){ .bus = kv->bus, .fn = p->fn, .arg = p->arg, .size = p->size };
+	(void)str_copy(c->stream, sizeof(c->stream), kv->stream);
 	memcpy(c->subject, subject, n);
 	c->data = c->subject + n;
 	if (p->size)

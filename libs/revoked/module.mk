@@ -1,1 +1,1 @@
-$(eval $(call library,revoked,base bus auth tenantconf,,))
+$(eval $(call library,revoked,base bus auth tenantconf pbcheck proto,,))

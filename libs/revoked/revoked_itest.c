@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
+#include "base/clock.h"
 #include "testkit/testkit.h"
 
 #define SECOND_MS 1000
@@ -47,7 +48,7 @@ static bool is_back(void *arg)
 }
 
 struct wait {
-	const struct revoked *r;
+	struct revoked *r;
 	const struct auth_user *user;
 };
 
@@ -60,7 +61,7 @@ static bool is_refused(void *arg)
 	return e == ERR_UNAUTHENTICATED && strcmp(d.message, "the token was withdrawn") == 0;
 }
 
-static bool refused(const struct revoked *r, const struct auth_user *user)
+static bool refused(struct revoked *r, const struct auth_user *user)
 {
 	struct wait w = { r, user };
 
@@ -71,6 +72,15 @@ static void on_put(err_t e, uint64_t seq, void *arg)
 {
 	(void)seq;
 	*(bool *)arg = e == ERR_OK;
+}
+
+/* As tenant-manager does when all is told. */
+static void mark(struct revoked *r)
+{
+	bool done = false;
+
+	assert_int_equal(revoked_mark(r, true, BUS_KV_ANY, on_put, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
 }
 
 static void withdraw(struct revoked *r, const struct auth_user *u)
@@ -89,6 +99,7 @@ static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later
 	(void)state;
 	assert_int_equal(revoked_check(here, &mei, NULL), ERR_UNAVAILABLE);
 	there = reader(&told_there);
+	mark(here);
 	assert_true(testkit_wait_loop(loop, is_synced, here, 5000) && testkit_wait_loop(loop, is_synced, there, 5000));
 	assert_int_equal(revoked_check(here, &mei, NULL), ERR_OK);
 
@@ -148,6 +159,124 @@ static void what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3(vo
 	r = reader(&told);
 	assert_true(testkit_wait_loop(loop, is_synced, r, 10000));
 	assert_true(is_refused(&(struct wait){ r, &mei }));
+	revoked_free(&r);
+}
+
+static void on_answer(err_t e, const struct bus_msg *msg, void *arg)
+{
+	(void)msg;
+	*(bool *)arg = e == ERR_OK;
+}
+
+static void ask(const char *subject)
+{
+	bool done = false;
+
+	assert_int_equal(bus_request(bus, subject, "", 0, 5000, on_answer, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+}
+
+static void turn(int64_t ms)
+{
+	static const bool never = false;
+
+	(void)testkit_wait_flag(loop, &never, ms);
+}
+
+/* Somebody empties the bucket, or makes it anew, or takes keys away: with a key of nobody's in it, and then the mark. */
+static void who_knew_goes_on_knowing_when_the_bucket_is_emptied_and_who_starts_waits_for_the_mark_GT_3(void **state)
+{
+	static const char *const ways[] = { "$JS.API.STREAM.PURGE.KV_revoked", "$JS.API.STREAM.DELETE.KV_revoked" };
+	struct auth_user user = { .subject = "admin:mei", .tenant = "acme" };
+	unsigned told = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct revoked *knows = reader(&told), *starts;
+
+		assert_int_equal(auth_token_id(clock_wall_ms(), user.token_id), ERR_OK);
+		mark(knows);
+		withdraw(knows, &user);
+		assert_true(refused(knows, &user));
+		ask(ways[i]);
+		starts = reader(&told);
+		turn(300);
+		assert_true(is_refused(&(struct wait){ knows, &user }));
+		assert_int_equal(revoked_check(starts, &old, NULL), ERR_UNAVAILABLE);
+		withdraw(starts, &twin); /* the bucket has something, and not all */
+		turn(300);
+		assert_int_equal(revoked_check(starts, &old, NULL), ERR_UNAVAILABLE);
+		withdraw(starts, &user);
+		mark(starts);
+		assert_true(refused(starts, &user) && refused(knows, &user));
+		assert_int_equal(revoked_check(starts, &old, NULL), ERR_OK);
+		revoked_free(&starts);
+		revoked_free(&knows);
+	}
+}
+
+static void a_key_that_is_taken_away_is_known_until_the_token_has_expired_GT_3(void **state)
+{
+	const struct bus_kv_params params = { .bucket = "revoked", .history = 1, .ttl_ms = 86520000 };
+	struct auth_user user = { .subject = "admin:mei", .tenant = "acme" };
+	struct err_detail d = { 0 };
+	unsigned told = 0;
+	char key[80];
+	bool done = false;
+	struct revoked *r = reader(&told);
+	struct bus_kv *kv;
+
+	(void)state;
+	assert_int_equal(auth_token_id(clock_wall_ms(), user.token_id), ERR_OK);
+	withdraw(r, &user);
+	assert_true(testkit_wait_loop(loop, is_synced, r, 5000) && refused(r, &user));
+	assert_int_equal(bus_kv_open(&kv, bus, &params, &d), ERR_OK);
+	snprintf(key, sizeof(key), "acme.%s", user.token_id);
+	assert_int_equal(bus_kv_delete(kv, key, BUS_KV_ANY, on_put, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+	turn(300);
+	assert_true(is_refused(&(struct wait){ r, &user }));
+	bus_kv_close(&kv);
+	revoked_free(&r);
+}
+
+static void on_looked(err_t e, const struct bus_msg *msg, void *arg)
+{
+	*(uint64_t *)arg = e || revoked_is_told(msg) ? UINT64_MAX : msg->seq;
+}
+
+static bool has_looked(void *arg)
+{
+	return *(uint64_t *)arg != 0;
+}
+
+static void on_refused_mark(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	*(bool *)arg = e == ERR_ABORTED;
+}
+
+/* tenant-manager tells all; what it told first is gone. */
+static void a_bucket_that_is_emptied_while_all_are_told_gets_no_mark_GT_3(void **state)
+{
+	bool done = false, no = false;
+	uint64_t revision = 0;
+	unsigned told = 0;
+	struct revoked *r = reader(&told);
+
+	(void)state;
+	ask("$JS.API.STREAM.PURGE.KV_revoked");
+	assert_int_equal(revoked_mark(r, false, 0, on_put, &done), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_int_equal(revoked_look(r, on_looked, &revision), ERR_OK);
+	assert_true(testkit_wait_loop(loop, has_looked, &revision, 5000));
+	assert_int_not_equal(revision, UINT64_MAX);
+	assert_int_equal(revoked_check(r, &old, NULL), ERR_UNAVAILABLE);
+	ask("$JS.API.STREAM.PURGE.KV_revoked");
+	assert_int_equal(revoked_mark(r, true, revision, on_refused_mark, &no), ERR_OK);
+	assert_true(testkit_wait_flag(loop, &no, 5000));
+	assert_int_equal(revoked_check(r, &old, NULL), ERR_UNAVAILABLE);
+	mark(r);
 	revoked_free(&r);
 }
 
@@ -219,6 +348,10 @@ int main(void)
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later_GT_3),
 		cmocka_unit_test(who_was_let_in_may_go_on_until_the_token_expires_or_is_withdrawn_GT_3),
 		cmocka_unit_test(what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3),
+		cmocka_unit_test(
+		    who_knew_goes_on_knowing_when_the_bucket_is_emptied_and_who_starts_waits_for_the_mark_GT_3),
+		cmocka_unit_test(a_key_that_is_taken_away_is_known_until_the_token_has_expired_GT_3),
+		cmocka_unit_test(a_bucket_that_is_emptied_while_all_are_told_gets_no_mark_GT_3),
 		cmocka_unit_test(tokens_that_have_expired_are_forgotten_GT_3),
 	};
 

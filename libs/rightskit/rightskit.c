@@ -108,7 +108,8 @@ static bool is_true(void *arg)
 	return *(bool *)arg;
 }
 
-void rightskit_revoke(const char *nats_url, const char *token_id)
+/* token_id NULL: the mark. */
+static void put(const char *nats_url, const char *token_id)
 {
 	struct err_detail d = { 0 };
 	struct loop *loop = NULL;
@@ -119,11 +120,23 @@ void rightskit_revoke(const char *nats_url, const char *token_id)
 	if (loop_new(&loop) ||
 	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats_url, .name = "rightskit" }, &d) ||
 	    revoked_new(&r, &(struct revoked_params){ .bus = bus }, &d) ||
-	    revoked_put(r, "acme", token_id, on_put, &done) || !testkit_wait_loop(loop, is_true, &done, 5000))
-		testkit_die("a token cannot be withdrawn: %s", d.message);
+	    (token_id ? revoked_put(r, "acme", token_id, on_put, &done)
+		      : revoked_mark(r, true, BUS_KV_ANY, on_put, &done)) ||
+	    !testkit_wait_loop(loop, is_true, &done, 5000))
+		testkit_die("KV revoked: %s", d.message);
 	revoked_free(&r);
 	bus_free(&bus);
 	loop_free(&loop);
+}
+
+void rightskit_revoke(const char *nats_url, const char *token_id)
+{
+	put(nats_url, token_id);
+}
+
+void rightskit_none_revoked(const char *nats_url)
+{
+	put(nats_url, NULL);
 }
 
 struct withdrawn {

@@ -24,6 +24,8 @@ void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const ch
 			     const struct auth_signer *signer, const char *agent, const char *nats_url);
 /* The token of tenant acme with this id is withdrawn, as tenant-manager does it. */
 void rightskit_revoke(const char *nats_url, const char *token_id);
+/* tenant-manager's mark, without which a service that starts lets nobody in. */
+void rightskit_none_revoked(const char *nats_url);
 /* Makes token.key and token.pub in the directory. */
 struct auth_signer *rightskit_signer(const char *dir);
 

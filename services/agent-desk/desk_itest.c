@@ -238,6 +238,7 @@ static int setup(void **state)
 	testkit_dir(dir);
 	testkit_nats_start(&nats, true);
 	signer = rightskit_signer(dir);
+	rightskit_none_revoked(nats.url);
 	write_config();
 	assert_int_equal(loop_new(&loop), ERR_OK);
 	assert_int_equal(bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats.url, .name = "test" }, &d),

@@ -55,6 +55,7 @@ static char dir[TESTKIT_PATH], binary[512];
 static struct offered offered[CALLS];
 static int n_offered, begun, rejects, attaches, freed, stale_claims, busy;
 static bool restarted; /* media-1, which then has no room; media-2 has */
+static unsigned load_of_2;
 
 /* ---- the world around it ---- */
 
@@ -91,7 +92,7 @@ static void on_beat(void *arg)
 	say("tl.centre.hb.media.media-1", &hb.base);
 	if (restarted) {
 		hb.instance = (char *)"media-2";
-		hb.load = 0;
+		hb.load = load_of_2;
 		say("tl.centre.hb.media.media-2", &hb.base);
 	}
 	loop_timer_start(&beat, 300);
@@ -551,6 +552,18 @@ static void two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_G
 	offer_within_the_limit(60, 5);
 }
 
+/* Room for twelve, sixty who call, five who may: each instance hears of the engine every 0.3 s, and counts in between. */
+static void who_is_refused_takes_no_place_at_the_engine_GT_3_1_2(void **state)
+{
+	UNUSED(state);
+	load_of_2 = 988;
+	(void)testkit_wait_loop(loop, never, NULL, 1100);
+	rejects = 0;
+	offer_within_the_limit(60, 5);
+	assert_int_equal(rejects, 0);
+	load_of_2 = 0;
+}
+
 /* An outage of one bucket is none of the tenant's. */
 static void without_the_book_each_instance_lets_in_as_many_GT_3_1_2(void **state)
 {
@@ -613,6 +626,7 @@ int main(void)
 		cmocka_unit_test(a_tenant_that_moves_has_its_places_claimed_there_and_its_calls_adopted_there_GT_3_1_2),
 		cmocka_unit_test(two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_GT_3_1_2),
 		cmocka_unit_test(a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d),
+		cmocka_unit_test(who_is_refused_takes_no_place_at_the_engine_GT_3_1_2),
 		cmocka_unit_test(without_the_book_each_instance_lets_in_as_many_GT_3_1_2),
 	};
 

@@ -34,24 +34,26 @@ static void refuse(struct control *cc, const struct cc_offer *o, uint32_t status
 	cc_wire_put_reject(out, o, status, why);
 }
 
+static void anchor_at(struct call *call, const struct peer *media)
+{
+	str_copy(call->media, sizeof(call->media), media->hb.instance);
+	call->media_incarnation = media->hb.incarnation;
+}
+
 static err_t call_of_offer(struct call **ret, struct control *cc, const struct cc_offer *o, const struct tenant *t)
 {
 	struct call *call = NULL;
-	struct peer *media = peers_media(cc, t->pool);
 	err_t e = call_new(&call);
 
 	if (e)
 		return e;
-	metric_add(&cc_metric_pool_empty, !placement_same(media->hb.pool, t->pool));
 	str_copy(call->tenant, sizeof(call->tenant), o->tenant);
 	str_copy(call->id, sizeof(call->id), o->call_id);
 	str_copy(call->caller, sizeof(call->caller), o->caller);
 	str_copy(call->caller_name, sizeof(call->caller_name), o->caller_name);
 	str_copy(call->called, sizeof(call->called), o->called);
 	str_copy(call->trunk_id, sizeof(call->trunk_id), o->trunk_id);
-	str_copy(call->media, sizeof(call->media), media->hb.instance);
-	call->media_incarnation = media->hb.incarnation;
-	media->hb.load++;
+	anchor_at(call, peers_media(cc, t->pool));
 	str_copy(call->caller_leg.id, sizeof(call->caller_leg.id), o->leg_id);
 	str_copy(call->caller_leg.edge, sizeof(call->caller_leg.edge), o->edge);
 	call->conf = tenant_ref(t);
@@ -66,22 +68,44 @@ static err_t call_of_offer(struct call **ret, struct control *cc, const struct c
 	return ERR_OK;
 }
 
+static void give_back(struct control *cc, struct call *call, const struct cc_offer *o, const char *why)
+{
+	refuse(cc, o, 503, why);
+	if (!call->over_quota)
+		quota_give(cc, call);
+	call_free(&call);
+}
+
+/* Who is refused never comes to an engine, and is no load of it; who had to wait may find another one. False: there is no room. */
+static bool take_media(struct control *cc, struct call *call)
+{
+	struct peer *media = call->over_quota ? NULL : peers_media(cc, call->conf->pool);
+
+	if (media) {
+		metric_add(&cc_metric_pool_empty, !placement_same(media->hb.pool, call->conf->pool));
+		anchor_at(call, media);
+		media->hb.load++;
+	}
+	return media || call->over_quota;
+}
+
 void inbox_admitted(struct control *cc, struct call *call, const char *sip_call_id)
 {
 	struct cc_offer o = { .edge = call->caller_leg.edge, .tenant = call->tenant, .call_id = call->id };
 	struct live *l;
 
 	o.leg_id = call->caller_leg.id;
+	if (!take_media(cc, call)) {
+		give_back(cc, call, &o, "no capacity");
+		return;
+	}
 	call_offered(call, control_now_ms(cc), &cc->todo);
 	if (cc->todo.n_facts)
 		str_copy(cc->todo.facts[0].text, sizeof(cc->todo.facts[0].text), sip_call_id);
 	l = live_new(cc, call, NULL, 0, INPUT_START);
 	if (!l) {
 		call_todo_reset(&cc->todo);
-		refuse(cc, &o, 503, "no memory");
-		if (!call->over_quota)
-			quota_give(cc, call);
-		call_free(&call);
+		give_back(cc, call, &o, "no memory");
 		return;
 	}
 	l->counted = !call->over_quota;

@@ -249,6 +249,40 @@ static void encode_done(void *arg)
 	job_run(j);
 }
 
+/* ---- a tenant that is gone meanwhile ---- */
+static void remove_file(const struct job *j, const char *name, const char *suffix)
+{
+	char path[SEGMENT_PATH + ENCODE_PATH + 16];
+	struct log_ctx ctx = ctx_of(j);
+
+	snprintf(path, sizeof(path), "%s/%s%s", j->in->r->cfg->data_dir, name, suffix);
+	if (unlink(path) && errno != ENOENT)
+		LOG_WARN(&ctx, "recording.file_stays", "path=%s errno=%d", path, errno);
+}
+
+static void remove_segment(const struct job *j)
+{
+	char name[SEGMENT_PATH];
+
+	if (segment_path(name, j->r.tenant, j->r.id) == ERR_OK)
+		remove_file(j, name, "");
+}
+
+/* It was put aside, or came late: nothing of it stays. */
+static void job_drop(struct job *j)
+{
+	struct log_ctx ctx = ctx_of(j);
+
+	LOG_INFO(&ctx, "recording.dropped", "recording=%s why=%s", j->r.id, LOG_Q("the tenant was purged"));
+	if (j->r.state == RECORDING_STORED) {
+		remove_file(j, j->r.path, ".mp3");
+		remove_file(j, j->r.path, ".mono.mp3");
+	}
+	remove_segment(j);
+	ack(j->in, j->seq);
+	job_end(j);
+}
+
 /* ---- step 2: index ---- */
 /* A recording without a segment: was it stored before? */
 static void on_looked_up(err_t e, const struct recording *r, void *arg)
@@ -256,6 +290,10 @@ static void on_looked_up(err_t e, const struct recording *r, void *arg)
 	struct job *j = arg;
 	struct log_ctx ctx = ctx_of(j);
 
+	if (e == ERR_NOT_FOUND) { /* purged since it was written */
+		job_drop(j);
+		return;
+	}
 	if (e) {
 		job_again(j, "index", e);
 		return;
@@ -277,6 +315,10 @@ static void on_indexed(err_t e, void *arg)
 	struct job *j = arg;
 	struct recorder *r = j->in->r;
 
+	if (e == ERR_NOT_FOUND) {
+		job_drop(j);
+		return;
+	}
 	if (!e && j->r.state != RECORDING_STORED)
 		e = store_find(r->db, &(struct store_eye){ 0 }, j->r.tenant, "", j->r.id, on_looked_up, j);
 	else if (!e) {
@@ -297,7 +339,6 @@ static void on_indexed(err_t e, void *arg)
 /* ---- step 3: tell ---- */
 static void finish(struct job *j)
 {
-	char name[SEGMENT_PATH], path[SEGMENT_PATH + ENCODE_PATH];
 	struct log_ctx ctx = ctx_of(j);
 
 	usage_changed(j->in->r->usage, j->r.tenant);
@@ -307,11 +348,7 @@ static void finish(struct job *j)
 		 "recording=%s duration_ms=%llu complete=%s late_packets=%llu bytes=%llu file=%s.mp3", j->r.id,
 		 (unsigned long long)j->r.samples / 8, j->r.complete ? "yes" : "no",
 		 (unsigned long long)j->result.dropped, (unsigned long long)j->r.stereo_bytes, j->r.path);
-	if (segment_path(name, j->r.tenant, j->r.id) == ERR_OK) {
-		snprintf(path, sizeof(path), "%s/%s", j->in->r->cfg->data_dir, name);
-		if (unlink(path) && errno != ENOENT)
-			LOG_WARN(&ctx, "recording.segment_stays", "path=%s errno=%d", path, errno);
-	}
+	remove_segment(j);
 	ack(j->in, j->seq);
 	job_end(j);
 }
@@ -352,7 +389,7 @@ static void on_noted(err_t e, void *arg)
 {
 	struct note *n = arg;
 
-	if (e)
+	if (e && e != ERR_NOT_FOUND) /* the tenant was purged */
 		nak(n->in, n->seq, BUSY_MS);
 	else
 		ack(n->in, n->seq);

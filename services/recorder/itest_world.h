@@ -169,6 +169,7 @@ static __attribute__((unused)) int setup_all(void **state)
 	assert_int_equal(loop_new(&loop), ERR_OK);
 	prepare_postgres();
 	make_key();
+	rightskit_none_revoked(nats.url);
 	snprintf(address, sizeof(address), "127.0.0.1:%d", testkit_tcp_port());
 	configure("rec-1", address, conf);
 	p.loop = loop;

@@ -466,6 +466,52 @@ static void a_recording_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void
 	assert_in_range(watched_turn - before, 1, 120);
 }
 
+static bool log_has(void *arg)
+{
+	char path[TESTKIT_PATH + 64];
+	struct str text = STR_INIT;
+
+	snprintf(path, sizeof(path), "%s/recorder.log", dir);
+	testkit_read(path, &text);
+	bool has = strstr(str_text(&text), arg) != NULL;
+	str_done(&text);
+	return has;
+}
+
+/* One was put aside before the purge, the word of another comes behind it. */
+static void a_recording_of_a_tenant_that_is_gone_does_not_come_back_GT_3_1_2(void **state)
+{
+	struct until aside = { client("left", "", AUTH_SUPERVISOR), "aside-1",
+			       TRUNKLINE__RECORDING__V1__RECORDING_STATE__RECORDING_STATE_RECORDING };
+	struct until late = { aside.c, "late-1", 0 }, begun = { aside.c, "begun-1", 0 };
+	char path[TESTKIT_PATH + 64], mp3[TESTKIT_PATH + 128];
+
+	(void)state;
+	emit("left", "aside-1", "1001", "138", false);
+	assert_true(testkit_wait(has_state, &aside, 10000));
+	write_segment("left", "left-1", 1000, true);
+	snprintf(path, sizeof(path), "%s/rec/left", dir);
+	emit_purged("left", clock_wall_ms());
+	assert_true(testkit_wait_loop(loop, dir_gone, path, 40000));
+	write_segment("left", "late-1", 1000, true);
+	emit("left", "late-1", "1001", "138", false);
+	emitted_ms = START_MS;
+	emit("left", "begun-1", "1001", "", true);
+	emitted_ms = 0;
+	assert_true(testkit_wait(log_has, (void *)"recording=late-1 why=", 20000));
+	assert_true(testkit_wait(log_has, (void *)"recording=aside-1 why=", 40000));
+	assert_true(is_unknown(&aside) && is_unknown(&late) && is_unknown(&begun));
+	assert_false(segment_exists("left", "late-1"));
+	snprintf(mp3, sizeof(mp3), "%s/2026/09/21/late-1.mp3", path);
+	assert_true(dir_gone(mp3));
+	/* The id is another tenant's now. */
+	emit("left", "new-1", "1001", "138", true);
+	late.id = "new-1";
+	late.state = aside.state;
+	assert_true(testkit_wait(has_state, &late, 10000));
+	rpc_client_free(&aside.c);
+}
+
 static void postgresql_away_at_the_start_is_waited_for(void **state)
 {
 	unsigned before = stored;
@@ -493,6 +539,7 @@ int main(void)
 		cmocka_unit_test(the_same_event_again_changes_nothing),
 		cmocka_unit_test(a_download_ends_when_its_token_is_withdrawn_GT_3),
 		cmocka_unit_test(recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_2),
+		cmocka_unit_test(a_recording_of_a_tenant_that_is_gone_does_not_come_back_GT_3_1_2),
 		cmocka_unit_test(what_is_being_recorded_is_shown_and_what_is_lost_is_told),
 		cmocka_unit_test(recordings_without_a_segment_do_not_hold_up_the_others),
 		cmocka_unit_test(postgresql_away_delays_but_loses_nothing),

@@ -47,9 +47,13 @@ static void on_use(enum bus_kv_op op, const char *key, const struct bus_msg *msg
 	Trunkline__Call__V1__RecordingUse *m;
 
 	(void)arg;
-	if (op != BUS_KV_PUT)
+	if (op == BUS_KV_SYNCED)
 		return;
 	assert_string_equal(key, "full.recordings");
+	if (op == BUS_KV_DELETE) {
+		heard.bytes = 0;
+		return;
+	}
 	m = trunkline__call__v1__recording_use__unpack(NULL, msg->size, msg->data);
 	assert_non_null(m);
 	heard.told++;
@@ -60,6 +64,32 @@ static void on_use(enum bus_kv_op op, const char *key, const struct bus_msg *msg
 static bool is_heard(void *arg)
 {
 	return heard.bytes == *(long long *)arg;
+}
+
+static void on_asked(const struct bus_msg *msg, void *arg)
+{
+	(void)msg;
+	(*(unsigned *)arg)++;
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+/* Each tenant of a few is asked for about once a second. */
+static unsigned asked_in(int64_t ms)
+{
+	struct bus_sub *asks;
+	unsigned n = 0;
+
+	assert_int_equal(bus_subscribe(&asks, bus, "$JS.API.DIRECT.GET.KV_quota.$KV.quota.full.recordings", NULL,
+				       on_asked, &n),
+			 ERR_OK);
+	(void)testkit_wait_loop(loop, never, NULL, ms);
+	bus_unsubscribe(&asks);
+	return n;
 }
 
 #define KEPT "SELECT sum(stereo_bytes + mono_bytes)::bigint FROM rec.recording WHERE tenant = 'full'"
@@ -114,8 +144,11 @@ static void what_a_tenant_keeps_is_counted_exactly_and_told_to_the_call_services
 			     "SELECT count(*) FROM rec.usage WHERE tenant <> 'acme'"),
 			 0);
 	emit_purged("full", clock_wall_ms());
+	assert_true(asked_in(5000) > 0);
 	must_hear(0);
 	assert_int_equal(sql(USE), -1);
+	(void)testkit_wait_loop(loop, never, NULL, 2000);
+	assert_int_equal(asked_in(5000), 0); /* nobody asks for who is gone */
 	bus_kv_unwatch(&watch);
 	bus_kv_close(&kv);
 }
@@ -129,10 +162,13 @@ static void what_was_kept_before_it_was_counted_is_counted_GT_3_1_2(void **state
 	long long kept;
 
 	(void)state;
+	(void)sql("DELETE FROM rec.purged"); /* the id is another tenant's now */
 	store("full", "full20", "1001", "138", 3000);
 	assert_int_equal(testkit_proc_stop(&recorder, SIGTERM, 5000), 0);
 	assert_int_equal(sql("DROP TABLE rec.usage; DROP FUNCTION rec.count_added() CASCADE; "
 			     "DROP FUNCTION rec.count_changed() CASCADE; DROP FUNCTION rec.count_gone() CASCADE; "
+			     "DROP TABLE rec.purged; DROP FUNCTION rec.refuse_purged() CASCADE; "
+			     "DROP FUNCTION rec.lock_purge(text, boolean); "
 			     "DELETE FROM schema_migrations WHERE service = 'recorder' AND name >= '0002'"),
 			 -1);
 	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "quota" }, NULL), ERR_OK);

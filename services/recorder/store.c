@@ -44,7 +44,7 @@ static const char put_sql
 	 ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
 	 "$14, $15, $16) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(queue_id) ", " KEEP(caller) ", " KEEP(
 	     called) ", " FILE(started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ", " FILE(mono_bytes) ", " FILE(stored_ms) ", "
-																				     "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END";
+																				     "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END RETURNING 1";
 
 static err_t run_put(struct db_tx *tx, void *arg)
 {
@@ -63,6 +63,8 @@ static err_t run_put(struct db_tx *tx, void *arg)
 		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id,
 				      str_text(&p->caller), r->called, n[0], state_names[r->state], n[1],
 				      r->complete ? "t" : "f", r->path, n[2], n[3], n[4] });
+	if (!e && !db_rows(res))
+		e = ERR_NOT_FOUND; /* rec.refuse_purged */
 	db_result_free(&res);
 	return e;
 }
@@ -478,6 +480,19 @@ struct purge_rows {
 	void *arg;
 };
 
+/* None of them comes back; whoever writes one now is waited for. */
+static err_t bury(struct db_tx *tx, const char *tenant, const char *upto)
+{
+	const char *params[] = { tenant, upto };
+	err_t e = db_queue(tx, "SELECT rec.lock_purge($1, true)", 1, params);
+
+	return e ? e
+		 : db_queue(tx,
+			    "INSERT INTO rec.purged AS p VALUES ($1, $2::bigint) ON CONFLICT (tenant) DO UPDATE SET "
+			    "upto_ms = greatest(p.upto_ms, excluded.upto_ms)",
+			    2, params);
+}
+
 static err_t run_purge(struct db_tx *tx, void *arg)
 {
 	struct purge_rows *p = arg;
@@ -485,7 +500,10 @@ static err_t run_purge(struct db_tx *tx, void *arg)
 	struct db_result *res = NULL;
 
 	snprintf(upto, sizeof(upto), "%lld", (long long)p->upto_ms);
-	err_t e = db_exec(
+	err_t e = bury(tx, p->tenant, upto);
+	if (e)
+		return e;
+	e = db_exec(
 	    tx, &res,
 	    "DELETE FROM rec.recording WHERE tenant = $1 AND id = ANY (ARRAY(SELECT id FROM rec.recording WHERE "
 	    "tenant = $1 AND started_ms <= $2::bigint ORDER BY started_ms DESC, id DESC LIMIT 500)) RETURNING path",

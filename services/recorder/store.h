@@ -16,7 +16,8 @@ extern const struct reseal_table store_reseal;
 
 /* Writes what is known of a recording. Texts that are empty leave what is there; a state only goes forward (RECORDING →
  * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. The caller is written as the
- * vault keeps it; ERR_UNAVAILABLE: it does not know the tenants yet. */
+ * vault keeps it; ERR_UNAVAILABLE: it does not know the tenants yet. done with ERR_NOT_FOUND: its tenant has been purged, and nothing is
+ * written. */
 err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg),
 		void *arg) MUST;
 
@@ -31,7 +32,7 @@ err_t store_find(struct db *db, const struct store_eye *eye, const char *tenant,
 		 store_found_fn *done, void *arg) MUST;
 
 #define STORE_PURGE_MAX 500
-/* Takes up to so many recordings that began up to that time out of the index; paths: theirs below data.dir, without .mp3 and .mono.mp3, "" for
+/* From its first transaction on no recording of the tenant that began up to that time is written any more. Takes up to so many recordings that began up to that time out of the index; paths: theirs below data.dir, without .mp3 and .mono.mp3, "" for
  * none. n 0: that was all. */
 typedef void store_purged_fn(err_t e, const char (*paths)[ENCODE_PATH], unsigned n, void *arg);
 err_t store_purge(struct db *db, const char *tenant, int64_t upto_ms, store_purged_fn *done, void *arg) MUST;

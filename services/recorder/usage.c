@@ -25,7 +25,7 @@ struct usage {
 	struct recorder *r;
 	struct bus_kv *kv;
 	struct bus_kv_watch *watch;
-	struct tenant_usage *tenants; /* none is ever removed */
+	struct tenant_usage *tenants; /* who keeps something, or was heard of just now */
 	struct tenant_usage *turn;    /* whose turn it is to be made sure of; NULL: the first one's */
 	struct loop_timer timer;
 	bool stopped;
@@ -52,6 +52,37 @@ static void finish(struct tenant_usage *t)
 		look(t);
 }
 
+/* Keeps nothing, as who was purged: nobody asks until something is stored or recorded again. */
+static void forget(struct tenant_usage *t)
+{
+	struct usage *u = t->u;
+
+	if (t->again) {
+		finish(t);
+		return;
+	}
+	if (u->turn == t)
+		u->turn = t->hh.next;
+	HASH_DEL(u->tenants, t);
+	loop_timer_done(&t->retry);
+	mem_free(t);
+}
+
+static void on_removed(err_t e, uint64_t seq, void *arg)
+{
+	struct tenant_usage *t = arg;
+
+	(void)seq;
+	if (t->u->stopped)
+		return;
+	if (e == ERR_ABORTED)
+		look(t);
+	else if (e)
+		later(t, "remove", e);
+	else
+		forget(t);
+}
+
 static void on_put(err_t e, uint64_t seq, void *arg)
 {
 	struct tenant_usage *t = arg;
@@ -75,15 +106,20 @@ static void on_used(err_t e, uint64_t bytes, void *arg)
 
 	if (t->u->stopped)
 		return;
-	if (!e && t->revision && t->told == bytes) {
+	key_of(t, key);
+	if (!e && !bytes && !t->revision) {
+		forget(t);
+		return;
+	}
+	if (!e && bytes && t->revision && t->told == bytes) {
 		finish(t);
 		return;
 	}
-	if (!e) {
-		key_of(t, key);
+	if (!e && bytes)
 		e = use_to_pb(&out, bytes);
-	}
-	if (!e)
+	if (!e && !bytes)
+		e = bus_kv_delete(t->u->kv, key, t->revision, on_removed, t);
+	else if (!e)
 		e = bus_kv_put(t->u->kv, key, out.data, out.len, t->revision, on_put, t);
 	str_done(&out);
 	if (e)

@@ -100,6 +100,7 @@ static int start(void **state)
 			 0);
 	str_done(&out);
 	signer = rightskit_signer(dir);
+	rightskit_none_revoked(nats.url);
 	start_service();
 	return 0;
 }

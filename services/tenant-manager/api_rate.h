@@ -4,6 +4,13 @@
  * A bucket per tenant in memory, for this process; as many as there are tenants whose tokens are used. The limit is read from
  * PostgreSQL beside the requests, not by them, at most once a second: a new one holds from then on, also for a tenant of
  * whom everything is refused; what comes before the first answer passes. With PostgreSQL away the last one stays.
+ *
+ * Exact for each instance, not for all together: of n instances each lets in the limit (token_limit_itest: two at 1 a second, 14 of 60 requests in 7.0 s).
+ * Calls a second are exact (call-control/pace.h), because a caller who waits for a compare-and-set hears nothing of it, and a call too many costs
+ * an agent. Here a request is judged where its headers come in, in memory, below 1 us; exact, each would be held until NATS has acknowledged a write,
+ * 0.1 ms when idle and up to 0.3 s when it is slow, and NATS, which administration does without (changes are accepted and published later),
+ * would be on the path of every request, also of those that only read. The limit keeps one tenant from the workers of an instance, which
+ * are its own. Who wants n instances to let in no more than one divides the limit by n. agent-desk, recorder and reporting have no such limit.
  */
 #ifndef TM_API_RATE_H
 #define TM_API_RATE_H

@@ -22,7 +22,8 @@ struct bootstrap {
 	const char *path;
 	struct loop_timer timer;
 	struct auth_user user; /* of the token in the file */
-	bool noting;
+	bool withdrawn;	       /* that one */
+	bool noting, again;    /* again: kicked meanwhile */
 };
 
 static err_t write_all(int fd, const char *text)
@@ -62,13 +63,6 @@ static err_t write_file(const char *path, const char *token, struct err_detail *
 	return e;
 }
 
-/* One that cannot be withdrawn, or was, is no good. At the start nobody knows yet: it is looked at again. */
-static bool is_good(const struct bootstrap *b, const struct auth_user *u)
-{
-	return u->scopes & AUTH_OPERATOR && *u->token_id &&
-	       (!b->tm->revoked || revoked_check(b->tm->revoked, u, NULL) != ERR_UNAUTHENTICATED);
-}
-
 /* Seconds that the token in the file is still valid; 0: it is not. */
 static int64_t valid_s(struct bootstrap *b, int64_t now_s)
 {
@@ -83,7 +77,9 @@ static int64_t valid_s(struct bootstrap *b, int64_t now_s)
 	if (n <= 0 || !private)
 		return 0;
 	bearer[7 + strcspn(bearer + 7, "\r\n")] = '\0';
-	if (auth_verify(b->tm->verifier, bearer, now_s, &b->user, NULL) || !is_good(b, &b->user))
+	if (auth_verify(b->tm->verifier, bearer, now_s, &b->user, NULL))
+		return 0;
+	if (!(b->user.scopes & AUTH_OPERATOR) || !*b->user.token_id) /* one that cannot be withdrawn is no good */
 		return 0;
 	return b->user.expires_s - now_s;
 }
@@ -94,7 +90,7 @@ static err_t renew(struct bootstrap *b, struct err_detail *detail)
 	int64_t now_s = clock_wall_ms() / 1000;
 	char *token;
 
-	if (valid_s(b, now_s) > RENEW_S)
+	if (!b->withdrawn && valid_s(b, now_s) > RENEW_S)
 		return ERR_OK;
 	err_t e = auth_token_id(now_s * 1000, user.token_id);
 	if (!e)
@@ -110,14 +106,18 @@ static err_t renew(struct bootstrap *b, struct err_detail *detail)
 		 LIFETIME_S);
 	user.expires_s = now_s + LIFETIME_S;
 	b->user = user;
+	b->withdrawn = false;
 	return ERR_OK;
 }
 
-/* Among the operators' tokens, so that it can be withdrawn as any other. */
+/* Among the operators' tokens, so that it can be withdrawn as any other, and was not; whatever the services have heard by now. */
 static err_t note(struct db_tx *tx, void *arg)
 {
 	struct bootstrap *b = arg;
+	err_t e = token_check(tx, &b->user, NULL);
 
+	if (e)
+		return e;
 	return token_note(tx, &(struct token_note){ .user = &b->user,
 						    .author = b->user.subject,
 						    .now_s = b->user.expires_s - LIFETIME_S,
@@ -129,7 +129,9 @@ static void on_noted(err_t e, void *arg)
 	struct bootstrap *b = arg;
 
 	b->noting = false;
-	loop_timer_start(&b->timer, e ? RETRY_MS : CHECK_MS);
+	b->withdrawn = e == ERR_UNAUTHENTICATED;
+	loop_timer_start(&b->timer, b->withdrawn || b->again ? 0 : e ? RETRY_MS : CHECK_MS);
+	b->again = false;
 }
 
 static void on_timer(void *arg)
@@ -148,6 +150,7 @@ static void on_timer(void *arg)
 
 void bootstrap_kick(struct bootstrap *b)
 {
+	b->again = b->noting;
 	if (!b->noting)
 		loop_timer_start(&b->timer, 0);
 }

@@ -430,14 +430,20 @@ static err_t judge(const struct login *l, struct err_detail *detail)
 	return e ? e : refuse_other_agent(l, giver, detail);
 }
 
-static err_t note_token(struct db_tx *tx, const struct login *l)
+static err_t note_token(struct db_tx *tx, struct login *l)
 {
-	return token_note(tx, &(struct token_note){ .user = &l->user,
-						    .roles = l->wanted->roles,
-						    .n_roles = l->wanted->n_roles,
-						    .author = l->job.user.subject,
-						    .now_s = l->now_s,
-						    .lifetime_s = l->lifetime_s });
+	const struct manager_config *c = l->tm->config;
+	const struct token_limits limits = { c->tokens_of_maker, c->tokens_of_tenant };
+	err_t e = token_check_room(tx, l->job.user.subject, &limits, &l->job.detail);
+
+	return e ? e
+		 : token_note(tx, &(struct token_note){ .user = &l->user,
+							.roles = l->wanted->roles,
+							.n_roles = l->wanted->n_roles,
+							.author = l->job.user.subject,
+							.is_given = true,
+							.now_s = l->now_s,
+							.lifetime_s = l->lifetime_s });
 }
 
 /* Without the token itself. */

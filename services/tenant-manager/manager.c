@@ -15,6 +15,7 @@
 #include "revoker.h"
 #include "rotation.h"
 #include "sealed/sealed.h"
+#include "token_uses.h"
 
 /* ---- health ---- */
 
@@ -114,6 +115,8 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 				detail);
 	if (!e)
 		e = revoker_new(&tm->revoker, tm);
+	if (!e)
+		e = token_uses_new(&tm->token_uses, tm);
 	if (!e)
 		e = promptstore_new(&tm->prompts, tm->bus, detail);
 	if (!e)
@@ -231,6 +234,7 @@ void manager_free(struct manager **ref)
 	if (tm->revoker)
 		revoker_stop(tm->revoker);
 	rotation_stop(tm->rotation);
+	token_uses_free(&tm->token_uses);
 	db_free(&tm->import_db);
 	db_free(&tm->login_db);
 	db_free(&tm->db);

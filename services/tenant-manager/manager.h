@@ -12,7 +12,7 @@
  *	quota.c       what a tenant may have; api_rate.c: how often it may ask
  *	deletion.c  what deleting a tenant decides; ops_deletion.c: the mark, the way back; purge.c: what goes
  *	login.c       AuthService;  bootstrap.c: the first operator's token
- *	token.c       which tokens were made;  revoker.c: those that are withdrawn → KV
+ *	token.c       which tokens were made;  revoker.c: those that are withdrawn → KV;  token_uses.c: when they were used
  */
 #ifndef TM_MANAGER_H
 #define TM_MANAGER_H
@@ -43,6 +43,7 @@ struct manager {
 	struct auth_signer *signer;
 	struct revoked *revoked;
 	struct revoker *revoker;
+	struct token_uses *token_uses;
 	struct events *events;
 	struct promptstore *prompts;
 	struct publisher *publisher;

@@ -24,6 +24,11 @@ const struct config_item manager_config_items[] = {
 	    struct manager_config, master_file, "keys.master_file", "",
 	    "the platform's master key, 64 hex digits, the same for tenant-manager, reporting and recorder; empty: "
 	    "tenants can mark no field as sensitive"),
+	CONFIG_INT(
+	    struct manager_config, tokens_of_maker, "tokens.max_of_maker", 10000, 1, 1000000,
+	    "live tokens that one subject has made by CreateToken in a tenant, or for operators; logins do not count"),
+	CONFIG_INT(struct manager_config, tokens_of_tenant, "tokens.max_of_tenant", 20000, 1, 1000000,
+		   "live tokens that all together have made so in a tenant, or for operators"),
 	CONFIG_STR(struct manager_config, sip_domain_suffix, "tenants.sip_domain_suffix", "trunkline.local",
 		   "a tenant created without sip_domain gets <id>.<this>"),
 	CONFIG_INT(struct manager_config, delete_grace_s, "tenants.delete_grace_s", 604800, 0, 31536000,

@@ -10,6 +10,7 @@ struct manager_config {
 	int64_t db_connections, login_connections;
 	char *private_key_file, *public_key_file, *bootstrap_token_file;
 	char *master_file;
+	int64_t tokens_of_maker, tokens_of_tenant;
 	char *sip_domain_suffix;
 	int64_t delete_grace_s, id_rest_s;
 	int64_t max_config_bytes;

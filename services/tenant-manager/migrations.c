@@ -19,6 +19,7 @@ FILE_SYMBOL(migration_0010, "0010_due.sql");
 FILE_SYMBOL(migration_0011, "0011_revoked.sql");
 FILE_SYMBOL(migration_0012, "0012_sensitive.sql");
 FILE_SYMBOL(migration_0013, "0013_pools.sql");
+FILE_SYMBOL(migration_0014, "0014_token_use.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
@@ -28,6 +29,6 @@ const struct db_migration migrations[] = {
 	{ "0007_imports.sql", migration_0007 },	      { "0008_languages.sql", migration_0008 },
 	{ "0009_tokens.sql", migration_0009 },	      { "0010_due.sql", migration_0010 },
 	{ "0011_revoked.sql", migration_0011 },	      { "0012_sensitive.sql", migration_0012 },
-	{ "0013_pools.sql", migration_0013 },
+	{ "0013_pools.sql", migration_0013 },	      { "0014_token_use.sql", migration_0014 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

@@ -426,7 +426,7 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 			  "tm.key_rotation_part, tm.key_rotation; DROP FUNCTION tm.drop_tokens() CASCADE; "
 			  "DROP FUNCTION tm.revoked_tokens(boolean, text, text, int), tm.due(int), "
 			  "tm.is_revoked(text, text), "
-			  "tm.untold_tokens(int); DROP INDEX tm.outbox_due, "
+			  "tm.untold_tokens(int), tm.tokens_used(text[], text[], bigint[]); DROP INDEX tm.outbox_due, "
 			  "tm.resource_unique_key; "
 			  "ALTER TABLE tm.resource ADD CONSTRAINT resource_unique_key UNIQUE (tenant, kind, "
 			  "unique_key); "

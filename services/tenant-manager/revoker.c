@@ -1,14 +1,17 @@
 #include "revoker.h"
 
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 
-#define BATCH	 64
-#define LOOK_MS	 5000 /* when nobody says anything: another instance may have died after its commit */
+#define BATCH 64
+#define LOOK_MS \
+	5000 /* when nobody says anything: another instance may have died after its commit, somebody emptied the bucket */
 #define RETRY_MS 500
+#define MARK_MS	 3600000 /* the mark is put anew, long before it expires */
 
 struct told {
 	struct revoker *r;
@@ -20,6 +23,7 @@ struct revoker {
 	bool connected, busy, again, stopped, failed;
 	bool compare;	  /* NATS may have lost them: begin with all */
 	bool all;	  /* those that were told, too, after `last`, whenever none is new */
+	uint64_t mark;	  /* its revision when that began */
 	struct told last; /* of a look at all of them; what is new is not there any more the next time */
 	bool is_new;	  /* the batch: nobody was told of it before */
 	size_t n, n_running;
@@ -31,7 +35,7 @@ static struct metric published =
 static struct metric failures = METRIC_COUNTER("trunkline_token_revoke_failures_total",
 					       "withdrawn tokens that could not be told, and are tried again");
 
-/* ---- a batch ---- */
+/* ---- a turn ---- */
 
 static void wait(struct revoker *r, int64_t ms)
 {
@@ -39,16 +43,50 @@ static void wait(struct revoker *r, int64_t ms)
 		loop_timer_start(&r->timer, ms);
 }
 
-static void batch_over(struct revoker *r)
+static void turn_over(struct revoker *r)
 {
-	bool full = r->n == BATCH, go_on = full || r->all || r->again || r->compare;
+	bool go_on = r->n == BATCH || r->all || r->again || r->compare;
 
 	r->busy = false;
+	wait(r, r->failed ? RETRY_MS : go_on ? 0 : LOOK_MS);
+}
+
+static void turn_failed(struct revoker *r, const char *what, err_t e)
+{
+	r->failed = true;
+	if (!r->stopped) {
+		metric_add(&failures, 1);
+		LOG_WARN(NULL, "token.mark_failed", "step=%s error=%s", what, err_name(e));
+	}
+	turn_over(r);
+}
+
+/* ERR_ABORTED: the bucket was emptied meanwhile, or another instance was quicker: the next look tells. */
+static void on_all_told(err_t e, uint64_t seq, void *arg)
+{
+	struct revoker *r = arg;
+
+	(void)seq;
+	r->all = false;
+	r->again = e == ERR_ABORTED || r->again;
+	r->compare = (e && e != ERR_ABORTED) || r->compare;
+	if (e && e != ERR_ABORTED)
+		turn_failed(r, "told", e);
+	else
+		turn_over(r);
+}
+
+static void batch_over(struct revoker *r)
+{
+	bool full = r->n == BATCH, is_end = r->all && !r->failed && !r->is_new && !full;
+
 	if (!r->failed && !r->is_new && full)
 		r->last = r->batch[r->n - 1];
-	else if (!r->failed && !r->is_new)
-		r->all = false;
-	wait(r, r->failed ? RETRY_MS : go_on ? 0 : LOOK_MS);
+	err_t e = is_end && !r->stopped ? revoked_mark(r->tm->revoked, true, r->mark, on_all_told, r) : ERR_OK;
+	if (e)
+		on_all_told(e, 0, r);
+	else if (!is_end || r->stopped)
+		turn_over(r);
 }
 
 static void over(struct told *t, err_t e)
@@ -153,21 +191,65 @@ static void on_taken(err_t e, void *arg)
 	}
 }
 
+static void take_batch(struct revoker *r)
+{
+	err_t e = r->stopped ? ERR_CANCELLED : db_run(r->tm->db, NULL, take, r, on_taken, r);
+
+	if (e)
+		on_taken(e, r);
+}
+
+/* ---- the mark ---- */
+
+static void tell_all(struct revoker *r, uint64_t mark)
+{
+	r->all = true;
+	r->compare = false;
+	r->mark = mark;
+	r->last = (struct told){ 0 };
+	take_batch(r);
+}
+
+static void on_begun(err_t e, uint64_t seq, void *arg)
+{
+	if (e)
+		turn_failed(arg, "begin", e); /* ERR_ABORTED: another instance has begun */
+	else
+		tell_all(arg, seq);
+}
+
+/* Without a mark nobody who starts lets anybody in: then it is said first that all are being told. */
+static void on_look(err_t e, const struct bus_msg *mark, void *arg)
+{
+	struct revoker *r = arg;
+
+	if (e == ERR_NOT_FOUND)
+		e = revoked_mark(r->tm->revoked, false, 0, on_begun, r);
+	else if (!e && (r->compare || !revoked_is_told(mark) || clock_wall_ms() - mark->time_ms > MARK_MS))
+		tell_all(r, mark->seq);
+	else if (!e)
+		take_batch(r);
+	if (e)
+		turn_failed(r, "look", e);
+}
+
 static void on_timer(void *arg)
 {
 	struct revoker *r = arg;
 
 	if (!r->connected || r->busy)
 		return;
-	if (r->compare) {
-		r->all = true;
-		r->last = (struct told){ 0 };
-	}
-	r->again = r->compare = false;
+	r->again = false;
+	r->failed = false;
 	r->busy = true;
-	err_t e = db_run(r->tm->db, NULL, take, r, on_taken, r);
+	r->n = 0;
+	if (r->all && !r->compare) {
+		take_batch(r);
+		return;
+	}
+	err_t e = revoked_look(r->tm->revoked, on_look, r);
 	if (e)
-		on_taken(e, r);
+		turn_failed(r, "look", e);
 }
 
 /* ---- life ---- */

@@ -1,7 +1,7 @@
 /*
  * revoker: tells the services which tokens are withdrawn: from tm.token into KV `revoked`, at once after the change, again until NATS has it, and
- * all of them anew at the start and after NATS was away: it may have lost them. Not by the outbox, from which an instance of the previous
- * version would take what it does not know. Loop thread.
+ * all of them anew at the start, after NATS was away and when the bucket has no mark (libs/revoked): it may have lost them. Then it puts the mark. Not by the outbox,
+ * from which an instance of the previous version would take what it does not know. Loop thread.
  */
 #ifndef TM_REVOKER_H
 #define TM_REVOKER_H

@@ -11,7 +11,8 @@
 #define SCOPES_MAX 4
 #define COLUMNS                                                                                \
 	"id, body, coalesce((extract(epoch FROM revoked_at) * 1000)::bigint, 0), revoked_by, " \
-	"coalesce((extract(epoch FROM told_at) * 1000)::bigint, 0) "
+	"coalesce((extract(epoch FROM told_at) * 1000)::bigint, 0), "                          \
+	"coalesce((extract(epoch FROM used_at) * 1000)::bigint, 0) "
 #define OURS "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the operators' */
 
 typedef Trunkline__Admin__V1__Token token_t;
@@ -43,13 +44,15 @@ size_t token_rights(uint64_t set, char *names[RIGHTS_END])
 static err_t insert(struct db_tx *tx, const struct token_note *t, const void *body, size_t size)
 {
 	char expires[DB_NUMBER];
-	const char *params[] = { t->user->token_id, NULL, db_number(t->now_s + t->lifetime_s, expires) };
+	const char *params[] = { t->user->token_id, NULL, db_number(t->now_s + t->lifetime_s, expires),
+				 t->is_given ? t->author : "" };
 
 	db_bind_bytes(tx, 1, body, size);
 	return db_exec(tx, NULL,
-		       "INSERT INTO tm.token (tenant, id, body, expires_at) "
-		       "VALUES (coalesce(tm.tenant(), ''), $1, $2, to_timestamp($3::bigint)) ON CONFLICT DO NOTHING",
-		       3, params);
+		       "INSERT INTO tm.token (tenant, id, body, expires_at, given_by) "
+		       "VALUES (coalesce(tm.tenant(), ''), $1, $2, to_timestamp($3::bigint), $4) ON CONFLICT DO "
+		       "NOTHING",
+		       4, params);
 }
 
 /* A few at a time, and none that another transaction is about to take: logins come by the hundred. */
@@ -115,6 +118,36 @@ err_t token_check(struct db_tx *tx, const struct auth_user *user, struct err_det
 	return e;
 }
 
+/* One after the other, so that each sees those of who came before; nobody walks over more than there may be. */
+err_t token_check_room(struct db_tx *tx, const char *maker, const struct token_limits *limits,
+		       struct err_detail *detail)
+{
+	char most[DB_NUMBER];
+	const char *params[] = { maker, db_number(limits->of_owner, most) };
+	struct db_result *res = NULL;
+	err_t e =
+	    db_queue(tx, "SELECT pg_advisory_xact_lock(hashtextextended('tm.token/' || coalesce(tm.tenant(), ''), 0))",
+		     0, NULL);
+
+	if (!e)
+		e = db_exec(
+		    tx, &res,
+		    "SELECT count(*) FILTER (WHERE given_by = $1), count(*) FROM (SELECT given_by FROM tm.token "
+		    "WHERE " OURS "AND given_by <> '' AND revoked_at IS NULL AND expires_at > now() LIMIT "
+		    "$2::bigint) t",
+		    2, params);
+	if (!e && db_int(res, 0, 0) >= limits->of_maker)
+		e = err_set(detail, ERR_EXHAUSTED, "tokens.max_of_maker",
+			    "%lld of %lld live tokens made by %s: withdraw some, or wait until they expire",
+			    (long long)db_int(res, 0, 0), (long long)limits->of_maker, maker);
+	else if (!e && db_int(res, 0, 1) >= limits->of_owner)
+		e = err_set(detail, ERR_EXHAUSTED, "tokens.max_of_tenant",
+			    "%lld of %lld live tokens in all: withdraw some, or wait until they expire",
+			    (long long)db_int(res, 0, 1), (long long)limits->of_owner);
+	db_result_free(&res);
+	return e;
+}
+
 /* ---- looking ---- */
 
 /* A row with COLUMNS. NULL: no memory. */
@@ -131,6 +164,7 @@ static token_t *from_row(struct job *j, struct db_result *res, int row)
 	m->revoke_time_ms = db_int(res, row, 2);
 	m->revoked_by = arena_strdup(&j->arena, db_text(res, row, 3));
 	m->publish_time_ms = db_int(res, row, 4);
+	m->use_time_ms = db_int(res, row, 5);
 	return m->name && m->revoked_by ? m : NULL;
 }
 

@@ -5,9 +5,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "auth/auth.h"
+#include "base/clock.h"
+#include "revoked/revoked.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 #include "trunkline/admin/v1/auth.pb-c.h"
 
@@ -141,6 +144,39 @@ static void a_login_is_among_them_with_what_the_agents_roles_give_GT_3(void **st
 	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", agent.name);
 	(void)fixture_must(&fx, admin, "RevokeToken", json);
 	assert_true(testkit_wait(is_refused, agent.token, 1000));
+}
+
+static long long used_ms(const struct made *m)
+{
+	char json[256];
+
+	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", m->name);
+	return strtoll(fixture_field(must("GetToken", json), "useTimeMs"), NULL, 10);
+}
+
+static bool is_used(void *arg)
+{
+	return used_ms(arg) > 0;
+}
+
+static void when_a_token_was_used_last_is_known_soon_GT_3(void **state)
+{
+	struct made m, idle;
+	int64_t before_ms;
+
+	(void)state;
+	make(&m, admin, "{\"permissions\":[\"queues.read\"]}");
+	make(&idle, admin, "{\"permissions\":[\"queues.read\"]}");
+	assert_int_equal(used_ms(&m), 0);
+	before_ms = clock_wall_ms();
+	(void)fixture_must(&fx, m.token, "ListQueues", "{\"parent\":\"tenants/acme\"}");
+	assert_true(testkit_wait(is_used, &m, 25000));
+	assert_in_range(used_ms(&m), before_ms, clock_wall_ms());
+	assert_int_equal(used_ms(&idle), 0);
+	const char *r =
+	    fixture_must(&fx, admin, "ListTokens", "{\"parent\":\"tenants/acme\",\"filter\":\"use_time_ms > 0\"}");
+	assert_non_null(strstr(r, m.name));
+	assert_null(strstr(r, idle.name));
 }
 
 static void a_refused_request_makes_no_token_GT_3(void **state)
@@ -307,6 +343,8 @@ static void operators_tokens_are_for_operators_and_their_managers_GT_3(void **st
 	assert_true(testkit_wait(is_refused, op.token, 1000));
 }
 
+static char withdrawn_first[JSON];
+
 static bool has_another(void *arg)
 {
 	char path[TESTKIT_PATH + 64];
@@ -338,6 +376,7 @@ static void the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3(void
 	fixture_service_start(&fx); /* reads the file */
 	assert_int_equal(by_name(first, "GetToken", name, &d), ERR_UNAUTHENTICATED);
 	(void)must("ListTenants", "{}");
+	(void)str_copy(withdrawn_first, sizeof(withdrawn_first), first);
 }
 
 /* ---- what goes wrong ---- */
@@ -363,6 +402,51 @@ static void a_withdrawn_token_stays_so_when_the_service_is_killed_and_when_nats_
 	testkit_nats_restart(&fx.nats);
 	fixture_service_start(&fx);
 	assert_true(testkit_wait(is_refused, m.token, 1000));
+}
+
+struct reader {
+	struct revoked *revoked;
+	struct auth_user user;
+};
+
+static bool knows(void *arg)
+{
+	const struct reader *r = arg;
+
+	return revoked_check(r->revoked, &r->user, NULL) == ERR_UNAUTHENTICATED;
+}
+
+static void on_emptied(err_t e, const struct bus_msg *msg, void *arg)
+{
+	(void)msg;
+	*(bool *)arg = e == ERR_OK;
+}
+
+/* By somebody, under the running service. Who starts lets nobody in until it has been told of all. */
+static void a_withdrawn_token_stays_so_when_the_bucket_is_emptied_GT_3(void **state)
+{
+	struct reader r = { .user = { .tenant = "acme" } };
+	struct err_detail d = { 0 };
+	struct bus *bus = NULL;
+	bool done = false;
+	struct made m;
+
+	(void)state;
+	make(&m, admin, "{\"roles\":[\"supervisor\"]}");
+	withdraw(admin, m.name);
+	assert_true(testkit_wait(is_published, m.name, 5000));
+	(void)str_copy(r.user.token_id, sizeof(r.user.token_id), strrchr(m.name, '/') + 1);
+	if (bus_new(&bus, &(struct bus_params){ .loop = fx.loop, .url = fx.nats.url, .name = "test" }, &d) ||
+	    bus_request(bus, "$JS.API.STREAM.PURGE.KV_revoked", "", 0, 5000, on_emptied, &done) ||
+	    !testkit_wait_flag(fx.loop, &done, 5000) ||
+	    revoked_new(&r.revoked, &(struct revoked_params){ .bus = bus }, &d))
+		testkit_die("the bucket: %s", d.message);
+	assert_true(is_refused(m.token));
+	assert_int_equal(revoked_check(r.revoked, &r.user, NULL), ERR_UNAVAILABLE);
+	assert_true(testkit_wait_loop(fx.loop, knows, &r, 10000));
+	assert_true(is_refused(m.token));
+	revoked_free(&r.revoked);
+	bus_free(&bus);
 }
 
 static void what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3(void **state)
@@ -456,6 +540,21 @@ static void what_is_withdrawn_while_many_are_told_again_does_not_wait_for_its_tu
 	(void)fixture_sql(&fx, "DELETE FROM tm.token WHERE body = ''");
 }
 
+/* The bucket has 50,000 now: which are withdrawn is known to the service a while after it has looked at the file. */
+static void a_withdrawn_token_that_the_file_has_at_the_start_is_replaced_at_once_GT_3(void **state)
+{
+	char path[TESTKIT_PATH + 64];
+
+	(void)state;
+	fixture_service_stop(&fx, SIGTERM);
+	testkit_file(fx.dir, "operator.token", withdrawn_first, path);
+	fixture_service_start(&fx);
+	assert_true(testkit_wait(has_another, withdrawn_first, 5000));
+	fixture_service_stop(&fx, SIGTERM);
+	fixture_service_start(&fx); /* reads the file */
+	(void)must("ListTenants", "{}");
+}
+
 static void what_expired_long_ago_goes_with_the_next_token_GT_3(void **state)
 {
 	char floor[AUTH_TOKEN_ID], sql[256];
@@ -501,6 +600,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_token_that_is_made_is_listed_and_never_shown_GT_3),
 		cmocka_unit_test(a_login_is_among_them_with_what_the_agents_roles_give_GT_3),
+		cmocka_unit_test(when_a_token_was_used_last_is_known_soon_GT_3),
 		cmocka_unit_test(a_refused_request_makes_no_token_GT_3),
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_and_the_audit_says_who_GT_3),
 		cmocka_unit_test(a_call_that_was_opened_before_does_nothing_afterwards_GT_3),
@@ -509,9 +609,11 @@ int main(void)
 		cmocka_unit_test(operators_tokens_are_for_operators_and_their_managers_GT_3),
 		cmocka_unit_test(the_first_operators_token_is_replaced_when_it_is_withdrawn_GT_3),
 		cmocka_unit_test(a_withdrawn_token_stays_so_when_the_service_is_killed_and_when_nats_lost_it_GT_3),
+		cmocka_unit_test(a_withdrawn_token_stays_so_when_the_bucket_is_emptied_GT_3),
 		cmocka_unit_test(what_is_withdrawn_while_nats_is_away_holds_when_it_is_back_GT_3),
 		cmocka_unit_test(a_withdrawn_token_gives_and_changes_nothing_even_before_nats_has_it_GT_3),
 		cmocka_unit_test(what_is_withdrawn_while_many_are_told_again_does_not_wait_for_its_turn_GT_3),
+		cmocka_unit_test(a_withdrawn_token_that_the_file_has_at_the_start_is_replaced_at_once_GT_3),
 		cmocka_unit_test(what_expired_long_ago_goes_with_the_next_token_GT_3),
 		cmocka_unit_test(a_tenants_tokens_go_with_it_GT_3),
 	};

@@ -171,7 +171,7 @@ const struct catalog_verb catalog_verbs[] = {
 	  "ListTokens", "", "tokens",
 	  "TOKEN=name,SUBJECT=subject,ROLES=roles:list,MADE "
 	  "BY=author,MADE=create_time_ms:time,EXPIRES=expire_time_ms:time,"
-	  "WITHDRAWN=revoke_time_ms:time,BY=revoked_by",
+	  "USED=use_time_ms:time,WITHDRAWN=revoke_time_ms:time,BY=revoked_by",
 	  NULL },
 	{ "token", "get", "one of them, whole, by its name in the list", run_method, SERVER_ADMIN, NULL, "GetToken",
 	  "name", NULL, NULL, NULL },
