@@ -11,12 +11,16 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
 
 #define ATTEMPTS       4 /* the first and 3 repetitions */
 #define JOBS_MAX       10000
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
 #define CHECK_MS       1000 /* an idle connection is looked at this often */
+
+static struct metric wait_seconds =
+    METRIC_HISTOGRAM("trunkline_db_wait_seconds", "jobs for PostgreSQL: how long each waited for a worker");
 
 struct job {
 	struct job *next;
@@ -25,6 +29,7 @@ struct job {
 	void *arg;
 	void (*done)(err_t e, void *arg);
 	void *done_arg;
+	int64_t asked_us;
 	int64_t give_up_ms; /* no connection until then: ERR_UNAVAILABLE */
 	err_t result;
 	bool waited; /* db_run_wait: the caller sleeps on db->finished */
@@ -230,6 +235,7 @@ static void *worker_main(void *arg)
 			break;
 		if (!j)
 			continue;
+		metric_observe_us(&wait_seconds, clock_mono_us() - j->asked_us);
 		err_t e = run_job(w, j);
 		pthread_mutex_lock(&db->lock);
 		job_complete(db, j, e);
@@ -269,6 +275,7 @@ static struct db *db_alloc(const struct db_params *p)
 	if (!db)
 		return NULL;
 	db->loop = p->loop;
+	metrics_register(&wait_seconds);
 	db->event_fd = -1;
 	db->wait_ms = p->wait_ms > 0 ? p->wait_ms : 5000;
 	list_init(&db->waiting);
@@ -378,7 +385,8 @@ static err_t job_new(struct job **ret, const struct db *db, const char *tenant,
 	}
 	j->fn = fn;
 	j->arg = arg;
-	j->give_up_ms = clock_mono_ms() + db->wait_ms;
+	j->asked_us = clock_mono_us();
+	j->give_up_ms = j->asked_us / 1000 + db->wait_ms;
 	*ret = j;
 	return ERR_OK;
 }

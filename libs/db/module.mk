@@ -1,1 +1,1 @@
-$(eval $(call library,db,base loop,libpq crypto,))
+$(eval $(call library,db,base loop metrics,libpq crypto,))
