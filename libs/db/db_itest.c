@@ -406,16 +406,19 @@ static void jobs_finish_on_the_loop_and_those_not_begun_are_cancelled_at_the_end
 {
 	struct db *own;
 	struct job slow = { .sql = "SELECT pg_sleep(0.2)" }, never[20];
+	int64_t before;
 
 	(void)state;
 	assert_int_equal(db_new(&own, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 1 }), ERR_OK);
 	assert_true(testkit_wait(is_ready, own, 3000));
+	before = testkit_metric("trunkline_db_wait_seconds_count");
 	assert_int_equal(db_run(own, NULL, run_sql, &slow, on_done, &slow), ERR_OK);
 	for (int i = 0; i < 20; i++) {
 		never[i] = (struct job){ .sql = "SELECT 1" };
 		assert_int_equal(db_run(own, NULL, run_sql, &never[i], on_done, &never[i]), ERR_OK);
 	}
 	usleep(50000);
+	assert_int_equal(testkit_metric("trunkline_db_wait_seconds_count"), before + 1);
 	db_free(&own);
 	assert_true(slow.done);
 	assert_int_equal(slow.e, ERR_OK);

@@ -1,5 +1,6 @@
 """AdminService under a steady load: requests leave when they are due, whether or not those before have been answered."""
 import collections
+import concurrent.futures
 import random
 import threading
 import time
@@ -9,7 +10,7 @@ from stage import say
 from tenants import QUEUES, number, tenant_id
 
 SERVICE = "trunkline.admin.v1.AdminService"
-MIX = "45 % Get, 25 % List, 30 % Update, over all tenants"
+MIX = "45 % Get, 25 % List, 30 % Update, over all tenants, by their own administrators"
 PAGE = 50
 
 
@@ -37,11 +38,11 @@ Found = collections.namedtuple("Found", "ms failed server_p50_ms server_p99_ms w
 class Load:
     """Requests made ahead, so that making them is no part of the load."""
 
-    def __init__(self, tenants, n):
+    def __init__(self, tenants, bearers, n):
         self.api, self.ms, self.failed, self.lock = tenants.api, collections.defaultdict(list), collections.Counter(), threading.Lock()
         tenants.api.admin.GetTenant(name=parent(0))  # the channel is up
         channel = tenants.api.channels[tenants.api.env["TRUNKLINE_ADMIN"]]
-        self.metadata = (("authorization", "Bearer " + tenants.api.token),)
+        operator = (("authorization", "Bearer " + tenants.api.token),)
         descriptor = POOL.FindServiceByName(SERVICE)
         self.stubs, self.inputs = {}, {}
         for _, method, _ in KINDS:
@@ -50,7 +51,10 @@ class Load:
             self.stubs[method] = channel.unary_unary("/%s/%s" % (SERVICE, method))  # bytes: parsing answers would be the client's time
         r = random.Random(7)
         chosen = r.choices(KINDS, [k[0] for k in KINDS], k=n)
-        self.requests = [(k[1], make(self.inputs[k[1]], k[2](r, r.randrange(tenants.n), i)).SerializeToString()) for i, k in enumerate(chosen)]
+        self.requests = []
+        for i, (_, method, fields) in enumerate(chosen):
+            t = r.randrange(tenants.n)
+            self.requests.append((method, make(self.inputs[method], fields(r, t, i)).SerializeToString(), operator if method == "ListTenants" else bearers[t]))
 
     def answered(self, method, due, future):
         took = (time.monotonic() - due) * 1000
@@ -61,10 +65,10 @@ class Load:
 
     def run(self, rate):
         began = time.monotonic()
-        for i, (method, request) in enumerate(self.requests):
+        for i, (method, request, bearer) in enumerate(self.requests):
             due = began + i / rate
             time.sleep(max(0, due - time.monotonic()))
-            future = self.stubs[method].future(request, timeout=30, metadata=self.metadata)
+            future = self.stubs[method].future(request, timeout=30, metadata=bearer)
             future.add_done_callback(lambda f, method=method, due=due: self.answered(method, due, f))
         while sum(map(len, self.ms.values())) < len(self.requests):
             time.sleep(0.01)
@@ -94,9 +98,13 @@ def show(ms):
 
 
 def run(tenants, rate, seconds):
+    def bearer(i):
+        return (("authorization", "Bearer " + tenants.api.token_for(tenant_id(i), "SCOPE_TENANT_ADMIN")),)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        bearers = list(pool.map(bearer, range(tenants.n)))
     cluster, names = tenants.cluster, ("trunkline_rpc_request_seconds", "trunkline_db_wait_seconds")
-    Load(tenants, rate * 3).run(rate)  # plans and caches of the connections
-    load = Load(tenants, rate * seconds)
+    Load(tenants, bearers, rate * 3).run(rate)  # plans and caches of the connections
+    load = Load(tenants, bearers, rate * seconds)
     before, a = [histogram(cluster, n) for n in names], tenants.meter.look()
     load.run(rate)
     b, after = tenants.meter.look(), [histogram(cluster, n) for n in names]

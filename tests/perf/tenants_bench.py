@@ -10,6 +10,7 @@ import time
 
 import api_load
 import config_change
+import plot
 from meter import memory_of
 from restart import Restart, peak_kb
 from stage import say
@@ -18,6 +19,7 @@ from tenants import Tenants
 TENANTS, AGENTS = int(os.environ.get("BENCH_TENANTS", "1000")), int(os.environ.get("BENCH_TENANT_AGENTS", "100"))
 CHANGES = int(os.environ.get("BENCH_CHANGES", "200"))
 RATE, SECONDS = int(os.environ.get("BENCH_API_RATE", "200")), int(os.environ.get("BENCH_API_SECONDS", "30"))
+PLOT = "docs/restart.png"
 SETTLE_S = 3  # what a service does once it is ready, and its readiness did not wait for
 
 
@@ -34,6 +36,7 @@ def restarts(bench, tenants, empty, conditions):
                 name, sig.name, r.wall_s, r.cpu_s, r.cpu_until_now(), peak_kb(r.pid) / 1024, memory[name]))
             walls[name], cpus[name] = max(walls.get(name, 0), r.wall_s), max(cpus.get(name, 0), r.cpu_s)
     tenants.cluster.wait_ready()
+    plot.restarts([(n, walls[n], cpus[n]) for n in walls], conditions, PLOT)
     for what, found, unit, target in (("restart_s", walls, "s from exec to ready", 3), ("restart_cpu_s", cpus, "s of its CPU until it is ready", None),
                                       ("memory_kb_per_tenant", memory, "KB PSS, more than without tenants", None)):
         most = max(found, key=found.get)
