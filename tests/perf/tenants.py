@@ -10,7 +10,7 @@ import base64
 import concurrent.futures
 import time
 
-from api import Api
+from api import Api, ApiError
 from cluster import Cluster
 from meter import Meter
 from stage import base_port, say
@@ -25,6 +25,25 @@ def tenant_id(i):
 
 def number(i):
     return "+4930%07d" % i
+
+
+class Patient:
+    """Asks again what was told to: on a busy machine a change may wait too long for the one before."""
+
+    def __init__(self, service):
+        self._service = service
+
+    def __getattr__(self, method):
+        def call(*args, **fields):
+            for pause in (1, 2, 4, 8):
+                try:
+                    return getattr(self._service, method)(*args, **fields)
+                except ApiError as e:
+                    if e.code != "ABORTED":
+                        raise
+                time.sleep(pause)
+            return getattr(self._service, method)(*args, **fields)
+        return call
 
 
 class Tenants:
@@ -60,7 +79,7 @@ class Tenants:
             ", ".join("%s %.1f s" % (n, c - before.cpu[n]) for n, c in sorted(used.items(), key=lambda x: before.cpu[x[0]] - x[1]))))
 
     def _make(self, i):
-        admin, t = self.api.admin, tenant_id(i)
+        admin, t = Patient(self.api.admin), tenant_id(i)
         parent = "tenants/" + t
         admin.CreateTenant(tenant_id=t, tenant={"display_name": "Tenant number %d" % i, "sip_domain": t + ".example", "time_zone": "Asia/Shanghai"})
         admin.CreateTrunk(parent=parent, trunk_id="gateway", trunk={"addresses": ["127.%d.%d.2" % (1 + i // 250, i % 250)]})
@@ -80,7 +99,7 @@ class Tenants:
     def _import(self, parent):
         rows = "".join("a%d,Agent number %d,password-%d,s%d:%d\n" % (a, a, a, a % SKILLS, 1 + a % 10) for a in range(self.agents))
         table = ("id,display_name,password,skills\n" + rows).encode()
-        self.api.admin.CreateImport([{"header": {"parent": parent, "kind": "IMPORT_KIND_AGENTS"}}, {"chunk": base64.b64encode(table).decode()}])
+        Patient(self.api.admin).CreateImport([{"header": {"parent": parent, "kind": "IMPORT_KIND_AGENTS"}}, {"chunk": base64.b64encode(table).decode()}])
 
     def stored(self):
         """The state of KV bucket `config`: messages, last_seq, …"""

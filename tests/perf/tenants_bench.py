@@ -25,17 +25,17 @@ SETTLE_S = 3  # what a service does once it is ready, and its readiness did not 
 
 def restarts(bench, tenants, empty, conditions):
     """Twice each service, by SIGTERM and by SIGKILL; empty: PSS of each in KB before there were tenants."""
-    say("      %-10s %8s %10s %10s %10s %10s %10s" % ("restart", "signal", "wall s", "CPU s", "CPU s +%ds" % SETTLE_S, "peak MiB", "KB/tenant"))
-    walls, cpus, memory = {}, {}, {}
+    say("      %-10s %8s %10s %10s %10s %10s" % ("restart", "signal", "wall s", "CPU s", "CPU s +%ds" % SETTLE_S, "peak MiB"))
+    walls, cpus = {}, {}
     for name in tenants.services():
         for sig in (signal.SIGTERM, signal.SIGKILL):
             r = Restart(tenants.cluster, name, sig)
             time.sleep(SETTLE_S)
-            memory[name] = (memory_of(r.pid)[0] - empty[name]) / tenants.n
-            say("      %-10s %8s %10.2f %10.2f %10.2f %10.1f %10.1f" % (
-                name, sig.name, r.wall_s, r.cpu_s, r.cpu_until_now(), peak_kb(r.pid) / 1024, memory[name]))
+            say("      %-10s %8s %10.2f %10.2f %10.2f %10.1f" % (name, sig.name, r.wall_s, r.cpu_s, r.cpu_until_now(), peak_kb(r.pid) / 1024))
             walls[name], cpus[name] = max(walls.get(name, 0), r.wall_s), max(cpus.get(name, 0), r.cpu_s)
     tenants.cluster.wait_ready()
+    tenants.look_again()
+    memory = {n: (memory_of(tenants.meter.pids[n])[0] - empty[n]) / tenants.n for n in empty}
     plot.restarts([(n, walls[n], cpus[n]) for n in walls], conditions, PLOT)
     for what, found, unit, target in (("restart_s", walls, "s from exec to ready", 3), ("restart_cpu_s", cpus, "s of its CPU until it is ready", None),
                                       ("memory_kb_per_tenant", memory, "KB PSS, more than without tenants", None)):
@@ -83,7 +83,6 @@ def run(bench):
         tenants.make()
         if "restart" in parts:
             restarts(bench, tenants, empty, conditions)
-        tenants.look_again()
         if "change" in parts:
             changes(bench, tenants, conditions)
         if "api" in parts:
