@@ -201,7 +201,8 @@ static void statements_that_are_queued_succeed_or_fail_with_what_follows(void **
 
 static void what_is_prepared_survives_a_failure_and_a_migration_under_it(void **state)
 {
-	static const char *const wrong = "SELECT 1 / n FROM generate_series(0, 1) AS n", *const all = "SELECT * FROM counters WHERE n < 0";
+	static const char *const wrong = "SELECT 1 / n FROM generate_series(0, 1) AS n",
+				 *const all = "SELECT * FROM counters WHERE n < 0";
 	struct job j;
 
 	(void)state;

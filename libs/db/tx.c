@@ -182,7 +182,8 @@ static err_t prepare(struct db_tx *tx, const char *sql)
 		return ERR_OK;
 	if (sync_queued(tx) || !db_statement_add(s, sql, name))
 		return tx->failed;
-	if (PQsendPrepare(tx->conn->pg, name, sql, 0, NULL) != 1 || !PQpipelineSync(tx->conn->pg) || db_conn_flush(tx->conn))
+	if (PQsendPrepare(tx->conn->pg, name, sql, 0, NULL) != 1 || !PQpipelineSync(tx->conn->pg) ||
+	    db_conn_flush(tx->conn))
 		return lose(tx, ERR_UNAVAILABLE, true);
 	(void)read_statement(tx, NULL);
 	if (read_sync(tx))
