@@ -63,12 +63,12 @@ up: ## start the local cluster and say how to place a call
 down: ## stop the local cluster (its data stays; tools/cluster down --wipe forgets it)
 	@tools/cluster down
 
-bench: ## what a call costs, all of it (20 min); writes tests/perf/results/latest.json
+bench: ## what a call costs, all of it (30 min); writes tests/perf/results/latest.json
 	@tools/bench
 
-BENCHES := queue ivr media router events memory
+BENCHES := tenants queue ivr media router events memory
 .PHONY: $(BENCHES:%=bench-%)
-$(BENCHES:%=bench-%): bench-%: ## one of queue ivr media router events memory
+$(BENCHES:%=bench-%): bench-%: ## one of tenants queue ivr media router events memory
 	@tools/bench $*
 
 chaos: ## processes killed, stopped, taken away under load, and an offline judge (ROW=name RUNS=20 SEED=n)

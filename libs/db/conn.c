@@ -21,11 +21,12 @@ static void keep_error(PGconn *pg, char error[DB_ERROR_TEXT])
 /* The session's settings. Blocking: PQexec has no deadline, but the connection has tcp_user_timeout. */
 static bool set_up(PGconn *pg, int64_t statement_timeout_ms)
 {
-	char sql[256];
+	char sql[320];
 
 	snprintf(sql, sizeof(sql),
 		 "SET statement_timeout = %lld; SET idle_in_transaction_session_timeout = %lld; "
-		 "SET client_encoding = 'UTF8'; SET bytea_output = 'hex'; SET datestyle = 'ISO'; SET timezone = 'UTC'",
+		 "SET client_encoding = 'UTF8'; SET bytea_output = 'hex'; SET datestyle = 'ISO'; SET timezone = 'UTC'; "
+		 "SET plan_cache_mode = force_custom_plan",
 		 (long long)statement_timeout_ms, (long long)statement_timeout_ms + 60000);
 	PGresult *res = PQexec(pg, sql);
 	bool ok = PQresultStatus(res) == PGRES_COMMAND_OK;
@@ -63,6 +64,7 @@ void db_conn_close(struct db_conn *c)
 	if (c->pg)
 		PQfinish(c->pg);
 	c->pg = NULL;
+	db_statements_reset(&c->statements);
 }
 
 bool db_conn_alive(struct db_conn *c)

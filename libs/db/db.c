@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fair/fair.h"
+#include "metrics/metrics.h"
 
 #define ATTEMPTS       4 /* the first and 3 repetitions */
 #define JOBS_MAX       10000
@@ -19,6 +20,9 @@
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
 #define CHECK_MS       1000 /* an idle connection is looked at this often */
+
+static struct metric wait_seconds =
+    METRIC_HISTOGRAM("trunkline_db_wait_seconds", "jobs for PostgreSQL: how long each waited for a worker");
 
 struct job {
 	struct fair_item wait; /* first: one is the other */
@@ -28,6 +32,7 @@ struct job {
 	void *arg;
 	void (*done)(err_t e, void *arg);
 	void *done_arg;
+	int64_t asked_us;
 	int64_t give_up_ms; /* no connection until then: ERR_UNAVAILABLE */
 	err_t result;
 	bool waited; /* db_run_wait: the caller sleeps on db->finished */
@@ -254,6 +259,7 @@ static void *worker_main(void *arg)
 			break;
 		if (!j)
 			continue;
+		metric_observe_us(&wait_seconds, clock_mono_us() - j->asked_us);
 		err_t e = run_job(w, j);
 		pthread_mutex_lock(&db->lock);
 		w->tenant = NULL; /* goes with the job */
@@ -294,6 +300,7 @@ static struct db *db_alloc(const struct db_params *p)
 	if (!db)
 		return NULL;
 	db->loop = p->loop;
+	metrics_register(&wait_seconds);
 	db->event_fd = -1;
 	db->wait_ms = p->wait_ms > 0 ? p->wait_ms : 5000;
 	fair_init(&db->waiting);
@@ -402,7 +409,8 @@ static err_t job_new(struct job **ret, const struct db *db, const char *tenant,
 	}
 	j->fn = fn;
 	j->arg = arg;
-	j->give_up_ms = clock_mono_ms() + db->wait_ms;
+	j->asked_us = clock_mono_us();
+	j->give_up_ms = j->asked_us / 1000 + db->wait_ms;
 	*ret = j;
 	return ERR_OK;
 }

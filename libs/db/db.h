@@ -56,7 +56,8 @@ err_t db_run_wait(struct db *db, const char *tenant, err_t (*fn)(struct db_tx *t
  * ERR_UNAVAILABLE, P0001 (RAISE) ERR_PRECONDITION, 53xxx ERR_EXHAUSTED, else ERR_INTERNAL. */
 err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_params, const char *const *params) MUST;
 /* The same without waiting for its end: the next db_exec, db_copy or the commit sends it and returns its failure. For many
- * statements in one round trip; what they return is dropped. */
+ * statements in one round trip; what they return is dropped. A text that the connection has not met yet is prepared at once (as by
+ * db_exec): what is wrong with it, or with what was queued before, is returned then. */
 err_t db_queue(struct db_tx *tx, const char *sql, int n_params, const char *const *params) MUST;
 /* Binary-safe parameter for the next db_exec (bytea): in place of params[index], the $(index + 1) of the statement.
  * Not copied. At most DB_BINDS_MAX of them. */

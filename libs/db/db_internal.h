@@ -1,6 +1,6 @@
 /*
- * db_internal: what the parts of libs/db share. conn.c speaks with the server, tx.c makes transactions of it, db.c runs
- * jobs on worker threads, result.c reads results, migrate.c applies migrations.
+ * db_internal: what the parts of libs/db share. conn.c speaks with the server, statement.c knows what is prepared there, tx.c
+ * makes transactions of it, db.c runs jobs on worker threads, result.c reads results, migrate.c applies migrations.
  */
 #ifndef DB_DB_INTERNAL_H
 #define DB_DB_INTERNAL_H
@@ -10,9 +10,27 @@
 
 #define DB_ERROR_TEXT 512
 
+/* ---- statement: what a connection has prepared; pure ---- */
+#define DB_STATEMENT_SLOTS 512
+#define DB_STATEMENTS_MAX  200 /* of one connection; what comes after them is sent as it is */
+#define DB_STATEMENT_NAME  16
+struct db_statements {
+	char *slots[DB_STATEMENT_SLOTS];
+	size_t n;
+};
+/* Its name at the server; false: it is not prepared. */
+bool db_statement_find(struct db_statements *s, const char *sql, char name[DB_STATEMENT_NAME]);
+/* For one that is not there, before it is prepared; false: no room or no memory. */
+bool db_statement_add(struct db_statements *s, const char *sql, char name[DB_STATEMENT_NAME]);
+/* The one that was added last: it was not prepared. */
+void db_statement_drop_last(struct db_statements *s, const char *sql);
+/* The connection is gone. */
+void db_statements_reset(struct db_statements *s);
+
 /* ---- conn: one connection, in pipeline mode, non-blocking underneath so that every wait has a deadline ---- */
 struct db_conn {
 	PGconn *pg; /* NULL: not connected */
+	struct db_statements statements;
 	int64_t statement_timeout_ms;
 };
 err_t db_conn_open(struct db_conn *c, const char *conninfo, char error[DB_ERROR_TEXT]) MUST;

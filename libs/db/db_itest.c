@@ -199,6 +199,24 @@ static void statements_that_are_queued_succeed_or_fail_with_what_follows(void **
 	}
 }
 
+static void what_is_prepared_survives_a_failure_and_a_migration_under_it(void **state)
+{
+	static const char *const wrong = "SELECT 1 / n FROM generate_series(0, 1) AS n",
+				 *const all = "SELECT * FROM counters WHERE n < 0";
+	struct job j;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sql("acme", "SELECT no_such_column FROM counters", &j), ERR_INTERNAL);
+		assert_int_equal(sql("acme", wrong, &j), ERR_INVALID);
+		assert_int_equal(sql("acme", all, &j), ERR_OK);
+	}
+	psql("ALTER TABLE counters ADD COLUMN more int");
+	assert_int_equal(sql("acme", all, &j), ERR_OK);
+	psql("ALTER TABLE counters DROP COLUMN more");
+	assert_int_equal(sql("acme", all, &j), ERR_OK);
+}
+
 static _Atomic int attempts;
 
 /* Write skew: both read, both write, one must be repeated. */
@@ -406,16 +424,19 @@ static void jobs_finish_on_the_loop_and_those_not_begun_are_cancelled_at_the_end
 {
 	struct db *own;
 	struct job slow = { .sql = "SELECT pg_sleep(0.2)" }, never[20];
+	int64_t before;
 
 	(void)state;
 	assert_int_equal(db_new(&own, &(struct db_params){ .loop = loop, .conninfo = dsn, .connections = 1 }), ERR_OK);
 	assert_true(testkit_wait(is_ready, own, 3000));
+	before = testkit_metric("trunkline_db_wait_seconds_count");
 	assert_int_equal(db_run(own, NULL, run_sql, &slow, on_done, &slow), ERR_OK);
 	for (int i = 0; i < 20; i++) {
 		never[i] = (struct job){ .sql = "SELECT 1" };
 		assert_int_equal(db_run(own, NULL, run_sql, &never[i], on_done, &never[i]), ERR_OK);
 	}
 	usleep(50000);
+	assert_int_equal(testkit_metric("trunkline_db_wait_seconds_count"), before + 1);
 	db_free(&own);
 	assert_true(slow.done);
 	assert_int_equal(slow.e, ERR_OK);
@@ -571,6 +592,7 @@ int main(void)
 		cmocka_unit_test(failures_carry_their_kind_the_constraint_and_a_text_for_the_log),
 		cmocka_unit_test(what_fails_leaves_nothing_behind_even_if_the_job_overlooks_it),
 		cmocka_unit_test(statements_that_are_queued_succeed_or_fail_with_what_follows),
+		cmocka_unit_test(what_is_prepared_survives_a_failure_and_a_migration_under_it),
 		cmocka_unit_test(a_serialization_failure_is_repeated_until_it_succeeds),
 		cmocka_unit_test(an_abort_that_the_job_decides_is_not_repeated),
 		cmocka_unit_test(a_deferred_constraint_fails_the_commit),

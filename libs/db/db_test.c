@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 #include "db/db_internal.h"
@@ -104,6 +105,31 @@ static void an_array_is_a_parameter_and_may_be_empty(void **state)
 	str_done(&none);
 }
 
+static void what_is_prepared_has_a_name_until_the_connection_is_gone(void **state)
+{
+	static struct db_statements s;
+	char sql[32], name[DB_STATEMENT_NAME], again[DB_STATEMENT_NAME];
+
+	(void)state;
+	for (int i = 0; i < DB_STATEMENTS_MAX; i++) {
+		snprintf(sql, sizeof(sql), "SELECT %d", i);
+		assert_false(db_statement_find(&s, sql, name));
+		if (!db_statement_add(&s, sql, name)) { /* no memory: nothing is there */
+			db_statements_reset(&s);
+			return;
+		}
+		assert_true(db_statement_find(&s, sql, again));
+		assert_string_equal(name, again);
+	}
+	assert_false(db_statement_add(&s, "SELECT one too many", name));
+	db_statement_drop_last(&s, sql);
+	assert_false(db_statement_find(&s, sql, name));
+	assert_true(db_statement_find(&s, "SELECT 0", name));
+	assert_true(db_statement_add(&s, "SELECT one too many", name));
+	db_statements_reset(&s);
+	assert_false(db_statement_find(&s, "SELECT 0", name));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +139,7 @@ int main(void)
 		cmocka_unit_test(reading_no_result_is_harmless),
 		cmocka_unit_test(a_number_is_a_parameter_whatever_its_sign),
 		cmocka_unit_test(an_array_is_a_parameter_and_may_be_empty),
+		cmocka_unit_test(what_is_prepared_has_a_name_until_the_connection_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,1 +1,1 @@
-$(eval $(call library,db,base loop fair,libpq crypto,))
+$(eval $(call library,db,base loop metrics fair,libpq crypto,))

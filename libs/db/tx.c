@@ -33,6 +33,9 @@ static err_t fail_from_server(struct db_tx *tx, const PGresult *res)
 	/* Without a SQLSTATE libpq itself made the result: the connection broke. */
 	tx->failed = state ? db_err_from_sqlstate(state) : ERR_UNAVAILABLE;
 	tx->retry = tx->failed == ERR_UNAVAILABLE || (state && strncmp(state, "40", 2) == 0);
+	/* What is prepared is no more as the server has it, after a migration: a new connection begins anew. */
+	if (state && (strcmp(state, "0A000") == 0 || strcmp(state, "26000") == 0))
+		tx->lost = tx->retry = true;
 	if (tx->failed == ERR_UNAVAILABLE)
 		tx->lost = true;
 	snprintf(tx->error, sizeof(tx->error), "%s %s", state ? state : "-----", PQresultErrorMessage(res));
@@ -97,7 +100,8 @@ static bool send_begin(struct db_tx *tx)
 	return send_plain(tx, sql);
 }
 
-static bool send_statement(struct db_tx *tx, const char *sql, int n, const char *const *params)
+/* name NULL: as it stands, not prepared. */
+static bool send_statement(struct db_tx *tx, const char *name, const char *sql, int n, const char *const *params)
 {
 	const char *values[PARAMS_MAX];
 	int lengths[PARAMS_MAX] = { 0 }, formats[PARAMS_MAX] = { 0 };
@@ -112,6 +116,8 @@ static bool send_statement(struct db_tx *tx, const char *sql, int n, const char 
 		formats[i] = 1;
 	}
 	tx->n_binds = 0;
+	if (name)
+		return PQsendQueryPrepared(tx->conn->pg, name, n, values, lengths, formats, 0) == 1;
 	return PQsendQueryParams(tx->conn->pg, sql, n, NULL, values, lengths, formats, 0) == 1;
 }
 
@@ -127,13 +133,15 @@ static bool params_ok(const struct db_tx *tx, int n)
 /* BEGIN with the first one, then the statement; nothing is waited for. */
 static bool send_next(struct db_tx *tx, const char *sql, int n, const char *const *params)
 {
+	char name[DB_STATEMENT_NAME];
+
 	if (!tx->begun) {
 		if (!send_begin(tx))
 			return false;
 		tx->begun = true;
 		tx->queued += 2;
 	}
-	return send_statement(tx, sql, n, params);
+	return send_statement(tx, db_statement_find(&tx->conn->statements, sql, name) ? name : NULL, sql, n, params);
 }
 
 /* Results of what was sent before; after a failure the rest of them says only that it was not done. */
@@ -164,6 +172,25 @@ static err_t sync_queued(struct db_tx *tx)
 	return read_sync(tx);
 }
 
+/* A round trip of its own, once for each connection. */
+static err_t prepare(struct db_tx *tx, const char *sql)
+{
+	struct db_statements *s = &tx->conn->statements;
+	char name[DB_STATEMENT_NAME];
+
+	if (db_statement_find(s, sql, name))
+		return ERR_OK;
+	if (sync_queued(tx) || !db_statement_add(s, sql, name))
+		return tx->failed;
+	if (PQsendPrepare(tx->conn->pg, name, sql, 0, NULL) != 1 || !PQpipelineSync(tx->conn->pg) ||
+	    db_conn_flush(tx->conn))
+		return lose(tx, ERR_UNAVAILABLE, true);
+	(void)read_statement(tx, NULL);
+	if (read_sync(tx))
+		db_statement_drop_last(s, sql);
+	return tx->failed;
+}
+
 err_t db_queue(struct db_tx *tx, const char *sql, int n_params, const char *const *params)
 {
 	if (tx->failed)
@@ -171,6 +198,10 @@ err_t db_queue(struct db_tx *tx, const char *sql, int n_params, const char *cons
 	if (!params_ok(tx, n_params)) {
 		tx->n_binds = 0;
 		return tx->failed = ERR_INVALID;
+	}
+	if (prepare(tx, sql)) {
+		tx->n_binds = 0;
+		return tx->failed;
 	}
 	if (!send_next(tx, sql, n_params, params))
 		return lose(tx, ERR_UNAVAILABLE, true);
@@ -188,7 +219,12 @@ err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_p
 		tx->n_binds = 0;
 		return tx->failed = ERR_INVALID;
 	}
-	err_t e = exchange(tx, sql, n_params, params, &res);
+	err_t e = prepare(tx, sql);
+	if (e) {
+		tx->n_binds = 0;
+		return e;
+	}
+	e = exchange(tx, sql, n_params, params, &res);
 	if (e || !ret) {
 		PQclear(res);
 		return e;
@@ -292,10 +328,10 @@ static err_t conclude(struct db_tx *tx, err_t e, bool *retry)
 	(void)sync_queued(tx);
 	if (!e && tx->failed)
 		e = tx->failed; /* fn overlooked it, or it was queued */
+	*retry = tx->failed && tx->retry;
 	if (!tx->begun)
 		return e;
 	if (e) {
-		*retry = tx->failed && tx->retry;
 		if (!tx->lost)
 			(void)finish(tx, "ROLLBACK");
 		return e;

@@ -1,1 +1,1 @@
-$(eval $(call library,rpc,base loop proto pbcheck text,grpc,))
+$(eval $(call library,rpc,base loop metrics proto pbcheck text,grpc,))

@@ -6,7 +6,12 @@
 
 #include <limits.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
+#include "metrics/metrics.h"
+
+static struct metric request_seconds =
+    METRIC_HISTOGRAM("trunkline_rpc_request_seconds", "unary requests: from their headers to their answer");
 
 struct rpc_out {
 	struct rpc_out *next;
@@ -185,6 +190,12 @@ static size_t add_status(struct rpc_call *c, grpc_op *ops, grpc_slice *message, 
 	return 1;
 }
 
+static void measure(const struct rpc_call *c)
+{
+	if (c->method && c->method->kind == RPC_UNARY && !c->method->builtin)
+		metric_observe_us(&request_seconds, clock_mono_us() - c->began_us);
+}
+
 static void send_next(struct rpc_call *c)
 {
 	bool last = c->finished && (!c->out || !c->out->next);
@@ -197,8 +208,10 @@ static void send_next(struct rpc_call *c)
 		ops[n++] = op_metadata();
 	c->metadata_sent = true;
 	n += add_message(c, &ops[n]);
-	if (last)
+	if (last) {
+		measure(c);
 		n += add_status(c, &ops[n], &message, &trailer);
+	}
 	c->sending = true;
 	start(c, &c->op_send, on_sent, ops, n);
 	if (last && c->status_details.len)
@@ -471,6 +484,11 @@ void rpc_resume(struct rpc_call *c)
 }
 
 /* ---- a new call ---- */
+void rpc_call_metrics_register(void)
+{
+	metrics_register(&request_seconds);
+}
+
 static bool admitted(struct rpc_call *c)
 {
 	struct rpc_server *s = c->server;
@@ -524,6 +542,7 @@ static void on_new(void *arg, bool ok)
 		return;
 	}
 	c->waiting = false;
+	c->began_us = clock_mono_us();
 	s->n_slots--;
 	s->n_calls++;
 	rpc_server_accept(s);

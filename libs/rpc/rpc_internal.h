@@ -152,6 +152,7 @@ struct rpc_call {
 	const char *path;
 	const struct rpc_method *method;
 	ProtobufCMessage *request;
+	int64_t began_us; /* its headers came */
 	unsigned pending; /* operations that gRPC will complete */
 	unsigned busy;	  /* callbacks of ours on the stack: no destruction below them */
 	bool waiting;	  /* a slot: no call yet */
@@ -178,6 +179,7 @@ struct rpc_call {
 err_t rpc_call_listen(struct rpc_server *s) MUST;
 /* At the end of the server: gives up the gRPC side of a call that its handler still holds. */
 void rpc_call_orphan(struct rpc_call *call);
+void rpc_call_metrics_register(void);
 
 /* ---- the services that every server has ---- */
 err_t rpc_health_add(struct rpc_server *s) MUST;

@@ -1,5 +1,6 @@
 /* A real server on a thread of its own and real clients, over loopback TCP. */
 #include "rpc_echo.h"
+#include "testkit/testkit.h"
 
 /* ---- unary ---- */
 static void a_request_is_answered_and_its_metadata_seen(void **state)
@@ -7,9 +8,11 @@ static void a_request_is_answered_and_its_metadata_seen(void **state)
 	struct echo e = { 0 };
 	struct rpc_client *c;
 	char text[32];
+	int64_t before;
 
 	(void)state;
 	echo_start(&e);
+	before = testkit_metric("trunkline_rpc_request_seconds_count");
 	c = client(&e, "abc", 5000);
 	assert_int_equal(call_echo(c, "Echo", "héllo", text, sizeof(text), NULL), ERR_OK);
 	assert_string_equal(text, "héllo");
@@ -17,6 +20,7 @@ static void a_request_is_answered_and_its_metadata_seen(void **state)
 	assert_string_equal(e.seen_method, "/trunkline.test.v1.Echo/Echo");
 	assert_string_equal(e.identity, "");
 	assert_in_range(e.deadline_ms, 1, 5100); /* a header rounds it up */
+	assert_int_equal(testkit_metric("trunkline_rpc_request_seconds_count"), before + 1);
 	rpc_client_free(&c);
 	echo_stop(&e);
 }

@@ -124,6 +124,7 @@ err_t rpc_server_new(struct rpc_server **ret, const struct rpc_server_params *p,
 	if (!s)
 		return ERR_EXHAUSTED;
 	rpc_core_init();
+	rpc_call_metrics_register();
 	s->params = *p;
 	s->serving = true;
 	loop_timer_init(&s->grace, p->loop, on_grace_over, s);

@@ -541,6 +541,13 @@ static err_t build_agent(struct tenant_agent_snapshot *s, const Trunkline__Confi
 	return build_skills(a, pb->skills, pb->n_skills, &ag->skills);
 }
 
+/* One block for all that build_agent() takes: what 100,000 agents have left over counts. An arena begins everything at a multiple of 16:
+ * six texts, the list of skills with its end, each skill's id. */
+static size_t agent_room(size_t size, const Trunkline__Config__V1__Agent *pb)
+{
+	return size + (size_t)7 * 16 + pb->n_skills * (sizeof(struct tenant_skill_level) + 16);
+}
+
 err_t tenantconf_agent_from_pb(const struct tenant_agent **ret, const void *bytes, size_t size,
 			       struct err_detail *detail)
 {
@@ -557,7 +564,7 @@ err_t tenantconf_agent_from_pb(const struct tenant_agent **ret, const void *byte
 	}
 	if (!e) {
 		s->refs = 1;
-		arena_init(&s->arena, 512);
+		arena_init(&s->arena, agent_room(size, (const Trunkline__Config__V1__Agent *)msg));
 		e = build_agent(s, (const Trunkline__Config__V1__Agent *)msg);
 	}
 	protobuf_c_message_free_unpacked(msg, NULL);

@@ -1,2 +1,2 @@
 TESTDEPS_tenantconf := confkit
-$(eval $(call library,tenantconf,base bus proto pbcheck rights text,,))
+$(eval $(call library,tenantconf,base bus metrics proto pbcheck rights text,,))

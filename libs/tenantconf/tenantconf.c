@@ -10,9 +10,13 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "metrics/metrics.h"
 #include "tenant_internal.h"
 #include "tenantconf/map.h"
 #include "tenantconf/prefixes.h"
+
+static struct metric revision_gauge =
+    METRIC_GAUGE("trunkline_config_revision", "revision in KV bucket config of the entry applied last");
 
 struct agent {
 	struct map_node node; /* by id */
@@ -290,26 +294,34 @@ static bool parse_key(const char *key, char tenant[TENANT_ID_MAX], char agent[TE
 	return strncmp(dot, ".agent.", 7) == 0 && str_copy(agent, TENANT_ID_MAX, dot + 7) && str_is_id(agent);
 }
 
+static err_t apply(struct tenantconf *tc, enum bus_kv_op op, const char *key, const struct bus_msg *msg,
+		   struct err_detail *d)
+{
+	char tenant[TENANT_ID_MAX], agent[TENANT_ID_MAX];
+
+	if (!parse_key(key, tenant, agent))
+		return err_set(d, ERR_INVALID, "key", "neither <tenant>.main nor <tenant>.agent.<id>");
+	if (op == BUS_KV_DELETE)
+		agent[0] ? delete_agent(tc, tenant, agent) : delete_tenant(tc, tenant);
+	else if (!agent[0])
+		return put_tenant(tc, tenant, msg, d);
+	else if (!tc->params.no_agents)
+		return put_agent(tc, tenant, agent, msg, d);
+	return ERR_OK;
+}
+
 static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
 {
 	struct tenantconf *tc = arg;
-	char tenant[TENANT_ID_MAX], agent[TENANT_ID_MAX];
 	struct err_detail d = { 0 };
-	err_t e = ERR_OK;
 
 	if (op == BUS_KV_SYNCED) {
 		tc->synced = true;
 		tell(tc, TENANTCONF_SYNCED, "", "");
 		return;
 	}
-	if (!parse_key(key, tenant, agent))
-		e = err_set(&d, ERR_INVALID, "key", "neither <tenant>.main nor <tenant>.agent.<id>");
-	else if (op == BUS_KV_DELETE)
-		agent[0] ? delete_agent(tc, tenant, agent) : delete_tenant(tc, tenant);
-	else if (!agent[0])
-		e = put_tenant(tc, tenant, msg, &d);
-	else if (!tc->params.no_agents)
-		e = put_agent(tc, tenant, agent, msg, &d);
+	err_t e = apply(tc, op, key, msg, &d);
+	metric_set(&revision_gauge, (int64_t)msg->seq);
 	if (e == ERR_EXHAUSTED && !d.message[0])
 		(void)err_set(&d, e, "", "out of memory");
 	if (e && tc->params.on_error)
@@ -323,6 +335,7 @@ err_t tenantconf_new(struct tenantconf **ret, const struct tenantconf_params *p,
 	if (!tc)
 		return ERR_EXHAUSTED;
 	tc->params = *p;
+	metrics_register(&revision_gauge);
 	err_t e =
 	    bus_kv_open(&tc->kv, p->bus, &(struct bus_kv_params){ .bucket = TENANTCONF_BUCKET, .history = 1 }, detail);
 	if (!e)

@@ -4,7 +4,8 @@
  *
  * One loop; lookups are O(1) and never block. A pointer from a _find stays valid during the current callback; to keep it
  * longer take tenant_ref()/tenant_agent_ref(). An entry that does not validate is ignored: on_error tells the key and
- * what is wrong, the last good version stays. While NATS is away everything stays as it was.
+ * what is wrong, the last good version stays. While NATS is away everything stays as it was. The gauge trunkline_config_revision
+ * is the revision of the entry that was dealt with last: instances that show the same one have the same configuration.
  *
  *	struct tenantconf *tc;
  *	err_t e = tenantconf_new(&tc, &(struct tenantconf_params){ .bus = bus, .on_change = changed, .arg = self }, &detail);

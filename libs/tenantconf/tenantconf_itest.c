@@ -281,10 +281,42 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static bool shows(void *arg)
+{
+	return testkit_metric("trunkline_config_revision") == *(int64_t *)arg;
+}
+
+static void what_was_applied_last_is_shown_by_its_revision_GT_3_1_2(void **state)
+{
+	struct reader r;
+	int64_t wanted;
+
+	(void)state;
+	publish("shown", 1, "900", "");
+	reader_start(&r, false);
+	wanted = testkit_metric("trunkline_config_revision");
+	assert_true(wanted > 0);
+	confkit_publish_agent(loop, bus, "{'tenant':'shown','id':'1001','enabled':true,'version':'1'}");
+	wanted++;
+	assert_true(testkit_wait_loop(loop, shows, &wanted, 5000));
+	assert_int_equal(tenantconf_n_agents(r.tc, "shown"), 1);
+	confkit_publish_bytes(loop, bus, "shown.main", "?", 1); /* ignored is dealt with, too */
+	wanted++;
+	assert_true(testkit_wait_loop(loop, shows, &wanted, 5000));
+	assert_int_equal(r.errors, 1);
+	confkit_delete(loop, bus, "shown.agent.1001");
+	wanted++;
+	assert_true(testkit_wait_loop(loop, shows, &wanted, 5000));
+	assert_int_equal(tenantconf_n_agents(r.tc, "shown"), 0);
+	tenantconf_free(&r.tc);
+	confkit_delete(loop, bus, "shown.main");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_in_the_bucket_is_there_after_the_start_and_changes_follow),
+		cmocka_unit_test(what_was_applied_last_is_shown_by_its_revision_GT_3_1_2),
 		cmocka_unit_test(a_running_call_keeps_the_version_it_holds),
 		cmocka_unit_test(an_entry_that_breaks_a_rule_is_ignored_and_the_last_good_one_stays),
 		cmocka_unit_test(a_call_belongs_to_the_tenant_of_the_number_if_it_comes_from_its_trunk),

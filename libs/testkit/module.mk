@@ -1,1 +1,1 @@
-$(eval $(call library,testkit,base loop,,))
+$(eval $(call library,testkit,base loop metrics,,))

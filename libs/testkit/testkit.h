@@ -50,6 +50,10 @@ bool testkit_wait_loop(struct loop *loop, bool (*fn)(void *arg), void *arg, int6
 bool testkit_wait_flag(struct loop *loop, const bool *flag, int64_t timeout_ms);
 bool testkit_wait_tcp(int port, int64_t timeout_ms);
 
+/* ---- metrics ---- */
+/* What this process' own page shows: "trunkline_config_revision", "…_seconds_count"; -1: it is not there. */
+int64_t testkit_metric(const char *name);
+
 /* ---- processes ---- */
 struct testkit_proc {
 	pid_t pid; /* 0: not running */

@@ -9,7 +9,7 @@
 #include "quota.h"
 #include "tenantconf/map.h"
 
-#define LOOK_MS 1000
+#define LOOK_MS 500
 
 struct limited {
 	struct map_node node;

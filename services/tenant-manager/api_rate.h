@@ -2,7 +2,7 @@
  * api_rate: requests per second of a tenant's administrators (Quotas.api_requests_per_s, GT-3.1.2c). Loop thread.
  *
  * A bucket per tenant in memory, for this process; as many as there are tenants whose tokens are used. The limit is read from
- * PostgreSQL beside the requests, not by them, at most once a second: a new one holds from then on, also for a tenant of
+ * PostgreSQL beside the requests, not by them, at most twice a second: a new one holds from then on, also for a tenant of
  * whom everything is refused; what comes before the first answer passes. With PostgreSQL away the last one stays.
  *
  * Exact for each instance, not for all together: of n instances each lets in the limit (token_limit_itest: two at 1 a second, 14 of 60 requests in 7.0 s).

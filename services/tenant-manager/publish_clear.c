@@ -90,6 +90,8 @@ static err_t look_again(struct db_tx *tx, const struct lot *l)
 		db_array_add(&items, t->key);
 		db_array_add(&versions, db_number((int64_t)t->version, version));
 	}
+	if (!items.len && !items.failed)
+		return ERR_OK;
 	const char *params[] = { db_array_text(&items), db_array_text(&versions) };
 	err_t e =
 	    items.failed || versions.failed

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 """What the main job costs: the benchmarks of this directory, on the real cluster with real SIP load.
 
-    tests/perf/bench.py [queue] [ivr] [media] [router] [events] [memory]     (none: all)
+    tests/perf/bench.py [tenants] [queue] [ivr] [media] [router] [events] [memory]     (none: all)
 
 Prints tables and writes tests/perf/results/latest.json. CPU time rather than wall time: the machine is shared with the load and with whatever
 else runs. Three repetitions of each figure: minimum, median, maximum. Nothing is switched off: checkpoints, events in Kafka, TLS and rights on
 the bus. PostgreSQL and the Kafka broker are shown apart.
 
 BENCH_BASE: first port (25000); BENCH_ROUNDS: repetitions (3); BENCH_WINDOW: seconds of each (10); BENCH_RATE: calls/s of Q1 (90);
-BENCH_PARTS: of queue, some of "q1 high peer busy sustained ring q2"; BENCH_OUT: where the results go.
+BENCH_PARTS: of queue, some of "q1 high peer busy sustained ring q2"; BENCH_OUT: where the results go. Those of tenants: tenants_bench.py.
 """
 import importlib
 import json
@@ -24,7 +24,7 @@ import time
 from stage import ROOT, Stage, base_port, say
 
 RESULTS = ROOT / "tests" / "perf" / "results" / "latest.json"
-ALL = ("memory", "queue", "ivr", "media", "router", "events")  # memory before others have made the processes large
+ALL = ("tenants", "memory", "queue", "ivr", "media", "router", "events")  # tenants has a cluster of its own; memory before others have made the processes large
 
 
 class Bench:

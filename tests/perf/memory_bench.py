@@ -4,15 +4,13 @@ The order matters: every service is started anew first (and timed), so that what
 """
 import contextlib
 import os
-import pathlib
 import signal
 import time
-import urllib.error
-import urllib.request
 
 import plot
 from load import Callers, until
-from meter import APART, HZ, Meter, Use, children, memory_of
+from meter import APART, Meter, Use, children, memory_of
+from restart import Restart
 from stage import TRUNK, say
 from crowd import Crowd
 
@@ -25,35 +23,13 @@ PLOT = "docs/cost-per-call.png"
 
 
 # ---- start-up ----
-def started_at(pid):
-    """Seconds since the epoch."""
-    ticks = int(pathlib.Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()[19])
-    return time.time() - float(pathlib.Path("/proc/uptime").read_text().split()[0]) + ticks / HZ
-
-
-def ready_at(port, timeout=30):
-    """When /readyz says yes; it must have been refused before."""
-    deadline, gone = time.time() + timeout, False
-    while time.time() < deadline:
-        try:
-            with urllib.request.urlopen("http://127.0.0.1:%d/readyz" % port, timeout=1):
-                if gone:
-                    return time.time()
-        except (urllib.error.URLError, OSError):
-            gone = True
-        time.sleep(0.005)
-    raise RuntimeError("not ready within %d s" % timeout)
-
-
 def startup(bench):
     say("start-up of each service: kill -9, from the new process to ready")
     cluster, times = bench.stage.cluster, {}
-    for name, row in cluster.status().items():
+    for name in cluster.status():
         if name in APART or name == "nats":
             continue
-        os.kill(row["pid"], signal.SIGKILL)  # the supervisor starts it again after 0.1 s
-        at = ready_at(row["ports"]["http"])
-        times[name] = at - started_at(cluster.status()[name]["pid"])
+        times[name] = Restart(cluster, name, signal.SIGKILL).wall_s
     cluster.wait_ready()
     for n, t in times.items():
         say("      %-12s %6.2f s" % (n, t))
