@@ -528,6 +528,7 @@ static int start(void **state)
 	testkit_nats_start(&nats, true);
 	sql("CREATE ROLE reporting LOGIN");
 	signer = rightskit_signer(dir);
+	rightskit_none_revoked(nats.url);
 	assert_int_equal(loop_new(&loop), ERR_OK);
 	p.loop = loop;
 	p.url = nats.url;
