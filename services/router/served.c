@@ -188,6 +188,7 @@ err_t served_add(struct router *r, const char *pool, bool own)
 		end = &(*end)->next;
 	*end = v;
 	v->own = own;
+	v->heard_ms = clock_mono_ms(); /* believed in until its beats would have been heard */
 	(void)str_copy(v->pool, sizeof(v->pool), pool);
 	for (uint32_t i = 0; i < ROUTER_SHARDS && !e; i++)
 		e = shard_new(&v->shards[i], r, v, i);

@@ -226,10 +226,11 @@ static err_t start_leading(struct shard *s, uint64_t epoch)
 	metric_add(leading(s), 1);
 	metric_add(&router_metric_takeovers, 1);
 	e = shard_load(s);
+	if (e || !s->core)
+		return e;
 	placement_router(name, s->served->pool, s->number);
 	(void)snprintf(subject, sizeof(subject), "tl.%s.%s", r->site, name);
-	if (!e)
-		e = bus_subscribe(&s->sub, r->bus, subject, NULL, on_requests, s);
+	e = bus_subscribe(&s->sub, r->bus, subject, NULL, on_requests, s);
 	if (!e)
 		tell_epoch(s);
 	return e;
@@ -248,6 +249,8 @@ static void on_acquired(uint64_t epoch, void *arg)
 		router_fail(s->router);
 		return;
 	}
+	if (!s->core) /* it has stepped down while it read what there is */
+		return;
 	router_core_stats(s->core, &st);
 	LOG_INFO(NULL, "shard.leading", "pool=%s shard=%u epoch=%llu agents=%zu queues=%zu", s->served->pool, s->number,
 		 (unsigned long long)epoch, st.agents, st.queues);

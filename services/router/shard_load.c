@@ -48,6 +48,8 @@ err_t shard_load(struct shard *s)
 			shard_owner(s, s->router->owners.list[i].instance, true);
 	tenantconf_each_tenant(s->router->conf, load_tenant, &l);
 	agents_each(s->router->agents, load_agent, &l);
+	if (!s->core) /* somebody else leads already: it stepped down */
+		return ERR_OK;
 	router_core_stats(s->core, &st);
 	return st.broken ? ERR_EXHAUSTED : ERR_OK;
 }

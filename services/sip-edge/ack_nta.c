@@ -1,30 +1,39 @@
 #include "ack.h"
+#include <sofia-sip/sip.h>
 #include "base/mem.h"
 #include "indialog_nta.h"
 
 struct ack {
-	struct dialog *d; /* NULL: it has gone */
-	uint32_t cseq;
+	struct dialog *d; /* NULL: it is owed no more */
+	msg_t *invite;
 	bool writing; /* the store tells; else it is ours to free */
 };
 
-static void acknowledge(struct ack *a)
+static void forget(struct ack *a)
 {
-	indialog_ack(a->d, a->cseq);
-	a->d->ack = NULL;
-	a->d = NULL;
+	msg_destroy(a->invite);
+	mem_free(a);
 }
 
-void ack_owe(struct dialog *d, uint32_t cseq)
+static void settle(struct ack *a)
+{
+	a->d->ack = NULL;
+	a->d = NULL;
+	if (!a->writing)
+		forget(a);
+}
+
+void ack_owe(struct dialog *d, msg_t *invite)
 {
 	struct ack *a = mem_zalloc(sizeof(*a));
 
 	if (!a) {
-		indialog_ack(d, cseq);
+		indialog_ack(d, sip_object(invite)->sip_cseq->cs_seq, sip_object(invite));
+		msg_destroy(invite);
 		return;
 	}
 	a->d = d;
-	a->cseq = cseq;
+	a->invite = invite;
 	d->ack = a;
 }
 
@@ -39,17 +48,23 @@ struct ack *ack_owed(struct dialog *d)
 void ack_kept(struct ack *a)
 {
 	if (a->d)
-		acknowledge(a);
-	mem_free(a);
+		ack_now(a->d);
+	forget(a);
 }
 
 void ack_now(struct dialog *d)
 {
-	struct ack *a = d->ack;
+	const sip_t *invite;
 
-	if (!a)
+	if (!d->ack)
 		return;
-	acknowledge(a);
-	if (!a->writing)
-		mem_free(a);
+	invite = sip_object(d->ack->invite);
+	indialog_ack(d, invite->sip_cseq->cs_seq, invite);
+	settle(d->ack);
+}
+
+void ack_drop(struct dialog *d)
+{
+	if (d->ack)
+		settle(d->ack);
 }

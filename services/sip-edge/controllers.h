@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include "base/placement.h"
 
-#define CONTROLLERS_MAX	   32 /* of a site; of more, those heard longest ago are forgotten */
+#define CONTROLLERS_MAX	   128 /* of a site; of more, those heard longest ago are forgotten */
 #define CONTROLLER_NONE	   (-1)
 #define CONTROLLER_DEAD_MS 1500 /* three beats not heard */
 #define CONTROLLER_NAME	   64

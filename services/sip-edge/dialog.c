@@ -482,6 +482,7 @@ void dialog_leave(struct dialog *d)
 {
 	if (!d->outbound && d->claimed)
 		d->invite = NULL; /* destroyed it would be answered 500; the agent's end is silent */
+	ack_drop(d);
 	dialog_free(d);
 }
 

@@ -85,7 +85,7 @@ static void tell_refused(struct edge *e)
 		return;
 	for (size_t i = 0; i < all->n; i++) {
 		struct share *s = &all->of[i];
-		struct log_ctx ctx = { .tenant = *s->name == '~' ? s->name + 1 : s->name };
+		struct log_ctx ctx = { .tenant = *s->name == SHARE_UNPROVEN ? s->name + 1 : s->name };
 
 		if (s->refused)
 			LOG_WARN(&ctx, "admission.refused",

@@ -1,5 +1,6 @@
 /* Where messages come in that belong to no transaction and no dialog of ours: judge, know the sender, dispatch. */
 #include "nta_glue.h"
+#include "ack.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "dialog.h"
@@ -22,7 +23,7 @@ static void drop(struct edge *e, msg_t *msg, enum edge_refusal why)
  * nobody wants the call any more, so it is acknowledged and ended. */
 static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 {
-	const struct dialog *d;
+	struct dialog *d;
 	nta_leg_t *leg;
 
 	if (sip->sip_cseq->cs_method != sip_method_invite || sip->sip_status->st_status / 100 != 2 ||
@@ -33,7 +34,10 @@ static void late_answer(struct edge *e, msg_t *msg, const sip_t *sip)
 	leg = nta_leg_by_dialog(e->agent, NULL, sip->sip_call_id, sip->sip_to->a_tag, NULL, sip->sip_from->a_tag, NULL);
 	if (leg) {
 		d = nta_leg_magic(leg, indialog_request);
-		outbound_ack_stray(leg, d ? indialog_route(d) : NULL, msg, sip);
+		if (d && d->ack)
+			ack_now(d);
+		else
+			outbound_ack_stray(leg, d ? indialog_route(d) : NULL, msg, sip);
 	} else if (store_synced(e->store) && outbound_ours(e, sip) && !bucket_take(&e->strays, clock_mono_ms())) {
 		outbound_end_stray(e, msg, sip);
 	}

@@ -32,7 +32,7 @@ void farewell_end(struct edge *e, nta_leg_t *leg, nta_outgoing_t *invite, const 
 	nta_leg_client_reroute(leg, sip->sip_record_route, sip->sip_contact, 1);
 	str_copy(shadow.route, sizeof(shadow.route), route);
 	indialog_peer(&shadow, nta_outgoing_getresponse(invite), sip);
-	indialog_ack(&shadow, sip->sip_cseq->cs_seq);
+	indialog_ack(&shadow, sip->sip_cseq->cs_seq, NULL);
 	bye = nta_outgoing_tcreate(leg, NULL, NULL, indialog_route(&shadow), SIP_METHOD_BYE, NULL, TAG_END());
 	(void)bye; /* destroys itself with its final answer */
 	sip_root_kick(e->root);
@@ -55,7 +55,7 @@ static void answered(const struct farewell *f, const sip_t *sip)
 
 	str_copy(shadow.route, sizeof(shadow.route), f->route);
 	if (f->established)
-		indialog_ack(&shadow, sip->sip_cseq->cs_seq);
+		indialog_ack(&shadow, sip->sip_cseq->cs_seq, NULL);
 	else
 		farewell_end(f->edge, f->leg, f->invite, f->route, sip);
 }

@@ -55,7 +55,7 @@ const char *inbound_share(const struct edge *e, msg_t *msg, const sip_t *sip, ch
 		t = tenantconf_find_tenant_by_domain(e->conf, from->url_host);
 	if (!t)
 		return "";
-	snprintf(share, SHARE_NAME, "~%s", t->id);
+	snprintf(share, SHARE_NAME, "%c%s", SHARE_UNPROVEN, t->id);
 	return share;
 }
 

@@ -301,8 +301,11 @@ static void target_uri(const struct dialog *d, char dst[512])
 		snprintf(dst, 512, "sip:%s", d->edge->host);
 }
 
-void indialog_ack(struct dialog *d, uint32_t invite_cseq)
+void indialog_ack(struct dialog *d, uint32_t invite_cseq, const sip_t *invite)
 {
+	const char *branch = invite && invite->sip_via ? invite->sip_via->v_branch : NULL;
+	const sip_authorization_t *user = branch ? invite->sip_authorization : NULL;
+	const sip_proxy_authorization_t *proxy = branch ? invite->sip_proxy_authorization : NULL;
 	nta_outgoing_t *ack;
 	sip_cseq_t cseq[1];
 
@@ -311,7 +314,8 @@ void indialog_ack(struct dialog *d, uint32_t invite_cseq)
 	cseq->cs_method = sip_method_ack;
 	cseq->cs_method_name = sip_method_name_ack;
 	ack = nta_outgoing_tcreate(d->leg, NULL, NULL, indialog_route(d), SIP_METHOD_ACK, NULL, SIPTAG_CSEQ(cseq),
-				   TAG_END());
+				   TAG_IF(branch, NTATAG_ACK_BRANCH(branch)), TAG_IF(user, SIPTAG_AUTHORIZATION(user)),
+				   TAG_IF(proxy, SIPTAG_PROXY_AUTHORIZATION(proxy)), TAG_END());
 	nta_outgoing_destroy(ack); /* nta keeps it for retransmitted 2xx */
 }
 
@@ -397,7 +401,7 @@ static void reinvite_answered(struct dialog *d, nta_outgoing_t *orq, const sip_t
 	if (sip->sip_contact)
 		nta_leg_client_reroute(d->leg, NULL, sip->sip_contact, 0);
 	indialog_peer(d, nta_outgoing_getresponse(orq), sip);
-	indialog_ack(d, sip->sip_cseq->cs_seq);
+	indialog_ack(d, sip->sip_cseq->cs_seq, NULL);
 	if (in.sdp.size)
 		(void)blob_set(&d->remote_sdp, in.sdp);
 	session_as_client(sip, (uint32_t)d->edge->cfg.session_expires_s, &d->session);

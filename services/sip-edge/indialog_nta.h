@@ -14,7 +14,8 @@ void indialog_nat(struct dialog *d, msg_t *msg, const sip_t *sip);
 void indialog_peer(struct dialog *d, msg_t *msg, const sip_t *sip);
 /* The body is SDP text that may be handed on (type was judged; responses are not judged for it). */
 bool indialog_sdp_ok(const sip_t *sip);
-void indialog_ack(struct dialog *d, uint32_t cseq);
+/* invite: the INVITE itself, when its transaction may be gone; else NULL. */
+void indialog_ack(struct dialog *d, uint32_t cseq, const sip_t *invite);
 /* adopt_nta.c: keeps what names the dialog; the local tag is taken from d->leg. false: no memory. */
 bool adopt_remember(struct dialog *d, const sip_call_id_t *call_id, const sip_addr_t *local, const sip_addr_t *remote);
 /* outbound_nta.c: the Authorization or Proxy-Authorization line for a challenge of the leg's trunk; false: none to give. */

@@ -376,7 +376,7 @@ static void branch_answered(struct branch *b, const sip_t *sip)
 	indialog_peer(d, nta_outgoing_getresponse(b->invite), sip);
 	if (!adopt_remember(d, sip->sip_call_id, sip->sip_from, sip->sip_to))
 		LOG_WARN(NULL, "leg.not_kept", "reason=memory leg=%s", d->leg_id);
-	ack_owe(d, sip->sip_cseq->cs_seq);
+	ack_owe(d, nta_outgoing_getrequest(b->invite));
 	drop_invite(b);
 	dialog_event(d, LEG_EV_ANSWERED, &in);
 }

@@ -35,7 +35,7 @@ struct share *shares_get(struct shares *s, const char *name)
 	for (uint16_t i = *bucket(s, name); i; i = s->of[i].next)
 		if (str_eq(s->of[i].name, name))
 			return &s->of[i];
-	if (s->n == SHARES_MAX)
+	if (s->n == SHARES_MAX || (*name == SHARE_UNPROVEN && s->n >= SHARES_MAX / 2))
 		return &s->of[0];
 	made = &s->of[s->n];
 	*made = (struct share){ .demand = 0 };

@@ -10,9 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHARES_MAX     256
-#define SHARES_BUCKETS 512
+#define SHARES_MAX     2048
+#define SHARES_BUCKETS 4096
 #define SHARE_NAME     72
+#define SHARE_UNPROVEN '~' /* begins the name of who has proven nothing: these have half of the places at most */
 
 struct share {
 	char name[SHARE_NAME]; /* of a tenant; "": all who have none of their own */
