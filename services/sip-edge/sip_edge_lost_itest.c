@@ -397,25 +397,20 @@ static void a_contact_that_is_a_name_in_an_answer_to_our_reinvite_is_not_looked_
 /* nta has forgotten the INVITE by then (timer D, 32 s), and would end the process over an ACK without one. */
 static void a_phone_is_acknowledged_when_the_bus_comes_back_after_half_a_minute(void **state)
 {
-	struct leg_ref l;
 	struct peer p;
 	struct call c;
 
 	(void)state;
 	peer_open(&p);
 	register_as(&p, "acme", "1002", "secret-1002", DIGEST_MD5, "");
-	l = cc_dial_agent("1002", 5000);
+	(void)cc_dial_agent("1002", 5000);
 	peer_expect(&p, "INVITE ");
 	assert_int_equal(kill(nats.proc.pid, SIGSTOP), 0);
 	answer(&p, &c, "200 OK", "a", SDP_A);
 	assert_false(peer_got(&p, "ACK ", 35000));
 	assert_int_equal(kill(nats.proc.pid, SIGCONT), 0);
 	assert_true(peer_got(&p, "ACK ", 20000));
-	(void)cc_event_in("cc-1", EV(ANSWERED), 2000); /* or it is lost with the connection, and asked for */
-	cc_attach(&l, "cc-1");
-	assert_true(cc_event("cc-1", EV(STATE))->state->answered);
-	cc_hang_up(&l);
-	peer_expect(&p, "BYE ");
+	assert_true(peer_got(&p, "BYE ", 30000)); /* no call-control has said a word of it for so long */
 	answer(&p, NULL, "200 OK", NULL, "");
 	assert_true(metric_value("trunkline_edge_legs") >= 0); /* it lives */
 	peer_close(&p);
