@@ -460,13 +460,13 @@ void dialog_replied(struct dialog *d)
 		loop_timer_start(&d->timer, left_ms > 0 ? left_ms : 0);
 }
 
-void dialog_drain_all(struct edge *e)
+void dialog_drain_all(struct edge *e, bool offers_wait)
 {
 	struct dialog *d, *next;
 	struct dialog_input in = { .status = 503, .retry_after_s = RETRY_AFTER_S };
 
 	HASH_ITER (hh, e->dialogs, d, next)
-		if (d->outbound || !d->claimed)
+		if (d->outbound || (!d->claimed && !offers_wait))
 			dialog_event(d, LEG_EV_DRAIN, &in);
 }
 

@@ -144,7 +144,8 @@ void blob_done(struct blob *b);
 struct log_ctx dialog_log(const struct dialog *d);
 /* An established leg from KV. */
 void dialog_adopt(struct edge *e, const struct leg_record *r);
-void dialog_drain_all(struct edge *e);
+/* Phones that ring are told to stop, offers that nobody has taken are refused; offers_wait: not yet. */
+void dialog_drain_all(struct edge *e, bool offers_wait);
 /* Nothing is left but what the next process can go on with. */
 bool dialog_all_last(const struct edge *e);
 /* The process ends: freed without a word to the peer, because the next one goes on with it. */

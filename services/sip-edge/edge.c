@@ -13,13 +13,14 @@
 #include "tombs.h"
 #include "trunk_use.h"
 
-#define TOMBS		  16384
-#define NONCES		  65536
-#define LAG_PROBE_MS	  50
-#define STRAYS_PER_S	  20
-#define HAND_OVER_MS	  700 /* for phones that ring to be told to stop */
-#define HAND_OVER_LOOK_MS 50
-#define REFUSED_S	  10
+#define TOMBS		   16384
+#define NONCES		   65536
+#define LAG_PROBE_MS	   50
+#define STRAYS_PER_S	   20
+#define HAND_OVER_MS	   700 /* for phones that ring to be told to stop */
+#define HAND_OVER_LOOK_MS  50
+#define HAND_OVER_CLAIM_MS 300 /* for who has just called to be taken: then the next process goes on with the call */
+#define REFUSED_S	   10
 
 const char *edge_pool(const struct edge *e, const char *tenant)
 {
@@ -158,7 +159,7 @@ static void on_drain(void *arg)
 {
 	struct edge *e = arg;
 
-	dialog_drain_all(e);
+	dialog_drain_all(e, e->cfg.hand_over);
 	e->draining = true;
 	if (e->cfg.hand_over) {
 		e->hand_over_ms = clock_mono_ms();
@@ -172,6 +173,8 @@ static void on_hand_over(void *arg)
 {
 	struct edge *e = arg;
 
+	if (clock_mono_ms() - e->hand_over_ms >= HAND_OVER_CLAIM_MS)
+		dialog_drain_all(e, false);
 	if (dialog_all_last(e) || clock_mono_ms() - e->hand_over_ms >= HAND_OVER_MS)
 		service_drained(e->svc);
 	else

@@ -451,9 +451,15 @@ static err_t check_openness(struct job *j, const Trunkline__Admin__V1__Tenant *b
 static err_t update(struct change *c, const Trunkline__Admin__V1__Tenant *t)
 {
 	char version[24], sensitive[DB_NUMBER];
-	const char *params[] = { t->display_name, t->time_zone, t->suspended ? "t" : "f",
-				 version,	  NULL,		NULL,
-				 announcement(t), t->language,	t->pool,
+	const char *params[] = { t->display_name,
+				 t->time_zone,
+				 t->suspended ? "t" : "f",
+				 version,
+				 NULL,
+				 NULL,
+				 announcement(t),
+				 t->language,
+				 t->pool,
 				 db_number(sensitive_bits(t), sensitive) };
 	err_t e = bind_quotas(c, 4, t);
 
