@@ -226,7 +226,7 @@ static void what_is_prepared_survives_a_failure_and_a_migration_under_it(void **
 /* PostgreSQL would keep one plan of it for all tenants. */
 static void a_statement_without_parameters_is_not_prepared(void **state)
 {
-	static const char without[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%pg_prepared%'",
+	static const char without[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%prepared_%'",
 			  with[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE $1";
 	struct job j;
 

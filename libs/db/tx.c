@@ -141,7 +141,8 @@ static bool send_next(struct db_tx *tx, const char *sql, int n, const char *cons
 		tx->begun = true;
 		tx->queued += 2;
 	}
-	return send_statement(tx, n && db_statement_find(&tx->conn->statements, sql, name) ? name : NULL, sql, n, params);
+	return send_statement(tx, n && db_statement_find(&tx->conn->statements, sql, name) ? name : NULL, sql, n,
+			      params);
 }
 
 /* Results of what was sent before; after a failure the rest of them says only that it was not done. */

@@ -27,7 +27,7 @@ struct reseal {
 	int64_t seen_ms, walk_ms,
 	    told_ms; /* monotonic: since when the version is known, this walk runs, it was told last */
 	int64_t done, total, renewed;
-	bool clean; /* this walk has found nothing */
+	bool clean;	 /* this walk has found nothing */
 	unsigned errors; /* in a row */
 	char after[ID_MAX];
 	/* Of the lot that is being worked on. */

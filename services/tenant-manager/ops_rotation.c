@@ -107,9 +107,10 @@ static err_t check_opens(struct change *c, uint32_t version)
 	wrapped = db_bytes(res, 0, 0, &size);
 	e = wrapped ? sealed_unwrap(j->tm->master_key, j->rq.tenant, version, wrapped, size, key) : ERR_EXHAUSTED;
 	if (e == ERR_DATA_LOSS)
-		e = err_set(&j->detail, ERR_PRECONDITION, "name",
-			    "the platform's master key does not open the tenant's key, which another one has wrapped: its "
-			    "operator checks keys.master_file");
+		e = err_set(
+		    &j->detail, ERR_PRECONDITION, "name",
+		    "the platform's master key does not open the tenant's key, which another one has wrapped: its "
+		    "operator checks keys.master_file");
 	explicit_bzero(key, sizeof(key));
 	db_result_free(&res);
 	return e;

@@ -41,7 +41,8 @@ static err_t find_rotation(struct db_tx *tx, const struct told *t, bool *ret)
 	err_t e = db_exec(
 	    tx, &res,
 	    "SELECT FROM tm.tenant t JOIN tm.key_rotation r ON r.tenant = t.tenant WHERE t.tenant = tm.tenant() AND "
-	    "r.ended_at IS NULL AND r.version = $1 AND r.created_at <= to_timestamp($2::bigint / 1000.0) FOR UPDATE OF t",
+	    "r.ended_at IS NULL AND r.version = $1 AND r.created_at <= to_timestamp($2::bigint / 1000.0) "
+	    "FOR UPDATE OF t",
 	    2, params);
 
 	*ret = !e && db_rows(res);
@@ -69,10 +70,11 @@ static err_t end_rotation(struct db_tx *tx, const struct told *t)
 {
 	char version[DB_NUMBER];
 	const char *params[] = { db_number(t->version, version) };
-	err_t e = db_queue(tx,
-			   "UPDATE tm.key_rotation SET ended_at = now() WHERE tenant = tm.tenant() AND version = $1 AND "
-			   "ended_at IS NULL",
-			   1, params);
+	err_t e =
+	    db_queue(tx,
+		     "UPDATE tm.key_rotation SET ended_at = now() WHERE tenant = tm.tenant() AND version = $1 AND "
+		     "ended_at IS NULL",
+		     1, params);
 
 	if (!e)
 		e = db_queue(tx, "DELETE FROM tm.tenant_key WHERE tenant = tm.tenant() AND version < $1", 1, params);

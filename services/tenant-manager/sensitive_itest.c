@@ -229,7 +229,8 @@ static void a_rotated_key_has_two_versions_until_every_service_has_finished_GT_1
 
 static void a_key_that_the_master_key_does_not_open_is_not_rotated_GT_16(void **state)
 {
-	static const char flip[] = "UPDATE tm.tenant_key SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)";
+	static const char flip[] =
+	    "UPDATE tm.tenant_key SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)";
 	const char *admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
 	struct err_detail d = { 0 };
 
