@@ -65,6 +65,12 @@ static err_t sql(const char *tenant, const char *text, struct job *j)
 	return db_run_wait(db, tenant, run_sql, j);
 }
 
+static err_t sql_of(const char *tenant, const char *text, const char *param, struct job *j)
+{
+	*j = (struct job){ .sql = text, .param = param };
+	return db_run_wait(db, tenant, run_sql, j);
+}
+
 static void on_done(err_t e, void *arg)
 {
 	struct job *j = arg;
@@ -201,20 +207,36 @@ static void statements_that_are_queued_succeed_or_fail_with_what_follows(void **
 
 static void what_is_prepared_survives_a_failure_and_a_migration_under_it(void **state)
 {
-	static const char *const wrong = "SELECT 1 / n FROM generate_series(0, 1) AS n",
-				 *const all = "SELECT * FROM counters WHERE n < 0";
+	static const char *const wrong = "SELECT 1 / n FROM generate_series($1::int, 1) AS n",
+				 *const all = "SELECT * FROM counters WHERE n < $1::int";
 	struct job j;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(sql("acme", "SELECT no_such_column FROM counters", &j), ERR_INTERNAL);
-		assert_int_equal(sql("acme", wrong, &j), ERR_INVALID);
-		assert_int_equal(sql("acme", all, &j), ERR_OK);
+		assert_int_equal(sql_of("acme", "SELECT no_such_column + $1 FROM counters", "0", &j), ERR_INTERNAL);
+		assert_int_equal(sql_of("acme", wrong, "0", &j), ERR_INVALID);
+		assert_int_equal(sql_of("acme", all, "0", &j), ERR_OK);
 	}
 	psql("ALTER TABLE counters ADD COLUMN more int");
-	assert_int_equal(sql("acme", all, &j), ERR_OK);
+	assert_int_equal(sql_of("acme", all, "0", &j), ERR_OK);
 	psql("ALTER TABLE counters DROP COLUMN more");
-	assert_int_equal(sql("acme", all, &j), ERR_OK);
+	assert_int_equal(sql_of("acme", all, "0", &j), ERR_OK);
+}
+
+/* PostgreSQL would keep one plan of it for all tenants. */
+static void a_statement_without_parameters_is_not_prepared(void **state)
+{
+	static const char without[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%prepared_%'",
+			  with[] = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE $1";
+	struct job j;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(sql("acme", without, &j), ERR_OK);
+		assert_string_equal(j.text, "0");
+	}
+	assert_int_equal(sql_of("acme", with, "%pg_prepared%", &j), ERR_OK);
+	assert_string_equal(j.text, "1");
 }
 
 static _Atomic int attempts;
@@ -593,6 +615,7 @@ int main(void)
 		cmocka_unit_test(what_fails_leaves_nothing_behind_even_if_the_job_overlooks_it),
 		cmocka_unit_test(statements_that_are_queued_succeed_or_fail_with_what_follows),
 		cmocka_unit_test(what_is_prepared_survives_a_failure_and_a_migration_under_it),
+		cmocka_unit_test(a_statement_without_parameters_is_not_prepared),
 		cmocka_unit_test(a_serialization_failure_is_repeated_until_it_succeeds),
 		cmocka_unit_test(an_abort_that_the_job_decides_is_not_repeated),
 		cmocka_unit_test(a_deferred_constraint_fails_the_commit),

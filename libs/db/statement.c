@@ -1,7 +1,7 @@
 /*
  * Statements that a connection has prepared: what is asked again is neither parsed nor analysed again, which was a third of the
  * server's work for a change by AdminService. Plans are made anew for each execution (conn.c): what is right for a tenant with 100
- * agents is not for one with 100,000.
+ * agents is not for one with 100,000. A statement without parameters is never prepared (tx.c): PostgreSQL would keep one plan of it for all.
  */
 #include "db/db_internal.h"
 

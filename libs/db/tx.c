@@ -141,7 +141,8 @@ static bool send_next(struct db_tx *tx, const char *sql, int n, const char *cons
 		tx->begun = true;
 		tx->queued += 2;
 	}
-	return send_statement(tx, db_statement_find(&tx->conn->statements, sql, name) ? name : NULL, sql, n, params);
+	return send_statement(tx, n && db_statement_find(&tx->conn->statements, sql, name) ? name : NULL, sql, n,
+			      params);
 }
 
 /* Results of what was sent before; after a failure the rest of them says only that it was not done. */
@@ -172,13 +173,16 @@ static err_t sync_queued(struct db_tx *tx)
 	return read_sync(tx);
 }
 
-/* A round trip of its own, once for each connection. */
-static err_t prepare(struct db_tx *tx, const char *sql)
+/*
+ * A round trip of its own, once for each connection. Not without parameters: for these PostgreSQL keeps the plan of the first tenant that
+ * asked, whatever plan_cache_mode says.
+ */
+static err_t prepare(struct db_tx *tx, const char *sql, int n_params)
 {
 	struct db_statements *s = &tx->conn->statements;
 	char name[DB_STATEMENT_NAME];
 
-	if (db_statement_find(s, sql, name))
+	if (!n_params || db_statement_find(s, sql, name))
 		return ERR_OK;
 	if (sync_queued(tx) || !db_statement_add(s, sql, name))
 		return tx->failed;
@@ -199,7 +203,7 @@ err_t db_queue(struct db_tx *tx, const char *sql, int n_params, const char *cons
 		tx->n_binds = 0;
 		return tx->failed = ERR_INVALID;
 	}
-	if (prepare(tx, sql)) {
+	if (prepare(tx, sql, n_params)) {
 		tx->n_binds = 0;
 		return tx->failed;
 	}
@@ -219,7 +223,7 @@ err_t db_exec(struct db_tx *tx, struct db_result **ret, const char *sql, int n_p
 		tx->n_binds = 0;
 		return tx->failed = ERR_INVALID;
 	}
-	err_t e = prepare(tx, sql);
+	err_t e = prepare(tx, sql, n_params);
 	if (e) {
 		tx->n_binds = 0;
 		return e;

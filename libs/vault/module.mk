@@ -1,2 +1,2 @@
 TESTDEPS_vault := confkit
-$(eval $(call library,vault,base loop bus db metrics rights tenantconf sealed proto,,))
+$(eval $(call library,vault,base log loop bus db metrics rights tenantconf sealed proto,,))

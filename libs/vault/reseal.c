@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "log/log.h"
 #include "vault_internal.h"
 
 #define BUCKET	    "rotation"
@@ -13,6 +14,7 @@
 #define PAUSE_MS    20 /* between lots: others work, too */
 #define TELL_MS	    1000
 #define ID_MAX	    64
+#define ERRORS_MAX  3 /* in a row: then the next tenant has its turn */
 
 struct reseal {
 	struct reseal_params p;
@@ -25,7 +27,8 @@ struct reseal {
 	int64_t seen_ms, walk_ms,
 	    told_ms; /* monotonic: since when the version is known, this walk runs, it was told last */
 	int64_t done, total, renewed;
-	bool clean; /* this walk has found nothing */
+	bool clean;	 /* this walk has found nothing */
+	unsigned errors; /* in a row */
 	char after[ID_MAX];
 	/* Of the lot that is being worked on. */
 	const struct vault_view *view;
@@ -184,15 +187,40 @@ static void end_walk(struct reseal *r)
 	go_on(r, finished || rest_ms < LOOK_MS ? LOOK_MS : rest_ms);
 }
 
+static const struct vault_tenant *next_tenant(const struct reseal *r)
+{
+	const struct vault_tenant *t = vault_next_rotating(r->view, r->id);
+
+	return t ? t : vault_next_rotating(r->view, "");
+}
+
+/* Tried again; if it fails again and again, after the others, whom it would hold up. */
+static void on_failed(struct reseal *r, err_t e)
+{
+	const struct vault_tenant *next;
+
+	if (++r->errors < ERRORS_MAX)
+		return;
+	r->errors = 0;
+	LOG_WARN(&(struct log_ctx){ .tenant = r->id }, "key.not_resealed", "version=%u done=%lld error=%s", r->version,
+		 (long long)r->done, err_name(e));
+	next = next_tenant(r);
+	if (next && strcmp(vault_id(next), r->id) != 0)
+		r->version = 0; /* alone it goes on where it is */
+}
+
 static void on_lot(err_t e, void *arg)
 {
 	struct reseal *r = arg;
 
+	if (e)
+		on_failed(r, e);
 	vault_view_unref(&r->view);
 	if (e) {
 		go_on(r, LOOK_MS);
 		return;
 	}
+	r->errors = 0;
 	r->total = r->counted;
 	r->done += r->rows;
 	r->renewed += r->changed;
@@ -214,15 +242,14 @@ static const struct vault_tenant *choose(struct reseal *r)
 
 	if (t && vault_version(t) == r->version)
 		return t;
-	t = vault_next_rotating(r->view, r->id);
-	if (!t)
-		t = vault_next_rotating(r->view, "");
+	t = next_tenant(r);
 	if (!t)
 		return NULL;
 	(void)str_copy(r->id, sizeof(r->id), vault_id(t));
 	r->version = vault_version(t);
 	r->seen_ms = clock_mono_ms();
 	r->total = r->renewed = 0;
+	r->errors = 0;
 	begin_walk(r);
 	return t;
 }

@@ -20,7 +20,7 @@ struct reseal;
 struct reseal_table {
 	const char *service; /* "reporting": who tells */
 	const char *lock;    /* before each lot; NULL: none */
-	const char *count;   /* rows of the tenant */
+	const char *count;   /* rows of the tenant; within the statement timeout, so up to some limit */
 	const char
 	    *select; /* $1 last id, $2 at most so many: id and the columns as the vault has them, by id, for update */
 	const char *update; /* $1 ids, then an array for each column; NULL in it: stays */

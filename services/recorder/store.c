@@ -18,7 +18,7 @@ const struct vault_column store_columns[STORE_COLUMNS] = {
 #define TENANT "nullif(current_setting('trunkline.tenant', true), '')"
 const struct reseal_table store_reseal = {
 	.service = "recorder",
-	.count = "SELECT count(*) FROM rec.recording WHERE tenant = " TENANT,
+	.count = "SELECT count(*) FROM (SELECT FROM rec.recording WHERE tenant = " TENANT " LIMIT 1000000) c",
 	.select = "SELECT id, caller FROM rec.recording WHERE tenant = " TENANT
 		  " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
 	.update =
@@ -299,13 +299,19 @@ struct list {
 	struct recording rows[STORE_PAGE_MAX];
 };
 
-static void add_param(struct list *l, const char *condition, const char *value)
+static void add_value(struct list *l, const char *value)
 {
 	int i = l->n_params++;
 
 	(void)str_copy(l->values[i], sizeof(l->values[i]), value);
 	l->params[i] = l->values[i];
-	str_printf(&l->sql, " AND %s$%d", condition, l->n_params);
+	str_printf(&l->sql, "$%d", l->n_params);
+}
+
+static void add_param(struct list *l, const char *condition, const char *value)
+{
+	str_printf(&l->sql, " AND %s", condition);
+	add_value(l, value);
 }
 
 static void add_number(struct list *l, const char *condition, int64_t v)
@@ -314,6 +320,17 @@ static void add_number(struct list *l, const char *condition, int64_t v)
 
 	snprintf(text, sizeof(text), "%lld", (long long)v);
 	add_param(l, condition, text);
+	str_append(&l->sql, "::bigint");
+}
+
+/* In the text, each limit would be another statement for each connection to prepare. */
+static void add_limit(struct list *l, unsigned limit)
+{
+	char text[NUMBER];
+
+	snprintf(text, sizeof(text), "%u", limit);
+	str_append(&l->sql, " LIMIT ");
+	add_value(l, text);
 	str_append(&l->sql, "::bigint");
 }
 
@@ -393,7 +410,8 @@ static void build(struct list *l)
 		add_param(l, "id < ", f->after_id);
 		str_append(&l->sql, "))");
 	}
-	str_printf(&l->sql, " ORDER BY started_ms DESC, id DESC LIMIT %u", f->limit + 1);
+	str_append(&l->sql, " ORDER BY started_ms DESC, id DESC");
+	add_limit(l, f->limit + 1);
 }
 
 static err_t run_list(struct db_tx *tx, void *arg)

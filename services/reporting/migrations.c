@@ -8,10 +8,12 @@
 
 FILE_SYMBOL(migration_0001, "0001_reporting.sql");
 FILE_SYMBOL(migration_0002, "0002_batches.sql");
+FILE_SYMBOL(migration_0003, "0003_plans.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
 	{ "0001_reporting.sql", migration_0001 },
 	{ "0002_batches.sql", migration_0002 },
+	{ "0003_plans.sql", migration_0003 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

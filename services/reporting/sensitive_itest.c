@@ -221,6 +221,8 @@ static void sql(const char *text)
 	str_done(&out);
 }
 
+static char service_log[TESTKIT_PATH + 64];
+
 static void start_service(void)
 {
 	char binary[512], self[400], conf[TESTKIT_PATH + 64];
@@ -239,7 +241,8 @@ static void start_service(void)
 	str_printf(&s, "grpc:\n  address: \"%s\"\nauth:\n  public_key_file: \"%s/token.pub\"\n", address, dir);
 	testkit_file(dir, "reporting.yaml", str_text(&s), conf);
 	str_done(&s);
-	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv });
+	snprintf(service_log, sizeof(service_log), "%s/reporting.log", dir);
+	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv, .log = service_log });
 	assert_true(testkit_wait_tcp(atoi(strchr(address, ':') + 1), 20000));
 }
 
@@ -335,6 +338,7 @@ static void publish_second(const char *tenant, bool keep)
 }
 
 struct progress {
+	const char *key;
 	Trunkline__Config__V1__KeyProgress *last;
 	int told;
 };
@@ -343,7 +347,7 @@ static void on_progress(enum bus_kv_op op, const char *key, const struct bus_msg
 {
 	struct progress *p = arg;
 
-	if (op != BUS_KV_PUT || strcmp(key, "turning.reporting") != 0)
+	if (op != BUS_KV_PUT || strcmp(key, p->key) != 0)
 		return;
 	if (p->last)
 		trunkline__config__v1__key_progress__free_unpacked(p->last, NULL);
@@ -438,7 +442,7 @@ static bool waits_for_second(void *arg)
 
 static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state)
 {
-	struct progress p = { 0 };
+	struct progress p = { .key = "turning.reporting" };
 	struct bus_kv *kv = NULL;
 	struct bus_kv_watch *watch = NULL;
 	struct testkit_proc holder;
@@ -480,6 +484,50 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	bus_kv_unwatch(&watch);
 	bus_kv_close(&kv);
 	trunkline__config__v1__key_progress__free_unpacked(p.last, NULL);
+}
+
+static bool is_logged(void *arg)
+{
+	struct str text = STR_INIT;
+
+	testkit_read(service_log, &text);
+	bool yes = strstr(str_text(&text), arg);
+	str_done(&text);
+	return yes;
+}
+
+/* stuck is the first one, and each of its lots fails. */
+static void a_tenant_whose_rows_cannot_be_renewed_does_not_hold_up_the_others_GT_16(void **state)
+{
+	static const char *const tenants[] = { "stuck", "moving" };
+	struct progress p[] = { { .key = "stuck.reporting" }, { .key = "moving.reporting" } };
+	struct bus_kv_watch *watches[2] = { NULL, NULL };
+	struct bus_kv *kv = NULL;
+
+	(void)state;
+	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL),
+			 ERR_OK);
+	sql("CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''stuck''; END'");
+	for (size_t i = 0; i < 2; i++) {
+		publish(tenants[i], BOTH, 11);
+		await_sensitive(tenants[i]);
+		write_call(tenants[i], call, CANARY, KEYED);
+		assert_int_equal(bus_kv_watch(&watches[i], kv, p[i].key, on_progress, &p[i]), ERR_OK);
+	}
+	sql("CREATE TRIGGER refuse BEFORE UPDATE ON rep.call FOR EACH ROW WHEN (OLD.tenant = 'stuck') "
+	    "EXECUTE FUNCTION public.refuse()");
+	publish_second("stuck", true);
+	assert_true(testkit_wait(is_logged, (char *)(uintptr_t) "key.not_resealed", 20000));
+	publish_second("moving", true);
+	assert_true(testkit_wait_loop(loop, has_finished, &p[1], 30000));
+	assert_null(p[0].last);
+	sql("DROP TRIGGER refuse ON rep.call");
+	assert_true(testkit_wait_loop(loop, has_finished, &p[0], 30000));
+	for (size_t i = 0; i < 2; i++) {
+		bus_kv_unwatch(&watches[i]);
+		trunkline__config__v1__key_progress__free_unpacked(p[i].last, NULL);
+	}
+	bus_kv_close(&kv);
 }
 
 static void with_the_key_everything_goes_GT_16_GT_3_1_2(void **state)
@@ -562,6 +610,7 @@ int main(void)
 		cmocka_unit_test(what_was_stored_before_it_was_marked_is_masked_and_found_GT_16),
 		cmocka_unit_test(an_envelope_of_another_tenant_does_not_open_GT_16_GT_3_1_2),
 		cmocka_unit_test(a_rotation_renews_every_row_killed_and_under_load_GT_16),
+		cmocka_unit_test(a_tenant_whose_rows_cannot_be_renewed_does_not_hold_up_the_others_GT_16),
 		cmocka_unit_test(with_the_key_everything_goes_GT_16_GT_3_1_2),
 	};
 

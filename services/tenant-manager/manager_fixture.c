@@ -77,6 +77,8 @@ static void write_config(struct fixture *f)
 	    &s, "tls:\n  ca_file: %s/ca.pem\n  cert_file: %s/tenant-manager.pem\n  key_file: %s/tenant-manager.key\n",
 	    f->dir, f->dir, f->dir);
 	str_printf(&s, "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\n", f->dsn, f->owner_dsn);
+	if (f->db_connections)
+		str_printf(&s, "  connections: %d\n", f->db_connections);
 	str_printf(&s,
 		   "auth:\n  private_key_file: %s/token.key\n  public_key_file: %s/token.pub\n  bootstrap_token_file: "
 		   "%s/operator.token\n",
@@ -136,7 +138,8 @@ void fixture_start(struct fixture *f)
 	*f = (struct fixture){ .instance = "tm-1",
 			       .grpc_port = testkit_tcp_port(),
 			       .http_port = testkit_tcp_port(),
-			       .more_config = f->more_config };
+			       .more_config = f->more_config,
+			       .db_connections = f->db_connections };
 	testkit_dir(f->dir);
 	testkit_postgres_start(&f->pg);
 	testkit_nats_start(&f->nats, true);

@@ -23,6 +23,7 @@ struct fixture {
 	const char *language; /* accept-language of the calls; NULL: none */
 	struct loop *loop;
 	const char *more_config; /* YAML, set before fixture_start; NULL: none */
+	int db_connections;	 /* set before fixture_start; 0: as many as without a setting */
 };
 
 void fixture_start(struct fixture *f);

@@ -20,15 +20,17 @@ FILE_SYMBOL(migration_0011, "0011_revoked.sql");
 FILE_SYMBOL(migration_0012, "0012_sensitive.sql");
 FILE_SYMBOL(migration_0013, "0013_pools.sql");
 FILE_SYMBOL(migration_0014, "0014_token_use.sql");
+FILE_SYMBOL(migration_0015, "0015_plans.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
-	{ "0001_tenancy.sql", migration_0001 },	      { "0002_audit_chain.sql", migration_0002 },
-	{ "0003_quotas.sql", migration_0003 },	      { "0004_suspension.sql", migration_0004 },
-	{ "0005_deletion.sql", migration_0005 },      { "0006_flow_versions.sql", migration_0006 },
-	{ "0007_imports.sql", migration_0007 },	      { "0008_languages.sql", migration_0008 },
-	{ "0009_tokens.sql", migration_0009 },	      { "0010_due.sql", migration_0010 },
-	{ "0011_revoked.sql", migration_0011 },	      { "0012_sensitive.sql", migration_0012 },
-	{ "0013_pools.sql", migration_0013 },	      { "0014_token_use.sql", migration_0014 },
+	{ "0001_tenancy.sql", migration_0001 },	 { "0002_audit_chain.sql", migration_0002 },
+	{ "0003_quotas.sql", migration_0003 },	 { "0004_suspension.sql", migration_0004 },
+	{ "0005_deletion.sql", migration_0005 }, { "0006_flow_versions.sql", migration_0006 },
+	{ "0007_imports.sql", migration_0007 },	 { "0008_languages.sql", migration_0008 },
+	{ "0009_tokens.sql", migration_0009 },	 { "0010_due.sql", migration_0010 },
+	{ "0011_revoked.sql", migration_0011 },	 { "0012_sensitive.sql", migration_0012 },
+	{ "0013_pools.sql", migration_0013 },	 { "0014_token_use.sql", migration_0014 },
+	{ "0015_plans.sql", migration_0015 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

@@ -1,7 +1,10 @@
 /* Another version of a tenant's key: begun, and how far it is. What becomes of it: rotation.c. */
 #include "ops.h"
 
+#include <string.h>
+#include "manager.h"
 #include "pbr.h"
+#include "sealed/sealed.h"
 #include "sensitive.h"
 
 #define MS(at) "coalesce(floor(extract(epoch FROM " at ") * 1000)::bigint, 0)"
@@ -86,6 +89,33 @@ err_t ops_rotation_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
+/* Under another master key no service would open the new version beside the former ones, and nothing could be encrypted anew. */
+static err_t check_opens(struct change *c, uint32_t version)
+{
+	struct job *j = c->job;
+	uint8_t key[SEALED_KEY];
+	char version_text[DB_NUMBER];
+	const char *params[] = { db_number(version, version_text) };
+	struct db_result *res = NULL;
+	size_t size = 0;
+	const void *wrapped;
+	err_t e = db_exec(c->tx, &res, "SELECT wrapped FROM tm.tenant_key WHERE tenant = tm.tenant() AND version = $1",
+			  1, params);
+
+	if (e)
+		return e;
+	wrapped = db_bytes(res, 0, 0, &size);
+	e = wrapped ? sealed_unwrap(j->tm->master_key, j->rq.tenant, version, wrapped, size, key) : ERR_EXHAUSTED;
+	if (e == ERR_DATA_LOSS)
+		e = err_set(
+		    &j->detail, ERR_PRECONDITION, "name",
+		    "the platform's master key does not open the tenant's key, which another one has wrapped: its "
+		    "operator checks keys.master_file");
+	explicit_bzero(key, sizeof(key));
+	db_result_free(&res);
+	return e;
+}
+
 /* One at a time; *ret_version: the one that encrypts until now. */
 static err_t check_begin(struct change *c, uint32_t *ret_version)
 {
@@ -106,7 +136,9 @@ static err_t check_begin(struct change *c, uint32_t *ret_version)
 				    "a rotation is under way; GetKeyRotation tells how far it is");
 	}
 	db_result_free(&res);
-	return e ? e : sensitive_check_master(j, "name");
+	if (!e)
+		e = sensitive_check_master(j, "name");
+	return e ? e : check_opens(c, *ret_version);
 }
 
 static err_t insert(struct change *c, uint32_t version)

@@ -81,7 +81,10 @@ static bool nothing_waits(void *arg)
 	return says_true("SELECT NOT EXISTS (SELECT FROM tm.outbox)");
 }
 
-/* The first instance has asked for the agent, and got it; it does not know yet. */
+/*
+ * The first instance has asked for the agent, and got it; it does not know yet. Its only connection has the statement prepared since the
+ * agent was created: so what waits for the table is the execution, which is over before the deletion.
+ */
 static void hold_the_first(void)
 {
 	const char *argv[] = { "psql", "-XAtq", fx.pg.dsn, "-c", HELD, NULL };
@@ -124,6 +127,7 @@ static int set_up(void **state)
 	struct err_detail d = { 0 };
 
 	*state = &fx;
+	fx.db_connections = 1; /* see hold_the_first() */
 	fixture_start(&fx);
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", "{\"tenantId\":\"acme\",\"tenant\":{}}");
 	(void)fixture_must(&fx, fx.operator_token, "CreateAgent",

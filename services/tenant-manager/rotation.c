@@ -24,28 +24,33 @@ struct told {
 	struct manager *tm;
 	char tenant[64], service[32];
 	uint32_t version;
-	int64_t done, total;
+	int64_t done, total, at_ms; /* at_ms: wall, when it was told */
 	bool finished;
 	bool ended; /* with it the rotation has */
 };
 
-/* Holds the tenant, as every change does. *ret: it is what is being rotated to. */
+/*
+ * Holds the tenant, as every change does. *ret: it is what is being rotated to, and was told since that began: what is older is of a
+ * former tenant of this id, or of before a backup was restored.
+ */
 static err_t find_rotation(struct db_tx *tx, const struct told *t, bool *ret)
 {
-	char version[DB_NUMBER];
-	const char *params[] = { db_number(t->version, version) };
+	char version[DB_NUMBER], at_ms[DB_NUMBER];
+	const char *params[] = { db_number(t->version, version), db_number(t->at_ms, at_ms) };
 	struct db_result *res = NULL;
 	err_t e = db_exec(
 	    tx, &res,
 	    "SELECT FROM tm.tenant t JOIN tm.key_rotation r ON r.tenant = t.tenant WHERE t.tenant = tm.tenant() AND "
-	    "r.ended_at IS NULL AND r.version = $1 FOR UPDATE OF t",
-	    1, params);
+	    "r.ended_at IS NULL AND r.version = $1 AND r.created_at <= to_timestamp($2::bigint / 1000.0) "
+	    "FOR UPDATE OF t",
+	    2, params);
 
 	*ret = !e && db_rows(res);
 	db_result_free(&res);
 	return e;
 }
 
+/* Finished stays so until another rotation begins (its parts go with the former one): a lot that was on its way may tell later. */
 static err_t write_part(struct db_tx *tx, const struct told *t)
 {
 	char done[DB_NUMBER], total[DB_NUMBER];
@@ -56,7 +61,7 @@ static err_t write_part(struct db_tx *tx, const struct told *t)
 		       "INSERT INTO tm.key_rotation_part (tenant, service, done, total, finished) VALUES (tm.tenant(), "
 		       "$1, $2, $3, "
 		       "$4) ON CONFLICT (tenant, service) DO UPDATE SET done = excluded.done, total = excluded.total, "
-		       "finished = excluded.finished",
+		       "finished = tm.key_rotation_part.finished OR excluded.finished",
 		       4, params);
 }
 
@@ -65,7 +70,11 @@ static err_t end_rotation(struct db_tx *tx, const struct told *t)
 {
 	char version[DB_NUMBER];
 	const char *params[] = { db_number(t->version, version) };
-	err_t e = db_queue(tx, "UPDATE tm.key_rotation SET ended_at = now() WHERE tenant = tm.tenant()", 0, NULL);
+	err_t e =
+	    db_queue(tx,
+		     "UPDATE tm.key_rotation SET ended_at = now() WHERE tenant = tm.tenant() AND version = $1 AND "
+		     "ended_at IS NULL",
+		     1, params);
 
 	if (!e)
 		e = db_queue(tx, "DELETE FROM tm.tenant_key WHERE tenant = tm.tenant() AND version < $1", 1, params);
@@ -165,6 +174,7 @@ static void on_told(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	if (!t)
 		return;
 	t->tm = r->tm;
+	t->at_ms = msg->time_ms;
 	if (!take_key(t, key) || !take_value(t, msg)) {
 		LOG_WARN(NULL, "rotation.malformed", "key=%s", LOG_Q(key));
 		mem_free(t);

@@ -227,6 +227,42 @@ static void a_rotated_key_has_two_versions_until_every_service_has_finished_GT_1
 	assert_non_null(strstr(d.message, "no key"));
 }
 
+static void a_key_that_the_master_key_does_not_open_is_not_rotated_GT_16(void **state)
+{
+	static const char flip[] =
+	    "UPDATE tm.tenant_key SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)";
+	const char *admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
+	struct err_detail d = { 0 };
+
+	(void)state;
+	(void)fixture_sql(&fx, flip);
+	assert_int_equal(fixture_call(&fx, admin, "RotateTenantKey", acme, NULL, &d), ERR_PRECONDITION);
+	assert_non_null(strstr(d.message, "does not open"));
+	assert_string_equal(fixture_sql(&fx, keys_sql), "1");
+	(void)fixture_sql(&fx, flip);
+}
+
+/* A rotation to version 3 is under way; "finished" of 3 is told first, as by a former tenant of this id. */
+static void what_was_told_before_a_rotation_began_does_not_end_it_GT_16(void **state)
+{
+	(void)state;
+	assert_string_equal(fixture_sql(&fx, keys_sql), "2");
+	fixture_service_stop(&fx, SIGTERM);
+	tell("reporting", 3, 1000, true);
+	tell("recorder", 3, 1000, true);
+	(void)fixture_sql(&fx, "UPDATE tm.key_rotation SET created_at = now() WHERE tenant = 'acme'");
+	fixture_service_start(&fx);
+	tell("nobody", 3, 1000, true);
+	loop_turn(fx.loop, 2000);
+	assert_string_equal(fixture_sql(&fx, "SELECT count(*) FROM tm.key_rotation_part WHERE tenant = 'acme'"), "0");
+	assert_string_equal(fixture_sql(&fx, keys_sql), "2");
+	tell("reporting", 3, 1000, true);
+	wait_says("\"doneRows\":\"1000\",\"totalRows\":\"1000\",\"finished\":true");
+	tell("reporting", 3, 250, false); /* of a lot before, late: finished it is all the same */
+	wait_says("\"doneRows\":\"250\",\"totalRows\":\"1000\",\"finished\":true");
+	assert_string_equal(fixture_sql(&fx, keys_sql), "2");
+}
+
 static void with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2(void **state)
 {
 	(void)state;
@@ -270,7 +306,9 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_marked_is_told_with_what_would_be_right_GT_16),
 		cmocka_unit_test(who_may_not_see_it_does_not_unmark_it_GT_16),
 		cmocka_unit_test(nobody_is_shown_a_key_GT_16),
+		cmocka_unit_test(a_key_that_the_master_key_does_not_open_is_not_rotated_GT_16),
 		cmocka_unit_test(a_rotated_key_has_two_versions_until_every_service_has_finished_GT_16),
+		cmocka_unit_test(what_was_told_before_a_rotation_began_does_not_end_it_GT_16),
 		cmocka_unit_test(with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2),
 	};
 
