@@ -33,12 +33,10 @@ static void fill(double *tokens, int64_t *filled_ms, double rate, int64_t now_ms
 		*tokens = burst(rate);
 }
 
-/* Who keeps to its part may go into the debt of all. Who does not has its part as long as there is any left of all, and what nobody takes. */
+/* Whoever comes while there is any left; who keeps to its part may go into the debt of all. */
 static bool has_room(const struct admission *a, const struct share *s)
 {
-	if (s->tokens >= 1 && shares_within(&a->shares, s))
-		return a->tokens > -burst(a->rate);
-	return a->tokens >= 1 && (s->tokens >= 1 || a->tokens >= burst(a->rate) / 2);
+	return a->tokens >= 1 || (s->tokens >= 1 && shares_within(&a->shares, s) && a->tokens > -burst(a->rate));
 }
 
 bool admission_open(struct admission *a, const char *whose, int64_t now_ms)
