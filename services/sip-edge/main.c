@@ -1,4 +1,5 @@
 #include "edge.h"
+#include "sip/sofia_names.h"
 #include "sip/sofia_tls.h"
 
 #include <stdio.h>
@@ -8,6 +9,12 @@ void tls_free(void *tls);
 void tls_free(void *tls)
 {
 	sofia_tls_free(tls);
+}
+
+/* Sofia's looks up names that a message brings, and waits. See sip/sofia_names.h. */
+int su_getaddrinfo(const char *node, const char *service, const su_addrinfo_t *hints, su_addrinfo_t **res)
+{
+	return sofia_getaddrinfo(node, service, hints, res);
 }
 
 int main(int argc, char **argv)

@@ -310,9 +310,38 @@ static void baresip_registers_answers_and_is_hung_up(void **state)
 	testkit_proc_stop(&phone, SIGTERM, 3000);
 }
 
+/* RFC 4475, 3.3.5, over UDP with a Via of TLS: nta answers it itself, to a host that it would look up. Where no name server answers
+ * that took 5 s, during which nobody was heard. */
+static void a_name_in_the_via_of_what_is_not_understood_stops_nobody_GT_15(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_open(&p);
+	for (int i = 0; i < 3; i++) {
+		peer_send(
+		    &p,
+		    "OPTIONS sip:user@example.com SIP/2.0\r\nTo: sip:j_user@example.com\r\n"
+		    "From: sip:caller@example.net;tag=242etr\r\nMax-Forwards: 6\r\nCall-ID: named.%d\r\nCSeq: 8 "
+		    "OPTIONS\r\n"
+		    "Require: nothingSupportsThis\r\nVia: SIP/2.0/TLS nobody-%d.example.com;branch=z9hG4bKnamed%d\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		    i, i, i);
+		peer_send(
+		    &p,
+		    "OPTIONS sip:edge SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bKalive%d;rport\r\n"
+		    "From: <sip:a@carrier.example>;tag=x\r\nTo: <sip:edge@carrier.example>\r\nCall-ID: alive.%d\r\n"
+		    "CSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n",
+		    p.host, p.port, i, i);
+		assert_true(peer_got(&p, "SIP/2.0 200", 3000));
+	}
+	peer_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_name_in_the_via_of_what_is_not_understood_stops_nobody_GT_15, forget),
 		cmocka_unit_test_setup(malformed_requests_are_judged_not_obeyed, forget),
 		cmocka_unit_test_setup(noise_beside_a_call_harms_neither_call_nor_process, forget),
 		cmocka_unit_test_setup(a_guesser_is_not_heard_and_the_real_phone_is, forget),
