@@ -33,10 +33,12 @@ static void fill(double *tokens, int64_t *filled_ms, double rate, int64_t now_ms
 		*tokens = burst(rate);
 }
 
-/* Whoever comes while there is any left; who keeps to its part may go into the debt of all. */
+/* Who keeps to its part may go into the debt of all. Who does not has its part as long as there is any left of all, and what nobody takes. */
 static bool has_room(const struct admission *a, const struct share *s)
 {
-	return a->tokens >= 1 || (s->tokens >= 1 && shares_within(&a->shares, s) && a->tokens > -burst(a->rate));
+	if (s->tokens >= 1 && shares_within(&a->shares, s))
+		return a->tokens > -burst(a->rate);
+	return a->tokens >= 1 && (s->tokens >= 1 || a->tokens >= burst(a->rate) / 2);
 }
 
 bool admission_open(struct admission *a, const char *whose, int64_t now_ms)

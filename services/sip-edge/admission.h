@@ -7,8 +7,7 @@
  * based control of RFC 7339 with the server as its own client). Who is not admitted costs one stateless 503. GT-15.
  *
  * Whose calls are not admitted is a matter of fair shares (shares.h): who asks for no more than its part of the rate is admitted even
- * when others have just used it up, and they pay for it. What a tenant leaves of its part goes to whoever comes first: a flood that
- * asks but is never offered (malformed, refused by what it says) takes nothing from its own tenant's calls so. GT-3.1.2d.
+ * when others have just used it up, and they pay for it. What a tenant leaves of its part is the others'. GT-3.1.2d.
  *
  *	admission_init(&a, &params, now_ms);
  *	if (!admission_open(&a, whose, now_ms)) … 503;  // each new call, before anything is made of it

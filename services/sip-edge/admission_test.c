@@ -260,7 +260,7 @@ static void beside_a_hundred_times_its_rate_a_small_tenant_is_refused_nothing_GT
 	}
 }
 
-static void two_that_ask_for_too_much_take_nothing_of_the_third_GT_3_1_2d(void **state)
+static void two_that_ask_for_too_much_get_the_same_and_the_third_all_it_asks_for_GT_3_1_2d(void **state)
 {
 	struct model *m = model_new();
 
@@ -270,6 +270,7 @@ static void two_that_ask_for_too_much_take_nothing_of_the_third_GT_3_1_2d(void *
 	forget_counts(m);
 	run_all(m, 200, 0, 60000);
 	assert_int_equal(m->came[1], m->asked[1]);
+	assert_true((double)m->got[0] < 1.15 * (double)m->got[2] && (double)m->got[2] < 1.15 * (double)m->got[0]);
 	assert_true((double)m->served >= 0.95 * 200 * 60);
 	free(m);
 }
@@ -362,7 +363,7 @@ int main(void)
 		cmocka_unit_test(a_loop_of_ours_that_lags_counts_as_late),
 		cmocka_unit_test(a_burst_is_bounded),
 		cmocka_unit_test(beside_a_hundred_times_its_rate_a_small_tenant_is_refused_nothing_GT_3_1_2d),
-		cmocka_unit_test(two_that_ask_for_too_much_take_nothing_of_the_third_GT_3_1_2d),
+		cmocka_unit_test(two_that_ask_for_too_much_get_the_same_and_the_third_all_it_asks_for_GT_3_1_2d),
 		cmocka_unit_test(a_tenant_that_comes_down_is_not_punished_GT_3_1_2d),
 		cmocka_unit_test(parts_are_max_min_fair_GT_3_1_2d),
 		cmocka_unit_test(shares_are_bounded_and_those_of_yesterday_are_forgotten_GT_3_1_2d),
