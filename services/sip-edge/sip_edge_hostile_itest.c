@@ -310,30 +310,23 @@ static void baresip_registers_answers_and_is_hung_up(void **state)
 	testkit_proc_stop(&phone, SIGTERM, 3000);
 }
 
-/* RFC 4475, 3.3.5, over UDP with a Via of TLS: nta answers it itself, to a host that it would look up. Where no name server answers
- * that took 5 s, during which nobody was heard. */
-static void a_name_in_the_via_of_what_is_not_understood_stops_nobody_GT_15(void **state)
+/* A Via of another protocol: nta answers it itself, to a host that it would look up and wait for, 5 s where no name server answers.
+ * localhost is what every machine knows: no answer comes, so not even that was looked up. */
+static void a_name_in_the_via_of_what_is_not_understood_is_not_looked_up_GT_15(void **state)
 {
+	static const char *const hosts[] = { "127.0.0.1", "localhost" };
 	struct peer p;
 
 	(void)state;
 	peer_open(&p);
-	for (int i = 0; i < 3; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
 		peer_send(
 		    &p,
-		    "OPTIONS sip:user@example.com SIP/2.0\r\nTo: sip:j_user@example.com\r\n"
-		    "From: sip:caller@example.net;tag=242etr\r\nMax-Forwards: 6\r\nCall-ID: named.%d\r\nCSeq: 8 "
-		    "OPTIONS\r\n"
-		    "Require: nothingSupportsThis\r\nVia: SIP/2.0/TLS nobody-%d.example.com;branch=z9hG4bKnamed%d\r\n"
-		    "Content-Length: 0\r\n\r\n",
-		    i, i, i);
-		peer_send(
-		    &p,
-		    "OPTIONS sip:edge SIP/2.0\r\nVia: SIP/2.0/UDP %s:%d;branch=z9hG4bKalive%d;rport\r\n"
-		    "From: <sip:a@carrier.example>;tag=x\r\nTo: <sip:edge@carrier.example>\r\nCall-ID: alive.%d\r\n"
-		    "CSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n",
-		    p.host, p.port, i, i);
-		assert_true(peer_got(&p, "SIP/2.0 200", 3000));
+		    "OPTIONS sip:user@example.com SIP/2.0\r\nVia: %%IP/2.0/UDP %s:%d;branch=z9hG4bKnamed%zu\r\n"
+		    "To: sip:user@example.com\r\nFrom: sip:other@example.net;tag=3923942\r\nCall-ID: named.%zu\r\n"
+		    "CSeq: 15932 4PTIONS\r\nMax-Forwards: 60\r\nContent-Length: 0\r\n\r\n",
+		    hosts[i], p.port, i, i);
+		assert_int_equal(peer_got(&p, "SIP/2.0 ", 1000), i == 0);
 	}
 	peer_close(&p);
 }
@@ -341,7 +334,7 @@ static void a_name_in_the_via_of_what_is_not_understood_stops_nobody_GT_15(void 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(a_name_in_the_via_of_what_is_not_understood_stops_nobody_GT_15, forget),
+		cmocka_unit_test_setup(a_name_in_the_via_of_what_is_not_understood_is_not_looked_up_GT_15, forget),
 		cmocka_unit_test_setup(malformed_requests_are_judged_not_obeyed, forget),
 		cmocka_unit_test_setup(noise_beside_a_call_harms_neither_call_nor_process, forget),
 		cmocka_unit_test_setup(a_guesser_is_not_heard_and_the_real_phone_is, forget),
