@@ -39,7 +39,7 @@ struct offered {
 	bool busy; /* refused so */
 	int64_t arrival_ms;
 	bool followed; /* its place is claimed at the router of pool gold, with the same arrival */
-	int turn;      /* the how manieth of all calls has begun with it; 0: it has not */
+	int turn;      /* it began as which of all calls, from 1; 0: it has not */
 };
 
 static struct testkit_nats nats;

@@ -56,7 +56,7 @@ static char dir[TESTKIT_PATH], conf[TESTKIT_PATH + 64], binary[512], address[32]
 static char master_file[TESTKIT_PATH + 64]; /* "": the recorder has none */
 static unsigned stored, event_no;
 static char stored_id[64], watched_id[64];
-static unsigned watched_turn; /* the how manieth to be stored was watched_id; 0: it is not yet */
+static unsigned watched_turn; /* watched_id was stored as which of all, from 1; 0: it has not been */
 
 /* ---- the world around the recorder ---- */
 static __attribute__((unused)) void make_key(void)

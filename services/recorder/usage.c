@@ -68,34 +68,29 @@ static void forget(struct tenant_usage *t)
 	mem_free(t);
 }
 
-static void on_removed(err_t e, uint64_t seq, void *arg)
+/* Somebody else wrote: looked at again. */
+static void told(struct tenant_usage *t, const char *what, err_t e, void (*well)(struct tenant_usage *t))
 {
-	struct tenant_usage *t = arg;
-
-	(void)seq;
 	if (t->u->stopped)
 		return;
 	if (e == ERR_ABORTED)
 		look(t);
 	else if (e)
-		later(t, "remove", e);
+		later(t, what, e);
 	else
-		forget(t);
+		well(t);
+}
+
+static void on_removed(err_t e, uint64_t seq, void *arg)
+{
+	(void)seq;
+	told(arg, "remove", e, forget);
 }
 
 static void on_put(err_t e, uint64_t seq, void *arg)
 {
-	struct tenant_usage *t = arg;
-
 	(void)seq;
-	if (t->u->stopped)
-		return;
-	if (e == ERR_ABORTED)
-		look(t);
-	else if (e)
-		later(t, "tell", e);
-	else
-		finish(t);
+	told(arg, "tell", e, finish);
 }
 
 static void on_used(err_t e, uint64_t bytes, void *arg)
