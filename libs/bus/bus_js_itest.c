@@ -552,7 +552,7 @@ static void a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it(void 
 	p.url = url;
 	assert_int_equal(bus_new(&b, &p, NULL), ERR_OK);
 	assert_int_equal(states[1], 0);
-	kill(nats.proc.pid, SIGSTOP);
+	testkit_stand_still(nats.proc.pid);
 	end = clock_mono_ms() + 13000;
 	while (clock_mono_ms() < end) {
 		int64_t at = clock_mono_ms();

@@ -339,7 +339,7 @@ static void a_server_that_answers_nothing_does_not_hold_a_worker_for_ever(void *
 	pid_t backend = atoi(str_text(&out));
 	str_done(&out);
 	assert_true(backend > 0);
-	kill(backend, SIGSTOP);
+	testkit_stand_still(backend);
 	int64_t before_ms = clock_mono_ms();
 	j = (struct job){ .sql = "SELECT 2" };
 	/* Given up after statement timeout + 5 s, and done over another connection. */

@@ -1,6 +1,7 @@
 #include "testkit_internal.h"
 #include "base/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -160,6 +161,45 @@ int testkit_proc_stop(struct testkit_proc *p, int signo, int64_t timeout_ms)
 	forget(p->pid);
 	p->pid = 0;
 	return exit_code(status);
+}
+
+static bool stands(pid_t pid, const char *task)
+{
+	char path[64], text[128] = "";
+	const char *after;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%.20s/stat", (int)pid, task);
+	if (!(f = fopen(path, "re")))
+		return true; /* it has ended */
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	after = strrchr(text, ')'); /* the name before it may hold anything */
+	return !after || after[2] == 'T' || after[2] == 'Z';
+}
+
+static bool all_stand(void *arg)
+{
+	pid_t pid = *(pid_t *)arg;
+	char path[32];
+	struct dirent *e;
+	bool all = true;
+	DIR *d;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	if (!(d = opendir(path)))
+		testkit_die("%s: %s", path, strerror(errno));
+	while (all && (e = readdir(d)))
+		all = e->d_name[0] == '.' || stands(pid, e->d_name);
+	closedir(d);
+	return all;
+}
+
+void testkit_stand_still(pid_t pid)
+{
+	if (kill(pid, SIGSTOP) != 0 || !testkit_wait(all_stand, &pid, 10000))
+		testkit_die("process %d cannot be stopped", (int)pid);
 }
 
 int testkit_run(const char *const *argv, struct str *out, int64_t timeout_ms)

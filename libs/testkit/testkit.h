@@ -71,6 +71,8 @@ void testkit_spawn(struct testkit_proc *p, const struct testkit_spawn *how);
 bool testkit_proc_running(struct testkit_proc *p);
 /* Sends signo, waits, SIGKILL after timeout_ms; returns the exit code, or 128 + signal. No-op if not running. */
 int testkit_proc_stop(struct testkit_proc *p, int signo, int64_t timeout_ms);
+/* SIGSTOP, and waits until every thread stands: kill() returns before, and on a busy machine a process goes on for a while. SIGCONT wakes it. */
+void testkit_stand_still(pid_t pid);
 /* Runs to the end (at most timeout_ms, then killed); out: stdout and stderr, or NULL. Exit code, or 128 + signal. */
 int testkit_run(const char *const *argv, struct str *out, int64_t timeout_ms);
 

@@ -403,7 +403,7 @@ static void who_wakes_up_claims_no_place_for_what_has_become_anothers(void **sta
 	offer_for(5);
 	assert_true(testkit_wait_loop(loop, one_has_some, (void *)"cc-1", PATIENT));
 	assert_true(testkit_wait_loop(loop, all_are_of, NULL, PATIENT));
-	assert_int_equal(kill(pid, SIGSTOP), 0);
+	testkit_stand_still(pid);
 	assert_true(testkit_wait_loop(loop, all_are_of, (void *)"cc-2", PATIENT));
 	stale_claims = 0;
 	assert_int_equal(kill(pid, SIGCONT), 0);
@@ -449,7 +449,7 @@ static void who_stood_still_takes_its_former_calls_back(void **state)
 	for (int i = 0; i < 2; i++) {
 		pid_t pid = instances[i].proc.pid;
 
-		assert_int_equal(kill(pid, SIGSTOP), 0);
+		testkit_stand_still(pid);
 		assert_true(testkit_wait_loop(loop, all_are_of, (void *)instances[1 - i].name, PATIENT));
 		assert_int_equal(kill(pid, SIGCONT), 0);
 	}
@@ -602,7 +602,7 @@ static void a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void **st
 	(void)testkit_wait_loop(loop, never, NULL, 500);
 	n_offered = begun = 0;
 	memset(offered, 0, sizeof(offered));
-	assert_int_equal(kill(pid, SIGSTOP), 0);
+	testkit_stand_still(pid);
 	for (int i = 0; i < 150; i++)
 		offer_to("tl.centre.cc.cc-1.edge", "acme", "100");
 	offer_to("tl.centre.cc.cc-1.edge", "globex", "200");

@@ -277,7 +277,7 @@ static void a_standby_goes_on_when_the_active_one_hangs(void **state)
 	emit_over(500, 5);
 	start_bridge(&standby, "b3");
 	turn_for(1000);
-	kill(bridge.pid, SIGSTOP);
+	testkit_stand_still(bridge.pid);
 	emit_over(1500, 15);
 	read_all(&o, total, 30000);
 	assert_int_equal(o.fresh, total);

@@ -300,7 +300,7 @@ static void what_waited_while_the_engine_stood_still_is_thrown_away(void **state
 	create("b", &phones[1], "");
 	bridge("a", "b");
 	wait_ms(300);
-	assert_int_equal(kill(media.pid, SIGSTOP), 0);
+	testkit_stand_still(media.pid);
 	wait_ms(2000); /* a hundred packets lie in the socket */
 	before = phones[1].packets;
 	assert_int_equal(kill(media.pid, SIGCONT), 0);

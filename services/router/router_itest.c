@@ -558,7 +558,7 @@ static void a_leader_that_was_asleep_gives_up_and_books_nobody_twice(void **arg)
 	turn_for(300);
 	for (int i = 0; i < n; i++)
 		agent_event(i, (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
-	assert_int_equal(kill(routers[old].pid, SIGSTOP), 0);
+	testkit_stand_still(routers[old].pid);
 	/* What it will find when it wakes: agents ready, calls waiting. */
 	for (int i = 0; i < n; i++)
 		agent_event(i, (struct agent_event){ .kind = AGENT_EV_READY });

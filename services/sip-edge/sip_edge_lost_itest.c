@@ -405,7 +405,7 @@ static void a_phone_is_acknowledged_when_the_bus_comes_back_after_half_a_minute(
 	register_as(&p, "acme", "1002", "secret-1002", DIGEST_MD5, "");
 	(void)cc_dial_agent("1002", 5000);
 	peer_expect(&p, "INVITE ");
-	assert_int_equal(kill(nats.proc.pid, SIGSTOP), 0);
+	testkit_stand_still(nats.proc.pid);
 	answer(&p, &c, "200 OK", "a", SDP_A);
 	assert_false(peer_got(&p, "ACK ", 35000));
 	assert_int_equal(kill(nats.proc.pid, SIGCONT), 0);
@@ -428,7 +428,7 @@ static void a_phone_is_acknowledged_when_its_leg_is_kept_and_asks_on_when_all_di
 	register_as(&p, "acme", "1001", "secret-1001", DIGEST_MD5, "");
 	l = cc_dial_agent("1001", 5000);
 	peer_expect(&p, "INVITE ");
-	assert_int_equal(kill(nats.proc.pid, SIGSTOP), 0);
+	testkit_stand_still(nats.proc.pid);
 	answer(&p, &c, "200 OK", "a", SDP_A);
 	assert_false(peer_got(&p, "ACK ", 400));
 	assert_int_equal(testkit_proc_stop(&edge, SIGKILL, 5000), 128 + SIGKILL);
@@ -440,7 +440,7 @@ static void a_phone_is_acknowledged_when_its_leg_is_kept_and_asks_on_when_all_di
 	answer(&p, NULL, "200 OK", NULL, "");
 	l = cc_dial_agent("1001", 5000); /* a bus that stands still holds up no call */
 	peer_expect(&p, "INVITE ");
-	assert_int_equal(kill(nats.proc.pid, SIGSTOP), 0);
+	testkit_stand_still(nats.proc.pid);
 	answer(&p, &c, "200 OK", "b", SDP_A);
 	assert_false(peer_got(&p, "ACK ", 400));
 	answer(&p, &c, "200 OK", "b", SDP_A);

@@ -152,7 +152,7 @@ static void an_answer_long_after_its_time_is_ended_by_bye(void **state)
 	peer_expect(&p, "INVITE ");
 	answer(&p, NULL, "180 Ringing", "t1", "");
 	cc_event("cc-1", EV(RINGING));
-	assert_int_equal(kill(edge.pid, SIGSTOP), 0);
+	testkit_stand_still(edge.pid);
 	answer(&p, NULL, "200 OK", "t1", SDP_A);
 	assert_false(peer_got(&p, "ACK ", 2500));
 	assert_int_equal(kill(edge.pid, SIGCONT), 0);
