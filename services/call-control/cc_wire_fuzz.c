@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct cc_in fn = { .offer = offer, .input = input, .router_epoch = epoch };
 	struct cc_saved saved = { 0 };
 	struct cc_heartbeat hb;
+	struct cc_owner owner;
 	struct err_detail d;
 	err_t e = ERR_OK;
 
@@ -71,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		e = cc_wire_heartbeat(data + 1, size - 1, &hb, &d);
 		break;
 	default:
+		(void)cc_wire_checkpoint_owner(data + 1, size - 1, &owner, &d);
 		e = cc_wire_checkpoint(data + 1, size - 1, &saved, &d);
 		if (!e) {
 			call_free(&saved.call);
