@@ -3,7 +3,7 @@
  *
  * Several at a time are taken out of the book that all instances share (pace/pace.h), spent in memory, and lapse LEASE_MS after they were asked for.
  * As many as requests came to this instance lately, so that little lapses; at most an eighth of a second's, or as many as wait; and never
- * less than it wants or that eighth, or the last tokens would be fetched one by one. So what is written for a tenant is about eight records a
+ * fewer than the smaller of the two, or the last tokens would be fetched one by one. So what is written for a tenant is about eight records a
  * second where its limit is reached, and below it a few a second of each instance that it asks.
  *
  *	lease_count(&l, now_ms);
