@@ -96,8 +96,8 @@ static void start_one(struct instance *in, const char *name)
 	if (bus_new(&in->bus, &(struct bus_params){ .loop = in->loop, .url = nats.url, .name = name }, &d) ||
 	    events_ensure_stream(in->bus, &d) || events_new(&in->events, in->bus, "centre", name) ||
 	    tenantconf_new(&in->conf, &(struct tenantconf_params){ .bus = in->bus, .no_agents = true }, &d) ||
-	    apirate_new(&in->rate,
-			&(struct apirate_params){ .bus = in->bus, .events = in->events, .conf = in->conf }, &d) ||
+	    apirate_new(&in->rate, &(struct apirate_params){ .bus = in->bus, .events = in->events, .conf = in->conf },
+			&d) ||
 	    rpc_server_new(&in->server, &p, &d) ||
 	    rpc_server_add(in->server, SERVICE, "GetSummary", RPC_UNARY, on_summary, in) ||
 	    rpc_server_start(in->server))
@@ -366,8 +366,8 @@ static void while_nats_is_away_each_has_the_limit_for_itself_and_afterwards_both
 	give("cut", 20);
 	testkit_nats_kill(&nats);
 	n = flood("cut", 2000, &asked, &ms);
-	print_message("[   %u of %u requests let in by two instances without NATS in %lld ms at 20 a second\n", n, asked,
-		      (long long)ms);
+	print_message("[   %u of %u requests let in by two instances without NATS in %lld ms at 20 a second\n", n,
+		      asked, (long long)ms);
 	assert_in_range(n, 2 * 20, 2 * (20 + 20 * ms / 1000));
 	testkit_nats_restart(&nats);
 	usleep(1500000);
@@ -407,9 +407,10 @@ static void what_a_request_costs_with_the_limit_and_without(void **state)
 	give("fast", 100000);
 	without = us_each(&two[0], "nobody", 3000, &judged_without);
 	with = us_each(&two[0], "fast", 3000, &judged_with);
-	print_message("[   CPU of the loop thread for a request: %.1f us without a limit (%.2f of it the judgement), %.1f us "
-		      "with (%.2f)\n",
-		      without, judged_without, with, judged_with);
+	print_message(
+	    "[   CPU of the loop thread for a request: %.1f us without a limit (%.2f of it the judgement), %.1f us "
+	    "with (%.2f)\n",
+	    without, judged_without, with, judged_with);
 	assert_true(judged_with - judged_without < 20);
 }
 
@@ -446,7 +447,8 @@ int main(void)
 		cmocka_unit_test(a_refusal_says_which_quota_and_when_to_come_again_and_operators_have_none_GT_3_1_2),
 		cmocka_unit_test(what_a_request_costs_with_the_limit_and_without),
 		cmocka_unit_test(a_caller_who_goes_while_held_leaves_nothing_and_others_never_wait),
-		cmocka_unit_test(while_nats_is_away_each_has_the_limit_for_itself_and_afterwards_both_together_GT_3_1_2),
+		cmocka_unit_test(
+		    while_nats_is_away_each_has_the_limit_for_itself_and_afterwards_both_together_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

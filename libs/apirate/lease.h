@@ -24,8 +24,8 @@
 #include <stdint.h>
 #include "base/bucket.h"
 
-#define LEASE_MS      300 /* also the longest that a request waits */
-#define LEASE_SHARES  8	  /* of a second, at most one at a time */
+#define LEASE_MS     300 /* also the longest that a request waits */
+#define LEASE_SHARES 8	 /* of a second, at most one at a time */
 
 /* Zeroed: nothing is held. Times are monotonic. */
 struct lease {

@@ -240,9 +240,10 @@ static void limit(const char *nats_url, unsigned version, unsigned per_s)
 	struct bus *bus = NULL;
 	char json[200];
 
-	snprintf(json, sizeof(json),
-		 "{'tenant':'acme','version':%u,'timeZone':'UTC','sipDomain':'acme.test','quotas':{'apiRequestsPerS':%u}}",
-		 version, per_s);
+	snprintf(
+	    json, sizeof(json),
+	    "{'tenant':'acme','version':%u,'timeZone':'UTC','sipDomain':'acme.test','quotas':{'apiRequestsPerS':%u}}",
+	    version, per_s);
 	if (loop_new(&loop) ||
 	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats_url, .name = "rightskit" }, &d))
 		testkit_die("no bus at %s: %s", nats_url, d.message);

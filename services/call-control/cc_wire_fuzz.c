@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "cc_wire.h"
+#include "pace/pace_book.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

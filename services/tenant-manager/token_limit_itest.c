@@ -172,7 +172,7 @@ static void *list_for_a_while(void *arg)
 	struct rpc_client *connection = fixture_client(c->at, c->token);
 	int64_t until_ms = clock_mono_ms() + RUN_MS;
 
-	req.parent = (char *)(uintptr_t)"tenants/twice";
+	req.parent = (char *)(uintptr_t) "tenants/twice";
 	while (clock_mono_ms() < until_ms) {
 		ProtobufCMessage *rep = NULL;
 		err_t e = rpc_client_call(connection, &trunkline__admin__v1__admin_service__descriptor, "ListQueues",
