@@ -10,6 +10,9 @@
  * While NATS is slow or away (no answer for LEASE_MS) each instance has the limit for itself, and nobody waits (trunkline_quota_api_rate_alone_total);
  * so it is when what stands in the book is not valid. Until the configuration is known there is no limit.
  *
+ * Measured (apirate_itest: two instances, four clients without a pause, 50 a second, 5.0 s): 298 let in, the bound being 300; 52 writes in NATS. CPU of a
+ * request: 0.1 to 0.3 us more than without a limit.
+ *
  * Memory: some 500 bytes for each tenant that has a limit and asked within the last minute or two.
  *
  *	e = apirate_new(&rate, &(struct apirate_params){ .bus = bus, .events = events, .conf = conf }, &detail);
