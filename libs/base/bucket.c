@@ -1,10 +1,8 @@
 #include "bucket.h"
 
-#define ONE 1000
-
 static int64_t full(const struct bucket *b)
 {
-	return (int64_t)b->per_s * ONE;
+	return (int64_t)b->per_s * BUCKET_ONE;
 }
 
 /* n a second are n thousandths a millisecond. */
@@ -41,9 +39,9 @@ int64_t bucket_take(struct bucket *b, int64_t now_ms)
 	if (!b->per_s)
 		return 0;
 	fill(b, now_ms);
-	if (b->level >= ONE) {
-		b->level -= ONE;
+	if (b->level >= BUCKET_ONE) {
+		b->level -= BUCKET_ONE;
 		return 0;
 	}
-	return (ONE - b->level + b->per_s - 1) / b->per_s;
+	return (BUCKET_ONE - b->level + b->per_s - 1) / b->per_s;
 }

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#define BUCKET_ONE 1000LL /* of level */
+
 struct bucket {
 	unsigned per_s; /* 0: no limit */
 	int64_t level;	/* in thousandths */

@@ -1,1 +1,1 @@
-$(eval $(call library,rightskit,base loop bus auth revoked rights rpc testkit,,))
+$(eval $(call library,rightskit,base loop bus auth confkit revoked rights rpc testkit,,))

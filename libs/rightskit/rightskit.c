@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "confkit/confkit.h"
 #include "loop/loop.h"
 #include "revoked/revoked.h"
 #include "testkit/testkit.h"
@@ -226,4 +227,62 @@ struct auth_signer *rightskit_signer(const char *dir)
 		testkit_die("no key for tokens: %s", str_text(&out));
 	str_done(&out);
 	return signer;
+}
+
+/* ---- requests a second ---- */
+
+#define LIMITED_MS 10000
+
+static void limit(const char *nats_url, unsigned version, unsigned per_s)
+{
+	struct err_detail d = { 0 };
+	struct loop *loop = NULL;
+	struct bus *bus = NULL;
+	char json[200];
+
+	snprintf(
+	    json, sizeof(json),
+	    "{'tenant':'acme','version':%u,'timeZone':'UTC','sipDomain':'acme.test','quotas':{'apiRequestsPerS':%u}}",
+	    version, per_s);
+	if (loop_new(&loop) ||
+	    bus_new(&bus, &(struct bus_params){ .loop = loop, .url = nats_url, .name = "rightskit" }, &d))
+		testkit_die("no bus at %s: %s", nats_url, d.message);
+	confkit_publish(loop, bus, json);
+	bus_free(&bus);
+	loop_free(&loop);
+}
+
+static bool is_limited(err_t e, const struct err_detail *d)
+{
+	return e == ERR_EXHAUSTED && str_eq(d->field, "quotas.api_requests_per_s") && d->retry_ms > 0 &&
+	       d->retry_ms <= 1000;
+}
+
+/* Whether it becomes so soon. */
+static bool becomes(bool limited, const ProtobufCServiceDescriptor *service, const ProtobufCMethodDescriptor *m,
+		    const char *target, const struct auth_signer *signer, const char *agent)
+{
+	int64_t until_ms = clock_mono_ms() + LIMITED_MS;
+	struct err_detail d;
+	char path[128];
+	err_t e;
+
+	snprintf(path, sizeof(path), "/%s/%s", service->name, m->name);
+	do
+		e = rightskit_call(m, service, target, signer, agent, rights_bit(rights_of_method(path)), NULL, &d);
+	while (is_limited(e, &d) != limited && clock_mono_ms() < until_ms);
+	return is_limited(e, &d) == limited;
+}
+
+void rightskit_check_limited(const ProtobufCServiceDescriptor *service, const char *target,
+			     const struct auth_signer *signer, const char *agent, const char *nats_url)
+{
+	limit(nats_url, 1000, 1);
+	for (unsigned i = 0; i < service->n_methods; i++)
+		if (!becomes(true, service, &service->methods[i], target, signer, agent))
+			testkit_die("%s is not limited", service->methods[i].name);
+	limit(nats_url, 1001, 0);
+	for (unsigned i = 0; i < service->n_methods; i++)
+		if (!becomes(false, service, &service->methods[i], target, signer, agent))
+			testkit_die("%s is still limited", service->methods[i].name);
 }

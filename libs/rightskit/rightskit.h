@@ -22,6 +22,10 @@ err_t rightskit_call(const ProtobufCMethodDescriptor *method, const ProtobufCSer
 /* A token is let in; withdrawn over this NATS it is refused within a second, and so is a call that it had opened, when its message comes. */
 void rightskit_check_revoked(const ProtobufCServiceDescriptor *service, const char *target,
 			     const struct auth_signer *signer, const char *agent, const char *nats_url);
+/* Gives tenant acme a new configuration, with one request a second (GT-3.1.2c): each method, streams among them, is refused within some seconds, with
+ * the quota's name and the time to wait; with another configuration, without that limit, it is not. */
+void rightskit_check_limited(const ProtobufCServiceDescriptor *service, const char *target,
+			     const struct auth_signer *signer, const char *agent, const char *nats_url);
 /* The token of tenant acme with this id is withdrawn, as tenant-manager does it. */
 void rightskit_revoke(const char *nats_url, const char *token_id);
 /* tenant-manager's mark, without which a service that starts lets nobody in. */

@@ -32,7 +32,8 @@ struct rpc_server_params {
 	struct rpc_tls tls;
 	size_t max_request_bytes; /* 0: 4 MiB */
 	/* Called before every handler, also for streams: authenticates and authorises. May attach the caller's identity by
-	 * rpc_call_set_user(). Not called for health and reflection. NULL: everything is allowed. */
+	 * rpc_call_set_user(). May hold the call by rpc_pause(): its message is read, and its handler called, after rpc_resume(); or it is
+	 * refused by rpc_fail(); rpc_on_cancel() tells that it is gone meanwhile. Not called for health and reflection. NULL: everything is allowed. */
 	err_t (*authorize)(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg);
 	/* authorize is asked when the headers have come, this before each message, and before the end of the peer's stream, goes to the
 	 * handler: whether the caller still may (the token may have expired, or been withdrawn, since). Short: no I/O. An error ends the

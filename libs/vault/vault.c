@@ -201,6 +201,11 @@ bool vault_synced(const struct vault *v)
 	return tenantconf_synced(v->conf);
 }
 
+const struct tenantconf *vault_conf(const struct vault *v)
+{
+	return v->conf;
+}
+
 err_t vault_new(struct vault **ret, const struct vault_params *p, struct err_detail *detail)
 {
 	struct vault *v = p->n <= VAULT_COLUMNS_MAX ? mem_zalloc(sizeof(*v)) : NULL;

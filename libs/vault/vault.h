@@ -19,7 +19,7 @@
 
 #include "bus/bus.h"
 #include "sealed/sealed.h"
-#include "tenantconf/tenant.h"
+#include "tenantconf/tenantconf.h"
 
 #define VAULT_MASK "••••"
 
@@ -46,6 +46,8 @@ err_t vault_new(struct vault **ret, const struct vault_params *p, struct err_det
 void vault_free(struct vault **v);
 /* What was configured at the start is known: for readiness. Until then vault_look() has nothing. */
 bool vault_synced(const struct vault *v);
+/* What it follows: the tenants, without their agents. */
+const struct tenantconf *vault_conf(const struct vault *v);
 
 /* The tenants as they are now: a reference. NULL: not synced yet, or no memory; try again. */
 const struct vault_view *vault_look(struct vault *v);

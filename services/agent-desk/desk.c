@@ -91,6 +91,8 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
 	if (!e && !synced(d))
 		e = err_set(detail, ERR_UNAVAILABLE, "", "the desk is starting: try again");
+	if (!e)
+		e = apirate_take(d->apirate, call, &u, detail);
 	if (e)
 		return e;
 	kept = mem_dup(&u, sizeof(u));
@@ -212,6 +214,10 @@ static err_t open_stores(struct desk *d, struct err_detail *detail)
 				&(struct revoked_params){ .bus = d->bus, .on_revoked = on_revoked, .arg = d }, detail);
 	if (!e)
 		e = tenantconf_new(&d->conf, &conf, detail);
+	if (!e)
+		e = apirate_new(&d->apirate,
+				&(struct apirate_params){ .bus = d->bus, .events = d->events, .conf = d->conf },
+				detail);
 	agents.events = d->events;
 	if (!e)
 		e = sign_ins_new(&d->sign_ins, d, detail);
@@ -307,11 +313,13 @@ void desk_free(struct desk **desk)
 	queues_free(&d->queues);
 	agents_store_free(&d->agents);
 	sign_ins_free(&d->sign_ins);
+	apirate_stop(d->apirate);
 	tenantconf_free(&d->conf);
 	revoked_free(&d->revoked);
 	events_free(&d->events);
 	bus_kv_close(&d->calls);
 	bus_free(&d->bus);
+	apirate_free(&d->apirate);
 	auth_verifier_free(&d->verifier);
 	mem_free(d);
 }

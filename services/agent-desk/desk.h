@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "agents/agents_store.h"
+#include "apirate/apirate.h"
 #include "auth/auth.h"
 #include "base/err.h"
 #include "bus/bus.h"
@@ -51,6 +52,7 @@ struct desk {
 	struct tenantconf *conf;
 	struct auth_verifier *verifier;
 	struct revoked *revoked;
+	struct apirate *apirate;
 	struct rpc_server *server;
 	struct streams *streams;
 	struct queues *queues;

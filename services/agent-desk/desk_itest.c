@@ -852,6 +852,13 @@ static void a_seat_left_by_a_desk_that_died_is_taken_and_its_late_sign_in_refuse
 	assert_int_equal(testkit_proc_stop(&desk2, SIGTERM, 10000), 0);
 }
 
+/* The last one: the tenant has another configuration afterwards. */
+static void each_method_counts_in_the_tenants_requests_of_a_second_GT_3_1_2(void **state)
+{
+	(void)state;
+	rightskit_check_limited(SERVICE, address, signer, "1001", nats.url);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -869,6 +876,7 @@ int main(void)
 		cmocka_unit_test(facts_are_seen_by_their_tenants_leads_only),
 		cmocka_unit_test(as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2),
 		cmocka_unit_test(a_seat_left_by_a_desk_that_died_is_taken_and_its_late_sign_in_refused_GT_3_1_2),
+		cmocka_unit_test(each_method_counts_in_the_tenants_requests_of_a_second_GT_3_1_2),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

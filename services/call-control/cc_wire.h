@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "base/bucket.h"
 #include "base/err.h"
 #include "base/placement.h"
 #include "base/str.h"
@@ -56,8 +55,6 @@ void cc_wire_put_heartbeat(struct str *out, const struct cc_heartbeat *hb);
 /* KV `quota`: the book of a tenant's slots, that of its calls a second, the bytes of recordings that are kept of it. */
 err_t cc_wire_slots(const void *data, size_t size, struct slot_book *ret, struct err_detail *detail) MUST;
 void cc_wire_put_slots(struct str *out, const struct slot_book *book);
-err_t cc_wire_rate(const void *data, size_t size, struct bucket *ret, struct err_detail *detail) MUST;
-void cc_wire_put_rate(struct str *out, const struct bucket *book);
 err_t cc_wire_recording_use(const void *data, size_t size, uint64_t *ret_bytes, struct err_detail *detail) MUST;
 
 /* ---- out: appended to a batch; start it with the owner, then one piece per command ---- */

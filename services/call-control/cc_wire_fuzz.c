@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include "cc_wire.h"
+#include "pace/pace_book.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -49,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct bucket book = { .level = 0 };
 		uint64_t bytes;
 
-		e = data[0] == 254 ? cc_wire_rate(data + 1, size - 1, &book, &d)
+		e = data[0] == 254 ? pace_from_pb(&book, data + 1, size - 1, &d)
 				   : cc_wire_recording_use(data + 1, size - 1, &bytes, &d);
 		if (book.level > 1000LL * book.per_s)
 			abort();

@@ -45,6 +45,7 @@ static struct tenant_slots *slots_of(struct control *cc, const char *tenant)
 	t->control = cc;
 	str_copy(t->tenant, sizeof(t->tenant), tenant);
 	slots_init(&t->slots, cc->self.instance, cc->self.incarnation);
+	rate_open(t, cc->quotas->kv);
 	HASH_ADD_STR(cc->quotas->tenants, tenant, t);
 	return t;
 }
@@ -112,7 +113,7 @@ static void on_book(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	const char *dot = key ? strchr(key, '.') : NULL;
 	struct tenant_slots *t;
 
-	if (!dot || (size_t)(dot - key) >= sizeof(tenant))
+	if (!dot || (size_t)(dot - key) >= sizeof(tenant) || str_eq(dot, ".api")) /* libs/apirate */
 		return;
 	snprintf(tenant, sizeof(tenant), "%.*s", (int)(dot - key), key);
 	t = slots_of(cc, tenant);
@@ -123,7 +124,7 @@ static void on_book(enum bus_kv_op op, const char *key, const struct bus_msg *ms
 	else if (op == BUS_KV_PUT && str_eq(dot, ".calls"))
 		read_book(t, msg);
 	else if (op == BUS_KV_PUT && str_eq(dot, ".rate"))
-		rate_book(t, msg);
+		pace_book_told(&t->rate, msg);
 }
 
 static void on_read(err_t e, const struct bus_msg *msg, void *arg)

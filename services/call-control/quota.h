@@ -1,5 +1,5 @@
 /*
- * quota: the shell of slots.h and pace.h: whether a caller may be let in by the tenant's limits of calls at a time and of calls a second
+ * quota: the shell of slots.h and of libs/pace: whether a caller may be let in by the tenant's limits of calls at a time and of calls a second
  * (rate.c). A caller about whom this instance cannot say it alone waits, at most QUOTA_WAIT_MS for each of the two. And what the recorders
  * say of the tenant's recordings.
  */

@@ -2,7 +2,7 @@
 #ifndef CALL_CONTROL_QUOTA_INTERNAL_H
 #define CALL_CONTROL_QUOTA_INTERNAL_H
 
-#include "pace.h"
+#include "pace/pace_book.h"
 #include "quota.h"
 #include "slots.h"
 
@@ -19,10 +19,9 @@ struct tenant_slots {
 	struct waiter *waiters; /* for a slot */
 	int64_t asked_ms;	/* monotonic: the others, last */
 	bool reading;
-	struct pace pace;
+	struct pace_book rate;
 	struct waiter *paced; /* they have a slot, and wait for their turn in the second */
 	uint32_t n_paced;
-	bool rate_reading;
 	struct bucket rate_alone; /* what is let in while the book tells nothing; monotonic */
 	uint64_t recording_bytes; /* kept, as the recorders say */
 	UT_hash_handle hh;
@@ -54,11 +53,10 @@ void quota_go(struct tenant_slots *t, struct waiter **list);
 /* Somebody waits: looked at again soon. */
 void quota_poll_soon(struct tenant_slots *t);
 
-/* rate.c: those of the calls that are let in by slots.h for whom there is room in this second, too (pace.h). Takes the call over. */
+/* rate.c: those of the calls that are let in by slots.h for whom there is room in this second, too. Takes the call over. */
 void rate_ask(struct tenant_slots *t, struct call *call, const char *sip_call_id);
 /* Lets in and refuses whom it can. */
 void rate_pump(struct tenant_slots *t);
-/* The bucket has a new book. */
-void rate_book(struct tenant_slots *t, const struct bus_msg *msg);
+void rate_open(struct tenant_slots *t, struct bus_kv *kv);
 
 #endif

@@ -1,15 +1,19 @@
-/* rate: the shell of pace.h: whether a caller may be let in by the tenant's limit of calls a second (Quotas.calls_per_s, GT-3.1.2c). */
+/*
+ * rate: whether a caller may be let in by the tenant's limit of calls a second (Quotas.calls_per_s, GT-3.1.2c), by a book that all instances share
+ * (libs/pace).
+ *
+ * It is kept here and not in sip-edge, which takes the INVITE: a share of the limit for each edge alive would refuse callers while the
+ * tenant has room, because trunks do not send to all edges alike, and let in too many while edges come and go; and what is refused here ends
+ * as every call does, with its facts. Tenants without the limit pay nothing. Nothing is fetched in advance: what an instance held and did
+ * not use would be missing at the others. While the book cannot be read or written the limit holds for each instance alone
+ * (trunkline_quota_rate_alone_total).
+ */
 #include "quota_internal.h"
 
 #include <stdio.h>
 #include "base/clock.h"
 #include "cc_metrics.h"
 #include "log/log.h"
-
-static void key_of(const struct tenant_slots *t, char key[QUOTA_KEY])
-{
-	snprintf(key, QUOTA_KEY, "%s.rate", t->tenant);
-}
 
 static void let_in(struct tenant_slots *t)
 {
@@ -33,50 +37,16 @@ static void refuse(struct tenant_slots *t)
 
 /* ---- the book ------------------------------------------------------------------------------------------------------- */
 
-void rate_book(struct tenant_slots *t, const struct bus_msg *msg)
+static void on_word(uint32_t n, const struct err_detail *bad, void *arg)
 {
-	struct bucket book;
-	struct err_detail d;
+	struct tenant_slots *t = arg;
 
-	if (cc_wire_rate(msg->data, msg->size, &book, &d)) {
+	if (bad) {
 		metric_add(&cc_metric_bad_messages, 1);
-		LOG_ERROR(NULL, "quota.bad_book", "tenant=%s field=%s why=%s", t->tenant, LOG_Q(d.field),
-			  LOG_Q(d.message));
+		LOG_ERROR(NULL, "quota.bad_book", "tenant=%s field=%s why=%s", t->tenant, LOG_Q(bad->field),
+			  LOG_Q(bad->message));
 		return;
 	}
-	pace_read(&t->pace, &book, msg->seq);
-	rate_pump(t);
-}
-
-static void on_read(err_t e, const struct bus_msg *msg, void *arg)
-{
-	struct tenant_slots *t = arg;
-	static const struct bucket none;
-
-	t->rate_reading = false;
-	if (!e) {
-		rate_book(t, msg);
-	} else if (e == ERR_NOT_FOUND) {
-		pace_read(&t->pace, &none, 0);
-		rate_pump(t);
-	}
-}
-
-static void read_book(struct tenant_slots *t)
-{
-	char key[QUOTA_KEY];
-
-	if (t->rate_reading)
-		return;
-	key_of(t, key);
-	t->rate_reading = bus_kv_get(t->control->quotas->kv, key, on_read, t) == ERR_OK;
-}
-
-static void on_written(err_t e, uint64_t seq, void *arg)
-{
-	struct tenant_slots *t = arg;
-	uint32_t n = pace_written(&t->pace, !e, seq);
-
 	if (t->control->quotas->closed)
 		return;
 	for (; n && t->paced; n--)
@@ -84,16 +54,12 @@ static void on_written(err_t e, uint64_t seq, void *arg)
 	rate_pump(t);
 }
 
-static void write_book(struct tenant_slots *t)
+void rate_open(struct tenant_slots *t, struct bus_kv *kv)
 {
 	char key[QUOTA_KEY];
-	struct str out = STR_INIT;
 
-	key_of(t, key);
-	cc_wire_put_rate(&out, &t->pace.next);
-	if (out.failed || bus_kv_put(t->control->quotas->kv, key, out.data, out.len, t->pace.expected, on_written, t))
-		(void)pace_written(&t->pace, false, 0);
-	str_done(&out);
+	snprintf(key, sizeof(key), "%s.rate", t->tenant);
+	pace_book_init(&t->rate, kv, key, on_word, t);
 }
 
 /* The book has told nothing for as long as a caller may wait: KV is slow, or away. To let nobody in would be an outage of the tenant's;
@@ -125,11 +91,11 @@ void rate_pump(struct tenant_slots *t)
 		decide_alone(t, limit);
 	if (!t->paced)
 		return;
-	if (t->pace.stale)
-		read_book(t);
-	if (pace_next(&t->pace, limit, t->n_paced, control_now_ms(t->control)))
-		write_book(t);
-	while (t->paced && !pace_busy(&t->pace))
+	if (t->rate.pace.stale)
+		pace_book_ask(&t->rate);
+	if (pace_next(&t->rate.pace, limit, 1, t->n_paced, control_now_ms(t->control)))
+		pace_book_write(&t->rate);
+	while (t->paced && !pace_busy(&t->rate.pace))
 		refuse(t);
 	if (t->paced)
 		quota_poll_soon(t);

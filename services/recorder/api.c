@@ -45,6 +45,8 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
 	if (!e && !*u.agent) /* has no recordings of its own */
 		e = auth_require(&u, RIGHT_RECORDINGS_ALL, detail);
+	if (!e)
+		e = apirate_take(r->apirate, call, &u, detail);
 	if (e) {
 		metric_add(&recorder_metric_refused, 1);
 		return e;

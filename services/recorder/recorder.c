@@ -150,7 +150,13 @@ static err_t open_bus(struct recorder *r, struct err_detail *detail)
 		e = revoked_new(&r->revoked, &(struct revoked_params){ .bus = r->bus }, detail);
 	if (!e)
 		e = open_vault(r, detail);
-	return e ? e : events_new(&r->events, r->bus, c->site, r->source);
+	if (!e)
+		e = events_new(&r->events, r->bus, c->site, r->source);
+	return e ? e
+		 : apirate_new(&r->apirate,
+			       &(struct apirate_params){
+				   .bus = r->bus, .events = r->events, .conf = vault_conf(r->vault) },
+			       detail);
 }
 
 static err_t check_dir(const char *dir, struct err_detail *detail)
@@ -226,10 +232,12 @@ void recorder_free(struct recorder **ref)
 	db_free(&r->db);
 	reseal_free(&r->reseal);
 	purge_free(&r->purge);
+	apirate_stop(r->apirate);
 	events_free(&r->events);
 	revoked_free(&r->revoked);
 	vault_free(&r->vault);
 	bus_free(&r->bus);
+	apirate_free(&r->apirate);
 	usage_free(&r->usage);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);

@@ -9,6 +9,7 @@
 #ifndef RECORDER_RECORDER_H
 #define RECORDER_RECORDER_H
 
+#include "apirate/apirate.h"
 #include "auth/auth.h"
 #include "bus/bus.h"
 #include "db/db.h"
@@ -32,6 +33,7 @@ struct recorder {
 	char source[128];
 	struct auth_verifier *verifier;
 	struct revoked *revoked;
+	struct apirate *apirate;
 	struct bus *bus;
 	struct vault *vault;
 	struct reseal *reseal;

@@ -115,6 +115,12 @@ static void a_withdrawn_token_is_refused_within_a_second_GT_3(void **state)
 	rightskit_check_revoked(SERVICE, address, signer, "1001", nats.url);
 }
 
+static void each_method_counts_in_the_tenants_requests_of_a_second_GT_3_1_2(void **state)
+{
+	(void)state;
+	rightskit_check_limited(SERVICE, address, signer, "1001", nats.url);
+}
+
 static void an_agent_finds_its_own_recordings_only(void **state)
 {
 	list_request req = TRUNKLINE__RECORDING__V1__LIST_RECORDINGS_REQUEST__INIT;
@@ -534,6 +540,7 @@ int main(void)
 		cmocka_unit_test(who_may_not_is_refused),
 		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_GT_3),
+		cmocka_unit_test(each_method_counts_in_the_tenants_requests_of_a_second_GT_3_1_2),
 		cmocka_unit_test(an_agent_finds_its_own_recordings_only),
 		cmocka_unit_test(search_by_time_number_agent_queue_and_length),
 		cmocka_unit_test(the_same_event_again_changes_nothing),

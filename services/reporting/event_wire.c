@@ -151,6 +151,10 @@ static const struct member audit_entry[] = {
 static const struct member tenant_purged[] = {
 	[1] = { "delete_time_ms", NUMBER },
 };
+static const struct member quota_refused[] = {
+	[1] = { "quota", TEXT },
+	[2] = { "limit", NUMBER },
+};
 
 /* Of an Event; a body's kind is that of its message. */
 static const struct message empty = { .kind = KPI_OTHER }, answered_message = { .kind = KPI_CALL_ANSWERED };
@@ -173,7 +177,8 @@ static const struct message call_offered_message = MESSAGE(KPI_OFFERED, call_off
 			    recording_refused_message = MESSAGE(KPI_OTHER, recording_refused),
 			    agent_state_changed_message = MESSAGE(KPI_AGENT_STATE, agent_state_changed),
 			    audit_entry_message = MESSAGE(KPI_OTHER, audit_entry),
-			    tenant_purged_message = MESSAGE(KPI_OTHER, tenant_purged);
+			    tenant_purged_message = MESSAGE(KPI_OTHER, tenant_purged),
+			    quota_refused_message = MESSAGE(KPI_OTHER, quota_refused);
 
 static const struct member event[] = {
 	[1] = { "id", TEXT },
@@ -210,6 +215,7 @@ static const struct member event[] = {
 	[60] = { "recording_stored", BODY, 0, &recording_stored_message },
 	[70] = { "audit_entry", BODY, 0, &audit_entry_message },
 	[71] = { "tenant_purged", BODY, 0, &tenant_purged_message },
+	[72] = { "quota_refused", BODY, 0, &quota_refused_message },
 };
 static const struct message event_message = MESSAGE(KPI_OTHER, event);
 

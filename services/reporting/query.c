@@ -233,6 +233,8 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		rpc_call_set_languages(call, u.language, u.tenant_language);
 		e = auth_check(method, &u, detail);
 	}
+	if (!e)
+		e = apirate_take(r->apirate, call, &u, detail);
 	if (e)
 		return e;
 	kept = mem_dup(&u, sizeof(u));

@@ -64,6 +64,12 @@ static void a_withdrawn_token_is_refused_within_a_second_GT_3(void **state)
 	rightskit_check_revoked(SERVICE, address, signer, "", nats.url);
 }
 
+static void each_method_counts_in_the_tenants_requests_of_a_second_GT_3_1_2(void **state)
+{
+	(void)state;
+	rightskit_check_limited(SERVICE, address, signer, "", nats.url);
+}
+
 static void start_service(void)
 {
 	char binary[512], self[400], conf[TESTKIT_PATH + 64];
@@ -121,6 +127,7 @@ int main(void)
 		cmocka_unit_test(each_method_needs_its_permission_and_no_other_GT_3),
 		cmocka_unit_test(another_tenant_is_not_there_GT_3),
 		cmocka_unit_test(a_withdrawn_token_is_refused_within_a_second_GT_3),
+		cmocka_unit_test(each_method_counts_in_the_tenants_requests_of_a_second_GT_3_1_2),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -114,7 +114,7 @@ static err_t open_vault(struct reporting *r, const struct reporting_config *cfg,
 			      d);
 }
 
-/* Facts come by Kafka: NATS only tells which tokens are withdrawn, and what is sensitive. */
+/* Facts come by Kafka: NATS only tells which tokens are withdrawn, what is sensitive, and how many a second may ask. */
 static err_t open_bus(struct reporting *r, struct err_detail *d)
 {
 	const struct service_common *sc = service_common(r->svc);
@@ -129,6 +129,10 @@ static err_t open_bus(struct reporting *r, struct err_detail *d)
 				.replicas = (int)sc->nats_replicas,
 				.key_file = sc->nats_key_file };
 	err_t e = name.failed ? ERR_EXHAUSTED : bus_new(&r->bus, &p, d);
+	if (!e)
+		e = events_ensure_stream(r->bus, d);
+	if (!e)
+		e = events_new(&r->events, r->bus, sc->site, str_text(&name));
 	str_done(&name);
 	return e ? e : revoked_new(&r->revoked, &(struct revoked_params){ .bus = r->bus }, d);
 }
@@ -155,6 +159,11 @@ err_t reporting_new(struct reporting **ret, struct service *svc, const struct re
 		e = open_bus(r, d);
 	if (!e)
 		e = open_vault(r, cfg, d);
+	if (!e)
+		e = apirate_new(&r->apirate,
+				&(struct apirate_params){
+				    .bus = r->bus, .events = r->events, .conf = vault_conf(r->vault) },
+				d);
 	if (!e)
 		e = query_start(r, cfg, d);
 	if (!e)
@@ -192,9 +201,12 @@ void reporting_free(struct reporting **pr)
 	rpc_server_free(&r->server);
 	reseal_free(&r->reseal);
 	vault_view_unref(&r->job.view);
+	apirate_stop(r->apirate);
+	events_free(&r->events);
 	revoked_free(&r->revoked);
 	vault_free(&r->vault);
 	bus_free(&r->bus);
+	apirate_free(&r->apirate);
 	auth_verifier_free(&r->verifier);
 	mem_free(r);
 }

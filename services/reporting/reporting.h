@@ -5,6 +5,7 @@
 #ifndef REPORTING_REPORTING_H
 #define REPORTING_REPORTING_H
 
+#include "apirate/apirate.h"
 #include "auth/auth.h"
 #include "base/err.h"
 #include "books.h"
@@ -32,10 +33,12 @@ struct reporting {
 	struct stream_consumer *consumer;
 	struct rpc_server *server;
 	struct auth_verifier *verifier;
-	struct bus *bus; /* for revoked and vault */
+	struct bus *bus; /* for revoked, vault and apirate */
 	struct vault *vault;
 	struct reseal *reseal;
 	struct revoked *revoked;
+	struct events *events; /* of refusals */
+	struct apirate *apirate;
 	struct books *books;
 	struct books_job job; /* the batch being written */
 	bool writing, stopping;

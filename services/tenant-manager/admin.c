@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "api_rate.h"
 #include "import_run.h"
 #include "import_upload.h"
 #include "importer.h"
@@ -50,14 +49,6 @@ static void session_free(void *arg)
 	mem_free(s);
 }
 
-/* CreateToken among them. Operators have all the time they want. */
-static err_t check_rate(const struct admin *a, const struct auth_user *u, struct err_detail *detail)
-{
-	if (auth_is_operator(u))
-		return ERR_OK;
-	return api_rate_take(a->tm->api_rate, u->tenant, detail);
-}
-
 err_t admin_authorize(struct rpc_call *call, const char *method, struct err_detail *detail, void *arg)
 {
 	const struct admin *a = arg;
@@ -77,7 +68,7 @@ err_t admin_authorize(struct rpc_call *call, const char *method, struct err_deta
 		e = auth_check(method, &session->user, detail);
 	}
 	if (!e)
-		e = check_rate(a, &session->user, detail);
+		e = apirate_take(a->tm->apirate, call, &session->user, detail); /* CreateToken, too */
 	if (e)
 		mem_free(session);
 	else

@@ -2,7 +2,6 @@
 
 #include <string.h>
 #include "admin.h"
-#include "api_rate.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "bootstrap.h"
@@ -52,6 +51,11 @@ static bool revoked_is_ready(void *arg)
 	return revoked_synced(((struct manager *)arg)->revoked);
 }
 
+static bool tenants_are_known(void *arg)
+{
+	return tenantconf_synced(((struct manager *)arg)->conf);
+}
+
 /* ---- drain ---- */
 
 static void on_stopped(void *arg)
@@ -87,6 +91,17 @@ static err_t open_db(struct manager *tm, struct err_detail *detail)
 	p.connections = 1;
 	p.statement_timeout_ms = IMPORT_STATEMENT_MS;
 	return e ? e : db_new(&tm->import_db, &p);
+}
+
+/* What was published is what the other services go by, too: an entry that is not valid they tell. */
+static err_t open_rate(struct manager *tm, struct err_detail *detail)
+{
+	err_t e = tenantconf_new(&tm->conf, &(struct tenantconf_params){ .bus = tm->bus, .no_agents = true }, detail);
+
+	return e ? e
+		 : apirate_new(&tm->apirate,
+			       &(struct apirate_params){ .bus = tm->bus, .events = tm->events, .conf = tm->conf },
+			       detail);
 }
 
 static err_t open_bus(struct manager *tm, struct err_detail *detail)
@@ -126,7 +141,7 @@ static err_t open_bus(struct manager *tm, struct err_detail *detail)
 	if (!e)
 		e = rotation_new(&tm->rotation, tm, detail);
 	str_done(&name);
-	return e;
+	return e ? e : open_rate(tm, detail);
 }
 
 static err_t open_auth(struct manager *tm, struct err_detail *detail)
@@ -137,8 +152,6 @@ static err_t open_auth(struct manager *tm, struct err_detail *detail)
 		e = auth_signer_new(&tm->signer, tm->config->private_key_file, detail);
 	if (!e)
 		e = throttle_new(&tm->throttle);
-	if (!e)
-		e = api_rate_new(&tm->api_rate, tm);
 	return e ? e : bootstrap_new(&tm->bootstrap, tm, detail);
 }
 
@@ -214,6 +227,7 @@ err_t manager_new(struct manager **ret, struct service *svc, const struct manage
 	}
 	service_add_ready(svc, "postgresql", db_is_ready, tm);
 	service_add_ready(svc, "withdrawn tokens", revoked_is_ready, tm);
+	service_add_ready(svc, "tenants", tenants_are_known, tm);
 	service_add_bus(svc, tm->bus, false); /* changes are taken, and published later */
 	service_on_drain(svc, on_drain, tm);
 	*ret = tm;
@@ -240,9 +254,12 @@ void manager_free(struct manager **ref)
 	db_free(&tm->db);
 	rpc_server_free(&tm->server);
 	promptstore_free(&tm->prompts);
+	apirate_stop(tm->apirate);
 	events_free(&tm->events);
 	revoked_free(&tm->revoked);
+	tenantconf_free(&tm->conf);
 	bus_free(&tm->bus);
+	apirate_free(&tm->apirate);
 	revoker_free(&tm->revoker);
 	publisher_free(&tm->publisher);
 	purge_free(&tm->purge);
@@ -251,7 +268,6 @@ void manager_free(struct manager **ref)
 	admin_free(&tm->admin);
 	bootstrap_free(&tm->bootstrap);
 	throttle_free(&tm->throttle);
-	api_rate_free(&tm->api_rate);
 	auth_signer_free(&tm->signer);
 	auth_verifier_free(&tm->verifier);
 	if (tm->master_key)

@@ -9,7 +9,7 @@
  *	importer.c    CreateImport: a table of agents or numbers → rows (import_run.h)
  *	sensitive.c   what is stored encrypted, and the key for it
  *	ops_rotation.c  another key;  rotation.c: how far the services are with it
- *	quota.c       what a tenant may have; api_rate.c: how often it may ask
+ *	quota.c       what a tenant may have; how often it may ask: libs/apirate
  *	deletion.c  what deleting a tenant decides; ops_deletion.c: the mark, the way back; purge.c: what goes
  *	login.c       AuthService;  bootstrap.c: the first operator's token
  *	token.c       which tokens were made;  revoker.c: those that are withdrawn → KV;  token_uses.c: when they were used
@@ -17,6 +17,7 @@
 #ifndef TM_MANAGER_H
 #define TM_MANAGER_H
 
+#include "apirate/apirate.h"
 #include "auth/auth.h"
 #include "bus/bus.h"
 #include "db/db.h"
@@ -51,7 +52,8 @@ struct manager {
 	struct admin *admin;
 	struct bootstrap *bootstrap;
 	struct throttle *throttle;
-	struct api_rate *api_rate;
+	struct tenantconf *conf; /* as published, for apirate */
+	struct apirate *apirate;
 	uint8_t *master_key; /* SEALED_KEY bytes; NULL: there is none */
 	struct purge *purge;
 	struct rotation *rotation;

@@ -46,11 +46,6 @@ err_t quota_judge(const char *name, uint64_t limit, uint64_t before, uint64_t af
 	return err_set(detail, ERR_EXHAUSTED, name, "%llu of %llu in use, %llu more are needed", used, of, more);
 }
 
-unsigned quota_api_requests_per_s(const ProtobufCMessage *quotas)
-{
-	return quotas ? ((const Trunkline__Config__V1__Quotas *)quotas)->api_requests_per_s : 0;
-}
-
 /* ---- in the database ---- */
 
 err_t quota_from_row(struct arena *a, struct db_result *res, int row, int col, const ProtobufCMessage **ret)

@@ -27,7 +27,6 @@ err_t quota_check_audio(struct change *c, uint64_t before_bytes) MUST;
 
 /* The Quotas in a column, in the arena; *ret NULL: no limits. */
 err_t quota_from_row(struct arena *a, struct db_result *res, int row, int col, const ProtobufCMessage **ret) MUST;
-unsigned quota_api_requests_per_s(const ProtobufCMessage *quotas);
 
 /* Pure: from before to after of limit (0: none). Less, or the same, is never refused: a limit may be below the use. */
 err_t quota_judge(const char *name, uint64_t limit, uint64_t before, uint64_t after, struct err_detail *detail) MUST;

@@ -322,3 +322,43 @@ def test_the_operators_limits_hold_and_the_other_company_has_its_own_GT_3_1_2(sc
             admin.DeleteQueue(name=name)
         for a in (first, second):
             a.sign_out()
+
+
+def test_a_companys_requests_of_a_second_are_those_to_all_services_together_GT_3_1_2(scene):
+    operator, own = scene.acme.api.admin, scene.huaxia.own
+    asks = {"tm-1": lambda: own.admin.GetTenant(name="tenants/huaxia"), "rep-1": lambda: own.reports.GetSummary(),
+            "rec-1": lambda: own.recordings.ListRecordings(), "desk-1": lambda: list(own.desk.ListAgents().agents)}
+
+    def refused(ask):
+        deadline = time.monotonic() + patient(10)
+        while time.monotonic() < deadline:
+            try:
+                ask()
+            except ApiError as e:
+                assert e.code == "RESOURCE_EXHAUSTED" and e.details.startswith("quotas.api_requests_per_s: 1 of 1 requests of a second in use")
+                return True
+        return False
+    try:
+        operator.UpdateTenant(tenant={"name": "tenants/huaxia", "quotas": {"api_requests_per_s": 1}}, update_mask="quotas")
+        assert [i for i, ask in asks.items() if not refused(ask)] == []
+        time.sleep(1.5)  # one is there again, for one of the four
+        began, let_in = time.monotonic(), 0
+        for ask in asks.values():
+            try:
+                ask()
+                let_in += 1
+            except ApiError:
+                pass
+        assert 1 <= let_in <= 1 + (time.monotonic() - began)
+        assert [scene.cluster.metric(i, "trunkline_quota_api_rate_alone_total") for i in asks] == [0, 0, 0, 0]
+        scene.acme.own.admin.GetTenant(name="tenants/acme")
+    finally:
+        operator.UpdateTenant(tenant={"name": "tenants/huaxia", "quotas": {}}, update_mask="quotas")
+        deadline = time.monotonic() + patient(10)
+        while time.monotonic() < deadline:
+            try:
+                for ask in list(asks.values()) * 2:
+                    ask()
+                break
+            except ApiError:
+                time.sleep(0.2)

@@ -152,15 +152,15 @@ def pg_roles(plan):
 # What each service may write besides tl.> (messages between services): KV buckets and events. Everybody may read KV,
 # but nobody the account's or server's own API, and nobody deletes or empties a stream.
 WRITES = {
-    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "$KV.revoked.>", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>", "ev.*.recording.>"],  # TenantPurged
+    "tenant-manager": ["$KV.config.>", "$KV.prompts.>", "$KV.revoked.>", "$KV.quota.*.api", "ev.*.config.>", "ev.*.audit.>", "ev.*.system.>", "ev.*.recording.>"],  # TenantPurged
     "sip-edge": ["$KV.legs.>", "$KV.bindings.>", "ev.*.system.>"],
     "media": ["ev.*.system.>"],
     "call-control": ["$KV.calls.>", "$KV.quota.>", "$KV.agents.>", "ev.*.call.>", "ev.*.agent.>", "ev.*.recording.>", "ev.*.system.>"],
     "router": ["$KV.agents.>", "ev.*.agent.>", "ev.*.call.>", "ev.*.system.>"],
-    "agent-desk": ["$KV.agents.>", "$KV.seats.>", "ev.*.agent.>", "ev.*.system.>"],
-    "recorder": ["ev.*.recording.>", "$KV.quota.*.recordings", "$KV.rotation.*.recorder", "ev.*.system.>"],
+    "agent-desk": ["$KV.agents.>", "$KV.seats.>", "$KV.quota.*.api", "ev.*.agent.>", "ev.*.system.>"],
+    "recorder": ["ev.*.recording.>", "$KV.quota.*.recordings", "$KV.quota.*.api", "$KV.rotation.*.recorder", "ev.*.system.>"],
     "event-bridge": ["$KV.positions.>"],
-    "reporting": ["$KV.rotation.*.reporting"],
+    "reporting": ["$KV.quota.*.api", "$KV.rotation.*.reporting", "ev.*.system.>"],
 }
 COMMON_WRITES = ["tl.>", "$KV.leases.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "_INBOX.>"]
 COMMON_READS = ["tl.>", "_INBOX.>", "$KV.>", "ev.>"]

@@ -2,7 +2,7 @@
  * The arithmetic of the calls a second, and a simulator of instances that share one book: words late, writes refused or lost, clocks apart.
  * Nobody lets in more than the bucket had, and who comes while there is room is let in.
  */
-#include "pace.h"
+#include "pace/pace.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static uint32_t rng(uint32_t n)
 
 static uint32_t let_in(struct pace *p, uint32_t limit, uint32_t waiting, int64_t now_ms)
 {
-	uint32_t n = pace_next(p, limit, waiting, now_ms);
+	uint32_t n = pace_next(p, limit, 1, waiting, now_ms);
 
 	return n ? pace_written(p, true, p->revision + 1) : 0;
 }
@@ -47,7 +47,7 @@ static void who_is_refused_costs_no_write(void **state)
 	(void)state;
 	assert_int_equal(let_in(&p, 1, 1, NOW), 1);
 	for (int i = 0; i < 999; i++)
-		assert_int_equal(pace_next(&p, 1, 1, NOW + i), 0);
+		assert_int_equal(pace_next(&p, 1, 1, 1, NOW + i), 0);
 	assert_false(pace_busy(&p));
 	assert_int_equal(p.revision, 1);
 }
@@ -69,9 +69,9 @@ static void while_a_write_is_under_way_nobody_is_let_in_or_refused(void **state)
 	struct pace p = { .revision = 0 };
 
 	(void)state;
-	assert_int_equal(pace_next(&p, 5, 2, NOW), 2);
+	assert_int_equal(pace_next(&p, 5, 1, 2, NOW), 2);
 	assert_true(pace_busy(&p));
-	assert_int_equal(pace_next(&p, 5, 3, NOW), 0);
+	assert_int_equal(pace_next(&p, 5, 1, 3, NOW), 0);
 	assert_int_equal(pace_written(&p, true, 7), 2);
 	assert_false(pace_busy(&p));
 	assert_int_equal(let_in(&p, 5, 9, NOW), 3);
@@ -83,11 +83,11 @@ static void a_refused_write_lets_nobody_in_and_the_book_is_read_first(void **sta
 	struct bucket other = { .per_s = 5, .level = 1000, .at_ms = NOW };
 
 	(void)state;
-	assert_int_equal(pace_next(&p, 5, 2, NOW), 2);
+	assert_int_equal(pace_next(&p, 5, 1, 2, NOW), 2);
 	assert_int_equal(pace_written(&p, false, 0), 0);
 	assert_true(pace_busy(&p));
 	pace_read(&p, &other, 4);
-	assert_int_equal(pace_next(&p, 5, 2, NOW), 1);
+	assert_int_equal(pace_next(&p, 5, 1, 2, NOW), 1);
 	pace_read(&p, &other, 5); /* while ours is under way */
 	assert_int_equal(pace_written(&p, false, 0), 0);
 	assert_false(pace_busy(&p));
@@ -151,7 +151,7 @@ static void turn(struct world *w, uint32_t limit, int64_t now_ms)
 		pace_read(p, &w->book, w->revision);
 	if (p->writing)
 		arrive(w, i);
-	else if (w->waiting[i] && !pace_next(p, limit, w->waiting[i], now_ms + w->lead_ms[i]) && !pace_busy(p))
+	else if (w->waiting[i] && !pace_next(p, limit, 1, w->waiting[i], now_ms + w->lead_ms[i]) && !pace_busy(p))
 		w->waiting[i] = 0; /* refused */
 }
 

@@ -1,11 +1,11 @@
-#include "pace.h"
+#include "pace/pace.h"
 
 bool pace_busy(const struct pace *p)
 {
 	return p->writing || p->stale;
 }
 
-uint32_t pace_next(struct pace *p, uint32_t limit, uint32_t waiting, int64_t now_ms)
+uint32_t pace_next(struct pace *p, uint32_t limit, uint32_t least, uint32_t most, int64_t now_ms)
 {
 	int64_t ahead_ms = p->book.at_ms - now_ms;
 	uint32_t n = 0;
@@ -18,10 +18,12 @@ uint32_t pace_next(struct pace *p, uint32_t limit, uint32_t waiting, int64_t now
 	else if (ahead_ms > 0)
 		now_ms = p->book.at_ms;
 	bucket_set(&p->next, limit, now_ms);
-	while (n < waiting && !bucket_take(&p->next, now_ms))
+	while (n < most && !bucket_take(&p->next, now_ms))
 		n++;
-	if (!n)
+	if (n < least) {
+		p->next.level += n * BUCKET_ONE;
 		return 0;
+	}
 	p->letting = n;
 	p->writing = true;
 	p->expected = p->revision;
@@ -49,4 +51,11 @@ void pace_read(struct pace *p, const struct bucket *book, uint64_t revision)
 	p->book = *book;
 	p->revision = revision;
 	p->stale = false;
+}
+
+int64_t pace_wait_ms(const struct pace *p, uint32_t n)
+{
+	int64_t missing = n * BUCKET_ONE - p->next.level;
+
+	return missing > 0 && p->next.per_s ? (missing + p->next.per_s - 1) / p->next.per_s : 1;
 }

@@ -1,0 +1,1 @@
+$(eval $(call library,pace,base bus pbcheck proto,,))
