@@ -178,8 +178,9 @@ static void end_walk(struct reseal *r)
 	int64_t rest_ms = r->seen_ms + r->p.settle_ms - clock_mono_ms();
 
 	tell(r, finished);
-	if (finished && r->p.on_finished)
-		r->p.on_finished(r->id, r->version, r->renewed, r->p.arg);
+	if (finished)
+		LOG_INFO(&(struct log_ctx){ .tenant = r->id }, "key.resealed", "version=%u rows=%lld", r->version,
+			 (long long)r->renewed);
 	if (finished)
 		r->version = 0; /* the next tenant; this one again if tenant-manager has not heard of it */
 	else

@@ -33,9 +33,6 @@ struct reseal_params {
 	struct vault *vault;
 	const struct reseal_table *table; /* lives as long */
 	int64_t settle_ms;
-	/* Nothing of a former version is left; for the log. May be NULL. */
-	void (*on_finished)(const char *tenant, uint32_t version, int64_t renewed, void *arg);
-	void *arg;
 };
 /* For start-up. */
 err_t reseal_new(struct reseal **ret, const struct reseal_params *p, struct err_detail *detail) MUST;

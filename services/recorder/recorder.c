@@ -102,13 +102,6 @@ static bool tenants_are_known(void *arg)
 	return vault_synced(((struct recorder *)arg)->vault);
 }
 
-static void on_resealed(const char *tenant, uint32_t version, int64_t renewed, void *arg)
-{
-	(void)arg;
-	LOG_INFO(&(struct log_ctx){ .tenant = tenant }, "key.resealed", "version=%u rows=%lld", version,
-		 (long long)renewed);
-}
-
 static err_t open_vault(struct recorder *r, struct err_detail *detail)
 {
 	struct vault_params p = { .bus = r->bus,
@@ -126,8 +119,7 @@ static err_t open_vault(struct recorder *r, struct err_detail *detail)
 						       .db = r->db,
 						       .vault = r->vault,
 						       .table = &store_reseal,
-						       .settle_ms = r->cfg->settle_ms,
-						       .on_finished = on_resealed },
+						       .settle_ms = r->cfg->settle_ms },
 			      detail);
 }
 
