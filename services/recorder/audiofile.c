@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "recording/segment.h"
 #include "store.h"
 
 #define FULL_PATH (2 * AUDIOFILE_PATH)
@@ -147,4 +148,101 @@ err_t audiofile_open(FILE **ret, const struct audiofile *a, const struct vault_t
 	full_path(path, a, false, "");
 	*ret = fopen(path, "re");
 	return *ret ? ERR_OK : err_from_errno(errno);
+}
+
+/* ---- what was in clear before ---- */
+
+static err_t copy(FILE *from, FILE *to)
+{
+	char bytes[16384];
+	size_t n;
+
+	while ((n = fread(bytes, 1, sizeof(bytes), from)))
+		if (fwrite(bytes, 1, n, to) != n)
+			return err_from_errno(errno);
+	return ferror(from) ? ERR_DATA_LOSS : ERR_OK;
+}
+
+/* ERR_NOT_FOUND: there is none in clear. */
+static err_t seal_one(const struct audiofile *a, const struct audiofile_key *key)
+{
+	char path[FULL_PATH];
+	FILE *from, *to;
+	err_t e;
+
+	full_path(path, a, false, "");
+	from = fopen(path, "re");
+	if (!from)
+		return err_from_errno(errno);
+	e = audiofile_create(&to, a, key);
+	if (!e) {
+		e = copy(from, to);
+		if (fclose(to) && !e)
+			e = err_from_errno(errno);
+	}
+	fclose(from);
+	return e ? e : audiofile_put_in_place(a, true);
+}
+
+/* That of a file which was encrypted before the index knew. ERR_NOT_FOUND: there is none that opens. */
+static err_t take_key(struct audiofile_key *ret, const struct audiofile *a, const struct vault_tenant *t)
+{
+	char path[FULL_PATH];
+	err_t e;
+	int fd;
+
+	full_path(path, a, true, "");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return ERR_NOT_FOUND;
+	e = sealedfile_label(fd, ret->envelope);
+	close(fd);
+	return e ? ERR_NOT_FOUND : open_envelope(ret->key, a, t, ret->envelope);
+}
+
+static bool is_made_again(const struct audiofile *a)
+{
+	char name[SEGMENT_PATH], path[FULL_PATH];
+
+	if (segment_path(name, a->tenant, a->recording_id))
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", a->dir, name);
+	return access(path, F_OK) == 0;
+}
+
+static err_t seal_both(struct audiofile files[2], const struct vault_tenant *t, struct audiofile_key *key,
+		       bool *ret_any)
+{
+	bool sealed = true;
+	err_t e = take_key(key, &files[0], t);
+
+	if (e == ERR_NOT_FOUND)
+		e = take_key(key, &files[1], t);
+	*ret_any = !e;
+	if (e == ERR_NOT_FOUND)
+		e = audiofile_make_key(key, &sealed, t, files[0].recording_id);
+	for (int i = 0; !e && sealed && i < 2; i++) {
+		e = seal_one(&files[i], key);
+		*ret_any = *ret_any || !e;
+		if (e == ERR_NOT_FOUND)
+			e = ERR_OK;
+	}
+	return e;
+}
+
+err_t audiofile_seal(const char *dir, const char *path, const struct vault_tenant *t, const char *recording_id,
+		     struct str *data_key)
+{
+	struct audiofile files[2] = { { dir, path, vault_id(t), recording_id, true },
+				      { dir, path, vault_id(t), recording_id, false } };
+	struct audiofile_key key = { 0 };
+	bool any = false;
+	err_t e = is_made_again(&files[0]) ? ERR_OK : seal_both(files, t, &key, &any);
+
+	explicit_bzero(key.key, sizeof(key.key));
+	if (any)
+		str_append(data_key, key.envelope);
+	if (!e && data_key->failed)
+		e = ERR_EXHAUSTED;
+	return e;
 }

@@ -40,6 +40,13 @@ err_t audiofile_create(FILE **ret, const struct audiofile *a, const struct audio
 /* After fclose(): what was made is in its place, and the other one (in clear, or encrypted) is gone. */
 err_t audiofile_put_in_place(const struct audiofile *a, bool sealed) MUST;
 
+/* Encrypts the files of a recording that are in clear, whose index says so: appends what is to stand there. Nothing: they stay, as their tenant has
+ * not marked them, as they are not here, cannot be read, or are about to be made again. Killed at any point it is done again, with the
+ * key in the head of what was made. Errors of the file system, also with something appended: then one of the two stays in clear;
+ * ERR_UNAVAILABLE: no random numbers. */
+err_t audiofile_seal(const char *dir, const char *path, const struct vault_tenant *t, const char *recording_id,
+		     struct str *data_key) MUST;
+
 /* Opens it for reading, whichever there is. data_key: as it stands in the index. With the detail: ERR_PRECONDITION: no key opens it,
  * ERR_DATA_LOSS: it was changed or cut off; without: ERR_NOT_FOUND, else the file system. */
 err_t audiofile_open(FILE **ret, const struct audiofile *a, const struct vault_tenant *t, const char *data_key,

@@ -228,8 +228,8 @@ static void files_are_encrypted_and_downloads_are_the_same_GT_16(void **state)
 	(void)state;
 	publish("beta", "");
 	publish("acme", "");
-	store("acme", "clear", "1001", "+49301110001", LONG_MS);
-	assert_int_equal(download(c, "clear", 0, NULL), ERR_OK);
+	store("acme", "zero", "1001", "+49301110001", LONG_MS); /* the first in the list */
+	assert_int_equal(download(c, "zero", 0, NULL), ERR_OK);
 	clear_size = file.len;
 	assert_in_range(clear_size, SEALEDFILE_CHUNK + 1, sizeof(clear_mp3));
 	memcpy(clear_mp3, file.data, clear_size);
@@ -242,8 +242,8 @@ static void files_are_encrypted_and_downloads_are_the_same_GT_16(void **state)
 	shows_nothing("sealed", ".mono.mp3.sealed");
 	assert_int_equal(count("id = 'sealed' AND data_key LIKE 'sealed:1::%'"), 1);
 	gives_the_audio(c, "sealed");
-	same_in_every_format(c, "clear", "sealed");
-	assert_true(file_exists("clear", ".mp3")); /* what was there before stays */
+	same_in_every_format(c, "zero", "sealed");
+	assert_true(file_exists("zero", ".mp3")); /* what was there before stays */
 	fails(stranger, "sealed", ERR_NOT_FOUND, "no such recording");
 	store("beta", "open", "1001", "", 1000);
 	assert_int_equal(access(path_of("beta", "open", ".mp3"), F_OK), 0);
@@ -361,7 +361,7 @@ static void restart_with_master(const char *hex)
 static void with_another_master_key_nothing_is_given_out_made_or_lost_GT_16(void **state)
 {
 	struct rpc_client *c = client_with("acme", 0);
-	unsigned before = stored;
+	struct until made = { c, "waits", TRUNKLINE__RECORDING__V1__RECORDING_STATE__RECORDING_STATE_STORED };
 
 	(void)state;
 	restart_with_master("ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n");
@@ -374,7 +374,7 @@ static void with_another_master_key_nothing_is_given_out_made_or_lost_GT_16(void
 	assert_false(file_exists("waits", ".mp3.tmp"));
 	restart_with_master(CONFKIT_MASTER);
 	gives_the_audio(c, "sealed");
-	await_stored(before + 1);
+	assert_true(testkit_wait_loop(loop, has_state, &made, 30000));
 	gives_the_audio(c, "waits");
 	rpc_client_free(&c);
 }
@@ -417,10 +417,11 @@ static bool does_not_open(void *arg)
 	return download(s->c, s->id, 0, NULL) == ERR_PRECONDITION;
 }
 
-static void a_rotation_renews_keys_and_touches_no_file_GT_16(void **state)
+static void a_rotation_renews_keys_and_encrypts_what_was_in_clear_GT_16(void **state)
 {
+	static const char *const former[] = { "before", "secret", "zero" };
 	struct rpc_client *c = client_with("acme", 0);
-	struct shut shut = { c, "killed" };
+	struct shut shut = { c, "torn1" };
 	struct progress p = { 0 };
 	struct str before = STR_INIT, after = STR_INIT;
 	struct bus_kv_watch *watch = NULL;
@@ -437,11 +438,20 @@ static void a_rotation_renews_keys_and_touches_no_file_GT_16(void **state)
 	store("acme", "meanwhile", "1001", "", LONG_MS);
 	assert_true(testkit_wait_loop(loop, has_finished, &p, 60000));
 	assert_int_equal(count("data_key LIKE 'sealed:1:%'"), 0);
-	assert_true(count("data_key LIKE 'sealed:2:%'") >= 7);
+	assert_int_equal(count("data_key NOT LIKE 'sealed:2:%'"), 0); /* what was in clear before, too */
+	for (size_t i = 0; i < ARRAY_SIZE(former); i++) {
+		assert_false(file_exists(former[i], ".mp3"));
+		assert_false(file_exists(former[i], ".mono.mp3"));
+		assert_true(file_exists(former[i], ".mono.mp3.sealed"));
+	}
+	shows_nothing("zero", ".mp3.sealed");
+	sql("UPDATE rec.recording SET data_key = '' WHERE id = 'torn1'");
 	publish_keys("acme", AUDIO_FIELD, 2, 2);			   /* the former version is destroyed */
 	assert_true(testkit_wait_loop(loop, does_not_open, &shut, 10000)); /* of the file's head alone */
 	gives_the_audio(c, "sealed");
 	gives_the_audio(c, "torn0");
+	gives_the_audio(c, "killed"); /* only its head had its key before */
+	gives_the_audio(c, "zero");
 	gives_the_audio(c, "meanwhile");
 	testkit_read(path_of("acme", "sealed", ".mp3.sealed"), &after);
 	assert_int_equal(after.len, before.len);
@@ -492,7 +502,7 @@ int main(void)
 		cmocka_unit_test(kill_9_between_files_and_index_leaves_files_that_open_GT_16),
 		cmocka_unit_test(kill_9_while_they_are_made_and_each_is_whole_GT_16),
 		cmocka_unit_test(with_another_master_key_nothing_is_given_out_made_or_lost_GT_16),
-		cmocka_unit_test(a_rotation_renews_keys_and_touches_no_file_GT_16),
+		cmocka_unit_test(a_rotation_renews_keys_and_encrypts_what_was_in_clear_GT_16),
 		cmocka_unit_test(with_the_tenant_its_files_go_and_no_copy_opens_GT_16_GT_3_1_2),
 	};
 

@@ -20,12 +20,13 @@ const struct vault_column store_columns[STORE_COLUMNS] = {
 const struct reseal_table store_reseal = {
 	.service = "recorder",
 	.count = "SELECT count(*) FROM (SELECT FROM rec.recording WHERE tenant = " TENANT " LIMIT 1000000) c",
-	.select = "SELECT id, caller, data_key FROM rec.recording WHERE tenant = " TENANT
-		  " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
+	.select = "SELECT id, caller, CASE WHEN data_key = '' AND state = 'stored' THEN path ELSE data_key END FROM "
+		  "rec.recording WHERE tenant = " TENANT " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
 	.update = "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller), data_key = coalesce(n.data_key, "
 		  "r.data_key) FROM unnest($1::text[], $2::text[], $3::text[]) AS n (id, caller, data_key) WHERE "
 		  "r.tenant = " TENANT " AND r.id = n.id",
 	.n_columns = STORE_COLUMNS,
+	.file_column = STORE_DATA_KEY,
 };
 
 static const char *const state_names[] = { "recording", "stored", "lost" };
@@ -43,10 +44,38 @@ struct put {
 static const char put_sql[] =
     "INSERT INTO rec.recording AS r (tenant, " COLUMNS
     ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-    "$14, $15, $16, $17) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(queue_id) ", " KEEP(caller) ", " KEEP(
-	called) ", " FILE(started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ","
-														     " " FILE(mono_bytes) ", " FILE(stored_ms) ", " FILE(data_key) ", "
-																						   "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END RETURNING 1";
+    "$14, $15, $16, $17) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(queue_id) ", " KEEP(caller) ", " KEEP(called) ", " FILE(
+	started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ","
+												   " " FILE(mono_bytes) ", " FILE(stored_ms) ", " FILE(
+												       data_key) ", "
+														 "state"
+														 " = "
+														 "CASE "
+														 "WHEN "
+														 "r."
+														 "state"
+														 " = "
+														 "'stor"
+														 "ed' "
+														 "OR "
+														 "exclu"
+														 "ded."
+														 "state"
+														 " = "
+														 "'reco"
+														 "rding"
+														 "' "
+														 "THEN "
+														 "r."
+														 "state"
+														 " ELSE"
+														 " excl"
+														 "uded."
+														 "state"
+														 " END "
+														 "RETUR"
+														 "NING "
+														 "1";
 
 static err_t run_put(struct db_tx *tx, void *arg)
 {
