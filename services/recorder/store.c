@@ -39,43 +39,16 @@ struct put {
 	void *arg;
 };
 
-#define KEEP(column) #column " = coalesce(nullif(excluded." #column ", ''), r." #column ")"
-#define FILE(column) #column " = CASE WHEN excluded.state = 'stored' THEN excluded." #column " ELSE r." #column " END"
+#define KEEP(column) #column " = coalesce(nullif(excluded." #column ", ''), r." #column "), "
+#define FILE(column) #column " = CASE WHEN excluded.state = 'stored' THEN excluded." #column " ELSE r." #column " END, "
+#define TEXTS	     KEEP(call_id) KEEP(leg_id) KEEP(agent_id) KEEP(queue_id) KEEP(caller) KEEP(called)
+#define LENGTHS	     FILE(started_ms) FILE(samples) FILE(complete) FILE(stored_ms)
+#define FILES	     FILE(path) FILE(stereo_bytes) FILE(mono_bytes) FILE(data_key)
 static const char put_sql[] =
-    "INSERT INTO rec.recording AS r (tenant, " COLUMNS
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-    "$14, $15, $16, $17) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(queue_id) ", " KEEP(caller) ", " KEEP(called) ", " FILE(
-	started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ","
-												   " " FILE(mono_bytes) ", " FILE(stored_ms) ", " FILE(
-												       data_key) ", "
-														 "state"
-														 " = "
-														 "CASE "
-														 "WHEN "
-														 "r."
-														 "state"
-														 " = "
-														 "'stor"
-														 "ed' "
-														 "OR "
-														 "exclu"
-														 "ded."
-														 "state"
-														 " = "
-														 "'reco"
-														 "rding"
-														 "' "
-														 "THEN "
-														 "r."
-														 "state"
-														 " ELSE"
-														 " excl"
-														 "uded."
-														 "state"
-														 " END "
-														 "RETUR"
-														 "NING "
-														 "1";
+    "INSERT INTO rec.recording AS r (tenant, " COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+    "$13, $14, $15, $16, $17) ON CONFLICT (tenant, id) DO UPDATE SET " TEXTS LENGTHS FILES
+    "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END "
+    "RETURNING 1";
 
 static err_t run_put(struct db_tx *tx, void *arg)
 {
