@@ -167,7 +167,7 @@ static err_t copy(FILE *from, FILE *to)
 static err_t seal_one(const struct audiofile *a, const struct audiofile_key *key)
 {
 	char path[FULL_PATH];
-	FILE *from, *to;
+	FILE *from, *to = NULL;
 	err_t e;
 
 	full_path(path, a, false, "");
