@@ -39,19 +39,27 @@ void sealed_keys_free(struct sealed_keys **pk)
 	*pk = NULL;
 }
 
-static err_t derive(const uint8_t key[SEALED_KEY], const char *purpose, const char *column, uint8_t ret[SEALED_KEY])
+err_t hkdf(const uint8_t key[SEALED_KEY], const void *salt, size_t salt_size, const void *info, size_t info_size,
+	   uint8_t ret[SEALED_KEY])
 {
 	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, NULL);
 	size_t size = SEALED_KEY;
-	char label[LABEL_MAX];
-	int n = snprintf(label, sizeof(label), "trunkline/%s/%s", purpose, column);
-	bool ok = c && n > 0 && (size_t)n < sizeof(label) && EVP_PKEY_derive_init(c) > 0 &&
-		  EVP_PKEY_CTX_set_hkdf_md(c, EVP_sha256()) > 0 && EVP_PKEY_CTX_set1_hkdf_key(c, key, SEALED_KEY) > 0 &&
-		  EVP_PKEY_CTX_add1_hkdf_info(c, (const unsigned char *)label, n) > 0 &&
-		  EVP_PKEY_derive(c, ret, &size) > 0 && size == SEALED_KEY;
+	bool ok = c && EVP_PKEY_derive_init(c) > 0 && EVP_PKEY_CTX_set_hkdf_md(c, EVP_sha256()) > 0 &&
+		  (!salt_size || EVP_PKEY_CTX_set1_hkdf_salt(c, salt, (int)salt_size) > 0) &&
+		  EVP_PKEY_CTX_set1_hkdf_key(c, key, SEALED_KEY) > 0 &&
+		  EVP_PKEY_CTX_add1_hkdf_info(c, info, (int)info_size) > 0 && EVP_PKEY_derive(c, ret, &size) > 0 &&
+		  size == SEALED_KEY;
 
 	EVP_PKEY_CTX_free(c);
 	return ok ? ERR_OK : ERR_EXHAUSTED;
+}
+
+static err_t derive(const uint8_t key[SEALED_KEY], const char *purpose, const char *column, uint8_t ret[SEALED_KEY])
+{
+	char label[LABEL_MAX];
+	int n = snprintf(label, sizeof(label), "trunkline/%s/%s", purpose, column);
+
+	return n > 0 && (size_t)n < sizeof(label) ? hkdf(key, NULL, 0, label, (size_t)n, ret) : ERR_EXHAUSTED;
 }
 
 const struct version *version_find(const struct sealed_keys *k, uint32_t number)

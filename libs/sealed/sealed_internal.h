@@ -28,6 +28,16 @@ struct sealed_keys {
 /* NULL: there is none of this number. */
 const struct version *version_find(const struct sealed_keys *k, uint32_t number);
 
+/* HKDF-SHA-256 (RFC 5869); salt_size 0: none. */
+err_t hkdf(const uint8_t key[SEALED_KEY], const void *salt, size_t salt_size, const void *info, size_t info_size,
+	   uint8_t ret[SEALED_KEY]) MUST;
+
+/* ret: ciphertext, tag: n + TAG bytes. The nonce is the caller's, never twice under one key. */
+err_t gcm_encrypt(const uint8_t key[SEALED_KEY], const uint8_t nonce[NONCE], const char *label, size_t label_size,
+		  const void *text, size_t n, uint8_t *ret) MUST;
+/* ret: size - TAG bytes. As gcm_open(). */
+err_t gcm_decrypt(const uint8_t key[SEALED_KEY], const uint8_t nonce[NONCE], const char *label, size_t label_size,
+		  const uint8_t *box, size_t size, uint8_t *ret) MUST;
 /* ret: nonce, ciphertext, tag: n + NONCE + TAG bytes. ERR_UNAVAILABLE: no random numbers; ERR_EXHAUSTED: no memory. */
 err_t gcm_seal(const uint8_t key[SEALED_KEY], const char *label, size_t label_size, const void *text, size_t n,
 	       uint8_t *ret) MUST;

@@ -103,7 +103,7 @@ struct tenant_quotas {
 };
 
 /* What is stored encrypted (GT-16): numbers of trunkline.config.v1.SensitiveField. */
-enum tenant_sensitive { TENANT_CALLER_NUMBER = 1, TENANT_IVR_INPUT = 2, TENANT_SENSITIVE_END };
+enum tenant_sensitive { TENANT_CALLER_NUMBER = 1, TENANT_IVR_INPUT = 2, TENANT_RECORDINGS = 3, TENANT_SENSITIVE_END };
 /* A version of its key as libs/sealed wraps it. */
 struct tenant_key {
 	uint32_t version;

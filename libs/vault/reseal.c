@@ -14,6 +14,7 @@
 #define PAUSE_MS    20 /* between lots: others work, too */
 #define TELL_MS	    1000
 #define ID_MAX	    64
+#define FILES_MAX   8 /* a lot: so long its rows are locked */
 #define ERRORS_MAX  3 /* in a row: then the next tenant has its turn */
 
 struct reseal {
@@ -34,7 +35,7 @@ struct reseal {
 	const struct vault_view *view;
 	const struct vault_tenant *tenant;
 	char last[ID_MAX];
-	int rows, changed;
+	int rows, changed, files;
 	int64_t counted;
 };
 
@@ -62,6 +63,16 @@ static void add_null(struct str *array)
 	str_append(array, array->len ? ",NULL" : "{NULL");
 }
 
+static err_t renew(struct reseal *r, size_t column, const char *id, const char *stored, struct str *out)
+{
+	if (!r->p.seal_file || column != r->p.table->file_column || !*stored || sealed_is(stored, strlen(stored)))
+		return vault_renew(r->tenant, column, id, stored, out);
+	if (!vault_sensitive(r->tenant, column))
+		return ERR_OK;
+	r->files++;
+	return r->p.seal_file(r->tenant, id, stored, out, r->p.arg);
+}
+
 /* A row's columns; those that stay are NULL. Neither ids nor envelopes have anything that an array would need escaped. */
 static err_t renew_row(struct reseal *r, struct db_result *res, int row, struct arrays *a)
 {
@@ -71,7 +82,7 @@ static err_t renew_row(struct reseal *r, struct db_result *res, int row, struct 
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < r->p.table->n_columns; i++) {
-		e = vault_renew(r->tenant, i, id, db_text(res, row, (int)i + 1), &renewed[i]);
+		e = renew(r, i, id, db_text(res, row, (int)i + 1), &renewed[i]);
 		changed = changed || renewed[i].len;
 	}
 	if (!e && changed) {
@@ -120,18 +131,16 @@ static err_t run_lot(struct db_tx *tx, void *arg)
 	struct arrays a = { 0 };
 	err_t e = r->p.table->lock ? db_queue(tx, r->p.table->lock, 0, NULL) : ERR_OK;
 
-	r->rows = r->changed = 0;
+	r->rows = r->changed = r->files = 0;
 	r->counted = r->total;
 	if (!e && !*r->after)
 		e = count_rows(tx, r);
 	if (!e)
 		e = db_exec(tx, &res, r->p.table->select, 2, params);
-	for (int i = 0; !e && i < db_rows(res); i++)
-		e = renew_row(r, res, i, &a);
-	if (!e && db_rows(res)) {
-		r->rows = db_rows(res);
+	for (; !e && r->rows < db_rows(res) && r->files < FILES_MAX; r->rows++)
+		e = renew_row(r, res, r->rows, &a);
+	if (!e && r->rows)
 		(void)str_copy(r->last, sizeof(r->last), db_text(res, r->rows - 1, 0));
-	}
 	if (!e && r->changed)
 		e = write_back(tx, r, &a);
 	arrays_done(&a, r->p.table->n_columns);
@@ -178,8 +187,9 @@ static void end_walk(struct reseal *r)
 	int64_t rest_ms = r->seen_ms + r->p.settle_ms - clock_mono_ms();
 
 	tell(r, finished);
-	if (finished && r->p.on_finished)
-		r->p.on_finished(r->id, r->version, r->renewed, r->p.arg);
+	if (finished)
+		LOG_INFO(&(struct log_ctx){ .tenant = r->id }, "key.resealed", "version=%u rows=%lld", r->version,
+			 (long long)r->renewed);
 	if (finished)
 		r->version = 0; /* the next tenant; this one again if tenant-manager has not heard of it */
 	else

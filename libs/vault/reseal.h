@@ -25,6 +25,7 @@ struct reseal_table {
 	    *select; /* $1 last id, $2 at most so many: id and the columns as the vault has them, by id, for update */
 	const char *update; /* $1 ids, then an array for each column; NULL in it: stays */
 	size_t n_columns;   /* at most 4 */
+	size_t file_column; /* of seal_file */
 };
 struct reseal_params {
 	struct loop *loop;
@@ -33,8 +34,9 @@ struct reseal_params {
 	struct vault *vault;
 	const struct reseal_table *table; /* lives as long */
 	int64_t settle_ms;
-	/* Nothing of a former version is left; for the log. May be NULL. */
-	void (*on_finished)(const char *tenant, uint32_t version, int64_t renewed, void *arg);
+	/* Not NULL: the table has a column whose text in clear is the path of files. Encrypts them, and appends what is to be stored in place
+	 * of it: the envelope of their key; nothing: they stay as they are. On a worker, with the row locked; few of them a lot. */
+	err_t (*seal_file)(const struct vault_tenant *t, const char *id, const char *path, struct str *out, void *arg);
 	void *arg;
 };
 /* For start-up. */

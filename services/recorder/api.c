@@ -163,7 +163,7 @@ static void on_download_found(err_t e, const struct recording *rec, void *arg)
 	if (!e)
 		LOG_INFO(&ctx, "recording.download", "recording=%s by=%s", rec->id, LOG_Q(user_of(w.call)->subject));
 	if (!e) {
-		e = download_start(w.call, w.r->cfg->data_dir, rec, w.format);
+		e = download_start(w.call, w.r->cfg->data_dir, w.r->vault, rec, w.format, &d);
 		if (e)
 			LOG_ERROR(&ctx, "recording.unreadable", "recording=%s file=%s error=%s", rec->id, rec->path,
 				  err_name(e));

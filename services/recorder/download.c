@@ -1,20 +1,18 @@
 #include "download.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "audio/wav.h"
 #include "base/mem.h"
+#include "log/log.h"
 #include "mp3.h"
 
 #define CHUNK 65536
 
 struct download {
-	int fd;			/* MP3 as it is */
+	FILE *file;		/* MP3 as it is */
 	struct mp3_reader *mp3; /* WAV: decoded on the way */
 	uint64_t total;
 	uint64_t left; /* WAV: bytes of samples still to be sent */
@@ -25,42 +23,47 @@ struct download {
 
 static void download_free(struct download *d)
 {
-	if (d->fd >= 0)
-		close(d->fd);
+	if (d->file)
+		fclose(d->file);
 	mp3_reader_close(&d->mp3);
 	mem_free(d);
 }
 
-static err_t open_file(struct download *d, const char *path)
+static err_t find_file(FILE **ret, const struct audiofile *a, struct vault *vault, const struct recording *r,
+		       struct err_detail *detail)
 {
-	struct stat st;
+	const struct vault_view *view = vault_look(vault);
+	err_t e = ERR_UNAVAILABLE;
 
-	d->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (d->fd < 0 || fstat(d->fd, &st))
+	if (view)
+		e = audiofile_open(ret, a, vault_find(view, r->tenant, strlen(r->tenant)), r->data_key, detail);
+	vault_view_unref(&view);
+	return e;
+}
+
+static err_t begin_bytes(struct download *d, FILE *file)
+{
+	off_t size = fseeko(file, 0, SEEK_END) ? -1 : ftello(file);
+
+	d->file = file;
+	if (size < 0 || fseeko(file, 0, SEEK_SET))
 		return err_from_errno(errno);
-	d->total = (uint64_t)st.st_size;
+	d->total = (uint64_t)size;
 	return ERR_OK;
 }
 
-static err_t open_wav(struct download *d, const char *path, const struct recording *r)
+static err_t begin_wav(struct download *d, FILE *file, const struct recording *r)
 {
-	err_t e = mp3_reader_open(&d->mp3, path);
-
 	d->left = r->samples * 4;
 	d->total = d->left + WAV_HEADER;
-	return e;
+	return mp3_reader_open(&d->mp3, file);
 }
 
 /* The next chunk: *n 0 at the end. */
 static err_t next_bytes(struct download *d, size_t *n)
 {
-	ssize_t got;
-
-	got = read(d->fd, d->bytes, CHUNK);
-	if (got < 0)
-		return err_from_errno(errno);
-	*n = (size_t)got;
-	return ERR_OK;
+	*n = fread(d->bytes, 1, CHUNK, d->file);
+	return ferror(d->file) ? ERR_DATA_LOSS : ERR_OK;
 }
 
 static err_t next_wav(struct download *d, size_t *n)
@@ -110,6 +113,10 @@ static void send_next(struct rpc_call *call, void *arg)
 			return; /* on when it has been taken */
 	}
 	rpc_on_drained(call, NULL, NULL);
+	if (e == ERR_DATA_LOSS) {
+		LOG_ERROR(NULL, "recording.unreadable", "file=%s error=%s", d->name, err_name(e));
+		e = err_set(&detail, e, "recording_id", "the file of this recording was damaged");
+	}
 	download_free(d);
 	if (e)
 		rpc_fail(call, e, &detail);
@@ -123,19 +130,23 @@ static void on_cancel(struct rpc_call *call, void *arg)
 	send_next(call, arg);
 }
 
-err_t download_start(struct rpc_call *call, const char *dir, const struct recording *r, enum recording_format format)
+err_t download_start(struct rpc_call *call, const char *dir, struct vault *vault, const struct recording *r,
+		     enum recording_format format, struct err_detail *detail)
 {
 	static const char *const suffix[] = { ".mp3", ".mono.mp3", ".wav" };
-	char path[2 * ENCODE_PATH];
+	struct audiofile a = {
+		.dir = dir, .path = r->path, .tenant = r->tenant, .recording_id = r->id, .mono = format == FORMAT_MONO
+	};
 	struct download *d = mem_zalloc(sizeof(*d));
+	FILE *file;
 	err_t e;
 
 	if (!d)
 		return ERR_EXHAUSTED;
-	d->fd = -1;
 	snprintf(d->name, sizeof(d->name), "%s%s", r->id, suffix[format]);
-	snprintf(path, sizeof(path), "%s/%s%s", dir, r->path, format == FORMAT_MONO ? ".mono.mp3" : ".mp3");
-	e = format == FORMAT_WAV ? open_wav(d, path, r) : open_file(d, path);
+	e = find_file(&file, &a, vault, r, detail);
+	if (!e)
+		e = format == FORMAT_WAV ? begin_wav(d, file, r) : begin_bytes(d, file);
 	if (e) {
 		download_free(d);
 		return e;

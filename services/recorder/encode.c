@@ -61,9 +61,11 @@ static err_t make_dirs(const char *dir, const char *path)
 	return ERR_OK;
 }
 
-static void full_path(char buf[FULL_PATH], const struct encode_params *p, const char *path, const char *suffix)
+static struct audiofile file_of(const struct encode_params *p, const char *path, bool mono)
 {
-	snprintf(buf, FULL_PATH, "%s/%s%s", p->dir, path, suffix);
+	return (struct audiofile){
+		.dir = p->dir, .path = path, .tenant = p->tenant, .recording_id = p->recording_id, .mono = mono
+	};
 }
 
 static err_t run_timeline(struct segment_reader *r, struct job *j, struct encode_result *ret)
@@ -86,26 +88,20 @@ static err_t run_timeline(struct segment_reader *r, struct job *j, struct encode
 	return e;
 }
 
-static err_t open_writers(const struct encode_params *p, const struct encode_result *ret, struct job *j)
+static err_t open_writer(const struct encode_params *p, const char *path, bool mono, struct mp3_writer **ret)
 {
-	char path[FULL_PATH];
-	err_t e;
+	struct audiofile file = file_of(p, path, mono);
+	FILE *f;
+	err_t e = audiofile_create(&f, &file, p->key);
 
-	full_path(path, p, ret->path, ".mp3.tmp");
-	e = mp3_writer_open(&j->stereo, path, 2, p->stereo_kbps);
-	if (e)
-		return e;
-	full_path(path, p, ret->path, ".mono.mp3.tmp");
-	return mp3_writer_open(&j->mono, path, 1, p->mono_kbps);
+	return e ? e : mp3_writer_open(ret, f, mono ? 1 : 2, mono ? p->mono_kbps : p->stereo_kbps);
 }
 
-static err_t put_in_place(const struct encode_params *p, const char *path, const char *suffix)
+static err_t put_in_place(const struct encode_params *p, const char *path, bool mono)
 {
-	char from[FULL_PATH], to[FULL_PATH];
+	struct audiofile file = file_of(p, path, mono);
 
-	full_path(to, p, path, suffix);
-	snprintf(from, sizeof(from), "%s/%s%s.tmp", p->dir, path, suffix);
-	return rename(from, to) ? err_from_errno(errno) : ERR_OK;
+	return audiofile_put_in_place(&file, p->key != NULL);
 }
 
 static err_t encode(const struct encode_params *p, struct segment_reader *r, struct encode_result *ret)
@@ -116,7 +112,9 @@ static err_t encode(const struct encode_params *p, struct segment_reader *r, str
 	encode_path(ret->path, p->tenant, p->recording_id, ret->info.start_ms);
 	e = make_dirs(p->dir, ret->path);
 	if (!e)
-		e = open_writers(p, ret, &j);
+		e = open_writer(p, ret->path, false, &j.stereo);
+	if (!e)
+		e = open_writer(p, ret->path, true, &j.mono);
 	if (!e)
 		e = run_timeline(r, &j, ret);
 	if (!e) {
@@ -127,9 +125,9 @@ static err_t encode(const struct encode_params *p, struct segment_reader *r, str
 	mp3_writer_free(&j.stereo);
 	mp3_writer_free(&j.mono);
 	if (!e)
-		e = put_in_place(p, ret->path, ".mono.mp3");
+		e = put_in_place(p, ret->path, true);
 	if (!e)
-		e = put_in_place(p, ret->path, ".mp3");
+		e = put_in_place(p, ret->path, false);
 	return e;
 }
 
@@ -152,7 +150,7 @@ err_t encode_segment(const struct encode_params *p, struct encode_result *ret)
 	*ret = (struct encode_result){ 0 };
 	if (e)
 		return e;
-	full_path(path, p, name, "");
+	snprintf(path, sizeof(path), "%s/%s", p->dir, name);
 	/* Against its writer, and against another recorder that has found it, too. */
 	e = segment_lock(&lock, path);
 	if (e)

@@ -1,5 +1,5 @@
 /*
- * encode: one segment file → stereo and mono MP3 in their place. Blocking; any thread.
+ * encode: one segment file → stereo and mono MP3 in their place, encrypted or not. Blocking; any thread.
  *
  * Both files are written beside their final names and renamed when they are whole, so whoever finds a file finds all of
  * it; doing it again gives the same. The segment stays: who deletes it has recorded the result first.
@@ -8,14 +8,16 @@
 #define RECORDER_ENCODE_H
 
 #include <stdbool.h>
+#include "audiofile.h"
 #include "recording/segment.h"
 
-#define ENCODE_PATH 512
+#define ENCODE_PATH AUDIOFILE_PATH
 
 struct encode_params {
 	const char *dir;
 	const char *tenant, *recording_id;
 	unsigned stereo_kbps, mono_kbps;
+	const struct audiofile_key *key; /* NULL: the files stay in clear */
 };
 struct encode_result {
 	struct segment_info info;

@@ -39,7 +39,9 @@ struct job {
 	struct intake *in;
 	struct recording r;
 	struct encode_result result;
-	err_t encoded;
+	struct audiofile_key data_key; /* of the files that are being made */
+	bool sealed;
+	err_t encoded; /* ERR_PRECONDITION: not, the tenant's key is missing */
 	enum step step;
 	uint64_t seq;	    /* of its event; 0: found by the sweep */
 	int64_t stopped_ms; /* wall time, as the event says: it outlives this job and this process */
@@ -150,11 +152,12 @@ static void job_postpone(struct job *j, int64_t delay_ms)
 	job_end(j);
 }
 
-/* No segment yet: waits with its event at the server, which outlives us, and holds no slot here. */
+/* No segment yet, or no key: waits with its event at the server, which outlives us, and holds no slot here. */
 static void job_put_aside(struct job *j)
 {
-	job_postpone(j, missing_wait_ms(clock_wall_ms() - j->stopped_ms, lost_ms(j->in),
-					bus_consumer_lag(j->in->consumer)));
+	int64_t lost = j->encoded == ERR_PRECONDITION ? INT64_MAX : lost_ms(j->in);
+
+	job_postpone(j, missing_wait_ms(clock_wall_ms() - j->stopped_ms, lost, bus_consumer_lag(j->in->consumer)));
 }
 
 /* The step again in a moment; what is done stays done. */
@@ -163,7 +166,8 @@ static void job_again(struct job *j, const char *what, err_t e)
 	struct log_ctx ctx = ctx_of(j);
 
 	LOG_WARN(&ctx, "recording.retry", "recording=%s what=%s error=%s", j->r.id, what, err_name(e));
-	if (j->seq && j->step == STEP_INDEX && j->encoded == ERR_NOT_FOUND) { /* nothing is done */
+	if (j->seq && j->step == STEP_INDEX &&
+	    (j->encoded == ERR_NOT_FOUND || j->encoded == ERR_PRECONDITION)) { /* nothing is done */
 		job_put_aside(j);
 		return;
 	}
@@ -180,7 +184,8 @@ static void encode_work(void *arg)
 				   .tenant = j->r.tenant,
 				   .recording_id = j->r.id,
 				   .stereo_kbps = (unsigned)cfg->stereo_kbps,
-				   .mono_kbps = (unsigned)cfg->mono_kbps };
+				   .mono_kbps = (unsigned)cfg->mono_kbps,
+				   .key = j->sealed ? &j->data_key : NULL };
 
 	j->encoded = encode_segment(&p, &j->result);
 }
@@ -203,6 +208,7 @@ static void take_result(struct job *j)
 	j->r.mono_bytes = res->mono_bytes;
 	j->r.stored_ms = clock_wall_ms();
 	(void)str_copy(j->r.path, sizeof(j->r.path), res->path);
+	(void)str_copy(j->r.data_key, sizeof(j->r.data_key), j->sealed ? j->data_key.envelope : "");
 	fill_text(j->r.call_id, res->info.call_id);
 	fill_text(j->r.leg_id, res->info.leg_id);
 }
@@ -222,6 +228,7 @@ static void encode_done(void *arg)
 	struct job *j = arg;
 	struct log_ctx ctx = ctx_of(j);
 
+	explicit_bzero(j->data_key.key, sizeof(j->data_key.key));
 	switch (j->encoded) {
 	case ERR_OK:
 		take_result(j);
@@ -249,6 +256,43 @@ static void encode_done(void *arg)
 	job_run(j);
 }
 
+static err_t make_key(struct job *j)
+{
+	const struct vault_view *view = vault_look(j->in->r->vault);
+	err_t e = ERR_UNAVAILABLE;
+
+	if (view)
+		e = audiofile_make_key(&j->data_key, &j->sealed, vault_find(view, j->r.tenant, strlen(j->r.tenant)),
+				       j->r.id);
+	vault_view_unref(&view);
+	return e;
+}
+
+/* Its files are to be encrypted, and there is no key: the segment waits, and what the event says is noted; so a tenant that was purged is found. */
+static void without_key(struct job *j)
+{
+	struct log_ctx ctx = ctx_of(j);
+
+	LOG_ERROR(&ctx, "recording.no_key", "recording=%s why=%s", j->r.id,
+		  LOG_Q("recordings of its tenant are encrypted, and no key of it opens: another keys.master_file?"));
+	j->encoded = ERR_PRECONDITION;
+	j->r.state = RECORDING_RUNNING;
+	j->r.data_key[0] = '\0';
+	j->step = STEP_INDEX;
+	job_run(j);
+}
+
+static err_t encode_start(struct job *j)
+{
+	err_t e = make_key(j);
+
+	if (e == ERR_PRECONDITION) {
+		without_key(j);
+		return ERR_OK;
+	}
+	return e ? e : pool_run(j->in->r->pool, j->r.tenant, encode_work, encode_done, j);
+}
+
 /* ---- a tenant that is gone meanwhile ---- */
 static void remove_file(const struct job *j, const char *name, const char *suffix)
 {
@@ -274,10 +318,8 @@ static void job_drop(struct job *j)
 	struct log_ctx ctx = ctx_of(j);
 
 	LOG_INFO(&ctx, "recording.dropped", "recording=%s why=%s", j->r.id, LOG_Q("the tenant was purged"));
-	if (j->r.state == RECORDING_STORED) {
-		remove_file(j, j->r.path, ".mp3");
-		remove_file(j, j->r.path, ".mono.mp3");
-	}
+	for (size_t i = 0; j->r.state == RECORDING_STORED && i < AUDIOFILE_NAMES; i++)
+		remove_file(j, j->r.path, audiofile_suffixes[i]);
 	remove_segment(j);
 	ack(j->in, j->seq);
 	job_end(j);
@@ -371,10 +413,12 @@ static void job_run(void *arg)
 
 	switch (j->step) {
 	case STEP_ENCODE:
-		e = pool_run(r->pool, j->r.tenant, encode_work, encode_done, j);
+		e = encode_start(j);
 		break;
 	case STEP_INDEX:
 		e = store_put(r->db, r->vault, &j->r, on_indexed, j);
+		if (e == ERR_PRECONDITION) /* the key has been rotated twice while the index was away */
+			j->step = STEP_ENCODE;
 		break;
 	case STEP_TELL:
 		e = stored_emit(r->events, &j->r, on_told, j);

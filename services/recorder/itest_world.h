@@ -150,7 +150,7 @@ static __attribute__((unused)) void configure(const char *instance, const char *
 		 "db:\n  conninfo: \"%s\"\n  migrate_conninfo: \"%s\"\ngrpc:\n  address: \"%s\"\nauth:\n  "
 		 "public_key_file: %s/token.pub\n"
 		 "recorder:\n  orphan_minutes: 1\n  lost_minutes: 10\n  ack_wait_ms: 4000\ndrain:\n  timeout_ms: 3000\n"
-		 "keys:\n  master_file: \"%s\"\n",
+		 "keys:\n  master_file: \"%s\"\n  settle_ms: 1000\n",
 		 instance, testkit_tcp_port(), nats.url, dir, user_dsn, pg.dsn, listens, dir, master_file);
 	snprintf(name, sizeof(name), "%s.yaml", instance);
 	testkit_file(dir, name, text, path);
@@ -411,7 +411,9 @@ static __attribute__((unused)) size_t decode(int16_t *left, int16_t *right, size
 	f = fopen(path, "w");
 	fwrite(file.data, 1, file.len, f);
 	fclose(f);
-	assert_int_equal(mp3_reader_open(&r, path), ERR_OK);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(mp3_reader_open(&r, f), ERR_OK);
 	while (mp3_reader_next(r, pcm, &n) == ERR_OK && n)
 		for (size_t i = 0; i < n && all < max; i++, all++) {
 			left[all] = pcm[2 * i];

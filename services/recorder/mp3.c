@@ -34,20 +34,19 @@ static err_t configure(lame_global_flags *l, unsigned channels, unsigned kbps)
 	return lame_init_params(l) < 0 ? ERR_INVALID : ERR_OK;
 }
 
-err_t mp3_writer_open(struct mp3_writer **ret, const char *path, unsigned channels, unsigned kbps)
+err_t mp3_writer_open(struct mp3_writer **ret, FILE *file, unsigned channels, unsigned kbps)
 {
 	struct mp3_writer *w = mem_zalloc(sizeof(*w));
 	err_t e = ERR_EXHAUSTED;
 
-	if (!w)
+	if (!w) {
+		fclose(file);
 		return e;
+	}
+	w->file = file;
 	w->lame = lame_init();
 	if (w->lame)
 		e = configure(w->lame, channels, kbps);
-	if (!e) {
-		w->file = fopen(path, "w+e");
-		e = w->file ? ERR_OK : err_from_errno(errno);
-	}
 	if (e)
 		mp3_writer_free(&w);
 	else
@@ -103,6 +102,14 @@ static err_t put_head(struct mp3_writer *w)
 	return ERR_OK;
 }
 
+/* What is no file of the system syncs itself when it is closed. */
+static int sync_file(FILE *file)
+{
+	int fd = fileno(file);
+
+	return fd < 0 ? 0 : fdatasync(fd);
+}
+
 err_t mp3_writer_close(struct mp3_writer **ref, uint64_t *size_bytes)
 {
 	struct mp3_writer *w = *ref;
@@ -111,8 +118,11 @@ err_t mp3_writer_close(struct mp3_writer **ref, uint64_t *size_bytes)
 
 	if (!e)
 		e = put_head(w);
-	if (!e && (fflush(w->file) || fdatasync(fileno(w->file))))
+	if (!e && (fflush(w->file) || sync_file(w->file)))
 		e = err_from_errno(errno);
+	if (fclose(w->file) && !e)
+		e = err_from_errno(errno);
+	w->file = NULL;
 	*size_bytes = size > 0 ? (uint64_t)size : 0;
 	mp3_writer_free(ref);
 	return e;
@@ -135,19 +145,18 @@ static void quiet(const char *format, va_list ap)
 	(void)ap;
 }
 
-err_t mp3_reader_open(struct mp3_reader **ret, const char *path)
+err_t mp3_reader_open(struct mp3_reader **ret, FILE *file)
 {
 	struct mp3_reader *r = mem_zalloc(sizeof(*r));
 	err_t e = ERR_EXHAUSTED;
 
-	if (!r)
+	if (!r) {
+		fclose(file);
 		return e;
-	r->file = fopen(path, "re");
-	if (!r->file)
-		e = err_from_errno(errno);
-	else if ((r->hip = hip_decode_init()))
-		e = ERR_OK;
-	if (e) {
+	}
+	r->file = file;
+	r->hip = hip_decode_init();
+	if (!r->hip) {
 		mp3_reader_close(&r);
 		return e;
 	}

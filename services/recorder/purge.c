@@ -66,13 +66,13 @@ static void remove_file(struct purge *p, const char *path)
 
 static void files_of_batch(void *arg)
 {
-	static const char *const suffixes[] = { ".mp3", ".mono.mp3" };
 	char path[2 * ENCODE_PATH];
 	struct purge *p = arg;
 
 	for (unsigned i = 0; i < p->n_paths; i++)
-		for (size_t k = 0; *p->paths[i] && k < ARRAY_SIZE(suffixes); k++) {
-			snprintf(path, sizeof(path), "%s/%s%s", p->r->cfg->data_dir, p->paths[i], suffixes[k]);
+		for (size_t k = 0; *p->paths[i] && k < AUDIOFILE_NAMES; k++) {
+			snprintf(path, sizeof(path), "%s/%s%s", p->r->cfg->data_dir, p->paths[i],
+				 audiofile_suffixes[k]);
 			remove_file(p, path);
 		}
 }

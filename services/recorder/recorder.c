@@ -102,11 +102,16 @@ static bool tenants_are_known(void *arg)
 	return vault_synced(((struct recorder *)arg)->vault);
 }
 
-static void on_resealed(const char *tenant, uint32_t version, int64_t renewed, void *arg)
+/* A file that cannot be read must not keep the keys of all others from being renewed. */
+static err_t seal_file(const struct vault_tenant *t, const char *id, const char *path, struct str *out, void *arg)
 {
-	(void)arg;
-	LOG_INFO(&(struct log_ctx){ .tenant = tenant }, "key.resealed", "version=%u rows=%lld", version,
-		 (long long)renewed);
+	err_t e = audiofile_seal(((struct recorder *)arg)->cfg->data_dir, path, t, id, out);
+
+	if (!e || e == ERR_EXHAUSTED || e == ERR_UNAVAILABLE)
+		return e;
+	LOG_ERROR(&(struct log_ctx){ .tenant = vault_id(t) }, "recording.stays_clear", "recording=%s file=%s error=%s",
+		  id, path, err_name(e));
+	return ERR_OK;
 }
 
 static err_t open_vault(struct recorder *r, struct err_detail *detail)
@@ -127,7 +132,8 @@ static err_t open_vault(struct recorder *r, struct err_detail *detail)
 						       .vault = r->vault,
 						       .table = &store_reseal,
 						       .settle_ms = r->cfg->settle_ms,
-						       .on_finished = on_resealed },
+						       .seal_file = seal_file,
+						       .arg = r },
 			      detail);
 }
 

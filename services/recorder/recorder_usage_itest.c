@@ -167,7 +167,8 @@ static void what_was_kept_before_it_was_counted_is_counted_GT_3_1_2(void **state
 	assert_int_equal(testkit_proc_stop(&recorder, SIGTERM, 5000), 0);
 	assert_int_equal(sql("DROP TABLE rec.usage; DROP FUNCTION rec.count_added() CASCADE; "
 			     "DROP FUNCTION rec.count_changed() CASCADE; DROP FUNCTION rec.count_gone() CASCADE; "
-			     "DROP TABLE rec.purged; DROP FUNCTION rec.refuse_purged() CASCADE; "
+			     "DROP TABLE rec.purged; DROP FUNCTION rec.refuse_purged() CASCADE; ALTER TABLE "
+			     "rec.recording DROP data_key; "
 			     "DROP FUNCTION rec.lock_purge(text, boolean); "
 			     "DELETE FROM schema_migrations WHERE service = 'recorder' AND name >= '0002'"),
 			 -1);

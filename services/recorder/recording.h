@@ -19,6 +19,7 @@ struct recording {
 	uint64_t samples; /* at 8 kHz */
 	bool complete;
 	char path[ENCODE_PATH];
+	char data_key[SEALEDFILE_LABEL]; /* of the files, as it is stored: an envelope; "": they are in clear */
 	uint64_t stereo_bytes, mono_bytes;
 };
 

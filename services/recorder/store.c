@@ -9,22 +9,24 @@
 #define NUMBER 24
 #define COLUMNS                                                                                                 \
 	"id, call_id, leg_id, agent_id, queue_id, caller, called, started_ms, state, samples, complete, path, " \
-	"stereo_bytes, mono_bytes, stored_ms"
+	"stereo_bytes, mono_bytes, stored_ms, data_key"
 
 const struct vault_column store_columns[STORE_COLUMNS] = {
 	[STORE_CALLER] = { { "rec.recording.caller", true }, TENANT_CALLER_NUMBER },
+	[STORE_DATA_KEY] = { { "rec.recording.data_key", false }, TENANT_RECORDINGS },
 };
 
 #define TENANT "nullif(current_setting('trunkline.tenant', true), '')"
 const struct reseal_table store_reseal = {
 	.service = "recorder",
 	.count = "SELECT count(*) FROM (SELECT FROM rec.recording WHERE tenant = " TENANT " LIMIT 1000000) c",
-	.select = "SELECT id, caller FROM rec.recording WHERE tenant = " TENANT
-		  " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
-	.update =
-	    "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller) FROM unnest($1::text[], $2::text[]) AS n "
-	    "(id, caller) WHERE r.tenant = " TENANT " AND r.id = n.id",
+	.select = "SELECT id, caller, CASE WHEN data_key = '' AND state = 'stored' THEN path ELSE data_key END FROM "
+		  "rec.recording WHERE tenant = " TENANT " AND id > $1 ORDER BY id LIMIT $2::int FOR UPDATE",
+	.update = "UPDATE rec.recording r SET caller = coalesce(n.caller, r.caller), data_key = coalesce(n.data_key, "
+		  "r.data_key) FROM unnest($1::text[], $2::text[], $3::text[]) AS n (id, caller, data_key) WHERE "
+		  "r.tenant = " TENANT " AND r.id = n.id",
 	.n_columns = STORE_COLUMNS,
+	.file_column = STORE_DATA_KEY,
 };
 
 static const char *const state_names[] = { "recording", "stored", "lost" };
@@ -37,14 +39,16 @@ struct put {
 	void *arg;
 };
 
-#define KEEP(column) #column " = coalesce(nullif(excluded." #column ", ''), r." #column ")"
-#define FILE(column) #column " = CASE WHEN excluded.state = 'stored' THEN excluded." #column " ELSE r." #column " END"
-static const char put_sql
-    [] = "INSERT INTO rec.recording AS r (tenant, " COLUMNS
-	 ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-	 "$14, $15, $16) ON CONFLICT (tenant, id) DO UPDATE SET " KEEP(call_id) ", " KEEP(leg_id) ", " KEEP(agent_id) ", " KEEP(queue_id) ", " KEEP(caller) ", " KEEP(
-	     called) ", " FILE(started_ms) ", " FILE(samples) ", " FILE(complete) ", " FILE(path) ", " FILE(stereo_bytes) ", " FILE(mono_bytes) ", " FILE(stored_ms) ", "
-																				     "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END RETURNING 1";
+#define KEEP(column) #column " = coalesce(nullif(excluded." #column ", ''), r." #column "), "
+#define FILE(column) #column " = CASE WHEN excluded.state = 'stored' THEN excluded." #column " ELSE r." #column " END, "
+#define TEXTS	     KEEP(call_id) KEEP(leg_id) KEEP(agent_id) KEEP(queue_id) KEEP(caller) KEEP(called)
+#define LENGTHS	     FILE(started_ms) FILE(samples) FILE(complete) FILE(stored_ms)
+#define FILES	     FILE(path) FILE(stereo_bytes) FILE(mono_bytes) FILE(data_key)
+static const char put_sql[] =
+    "INSERT INTO rec.recording AS r (tenant, " COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+    "$13, $14, $15, $16, $17) ON CONFLICT (tenant, id) DO UPDATE SET " TEXTS LENGTHS FILES
+    "state = CASE WHEN r.state = 'stored' OR excluded.state = 'recording' THEN r.state ELSE excluded.state END "
+    "RETURNING 1";
 
 static err_t run_put(struct db_tx *tx, void *arg)
 {
@@ -59,10 +63,10 @@ static err_t run_put(struct db_tx *tx, void *arg)
 	snprintf(n[2], NUMBER, "%llu", (unsigned long long)r->stereo_bytes);
 	snprintf(n[3], NUMBER, "%llu", (unsigned long long)r->mono_bytes);
 	snprintf(n[4], NUMBER, "%lld", (long long)r->stored_ms);
-	e = db_exec(tx, &res, put_sql, 16,
+	e = db_exec(tx, &res, put_sql, 17,
 		    (const char *[]){ r->tenant, r->id, r->call_id, r->leg_id, r->agent_id, r->queue_id,
 				      str_text(&p->caller), r->called, n[0], state_names[r->state], n[1],
-				      r->complete ? "t" : "f", r->path, n[2], n[3], n[4] });
+				      r->complete ? "t" : "f", r->path, n[2], n[3], n[4], r->data_key });
 	if (!e && !db_rows(res))
 		e = ERR_NOT_FOUND; /* rec.refuse_purged */
 	db_result_free(&res);
@@ -83,17 +87,41 @@ static void put_done(err_t e, void *arg)
 	put_free(p);
 }
 
-static err_t keep_caller(struct put *p, struct vault *vault)
+static err_t keep_caller(struct put *p, const struct vault_tenant *t)
+{
+	const char *caller = p->r.caller;
+
+	return *caller ? vault_keep(t, STORE_CALLER, p->r.id, caller, strlen(caller), &p->caller) : ERR_OK;
+}
+
+/* The files may have been made long before the index was there. */
+static err_t keep_data_key(struct put *p, const struct vault_tenant *t)
+{
+	char *key = p->r.data_key;
+	struct str renewed = STR_INIT;
+	struct sealed_parts parts;
+	err_t e = *key ? vault_renew(t, STORE_DATA_KEY, p->r.id, key, &renewed) : ERR_OK;
+
+	if (!e && renewed.len && !str_copy(key, sizeof(p->r.data_key), str_text(&renewed)))
+		e = ERR_INTERNAL;
+	if (!e && *key && (sealed_parse(&parts, key, strlen(key)) || parts.version != vault_version(t)))
+		e = ERR_PRECONDITION;
+	str_done(&renewed);
+	return e;
+}
+
+static err_t keep(struct put *p, struct vault *vault)
 {
 	const struct vault_view *view = vault_look(vault);
-	const char *caller = p->r.caller;
+	const struct vault_tenant *t;
 	err_t e;
 
 	if (!view)
 		return ERR_UNAVAILABLE;
-	e = *caller ? vault_keep(vault_find(view, p->r.tenant, strlen(p->r.tenant)), STORE_CALLER, p->r.id, caller,
-				 strlen(caller), &p->caller)
-		    : ERR_OK;
+	t = vault_find(view, p->r.tenant, strlen(p->r.tenant));
+	e = keep_caller(p, t);
+	if (!e)
+		e = keep_data_key(p, t);
 	vault_view_unref(&view);
 	return e;
 }
@@ -107,7 +135,7 @@ err_t store_put(struct db *db, struct vault *vault, const struct recording *r, v
 	if (!p)
 		return ERR_EXHAUSTED;
 	*p = (struct put){ .r = *r, .done = done, .arg = arg };
-	e = keep_caller(p, vault);
+	e = keep(p, vault);
 	if (!e)
 		e = db_run(db, p->r.tenant, run_put, p, put_done, p);
 	if (e)
@@ -174,6 +202,7 @@ static err_t take_row(struct recording *r, const struct sight *sight, const char
 	r->stereo_bytes = (uint64_t)db_int(res, row, 12);
 	r->mono_bytes = (uint64_t)db_int(res, row, 13);
 	r->stored_ms = db_int(res, row, 14);
+	(void)str_copy(r->data_key, sizeof(r->data_key), db_text(res, row, 15));
 	return take_caller(r, sight, db_text(res, row, 5));
 }
 

@@ -10,13 +10,14 @@
 #include "vault/reseal.h"
 
 /* What a tenant may have marked as sensitive (GT-16), for vault_params. */
-enum store_column { STORE_CALLER, STORE_COLUMNS };
+enum store_column { STORE_CALLER, STORE_DATA_KEY, STORE_COLUMNS };
 extern const struct vault_column store_columns[STORE_COLUMNS];
 extern const struct reseal_table store_reseal;
 
 /* Writes what is known of a recording. Texts that are empty leave what is there; a state only goes forward (RECORDING →
  * LOST → STORED), and files are only written together with STORED. So facts may come in any order, and twice. The caller is written as the
- * vault keeps it; ERR_UNAVAILABLE: it does not know the tenants yet. done with ERR_NOT_FOUND: its tenant has been purged, and nothing is
+ * vault keeps it, the data key under the newest version of the tenant's. ERR_UNAVAILABLE: the vault does not know the tenants yet; ERR_PRECONDITION:
+ * no key opens the data key any more, so that files must be made with another. done with ERR_NOT_FOUND: its tenant has been purged, and nothing is
  * written. */
 err_t store_put(struct db *db, struct vault *vault, const struct recording *r, void (*done)(err_t e, void *arg),
 		void *arg) MUST;

@@ -85,13 +85,6 @@ static void on_vault_error(const char *what, const struct err_detail *detail, vo
 	LOG_ERROR(NULL, "vault.refused", "what=%s field=%s why=%s", what, LOG_Q(detail->field), LOG_Q(detail->message));
 }
 
-static void on_resealed(const char *tenant, uint32_t version, int64_t renewed, void *arg)
-{
-	(void)arg;
-	LOG_INFO(&(struct log_ctx){ .tenant = tenant }, "key.resealed", "version=%u rows=%lld", version,
-		 (long long)renewed);
-}
-
 static err_t open_vault(struct reporting *r, const struct reporting_config *cfg, struct err_detail *d)
 {
 	struct vault_params p = { .bus = r->bus,
@@ -109,8 +102,7 @@ static err_t open_vault(struct reporting *r, const struct reporting_config *cfg,
 						       .db = r->db,
 						       .vault = r->vault,
 						       .table = &books_reseal,
-						       .settle_ms = cfg->settle_ms,
-						       .on_finished = on_resealed },
+						       .settle_ms = cfg->settle_ms },
 			      d);
 }
 

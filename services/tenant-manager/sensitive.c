@@ -15,7 +15,8 @@ err_t sensitive_check(const Trunkline__Admin__V1__Tenant *t, struct err_detail *
 
 		if (field <= 0 || field >= TENANT_SENSITIVE_END)
 			return err_set(detail, ERR_INVALID, "tenant.sensitive_fields",
-				       "%d is none of them: SENSITIVE_FIELD_CALLER_NUMBER, SENSITIVE_FIELD_IVR_INPUT",
+				       "%d is none of them: SENSITIVE_FIELD_CALLER_NUMBER, SENSITIVE_FIELD_IVR_INPUT, "
+				       "SENSITIVE_FIELD_RECORDINGS",
 				       field);
 		if (seen & 1u << field)
 			return err_set(detail, ERR_INVALID, "tenant.sensitive_fields", "%d is there twice", field);

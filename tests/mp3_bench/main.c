@@ -1,4 +1,5 @@
-/* mp3-bench: CPU of the recorder's MP3 encoding per call-second (README.md). */
+/* mp3-bench: CPU of the recorder's MP3 encoding per call-second (README.md), and of encrypting its files per MB. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 #include "../../services/recorder/pool.h"
 #include "audio/g711.h"
 #include "base/mem.h"
+#include "sealed/sealedfile.h"
 #include "testkit/testkit.h"
 
 #define FRAME	    160
@@ -124,6 +126,59 @@ static double round_of(struct pool *pool, unsigned n)
 	return b.cpu_s * 1000 / b.seconds;
 }
 
+/* ---- encryption ---- */
+
+/* CPU that a file of `mb` costs in this thread, written with the key, or in clear, and synced. */
+static double write_s(unsigned mb, const uint8_t *key)
+{
+	static uint8_t bytes[1 << 20];
+	char path[TESTKIT_PATH + 16];
+	double cpu_s = thread_cpu_s();
+	FILE *f = NULL;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", b.dir);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || (key ? sealedfile_create(&f, fd, key, "bench", "")
+			   : !(f = fdopen(fd, "w")) || setvbuf(f, NULL, _IOFBF, SEALEDFILE_CHUNK)))
+		testkit_die("no file can be written in %s", b.dir);
+	for (unsigned i = 0; i < mb; i++)
+		if (fwrite(bytes, 1, sizeof(bytes), f) != sizeof(bytes))
+			testkit_die("the file cannot be written");
+	if (fflush(f) || (!key && fdatasync(fd)) || fclose(f))
+		testkit_die("the file cannot be ended");
+	return thread_cpu_s() - cpu_s;
+}
+
+static double read_s(unsigned mb, const uint8_t *key)
+{
+	static uint8_t bytes[1 << 20];
+	char path[TESTKIT_PATH + 16];
+	double cpu_s = thread_cpu_s();
+	FILE *f;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/file", b.dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || sealedfile_open(&f, fd, key, "bench"))
+		testkit_die("the file cannot be opened");
+	for (unsigned i = 0; i < mb; i++)
+		if (fread(bytes, 1, sizeof(bytes), f) != sizeof(bytes))
+			testkit_die("the file cannot be read");
+	fclose(f);
+	return thread_cpu_s() - cpu_s;
+}
+
+static void print_encryption(unsigned mb)
+{
+	static const uint8_t key[SEALED_KEY] = { 1 };
+	double clear = write_s(mb, NULL), sealed = write_s(mb, key), opened = read_s(mb, key);
+
+	printf("{\"name\": \"sealedfile_cpu_ms_per_mb\", \"write\": %.3f, \"write_in_clear\": %.3f, \"read\": %.3f, "
+	       "\"mb\": %u}\n",
+	       sealed * 1000 / mb, clear * 1000 / mb, opened * 1000 / mb, mb);
+}
+
 static int compare(const void *x, const void *y)
 {
 	return *(const double *)x < *(const double *)y ? -1 : *(const double *)x > *(const double *)y;
@@ -165,6 +220,7 @@ int main(int argc, char **argv)
 	    "\"own_thread\": %s, \"stereo_kbps\": %d, \"mono_kbps\": %d}\n",
 	    results[b.rounds / 2], results[0], results[b.rounds - 1], b.nice, b.own_thread ? "true" : "false",
 	    STEREO_KBPS, MONO_KBPS);
+	print_encryption(64);
 	pool_free(&pool);
 	loop_free(&b.loop);
 	return 0;

@@ -1,1 +1,1 @@
-$(eval $(call program,tests/mp3_bench,mp3-bench,trunkline-recorder base loop recording audio testkit,,))
+$(eval $(call program,tests/mp3_bench,mp3-bench,trunkline-recorder base loop recording audio sealed testkit,,))

@@ -1,12 +1,17 @@
-"""Sensitive fields from a real call to the report: who is shown the number and the keys, how it is found, and a key that is rotated meanwhile (GT-16)."""
+"""Sensitive fields from a real call to the report: who is shown the number and the keys, how it is found, a key that is rotated meanwhile, and
+what is on the disk of a recording (GT-16)."""
+import os
+import pathlib
 import time
 
+import audio
 import pytest
 from api import ApiError
 from patience import patient
-from world import AGAIN, MENU
+from test_talk import fetch
+from world import AGAIN, AGENT, CALLER, MENU
 
-FIELDS = ["SENSITIVE_FIELD_CALLER_NUMBER", "SENSITIVE_FIELD_IVR_INPUT"]
+FIELDS = ["SENSITIVE_FIELD_CALLER_NUMBER", "SENSITIVE_FIELD_IVR_INPUT", "SENSITIVE_FIELD_RECORDINGS"]
 
 
 @pytest.fixture
@@ -59,3 +64,17 @@ def test_a_marked_number_is_masked_found_whole_and_survives_a_rotation_GT_16(sce
         time.sleep(1)
     assert sorted((p.service, p.finished) for p in now.parts) == [("recorder", True), ("reporting", True)]
     assert (row(own, first, caller="4917099110001").digits, row(own, second, caller="4917099110002").digits) == ("4711", "4712")
+
+
+def test_a_recording_is_encrypted_on_the_disk_and_both_parties_are_heard_in_it_GT_16(scene, marked, tmp_path):
+    scene.agent("1001", answers=0.1)
+    call = scene.call("sales", "+4917099110003").wait_hears(AGENT, 1.0)
+    time.sleep(1)
+    call.hang_up()
+    id_ = scene.facts_of("+4917099110003").ended.recording_id
+    channels, rate = audio.read_any(fetch(scene.acme, id_, str(tmp_path / "r.mp3")))
+    assert audio.seconds_of(channels[0], CALLER, rate) > 0.5 and audio.seconds_of(channels[1], AGENT, rate) > 0.5
+    kept = sorted((pathlib.Path(os.environ["TRUNKLINE_CLUSTER_PATH"]) / "recordings" / scene.acme.tenant).glob("*/*/*/%s.*" % id_))
+    assert [f.name for f in kept] == [id_ + ".mono.mp3.sealed", id_ + ".mp3.sealed"]
+    clear = (tmp_path / "r.mp3").read_bytes()
+    assert all(f.read_bytes().startswith(b"TLKSEF1\n") and clear[100:116] not in f.read_bytes() for f in kept)
