@@ -97,17 +97,20 @@ void served_tenant(struct router *r, const char *tenant)
 {
 	const struct tenant *t = tenantconf_find_tenant(r->conf, tenant);
 	struct placed *p = find(r, tenant);
+	bool fresh = t && !p;
 	struct shard *s;
 
 	if (t && p && !str_eq(p->pool, t->pool)) {
 		move(r, p, t);
-	} else if (t && !p && (p = place_new(r, tenant))) {
+	} else if (fresh && (p = place_new(r, tenant))) {
 		(void)str_copy(p->pool, sizeof(p->pool), t->pool);
 		put_into(p, served_of(r, t->pool));
 	}
 	s = served_shard(r, tenant);
 	if (s)
 		shard_tenant_changed(s, tenant, t);
+	if (s && fresh)
+		shard_load_agents(s, tenant);
 	if (!t && p) {
 		put_into(p, NULL);
 		HASH_DEL(r->placed, p); // NOLINT(clang-analyzer-core.NullDereference): uthash
