@@ -85,7 +85,7 @@ static void put_done(err_t e, void *arg)
 
 static err_t keep_caller(struct put *p, struct vault *vault)
 {
-	const struct vault_view *view = vault_look(vault);
+	const struct vault_view *view = vault_look_to_write(vault);
 	const char *caller = p->r.caller;
 	err_t e;
 
