@@ -44,8 +44,12 @@ static struct tenant_slots *slots_of(struct control *cc, const char *tenant)
 		return NULL;
 	t->control = cc;
 	str_copy(t->tenant, sizeof(t->tenant), tenant);
-	slots_init(&t->slots, cc->self.instance, cc->self.incarnation);
 	HASH_ADD_STR(cc->quotas->tenants, tenant, t);
+	if (!TABLE_HAS(t)) {
+		mem_free(t);
+		return NULL;
+	}
+	slots_init(&t->slots, cc->self.instance, cc->self.incarnation);
 	return t;
 }
 

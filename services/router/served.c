@@ -1,7 +1,6 @@
 #include "served.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "log/log.h"
 #include "shard.h"
 
@@ -61,13 +60,15 @@ static struct placed *place_new(struct router *r, const char *tenant)
 {
 	struct placed *p = mem_zalloc(sizeof(*p));
 
-	if (!p) {
-		router_fail(r);
-		return NULL;
+	if (p) {
+		(void)str_copy(p->tenant, sizeof(p->tenant), tenant);
+		HASH_ADD_STR(r->placed, tenant, p);
 	}
-	(void)str_copy(p->tenant, sizeof(p->tenant), tenant);
-	HASH_ADD_STR(r->placed, tenant, p);
-	return p;
+	if (p && TABLE_HAS(p))
+		return p;
+	mem_free(p);
+	router_fail(r);
+	return NULL;
 }
 
 static void put_into(struct placed *p, struct served *to)
