@@ -49,6 +49,8 @@ static void lot_over(struct lot *l, err_t e)
 
 	if (e && !l->error)
 		l->error = e;
+	if (l->tasks[0].look && l->error && !task_own_fault(l->error))
+		keyless_put(p->keyless, l->tenant);
 	if (--p->n_running == 0)
 		batch_over(p);
 }
@@ -190,6 +192,23 @@ static err_t take_batch(struct db_tx *tx, void *arg)
 	return e;
 }
 
+/* Each alone, behind what the outbox has. */
+static void add_looks(struct publisher *p)
+{
+	char tenant[KEYLESS_TENANT];
+
+	while (p->n_tasks < BATCH_MAX && p->n_lots < LOTS_MAX && keyless_take(p->keyless, tenant)) {
+		struct task *t = &p->tasks[p->n_tasks++];
+		struct lot *l = &p->lots[p->n_lots++];
+
+		*l = (struct lot){ .p = p, .tasks = t, .n = 1 };
+		*t = (struct task){ .lot = l, .kind = ITEM_MAIN, .key = "", .look = true };
+		(void)str_copy(t->item, sizeof(t->item), "main");
+		(void)str_copy(l->tenant, sizeof(l->tenant), tenant);
+		arena_init(&l->arena, 0);
+	}
+}
+
 static void start_lots(struct publisher *p)
 {
 	p->idle = false;
@@ -209,6 +228,8 @@ static void on_batch(err_t e, void *arg)
 {
 	struct publisher *p = arg;
 
+	if (!e)
+		add_looks(p);
 	if (e) {
 		p->n_tasks = p->n_lots = 0;
 		p->busy = false;
@@ -233,10 +254,19 @@ static void on_compared(err_t e, void *arg)
 	loop_timer_start(&p->timer, e ? 2000 : 0);
 }
 
+static void on_keyless(void *arg)
+{
+	publisher_kick(arg);
+}
+
 static void compare(struct publisher *p)
 {
-	err_t e = p->reconcile ? ERR_OK : reconcile_start(&p->reconcile, p->tm, p->config, on_compared, p);
+	err_t e = ERR_OK;
 
+	if (p->tm->master_key && !p->keyless)
+		e = keyless_new(&p->keyless, p->config, on_keyless, p);
+	if (!e && !p->reconcile)
+		e = reconcile_start(&p->reconcile, p->tm, p->config, on_compared, p);
 	if (e)
 		loop_timer_start(&p->timer, 2000);
 }
@@ -275,6 +305,7 @@ void publisher_connected(struct publisher *p, bool connected)
 	if (!connected) {
 		p->compared = p->idle = false;
 		reconcile_free(&p->reconcile);
+		keyless_free(&p->keyless);
 		return;
 	}
 	p->pause_ms = 0;
