@@ -133,7 +133,7 @@ static bool belongs(const struct lot *l, const struct task *t, const char *tenan
 	return t->kind == ITEM_AGENT && l->tasks[0].kind == ITEM_AGENT && strcmp(l->tenant, tenant) == 0;
 }
 
-/* false: the batch is full. Rows of one transaction follow each other, by tenant and item. */
+/* false: the batch is full. A tenant's rows follow each other, and of them its agents. */
 static bool add_task(struct publisher *p, const struct db_result *res, int row)
 {
 	struct task *t = &p->tasks[p->n_tasks];
@@ -179,15 +179,18 @@ static err_t take_batch(struct db_tx *tx, void *arg)
 	struct publisher *p = arg;
 	struct db_result *res = NULL;
 	char limit[DB_NUMBER];
-	const char *params[] = { db_number(BATCH_MAX, limit) };
+	char lots[DB_NUMBER];
+	const char *params[] = { p->turn, db_number(BATCH_MAX - LOOKS, limit), db_number(LOTS_MAX - LOOKS, lots) };
 	int n_audio = 0;
 
 	p->n_tasks = p->n_lots = 0;
 	err_t e = tell_purges(tx, p);
 	if (!e)
-		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.due($1)", 1, params);
+		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.due_in_turn($1, $2, $3)", 3, params);
 	for (int i = 0; !e && i < db_rows(res) && n_audio < AUDIO_MAX && add_task(p, res, i); i++)
 		n_audio += p->tasks[i].kind == ITEM_PROMPT;
+	if (p->n_lots)
+		(void)str_copy(p->turn, sizeof(p->turn), p->lots[p->n_lots - 1].tenant);
 	db_result_free(&res);
 	return e;
 }

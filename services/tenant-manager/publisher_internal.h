@@ -7,6 +7,7 @@
 
 #define BATCH_MAX 2048 /* rows of one batch */
 #define LOTS_MAX  64   /* … and transactions: the workers are everybody's */
+#define LOOKS	  8    /* … of both, that the outbox leaves to what was published without keys */
 #define ITEM_MAX  128
 
 enum item_kind { ITEM_PROMPT, ITEM_MAIN, ITEM_AGENT, ITEM_GONE, ITEM_AUDIT, ITEM_PURGED };
@@ -50,6 +51,7 @@ struct publisher {
 	bool connected, compared, busy, again, idle;
 	int64_t pause_ms;
 	int64_t told_ms; /* monotonic: when purges that nobody was told of were looked for; 0: never */
+	char turn[64];	 /* the tenant that had the last part of a batch: the next one begins behind it */
 	size_t n_tasks, n_lots, n_running;
 	struct task tasks[BATCH_MAX];
 	struct lot lots[LOTS_MAX];
