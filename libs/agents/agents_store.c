@@ -2,11 +2,10 @@
 #include "agents/agents_emit.h"
 #include "agents/agents_wire.h"
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 
 #include <stdio.h>
-#include <uthash.h>
 #include <utlist.h>
 
 #define BUCKET	  "agents"
@@ -88,7 +87,10 @@ static struct entry *get_entry(struct agents_store *s, const char *tenant, const
 	agent_record_init(&en->rec, tenant, agent_id);
 	(void)str_copy(en->key, sizeof(en->key), key);
 	HASH_ADD_STR(s->entries, key, en);
-	return en;
+	if (TABLE_HAS(en))
+		return en;
+	mem_free(en);
+	return NULL;
 }
 
 static void set_entry(struct agents_store *s, struct entry *en, const struct agent_record *rec, uint64_t revision)

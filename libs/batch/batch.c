@@ -1,7 +1,6 @@
 #include "batch/batch.h"
 
-#include <uthash.h>
-#include "base/mem.h"
+#include "base/table.h"
 
 #define SUBJECT_MAX 256
 #define KEEP_BYTES  65536	 /* a buffer that grew beyond is given back */
@@ -52,13 +51,14 @@ struct str *batches_get(struct batches *b, const char *subject, bool *ret_fresh)
 	HASH_FIND_STR(b->list, subject, e);
 	if (!e) {
 		e = mem_zalloc(sizeof(*e));
-		if (!e || !str_copy(e->subject, sizeof(e->subject), subject)) {
+		if (e && str_copy(e->subject, sizeof(e->subject), subject))
+			HASH_ADD_STR(b->list, subject, e);
+		if (!e || !TABLE_HAS(e)) {
 			mem_free(e);
 			str_reset(&b->none);
 			*ret_fresh = false;
 			return &b->none;
 		}
-		HASH_ADD_STR(b->list, subject, e);
 	}
 	if (e->data.len >= SPLIT_BYTES)
 		send_now(b, e);

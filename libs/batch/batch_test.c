@@ -1,5 +1,6 @@
 /* Batches without a bus: what is published is noted. */
 #include "batch/batch.h"
+#include "base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,6 +56,27 @@ static void what_one_turn_says_to_one_peer_is_one_message(void **state)
 	batches_done(&b);
 }
 
+static void who_finds_no_memory_for_a_batch_says_nothing_and_goes_on(void **state)
+{
+	struct batches b;
+	unsigned heads = 0;
+
+	(void)state;
+	memset(&sent, 0, sizeof(sent));
+	batches_init(&b, NULL);
+	for (long allowed = 0; allowed < 3; allowed++) { /* the batch, the table, its buckets */
+		mem_fail_after(allowed);
+		put(&b, "a", "", &heads);
+		mem_fail_after(-1);
+		assert_int_equal(heads, 0);
+	}
+	put(&b, "a", "hello", &heads);
+	assert_int_equal(heads, 1);
+	assert_int_equal(batches_flush(&b), 0);
+	assert_int_equal(sent.messages, 1);
+	batches_done(&b);
+}
+
 /* A router's new epoch makes 20,000 waiting calls assert their places in one turn. */
 static void no_message_grows_beyond_what_nats_takes(void **state)
 {
@@ -88,6 +110,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_one_turn_says_to_one_peer_is_one_message),
+		cmocka_unit_test(who_finds_no_memory_for_a_batch_says_nothing_and_goes_on),
 		cmocka_unit_test(no_message_grows_beyond_what_nats_takes),
 	};
 

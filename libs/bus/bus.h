@@ -186,6 +186,9 @@ err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pat
 err_t bus_kv_watch_polled(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pattern, int64_t poll_ms,
 			  bus_kv_watch_fn *fn, void *arg) MUST;
 void bus_kv_watch_poll(struct bus_kv_watch *w, int64_t poll_ms);
+/* Monotonic: what was written before then has been told; 0: nothing is certain yet, or the watch is polled. By the server's own word, for which
+ * each call asks anew, ten times a second at most: who wants to know soon how old his knowledge is calls it often. */
+int64_t bus_kv_watch_known_ms(struct bus_kv_watch *w);
 void bus_kv_unwatch(struct bus_kv_watch **w);
 
 /* ---- leases with epochs (bucket `leases`, TTL 2 s, renewed each 500 ms) ----

@@ -1,16 +1,11 @@
 /* Durable pull consumer with explicit acknowledgement; several instances may share it. */
 #include "pull.h"
 
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define uthash_malloc(size)  mem_alloc(size)
-#define uthash_free(p, size) mem_free(p)
-#define HASH_NONFATAL_OOM    1
-#include <uthash.h>
 
 #define NS_PER_MS 1000000LL
 #define AGAIN_MS  250
@@ -68,7 +63,7 @@ static bool remember(struct bus_consumer *c, uint64_t seq, const char *reply)
 	u->seq = seq;
 	strcpy(u->reply, reply);
 	HASH_ADD(hh, c->unacked, seq, sizeof(u->seq), u);
-	if (u->hh.tbl)
+	if (TABLE_HAS(u))
 		return !known;
 	mem_free(u);
 	return false;

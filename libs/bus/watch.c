@@ -5,6 +5,7 @@
  */
 #include "origin.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -14,6 +15,9 @@
 #define HEARTBEAT_MS 2000
 #define SILENCE_MS   (3 * HEARTBEAT_MS)
 #define AGAIN_MS     250
+#define ASK_MS	     100  /* at most so often */
+#define PROMISE_MS   1000 /* what was to come may have been replaced before it was sent: then it is asked anew */
+#define CONSUMER     64
 
 struct bus_kv_watch {
 	struct bus_kv *kv;
@@ -21,14 +25,18 @@ struct bus_kv_watch {
 	void *arg;
 	struct bus_hook hook;
 	struct loop_timer timer; /* silence, or another attempt */
-	struct request *creating;
+	struct request *creating, *asking;
 	struct origin origin;
 	struct bus_reader *reader; /* a polled watch is one, and has nothing of what follows but fn's */
 	struct bus_sub *sub;	   /* of the present consumer */
 	uint64_t last_seq;	   /* revision delivered last */
 	uint64_t consumer_seq;	   /* of the present consumer */
 	bool synced, afresh;	   /* afresh: the bucket was made anew, its values are all news */
-	bool *freed;		   /* set when the owner frees us inside its callback */
+	bool promised;		   /* what there was at asked_ms has come when consumer_seq is promised_seq */
+	uint64_t promised_seq;
+	int64_t asked_ms, known_ms; /* monotonic */
+	char consumer[CONSUMER];    /* the present one */
+	bool *freed;		    /* set when the owner frees us inside its callback */
 	size_t prefix_len;
 	char filter[];
 };
@@ -43,10 +51,17 @@ static void synced(struct bus_kv_watch *w)
 	w->fn(BUS_KV_SYNCED, NULL, NULL, w->arg);
 }
 
-static void again(struct bus_kv_watch *w)
+static void drop_consumer(struct bus_kv_watch *w)
 {
 	bus_request_cancel(&w->creating);
+	bus_request_cancel(&w->asking);
 	bus_unsubscribe(&w->sub);
+	w->promised = false;
+}
+
+static void again(struct bus_kv_watch *w)
+{
+	drop_consumer(w);
 	if (w->kv->bus->conn.state == CONN_UP)
 		loop_timer_start(&w->timer, AGAIN_MS);
 	else
@@ -160,13 +175,12 @@ static json_t *consumer_config(const struct bus_kv_watch *w, const char *deliver
 static void start_consumer(struct bus_kv_watch *w)
 {
 	struct bus *bus = w->kv->bus;
-	char name[64], path[BUS_SUBJECT_MAX];
+	char *name = w->consumer, path[BUS_SUBJECT_MAX];
 	json_t *config = NULL, *body = NULL;
 
-	bus_request_cancel(&w->creating);
-	bus_unsubscribe(&w->sub);
+	drop_consumer(w);
 	/* The name is unlike any other's: the connection's id and a number. */
-	(void)snprintf(name, sizeof(name), "w%.32s%llu", bus->inbox.prefix + 7, (unsigned long long)bus->next_delivery);
+	(void)snprintf(name, CONSUMER, "w%.32s%llu", bus->inbox.prefix + 7, (unsigned long long)bus->next_delivery);
 	(void)snprintf(path, sizeof(path), "CONSUMER.CREATE.%s.%s", w->kv->stream, name);
 	w->consumer_seq = 0;
 	if (!bus_subscribe_raw(&w->sub, bus, on_msg, w))
@@ -228,6 +242,54 @@ err_t bus_kv_watch(struct bus_kv_watch **ret, struct bus_kv *kv, const char *pat
 		start_consumer(w);
 	*ret = w;
 	return ERR_OK;
+}
+
+/* ---- how much is known -------------------------------------------------------------------------------------------- */
+
+static void keep_promise(struct bus_kv_watch *w)
+{
+	if (!w->promised || w->consumer_seq < w->promised_seq)
+		return;
+	w->known_ms = w->asked_ms;
+	w->promised = false;
+}
+
+/* How many messages the consumer has sent, and how many more there were for it when it was asked. */
+static void on_info(const struct bus_raw *raw, void *arg)
+{
+	struct bus_kv_watch *w = arg;
+	json_t *info = raw && raw->msg.size ? json_loadb(raw->msg.data, raw->msg.size, 0, NULL) : NULL;
+	json_t *delivered = info && !api_error(info) ? json_object_get(info, "delivered") : NULL;
+
+	w->asking = NULL;
+	if (delivered) {
+		w->promised_seq = (uint64_t)json_integer_value(json_object_get(delivered, "consumer_seq")) +
+				  (uint64_t)json_integer_value(json_object_get(info, "num_pending"));
+		w->promised = true;
+		keep_promise(w);
+	}
+	json_decref(info);
+}
+
+static void ask(struct bus_kv_watch *w)
+{
+	char path[BUS_SUBJECT_MAX];
+
+	(void)snprintf(path, sizeof(path), "CONSUMER.INFO.%s.%s", w->kv->stream, w->consumer);
+	w->asked_ms = clock_mono_ms();
+	w->promised = false;
+	if (api_send(&w->asking, w->kv->bus, path, NULL, on_info, w, false))
+		w->asking = NULL;
+}
+
+int64_t bus_kv_watch_known_ms(struct bus_kv_watch *w)
+{
+	bool running = !w->reader && w->sub && !w->creating && w->kv->bus->conn.state == CONN_UP;
+
+	keep_promise(w);
+	if (running && !w->asking && clock_mono_ms() - w->asked_ms >= (w->promised ? PROMISE_MS : ASK_MS))
+		ask(w);
+	return w->known_ms;
 }
 
 /* ---- polled: a reader of the bucket's stream ---------------------------------------------------------------------- */
@@ -294,9 +356,8 @@ void bus_kv_unwatch(struct bus_kv_watch **ref)
 	if (w->freed)
 		*w->freed = true;
 	bus_hook_remove(w->kv->bus, &w->hook);
-	bus_request_cancel(&w->creating);
+	drop_consumer(w);
 	origin_done(&w->origin);
-	bus_unsubscribe(&w->sub);
 	loop_timer_done(&w->timer);
 	mem_free(w);
 	*ref = NULL;

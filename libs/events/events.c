@@ -2,12 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
 #include <utlist.h>
 #include "base/clock.h"
 #include "base/id.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "events/events_batch.h"
 
 #define NAME_MAX_TEXT 130
@@ -204,7 +203,10 @@ static struct gathering *gathering_get(struct events *ev, const char *tenant, co
 	(void)snprintf(g->subject, sizeof(g->subject), "ev.%s.%s.", tenant, domain);
 	(void)str_copy(g->tenant, sizeof(g->tenant), tenant);
 	HASH_ADD_STR(ev->gatherings, tenant, g);
-	return g;
+	if (TABLE_HAS(g))
+		return g;
+	mem_free(g);
+	return NULL;
 }
 
 err_t events_put(struct events *ev, const char *tenant, const char *domain, const char *key, const char *id,

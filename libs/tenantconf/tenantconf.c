@@ -388,6 +388,11 @@ bool tenantconf_synced(const struct tenantconf *tc)
 	return tc->synced;
 }
 
+int64_t tenantconf_known_ms(struct tenantconf *tc)
+{
+	return bus_kv_watch_known_ms(tc->watch);
+}
+
 const struct tenant *tenantconf_find_tenant(const struct tenantconf *tc, const char *tenant)
 {
 	const struct entry *en = find_entry(tc, tenant);

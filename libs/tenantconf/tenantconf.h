@@ -43,6 +43,8 @@ struct tenantconf_params {
 err_t tenantconf_new(struct tenantconf **ret, const struct tenantconf_params *p, struct err_detail *detail) MUST;
 void tenantconf_free(struct tenantconf **tc);
 bool tenantconf_synced(const struct tenantconf *tc); /* for readiness */
+/* Since when something may have changed that is not known here, monotonic (bus_kv_watch_known_ms()); 0: nothing is certain yet. */
+int64_t tenantconf_known_ms(struct tenantconf *tc);
 
 const struct tenant *tenantconf_find_tenant(const struct tenantconf *tc, const char *tenant);
 /* By SIP domain of its phones (case-insensitive), = digest realm. */

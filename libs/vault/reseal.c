@@ -268,7 +268,7 @@ static void on_timer(void *arg)
 {
 	struct reseal *r = arg;
 
-	r->view = vault_look(r->p.vault);
+	r->view = vault_look_to_write(r->p.vault);
 	r->tenant = r->view ? choose(r) : NULL;
 	if (!r->tenant || db_run(r->p.db, r->id, run_lot, r, on_lot, r)) {
 		vault_view_unref(&r->view);

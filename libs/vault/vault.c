@@ -3,9 +3,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tenantconf/tenantconf.h"
+
+#define ASKS 4 /* of the bus, in the time for which a view is good */
 
 struct vault_view {
 	atomic_uint refs;
@@ -20,6 +23,7 @@ struct vault {
 	struct tenantconf *conf;
 	const struct vault_view *view; /* NULL: none yet */
 	bool changed;
+	struct loop_timer ask;
 };
 
 /* ---- a view ---- */
@@ -176,6 +180,27 @@ const struct vault_view *vault_look(struct vault *v)
 	return v->view;
 }
 
+/* Half of what nobody may write with any more; the writing may take the other half. */
+static int64_t good_ms(const struct vault *v)
+{
+	return v->params.settle_ms / 2;
+}
+
+const struct vault_view *vault_look_to_write(struct vault *v)
+{
+	bool old = good_ms(v) && clock_mono_ms() - tenantconf_known_ms(v->conf) > good_ms(v);
+
+	return old ? NULL : vault_look(v);
+}
+
+static void on_ask(void *arg)
+{
+	struct vault *v = arg;
+
+	(void)tenantconf_known_ms(v->conf); /* what it asks for is there when somebody writes */
+	loop_timer_start(&v->ask, good_ms(v) / ASKS + 1);
+}
+
 /* ---- the vault ---- */
 
 static void on_change(enum tenantconf_change what, const char *tenant, const char *agent_id, void *arg)
@@ -215,6 +240,7 @@ err_t vault_new(struct vault **ret, const struct vault_params *p, struct err_det
 		return ERR_EXHAUSTED;
 	v->params = *p;
 	v->changed = true;
+	loop_timer_init(&v->ask, bus_loop(p->bus), on_ask, v);
 	v->common.columns = p->columns;
 	v->common.n = p->n;
 	for (size_t i = 0; i < p->n; i++)
@@ -233,6 +259,8 @@ err_t vault_new(struct vault **ret, const struct vault_params *p, struct err_det
 		return e;
 	}
 	vault_register_metrics();
+	if (good_ms(v))
+		on_ask(v);
 	*ret = v;
 	return ERR_OK;
 }
@@ -244,6 +272,7 @@ void vault_free(struct vault **pv)
 	if (!v)
 		return;
 	*pv = NULL;
+	loop_timer_done(&v->ask);
 	tenantconf_free(&v->conf);
 	vault_view_unref(&v->view);
 	explicit_bzero(v->common.master, sizeof(v->common.master));

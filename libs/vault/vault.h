@@ -4,7 +4,7 @@
  *
  *	struct vault *v;
  *	err_t e = vault_new(&v, &(struct vault_params){ .bus = bus, .master_file = cfg->master_file, .columns = columns, .n = 2 }, &detail);
- *	const struct vault_view *view = vault_look(v);                     // on the loop; then on any thread:
+ *	const struct vault_view *view = vault_look_to_write(v);            // on the loop; then on any thread:
  *	const struct vault_tenant *t = vault_find(view, "acme", 4);
  *	e = vault_keep(t, CALLER, call_id, text, n, &column);              // appends what is to be stored; nothing: store none
  *	e = vault_show(t, CALLER, call_id, stored, auth_has(user, RIGHT_CALLS_SENSITIVE), &shown);
@@ -12,7 +12,9 @@
  *
  * What is not certain is kept back: where there is a master key, a tenant that is not known (any more) has everything sensitive and no key, and a
  * tenant whose key does not open has no key: such texts are stored as nothing, counted (trunkline_withheld_total), and what was stored
- * is shown to nobody. Without a master key there are no sensitive fields but of tenants who have them from elsewhere.
+ * is shown to nobody. Who is cut off from the bus cannot know that a field was marked, or a key is about to be destroyed: he may show what he
+ * knows how to open, but writes nothing until he hears again (what was to be written stays where it comes from, in Kafka or a stream: nothing
+ * is lost, as it would be if it were withheld). Without a master key there are no sensitive fields but of tenants who have them from elsewhere.
  */
 #ifndef VAULT_VAULT_H
 #define VAULT_VAULT_H
@@ -36,6 +38,9 @@ struct vault_params {
 	const char *master_file;	    /* NULL or "": there is none; setting keys.master_file */
 	const struct vault_column *columns; /* live as long as the vault and its views; at most 4 */
 	size_t n;
+	/* keys.settle_ms: so long after a new version of a key nobody writes with the former one. A view to write by is half as old at most, the
+	 * other half is the writing's own. 0: of any age (tests). */
+	int64_t settle_ms;
 	/* A configuration that is not valid, or a key that does not open; for the log. May be NULL. */
 	void (*on_error)(const char *what, const struct err_detail *detail, void *arg);
 	void *arg;
@@ -51,6 +56,8 @@ const struct tenantconf *vault_conf(const struct vault *v);
 
 /* The tenants as they are now: a reference. NULL: not synced yet, or no memory; try again. */
 const struct vault_view *vault_look(struct vault *v);
+/* The same for who is going to store something by it, at once; NULL also when it may be out of date. */
+const struct vault_view *vault_look_to_write(struct vault *v);
 void vault_view_unref(const struct vault_view **view);
 /* Never NULL; lives as long as the view. id: n bytes. view NULL (tests of what has no vault): nothing is sensitive. */
 const struct vault_tenant *vault_find(const struct vault_view *view, const char *id, size_t n);

@@ -3,11 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "events/events_batch.h"
 #include "log/log.h"
-#include "uthash.h"
 #include "utlist.h"
 
 #define SWEEP_MS 10000
@@ -126,7 +125,11 @@ static struct fact_tenant *tenant_get(struct facts *f, const char *tenant)
 		return NULL;
 	}
 	HASH_ADD_STR(f->tenants, id, t);
-	return t;
+	if (TABLE_HAS(t))
+		return t;
+	bus_unsubscribe(&t->sub);
+	mem_free(t);
+	return NULL;
 }
 
 static err_t join(struct facts *f, struct rpc_call *call, const struct desk_facts_filter *filter)

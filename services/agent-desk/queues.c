@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "log/log.h"
-#include "uthash.h"
 
 /* The leader repeats all every 10 s: what is older belongs to a router that is gone. */
 #define STALE_MS 25000
@@ -43,7 +42,10 @@ static struct known_tenant *tenant_get(struct queues *q, const char *tenant)
 		return NULL;
 	(void)str_copy(t->id, sizeof(t->id), tenant);
 	HASH_ADD_STR(q->tenants, id, t);
-	return t;
+	if (TABLE_HAS(t))
+		return t;
+	mem_free(t);
+	return NULL;
 }
 
 static struct known_queue *queue_get(struct known_tenant *t, const char *queue_id)
@@ -58,7 +60,10 @@ static struct known_queue *queue_get(struct known_tenant *t, const char *queue_i
 		return NULL;
 	(void)str_copy(k->id, sizeof(k->id), queue_id);
 	HASH_ADD_STR(t->queues, id, k);
-	return k;
+	if (TABLE_HAS(k))
+		return k;
+	mem_free(k);
+	return NULL;
 }
 
 static bool same(const struct desk_queue *a, const struct desk_queue *b)

@@ -2,10 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "log/log.h"
-#include "uthash.h"
 #include "utlist.h"
 
 #define SWEEP_MS 10000
@@ -71,6 +70,10 @@ static err_t join_tenant(struct streams *s, struct watcher *w, const char *tenan
 			return ERR_EXHAUSTED;
 		(void)str_copy(t->id, sizeof(t->id), tenant);
 		HASH_ADD_STR(s->tenants, id, t);
+		if (!TABLE_HAS(t)) {
+			mem_free(t);
+			return ERR_EXHAUSTED;
+		}
 		agents_poll(s->desk->agents, DESK_SCREEN_MS);
 	}
 	w->tenant = t;
@@ -88,6 +91,10 @@ static err_t join_agent(struct watcher *w)
 			return ERR_EXHAUSTED;
 		(void)str_copy(a->id, sizeof(a->id), w->agent_id);
 		HASH_ADD_STR(w->tenant->agents, id, a);
+		if (!TABLE_HAS(a)) {
+			mem_free(a);
+			return ERR_EXHAUSTED;
+		}
 	}
 	DL_APPEND2(a->list, w, agent_prev, agent_next);
 	return ERR_OK;

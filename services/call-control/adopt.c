@@ -115,6 +115,10 @@ void peers_heartbeat(struct control *cc, const struct cc_heartbeat *hb)
 		snprintf(p->key, sizeof(p->key), "%s/%s", hb->service, hb->instance);
 		p->hb.incarnation = hb->incarnation;
 		HASH_ADD_STR(cc->peers, key, p);
+		if (!TABLE_HAS(p)) {
+			mem_free(p);
+			return;
+		}
 	}
 	if (p->hb.incarnation != hb->incarnation && str_eq(hb->service, "sip-edge"))
 		edge_back(cc, hb->instance);

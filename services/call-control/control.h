@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include "agents/agents_store.h"
 #include "base/err.h"
+#include "base/table.h"
 #include "batch/batch.h"
 #include "bus/bus.h"
 #include "cc_wire.h"
@@ -23,7 +24,6 @@
 #include "loop/loop.h"
 #include "service/service.h"
 #include "tenantconf/tenantconf.h"
-#include "uthash.h"
 
 #define BATCH_SUBJECT 200
 

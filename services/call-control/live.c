@@ -546,6 +546,11 @@ struct live *live_new(struct control *cc, struct call *call, struct cc_event *ev
 	l->first = first;
 	loop_timer_init(&l->timer, cc->loop, on_timer, l);
 	HASH_ADD_KEYPTR(hh, cc->calls, call->id, strlen(call->id), l);
+	if (!TABLE_HAS(l)) {
+		loop_timer_done(&l->timer);
+		mem_free(l);
+		return NULL;
+	}
 	metric_set(&cc_metric_calls, (int64_t)HASH_COUNT(cc->calls));
 	l->call->checkpoint = true;
 	l->started = first == INPUT_START; /* its first checkpoint has its first decision in it */

@@ -7,7 +7,6 @@
 
 #include <limits.h>
 #include <string.h>
-#include "base/mem.h"
 #include "cc_metrics.h"
 #include "quota.h"
 
@@ -37,12 +36,15 @@ static err_t add(struct control *cc, struct call *call, const char *sip_call_id)
 {
 	struct newcomer *n = mem_zalloc(sizeof(*n));
 
-	if (!n || !(n->sip_call_id = mem_strdup(sip_call_id))) {
+	if (n && (n->sip_call_id = mem_strdup(sip_call_id)))
+		HASH_ADD_KEYPTR(hh, cc->newcomers_by_id, call->id, strlen(call->id), n);
+	if (!n || !TABLE_HAS(n)) {
+		if (n)
+			mem_free(n->sip_call_id);
 		mem_free(n);
 		return ERR_EXHAUSTED;
 	}
 	n->call = call;
-	HASH_ADD_KEYPTR(hh, cc->newcomers_by_id, call->id, strlen(call->id), n);
 	fair_add(&cc->newcomers, &n->wait, call->tenant);
 	return ERR_OK;
 }

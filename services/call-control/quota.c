@@ -44,9 +44,13 @@ static struct tenant_slots *slots_of(struct control *cc, const char *tenant)
 		return NULL;
 	t->control = cc;
 	str_copy(t->tenant, sizeof(t->tenant), tenant);
+	HASH_ADD_STR(cc->quotas->tenants, tenant, t);
+	if (!TABLE_HAS(t)) {
+		mem_free(t);
+		return NULL;
+	}
 	slots_init(&t->slots, cc->self.instance, cc->self.incarnation);
 	rate_open(t, cc->quotas->kv);
-	HASH_ADD_STR(cc->quotas->tenants, tenant, t);
 	return t;
 }
 

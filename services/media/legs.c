@@ -3,11 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "base/hash.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "recording/segment.h"
 
 enum record_state { RECORD_NONE, RECORD_ON, RECORD_STOPPING, RECORD_DONE };
@@ -191,7 +190,10 @@ static struct call *call_get(struct legs *legs, const struct command *c)
 	memcpy(call->owner, c->owner, sizeof(call->owner));
 	call->epoch = c->epoch;
 	HASH_ADD_STR(legs->calls, key, call);
-	return call;
+	if (TABLE_HAS(call))
+		return call;
+	mem_free(call);
+	return NULL;
 }
 
 static void call_drop_if_empty(struct legs *legs, struct call *call)
@@ -218,9 +220,14 @@ static struct leg *leg_new(struct legs *legs, const struct command *c)
 	memcpy(leg->tenant, c->tenant, sizeof(leg->tenant));
 	memcpy(leg->call_id, c->call_id, sizeof(leg->call_id));
 	memcpy(leg->id, c->leg_id, sizeof(leg->id));
+	HASH_ADD_STR(legs->legs, key, leg);
+	if (!TABLE_HAS(leg)) {
+		mem_free(leg);
+		call_drop_if_empty(legs, call);
+		return NULL;
+	}
 	leg->next = call->legs;
 	call->legs = leg;
-	HASH_ADD_STR(legs->legs, key, leg);
 	return leg;
 }
 

@@ -7,10 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "media_metrics.h"
 
 #define KEY  (COMMAND_ID + COMMAND_HASH)
@@ -254,17 +253,22 @@ static struct entry *entry_get(struct prompts *p, const char *tenant, const char
 
 	snprintf(key, sizeof(key), "%s/%s", tenant, sha256);
 	HASH_FIND_STR(p->entries, key, e);
-	if (e) { /* to the young end */
+	if (e && e->hh.next) { /* to the young end; there are others, so the table stays, and this needs no memory */
 		HASH_DEL(p->entries, e);
 		HASH_ADD_STR(p->entries, key, e);
-		return e;
 	}
+	if (e)
+		return e;
 	e = mem_zalloc(sizeof(*e));
 	if (!e)
 		return NULL;
 	memcpy(e->key, key, sizeof(key));
 	e->all = p;
 	HASH_ADD_STR(p->entries, key, e);
+	if (!TABLE_HAS(e)) {
+		mem_free(e);
+		return NULL;
+	}
 	(void)post_sure(p->loader, load_from_disk, e);
 	return e;
 }

@@ -6,11 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "log/log.h"
 #include "missing.h"
 #include "purge.h"
@@ -140,6 +139,11 @@ static err_t job_start(struct intake *in, const struct recording *r, uint64_t se
 	snprintf(j->key, sizeof(j->key), "%s/%s", r->tenant, r->id);
 	loop_timer_init(&j->retry, in->r->loop, job_run, j);
 	HASH_ADD_STR(in->jobs, key, j);
+	if (!TABLE_HAS(j)) {
+		loop_timer_done(&j->retry);
+		mem_free(j);
+		return ERR_EXHAUSTED;
+	}
 	metric_set(&recorder_metric_jobs, HASH_COUNT(in->jobs));
 	job_run(j);
 	return ERR_OK;
@@ -258,7 +262,7 @@ static void encode_done(void *arg)
 
 static err_t make_key(struct job *j)
 {
-	const struct vault_view *view = vault_look(j->in->r->vault);
+	const struct vault_view *view = vault_look_to_write(j->in->r->vault);
 	err_t e = ERR_UNAVAILABLE;
 
 	if (view)

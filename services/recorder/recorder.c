@@ -120,6 +120,7 @@ static err_t open_vault(struct recorder *r, struct err_detail *detail)
 				  .master_file = r->cfg->master_file,
 				  .columns = store_columns,
 				  .n = STORE_COLUMNS,
+				  .settle_ms = r->cfg->settle_ms,
 				  .on_error = on_vault_error };
 
 	err_t e = vault_new(&r->vault, &p, detail);

@@ -20,7 +20,7 @@ const struct config_item recorder_config_items[] = {
 	CONFIG_INT(
 	    S, settle_ms, "keys.settle_ms", 60000, 0, 3600000,
 	    "so long after a new version of a tenant's key nothing is written with the former one any more, by any "
-	    "instance"),
+	    "instance: one that has not heard from NATS for half of it writes nothing until it does; 0: for tests"),
 	CONFIG_INT(S, workers, "recorder.workers", 1, 1, 64, "threads of low priority that make MP3"),
 	CONFIG_INT(S, orphan_minutes, "recorder.orphan_minutes", 10, 1, 10080,
 		   "a segment that nobody has written for so long is taken in without its event"),

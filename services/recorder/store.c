@@ -112,7 +112,7 @@ static err_t keep_data_key(struct put *p, const struct vault_tenant *t)
 
 static err_t keep(struct put *p, struct vault *vault)
 {
-	const struct vault_view *view = vault_look(vault);
+	const struct vault_view *view = vault_look_to_write(vault);
 	const struct vault_tenant *t;
 	err_t e;
 

@@ -2,10 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <uthash.h>
 
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "log/log.h"
 #include "recorder_wire.h"
 
@@ -171,7 +170,11 @@ static struct tenant_usage *get(struct usage *u, const char *tenant, bool *fresh
 	(void)str_copy(t->tenant, sizeof(t->tenant), tenant);
 	loop_timer_init(&t->retry, u->r->loop, look, t);
 	HASH_ADD_STR(u->tenants, tenant, t);
-	return t;
+	if (TABLE_HAS(t))
+		return t;
+	loop_timer_done(&t->retry);
+	mem_free(t);
+	return NULL;
 }
 
 void usage_changed(struct usage *u, const char *tenant)

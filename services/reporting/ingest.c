@@ -51,8 +51,8 @@ static void write_batch(struct reporting *r)
 {
 	/* Each time anew: what was sensitive when the batch came is not less so now. */
 	vault_view_unref(&r->job.view);
-	r->job.view = vault_look(r->vault);
-	if (!r->job.view) { /* nobody knows yet what is sensitive */
+	r->job.view = vault_look_to_write(r->vault);
+	if (!r->job.view) { /* nobody knows now what is sensitive: Kafka keeps it */
 		loop_timer_start(&r->retry, RETRY_MS);
 		return;
 	}

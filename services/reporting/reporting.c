@@ -34,7 +34,7 @@ const struct config_item reporting_items[] = {
 	CONFIG_INT(
 	    struct reporting_config, settle_ms, "keys.settle_ms", 60000, 0, 3600000,
 	    "so long after a new version of a tenant's key nothing is written with the former one any more, by any "
-	    "instance"),
+	    "instance: one that has not heard from NATS for half of it writes nothing until it does; 0: for tests"),
 	CONFIG_END,
 };
 
@@ -91,6 +91,7 @@ static err_t open_vault(struct reporting *r, const struct reporting_config *cfg,
 				  .master_file = cfg->master_file,
 				  .columns = books_columns,
 				  .n = BOOKS_COLUMNS,
+				  .settle_ms = cfg->settle_ms,
 				  .on_error = on_vault_error };
 
 	err_t e = vault_new(&r->vault, &p, d);

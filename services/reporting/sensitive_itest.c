@@ -336,7 +336,7 @@ static void an_envelope_of_another_tenant_does_not_open_GT_16_GT_3_1_2(void **st
 }
 
 /* Versions 1 (if keep) and 2 of the key. */
-static void publish_second(const char *tenant, bool keep)
+static void publish_rotated(const char *tenant, uint8_t version, bool keep)
 {
 	struct str json = STR_INIT;
 
@@ -345,10 +345,10 @@ static void publish_second(const char *tenant, bool keep)
 		   "],'keys':[",
 		   tenant, (long long)clock_wall_ms(), tenant);
 	if (keep) {
-		confkit_add_key(&json, tenant, 1, 11);
+		confkit_add_key(&json, tenant, version - 1u, (uint8_t)(9 + version));
 		str_append_c(&json, ',');
 	}
-	confkit_add_key(&json, tenant, 2, 12);
+	confkit_add_key(&json, tenant, version, (uint8_t)(10 + version));
 	str_append(&json, "]}");
 	confkit_publish(loop, bus, str_text(&json));
 	str_done(&json);
@@ -481,7 +481,7 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL),
 			 ERR_OK);
 	assert_int_equal(bus_kv_watch(&watch, kv, ">", on_progress, &p), ERR_OK);
-	publish_second("turning", true);
+	publish_rotated("turning", 2, true);
 	assert_true(testkit_wait(has_begun, NULL, 20000));
 	assert_int_equal(testkit_proc_stop(&proc, SIGKILL, 5000), 128 + SIGKILL);
 	assert_true(count("caller NOT LIKE 'sealed:2:%'") > 0);
@@ -497,11 +497,43 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	assert_in_range(p.last->total_rows, p.last->done_rows, 3260);
 	assert_int_equal(count("caller LIKE 'sealed:2:%'"), 3260); /* those in clear, too */
 	assert_int_equal(count("digits LIKE 'sealed:2:%'"), 260);
-	publish_second("turning", false); /* the former version is destroyed */
+	publish_rotated("turning", 2, false); /* the former version is destroyed */
 	assert_true(testkit_wait(finds_all, NULL, 10000));
 	bus_kv_unwatch(&watch);
 	bus_kv_close(&kv);
 	trunkline__config__v1__key_progress__free_unpacked(p.last, NULL);
+}
+
+static bool renews_all(void *arg)
+{
+	(void)arg;
+	return count("caller NOT LIKE 'sealed:3:%'") == 0;
+}
+
+static bool renews_some(void *arg)
+{
+	(void)arg;
+	return count("caller LIKE 'sealed:3:%'") > 0;
+}
+
+/* Of a whole rotation it would hear nothing, and write with a version that is no more. */
+static void who_is_cut_off_from_nats_writes_nothing_until_he_hears_again_GT_16(void **state)
+{
+	const char *hold[] = { "psql", "-Xq", pg.dsn, "-c", "BEGIN; " MIDDLE "; SELECT pg_sleep(60)", NULL };
+	struct testkit_proc holder;
+
+	(void)state;
+	testkit_spawn(&holder, &(struct testkit_spawn){ .argv = hold });
+	assert_true(testkit_wait(is_held, NULL, 10000));
+	publish_rotated("turning", 3, true);
+	assert_true(testkit_wait(renews_some, NULL, 20000)); /* up to the row that is held */
+	testkit_stand_still(nats.proc.pid);
+	assert_false(testkit_wait(renews_all, NULL, 1000)); /* longer than keys.settle_ms */
+	sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+	(void)testkit_proc_stop(&holder, SIGKILL, 5000);
+	assert_false(testkit_wait(renews_all, NULL, 4000));
+	assert_int_equal(kill(nats.proc.pid, SIGCONT), 0);
+	assert_true(testkit_wait(renews_all, NULL, 30000));
 }
 
 static bool is_logged(void *arg)
@@ -534,9 +566,9 @@ static void a_tenant_whose_rows_cannot_be_renewed_does_not_hold_up_the_others_GT
 	}
 	sql("CREATE TRIGGER refuse BEFORE UPDATE ON rep.call FOR EACH ROW WHEN (OLD.tenant = 'stuck') "
 	    "EXECUTE FUNCTION public.refuse()");
-	publish_second("stuck", true);
+	publish_rotated("stuck", 2, true);
 	assert_true(testkit_wait(is_logged, (char *)(uintptr_t) "key.not_resealed", 60000));
-	publish_second("moving", true);
+	publish_rotated("moving", 2, true);
 	assert_true(testkit_wait_loop(loop, has_finished, &p[1], 30000));
 	assert_null(p[0].last);
 	sql("DROP TRIGGER refuse ON rep.call");
@@ -628,6 +660,7 @@ int main(void)
 		cmocka_unit_test(what_was_stored_before_it_was_marked_is_masked_and_found_GT_16),
 		cmocka_unit_test(an_envelope_of_another_tenant_does_not_open_GT_16_GT_3_1_2),
 		cmocka_unit_test(a_rotation_renews_every_row_killed_and_under_load_GT_16),
+		cmocka_unit_test(who_is_cut_off_from_nats_writes_nothing_until_he_hears_again_GT_16),
 		cmocka_unit_test(a_tenant_whose_rows_cannot_be_renewed_does_not_hold_up_the_others_GT_16),
 		cmocka_unit_test(with_the_key_everything_goes_GT_16_GT_3_1_2),
 	};

@@ -1,7 +1,6 @@
 #include "served.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "log/log.h"
 #include "shard.h"
 
@@ -61,13 +60,15 @@ static struct placed *place_new(struct router *r, const char *tenant)
 {
 	struct placed *p = mem_zalloc(sizeof(*p));
 
-	if (!p) {
-		router_fail(r);
-		return NULL;
+	if (p) {
+		(void)str_copy(p->tenant, sizeof(p->tenant), tenant);
+		HASH_ADD_STR(r->placed, tenant, p);
 	}
-	(void)str_copy(p->tenant, sizeof(p->tenant), tenant);
-	HASH_ADD_STR(r->placed, tenant, p);
-	return p;
+	if (p && TABLE_HAS(p))
+		return p;
+	mem_free(p);
+	router_fail(r);
+	return NULL;
 }
 
 static void put_into(struct placed *p, struct served *to)
@@ -97,17 +98,20 @@ void served_tenant(struct router *r, const char *tenant)
 {
 	const struct tenant *t = tenantconf_find_tenant(r->conf, tenant);
 	struct placed *p = find(r, tenant);
+	bool fresh = t && !p;
 	struct shard *s;
 
 	if (t && p && !str_eq(p->pool, t->pool)) {
 		move(r, p, t);
-	} else if (t && !p && (p = place_new(r, tenant))) {
+	} else if (fresh && (p = place_new(r, tenant))) {
 		(void)str_copy(p->pool, sizeof(p->pool), t->pool);
 		put_into(p, served_of(r, t->pool));
 	}
 	s = served_shard(r, tenant);
 	if (s)
 		shard_tenant_changed(s, tenant, t);
+	if (s && fresh)
+		shard_load_agents(s, tenant);
 	if (!t && p) {
 		put_into(p, NULL);
 		HASH_DEL(r->placed, p); // NOLINT(clang-analyzer-core.NullDereference): uthash

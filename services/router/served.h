@@ -12,10 +12,10 @@
 #ifndef ROUTER_SERVED_H
 #define ROUTER_SERVED_H
 
+#include "base/err.h"
 #include "base/hash.h"
 #include "base/placement.h"
-#include "base/err.h"
-#include <uthash.h>
+#include "base/table.h"
 
 #define ROUTER_SHARDS HASH_ROUTER_SHARDS
 

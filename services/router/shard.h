@@ -59,6 +59,8 @@ void shard_conf_drop(struct shard *s, const char *tenant);
 void perform(struct shard *s, const struct router_fx *fx);
 /* shard_load.c */
 err_t shard_load(struct shard *s) MUST;
+/* Of a tenant that has just come to be known: its agents may have been heard of before it, while nobody knew whose they are. */
+void shard_load_agents(struct shard *s, const char *tenant);
 /* What an instance that died may not have told of the agents it changed. */
 void shard_say_again(struct shard *s, const char *instance);
 

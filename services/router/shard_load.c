@@ -54,6 +54,26 @@ err_t shard_load(struct shard *s)
 	return st.broken ? ERR_EXHAUSTED : ERR_OK;
 }
 
+static bool load_known(const struct tenant_agent *a, void *arg)
+{
+	struct load *l = arg;
+	uint64_t revision = 0;
+	const struct agent_record *record = agents_find(l->shard->router->agents, a->tenant, a->id, &revision);
+
+	shard_agent_conf(l->shard, a->tenant, a->id, a);
+	if (record)
+		load_agent(a->tenant, a->id, record, revision, l);
+	return l->shard->core;
+}
+
+void shard_load_agents(struct shard *s, const char *tenant)
+{
+	struct load l = { s, router_now_ms(s->router) };
+
+	if (s->core)
+		tenantconf_each_agent(s->router->conf, tenant, load_known, &l);
+}
+
 struct again {
 	struct shard *shard;
 	const char *writer;

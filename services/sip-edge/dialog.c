@@ -90,9 +90,8 @@ struct dialog *dialog_new(struct edge *e, const char *tenant, const char *call_i
 	str_copy(d->call_id, sizeof(d->call_id), call_id[0] ? call_id : id_new(now_ms, id));
 	str_copy(d->leg_id, sizeof(d->leg_id), leg_id[0] ? leg_id : id_new(now_ms, id));
 	timers_init(d);
-	d->listed = true;
 	HASH_ADD_STR(e->dialogs, leg_id, d);
-	if (!d->listed) {
+	if (!TABLE_HAS(d)) {
 		mem_free(d);
 		return NULL;
 	}

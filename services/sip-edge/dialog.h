@@ -6,18 +6,12 @@
 #ifndef SIP_EDGE_DIALOG_H
 #define SIP_EDGE_DIALOG_H
 
+#include "base/table.h"
 #include "edge.h"
 #include "leg.h"
 #include "renego.h"
 #include "sip/sesstimer.h"
 #include "sip/sip_user.h"
-
-#define uthash_malloc(n)       mem_alloc(n)
-#define uthash_free(p, n)      mem_free(p)
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(o) ((o)->listed = false)
-#include "base/mem.h"
-#include <uthash.h>
 
 struct nta_leg_s;
 struct nta_incoming_s;
@@ -56,7 +50,7 @@ struct dialog {
 	char leg_id[64], call_id[64], tenant[64], owner[64];
 	char agent_id[64], trunk_id[64], queue_id[64];
 	uint64_t epoch;
-	bool outbound, claimed, saved, listed, reoffered;
+	bool outbound, claimed, saved, reoffered;
 	int controller;	  /* that has the offer and has not taken it */
 	int64_t asked_ms; /* monotonic: since when one that we thought alive has had it */
 	enum leg_state state;

@@ -1,19 +1,13 @@
 #include "registrar.h"
-#include "base/mem.h"
 #include "base/str.h"
+#include "base/table.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#define uthash_malloc(n)       mem_alloc(n)
-#define uthash_free(p, n)      mem_free(p)
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(o) ((o)->failed = true)
-#include <uthash.h>
 
 struct entry {
 	UT_hash_handle hh;
-	bool failed;
 	struct aor aor;
 };
 struct registrar {
@@ -96,7 +90,7 @@ static struct entry *get(struct registrar *r, const char *key)
 		return NULL;
 	str_copy(e->aor.key, sizeof(e->aor.key), key);
 	HASH_ADD_STR(r->entries, aor.key, e);
-	if (e->failed) {
+	if (!TABLE_HAS(e)) {
 		mem_free(e);
 		return NULL;
 	}

@@ -1,15 +1,8 @@
 #include "tombs.h"
-#include "base/mem.h"
-
-#define uthash_malloc(n)       mem_alloc(n)
-#define uthash_free(p, n)      mem_free(p)
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(o) ((o)->listed = false)
-#include <uthash.h>
+#include "base/table.h"
 
 struct place {
 	UT_hash_handle hh;
-	bool listed;
 	struct tomb tomb;
 };
 struct tombs {
@@ -51,10 +44,9 @@ void tombs_add(struct tombs *t, const struct tomb *tomb)
 	struct place *p = &t->ring[t->next];
 
 	t->next = (t->next + 1) % t->max;
-	if (p->listed)
+	if (TABLE_HAS(p))
 		HASH_DEL(t->hash, p);
 	p->tomb = *tomb;
-	p->listed = true;
 	HASH_ADD_STR(t->hash, tomb.leg_id, p);
 }
 

@@ -1,17 +1,11 @@
 #include "trunk_use.h"
-#include "base/mem.h"
+#include "base/table.h"
 
 #include <stdbool.h>
 #include <stdio.h>
-#define uthash_malloc(n)       mem_alloc(n)
-#define uthash_free(p, n)      mem_free(p)
-#define HASH_NONFATAL_OOM      1
-#define uthash_nonfatal_oom(o) ((o)->listed = false)
-#include <uthash.h>
 
 struct trunk_use {
 	UT_hash_handle hh;
-	bool listed;
 	unsigned n;
 	char key[160];
 };
@@ -50,9 +44,8 @@ static struct trunk_use *get(struct trunk_uses *u, const char *key)
 	if (!use)
 		return NULL;
 	snprintf(use->key, sizeof(use->key), "%s", key);
-	use->listed = true;
 	HASH_ADD_STR(u->hash, key, use);
-	if (use->listed)
+	if (TABLE_HAS(use))
 		return use;
 	mem_free(use);
 	return NULL;

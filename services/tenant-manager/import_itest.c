@@ -653,6 +653,31 @@ static void while_an_import_is_written_its_tenants_changes_are_refused_and_no_ot
 	str_done(&file);
 }
 
+static void tenants_take_turns_whoever_has_begun_more_imports_before_GT_3_1_2d(void **state)
+{
+	static const char head[] = "{\"parent\":\"tenants/globex\",\"kind\":\"IMPORT_KIND_AGENTS\"}";
+	struct str file = STR_INIT, answer = STR_INIT;
+	struct err_detail d = { 0 };
+	char second[128], others[128];
+
+	(void)state;
+	(void)fixture_sql(&fx, SLOW);
+	many_agents(&file, "t1-", 3);
+	(void)begin(HEAD(""), &file);
+	str_reset(&file);
+	many_agents(&file, "t2-", 3);
+	(void)str_copy(second, sizeof(second), begin(HEAD(""), &file));
+	if (upload(fx.operator_token, head, "id\nt3\n", strlen("id\nt3\n"), &answer, &d))
+		fail_msg("%s %s", d.field, d.message);
+	(void)str_copy(others, sizeof(others), fixture_field(str_text(&answer), "name"));
+	check(ended(others), "state", "IMPORT_STATE_SUCCEEDED");
+	check(get(second), "state", "IMPORT_STATE_RUNNING");
+	check(ended(second), "state", "IMPORT_STATE_SUCCEEDED");
+	(void)fixture_sql(&fx, "DROP FUNCTION public.slow() CASCADE");
+	str_done(&answer);
+	str_done(&file);
+}
+
 static void an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2(void **state)
 {
 	struct str file = STR_INIT;
@@ -742,6 +767,7 @@ int main(void)
 		cmocka_unit_test(the_first_login_of_an_imported_agent_has_what_its_roles_give_GT_3),
 		cmocka_unit_test(
 		    while_an_import_is_written_its_tenants_changes_are_refused_and_no_others_wait_GT_3_1_2),
+		cmocka_unit_test(tenants_take_turns_whoever_has_begun_more_imports_before_GT_3_1_2d),
 		cmocka_unit_test(an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2),
 	};
 

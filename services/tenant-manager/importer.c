@@ -26,7 +26,8 @@ struct importer {
 	bool busy, again;
 	struct import_run *run; /* NULL: none */
 	enum step step;
-	char tenant[64], id[24]; /* found; id "": none */
+	char tenant[64]; /* whose turn it is, or was last */
+	char id[24];	 /* found; "": none */
 };
 
 static void look(void *arg);
@@ -113,9 +114,9 @@ static void on_step(err_t e, void *arg)
 static err_t find(struct db_tx *tx, void *arg)
 {
 	struct importer *i = arg;
-	const char *params[] = { service_common(i->tm->service)->instance };
+	const char *params[] = { service_common(i->tm->service)->instance, i->tenant };
 	struct db_result *res = NULL;
-	err_t e = db_exec(tx, &res, "SELECT tenant, id FROM tm.pending_imports($1, 1)", 1, params);
+	err_t e = db_exec(tx, &res, "SELECT tenant, id FROM tm.next_import($1, $2)", 2, params);
 
 	i->id[0] = '\0';
 	if (!e && db_rows(res)) {

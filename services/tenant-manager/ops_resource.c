@@ -1,10 +1,10 @@
 #include "ops.h"
-#include "filter.h"
 
 #include <stdio.h>
 #include <string.h>
 #include "base/str.h"
 #include "merge.h"
+#include "page.h"
 #include "pbr.h"
 #include "quota.h"
 #include "role.h"
@@ -240,7 +240,7 @@ static const ProtobufCMessageDescriptor *list_response(const struct kind *kind)
 	return m ? m->output : NULL;
 }
 
-static err_t one_of_list(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
+static err_t take_row(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
 {
 	const char *id = arena_strdup(&j->arena, db_text(res, row, 0));
 	struct stored s = { .revision = (uint64_t)db_int(res, row, 2),
@@ -254,83 +254,30 @@ static err_t one_of_list(struct job *j, struct db_result *res, int row, Protobuf
 	return *ret ? ERR_OK : ERR_EXHAUSTED;
 }
 
-/* A page in the making. With a filter rows are read in larger lots, FILTER_LOOKED_AT at most: a page may have fewer then, and a token. */
-struct page {
-	struct job *job;
-	struct filter filter;
-	ProtobufCMessage **list;
-	size_t n;
-	int looked_at;
-	const char *last; /* id that was looked at last */
-	bool full;
-};
-static err_t take_row(struct page *pg, struct db_result *res, int row)
+static err_t read_rows(struct db_tx *tx, const struct job *j, const char *after, const char *limit,
+		       struct db_result **ret)
 {
-	struct job *j = pg->job;
-	ProtobufCMessage *m = NULL;
-	err_t e = one_of_list(j, res, row, &m);
+	const char *params[] = { j->method->kind->name, after, limit };
 
-	if (e)
-		return e;
-	pg->looked_at++;
-	pg->last = arena_strdup(&j->arena, db_text(res, row, 0));
-	if (filter_match(&pg->filter, m))
-		pg->list[pg->n++] = m;
-	return pg->last ? ERR_OK : ERR_EXHAUSTED;
-}
-
-/* Rows after pg->last; more than `lot` tells that there are others behind. */
-static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
-{
-	char limit[16];
-	const char *params[] = { pg->job->method->kind->name, pg->last, limit };
-	struct db_result *res = NULL;
-	err_t e;
-
-	snprintf(limit, sizeof(limit), "%d", lot + 1);
-	e = db_exec(tx, &res,
-		    "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
-		    "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
-		    3, params);
-	*more = !e && db_rows(res) > lot;
-	for (int i = 0; !e && i < db_rows(res) && i < lot && !pg->full; i++) {
-		e = take_row(pg, res, i);
-		pg->full = pg->n == (size_t)pg->job->rq.page_size || pg->looked_at >= FILTER_LOOKED_AT;
-		*more = *more || i + 1 < db_rows(res);
-	}
-	db_result_free(&res);
-	return e;
-}
-
-static err_t read_page(struct db_tx *tx, struct page *pg)
-{
-	struct job *j = pg->job;
-	int lot = pg->filter.n ? FILTER_LOT : j->rq.page_size;
-	bool more = true;
-	err_t e = ERR_OK;
-
-	while (!e && more && !pg->full)
-		e = take_lot(tx, pg, lot, &more);
-	pbr_set_messages(j->reply, j->method->kind->plural, pg->list, pg->n);
-	if (!e && more)
-		pbr_set_string(j->reply, "next_page_token", pg->last);
-	return e;
+	return db_exec(tx, ret,
+		       "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
+		       "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
+		       3, params);
 }
 
 err_t ops_resource_list(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
-	struct page pg = { .job = j, .last = j->rq.page_token };
-	const ProtobufCMessageDescriptor *desc = list_response(j->method->kind);
-	err_t e;
+	const struct kind *kind = j->method->kind;
+	struct page pg;
+	err_t e = page_begin(&pg, j,
+			     &(struct page_source){ .of = kind->desc,
+						    .response = list_response(kind),
+						    .list = kind->plural,
+						    .read = read_rows,
+						    .take = take_row });
 
-	job_restart(j);
-	e = filter_parse(&pg.filter, j->rq.filter, j->method->kind->desc, &j->detail);
 	if (!e)
 		e = ops_check_tenant(tx, j);
-	if (e)
-		return e;
-	pg.list = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(ProtobufCMessage *));
-	j->reply = desc ? pbr_new(&j->arena, desc) : NULL;
-	return j->reply && pg.list ? read_page(tx, &pg) : ERR_EXHAUSTED;
+	return e ? e : page_read(tx, &pg);
 }

@@ -1,5 +1,4 @@
 #include "ops.h"
-#include "filter.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "merge.h"
+#include "page.h"
 #include "pbr.h"
 #include "pool.h"
 #include "quota.h"
@@ -305,63 +305,36 @@ err_t ops_tenant_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
-/* After *last; what the filter wants of them goes into r. full: the page is, or enough was looked at. */
-static err_t take_tenants(struct job *j, struct db_result *res, const struct filter *f,
-			  Trunkline__Admin__V1__ListTenantsResponse *r, const char **last, int *looked_at, bool *more)
+/* Operators only: the one question across tenants, by a function of the schema's owner. */
+static err_t read_rows(struct db_tx *tx, const struct job *j, const char *after, const char *limit,
+		       struct db_result **ret)
 {
-	int lot = f->n ? FILTER_LOT : j->rq.page_size;
+	const char *params[] = { after, limit };
 
-	*more = db_rows(res) > lot;
-	for (int i = 0; i < db_rows(res) && i < lot; i++) {
-		Trunkline__Admin__V1__Tenant *t = tenant_from_row(&j->arena, res, i);
-
-		*last = t ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
-		if (!*last)
-			return ERR_EXHAUSTED;
-		if ((j->rq.show_deleted || !t->delete_time_ms) && filter_match(f, &t->base))
-			r->tenants[r->n_tenants++] = t;
-		if (r->n_tenants == (size_t)j->rq.page_size || ++*looked_at >= FILTER_LOOKED_AT) {
-			*more = *more || i + 1 < db_rows(res);
-			return ERR_OK;
-		}
-	}
-	return ERR_OK;
+	(void)j;
+	return db_exec(tx, ret, "SELECT " COLUMNS " FROM tm.list_tenants($1, $2)", 2, params);
 }
 
-/* Operators only: the one question across tenants, by a function of the schema's owner. */
+static err_t take_row(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
+{
+	Trunkline__Admin__V1__Tenant *t = tenant_from_row(&j->arena, res, row);
+
+	*ret = t && (j->rq.show_deleted || !t->delete_time_ms) ? &t->base : NULL;
+	return t ? ERR_OK : ERR_EXHAUSTED;
+}
+
 err_t ops_tenant_list(struct db_tx *tx, void *arg)
 {
-	struct job *j = arg;
-	Trunkline__Admin__V1__ListTenantsResponse *r;
-	struct filter filter;
-	char limit[16];
-	const char *params[] = { j->rq.page_token, limit };
-	int looked_at = 0;
-	bool more = true;
-	err_t e;
+	static const struct page_source tenants = { .of = &trunkline__admin__v1__tenant__descriptor,
+						    .response =
+							&trunkline__admin__v1__list_tenants_response__descriptor,
+						    .list = "tenants",
+						    .read = read_rows,
+						    .take = take_row };
+	struct page pg;
+	err_t e = page_begin(&pg, arg, &tenants);
 
-	job_restart(j);
-	e = filter_parse(&filter, j->rq.filter, &trunkline__admin__v1__tenant__descriptor, &j->detail);
-	if (e)
-		return e;
-	snprintf(limit, sizeof(limit), "%d", (filter.n ? FILTER_LOT : j->rq.page_size) + 1);
-	r = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tenants_response__descriptor);
-	if (r)
-		r->tenants = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(*r->tenants));
-	if (!r || !r->tenants)
-		return ERR_EXHAUSTED;
-	while (!e && more && r->n_tenants < (size_t)j->rq.page_size && looked_at < FILTER_LOOKED_AT) {
-		struct db_result *res = NULL;
-
-		e = db_exec(tx, &res, "SELECT " COLUMNS " FROM tm.list_tenants($1, $2)", 2, params);
-		if (!e)
-			e = take_tenants(j, res, &filter, r, &params[0], &looked_at, &more);
-		db_result_free(&res);
-	}
-	if (!e && more)
-		r->next_page_token = (char *)(uintptr_t)params[0];
-	j->reply = &r->base;
-	return e;
+	return e ? e : page_read(tx, &pg);
 }
 
 /* ---- update ---- */

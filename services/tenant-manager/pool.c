@@ -5,9 +5,9 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/placement.h"
-#include "filter.h"
 #include "merge.h"
 #include "ops.h"
+#include "page.h"
 #include "pbr.h"
 #include "tenantconf/check.h"
 #include "token.h"
@@ -91,78 +91,36 @@ err_t ops_pool_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
-struct page {
-	struct job *job;
-	struct filter filter;
-	Trunkline__Admin__V1__ListPoolsResponse *reply;
-	const char *last; /* id that was looked at last */
-	int looked_at;
-	bool more;
-};
-
-static bool is_full(const struct page *pg)
+static err_t read_rows(struct db_tx *tx, const struct job *j, const char *after, const char *limit,
+		       struct db_result **ret)
 {
-	return pg->reply->n_pools == (size_t)pg->job->rq.page_size || pg->looked_at >= FILTER_LOOKED_AT;
+	const char *params[] = { after, limit };
+
+	(void)j;
+	return db_exec(tx, ret,
+		       "SELECT " COLUMNS "FROM tm.pool WHERE tenant = '' AND id > $1 ORDER BY id LIMIT $2::int", 2,
+		       params);
 }
 
-static err_t take_rows(struct page *pg, struct db_result *res, int lot)
+static err_t take_row(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
 {
-	struct job *j = pg->job;
-	int i;
+	pool_t *m = from_row(&j->arena, res, row);
 
-	for (i = 0; i < db_rows(res) && i < lot && !is_full(pg); i++) {
-		pool_t *m = from_row(&j->arena, res, i);
-
-		pg->last = m ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
-		if (!pg->last)
-			return ERR_EXHAUSTED;
-		pg->looked_at++;
-		if (filter_match(&pg->filter, &m->base))
-			pg->reply->pools[pg->reply->n_pools++] = m;
-	}
-	pg->more = i < db_rows(res);
-	return ERR_OK;
-}
-
-static err_t read_page(struct db_tx *tx, struct page *pg)
-{
-	int lot = pg->filter.n ? FILTER_LOT : pg->job->rq.page_size;
-	char limit[DB_NUMBER];
-	err_t e = ERR_OK;
-
-	do {
-		const char *params[] = { pg->last, db_number(lot + 1, limit) };
-		struct db_result *res = NULL;
-
-		e = db_exec(tx, &res,
-			    "SELECT " COLUMNS "FROM tm.pool WHERE tenant = '' AND id > $1 ORDER BY id LIMIT $2::int", 2,
-			    params);
-		if (!e)
-			e = take_rows(pg, res, lot);
-		db_result_free(&res);
-	} while (!e && pg->more && !is_full(pg));
-	if (!e && pg->more)
-		pg->reply->next_page_token = (char *)(uintptr_t)pg->last;
-	return e;
+	*ret = m ? &m->base : NULL;
+	return m ? ERR_OK : ERR_EXHAUSTED;
 }
 
 err_t ops_pool_list(struct db_tx *tx, void *arg)
 {
-	struct job *j = arg;
-	struct page pg = { .job = j, .last = j->rq.page_token };
-	err_t e;
+	static const struct page_source pools = { .of = &trunkline__admin__v1__pool__descriptor,
+						  .response = &trunkline__admin__v1__list_pools_response__descriptor,
+						  .list = "pools",
+						  .read = read_rows,
+						  .take = take_row };
+	struct page pg;
+	err_t e = page_begin(&pg, arg, &pools);
 
-	job_restart(j);
-	e = filter_parse(&pg.filter, j->rq.filter, pool_kind.desc, &j->detail);
-	if (e)
-		return e;
-	pg.reply = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_pools_response__descriptor);
-	if (pg.reply)
-		pg.reply->pools = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(pool_t *));
-	if (!pg.reply || !pg.reply->pools)
-		return ERR_EXHAUSTED;
-	j->reply = &pg.reply->base;
-	return read_page(tx, &pg);
+	return e ? e : page_read(tx, &pg);
 }
 
 /* ---- changing ----

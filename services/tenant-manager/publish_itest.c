@@ -25,26 +25,34 @@ static int n_tenants = 20, n_agents = 150;
 
 /* ---- building blocks ---- */
 
-static void make_tenant(int tenant)
+static void make_tenant(const char *tenant)
 {
 	char json[128];
 
-	snprintf(json, sizeof(json), "{\"tenantId\":\"t%d\",\"tenant\":{}}", tenant);
+	snprintf(json, sizeof(json), "{\"tenantId\":\"%s\",\"tenant\":{}}", tenant);
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant", json);
-	snprintf(json, sizeof(json), "{\"parent\":\"tenants/t%d\",\"skillId\":\"english\",\"skill\":{}}", tenant);
+	snprintf(json, sizeof(json), "{\"parent\":\"tenants/%s\",\"skillId\":\"english\",\"skill\":{}}", tenant);
 	(void)fixture_must(&fx, fx.operator_token, "CreateSkill", json);
 }
 
-static void import_agents(int tenant)
+static const char *numbered(int tenant)
+{
+	static char id[16];
+
+	snprintf(id, sizeof(id), "t%d", tenant);
+	return id;
+}
+
+static void import_agents(const char *tenant, int n)
 {
 	struct str file = STR_INIT;
 	struct err_detail d = { 0 };
 	char header[128];
 
 	str_append(&file, "id,display_name,password,skills\n");
-	for (int i = 0; i < n_agents; i++)
+	for (int i = 0; i < n; i++)
 		str_printf(&file, "a%d,Agent number %d,password-%d,english:%d\n", i, i, i, 1 + i % 10);
-	snprintf(header, sizeof(header), "{\"parent\":\"tenants/t%d\",\"kind\":\"IMPORT_KIND_AGENTS\"}", tenant);
+	snprintf(header, sizeof(header), "{\"parent\":\"tenants/%s\",\"kind\":\"IMPORT_KIND_AGENTS\"}", tenant);
 	if (fixture_import(&fx, fx.operator_token, header, file.data, file.len, NULL, &d))
 		fail_msg("%s %s", d.field, d.message);
 	str_done(&file);
@@ -151,11 +159,11 @@ static void agents_of_an_import_are_published_for_little_GT_3_1_2(void **state)
 {
 	(void)state;
 	for (int i = 0; i < n_tenants; i++)
-		make_tenant(i);
+		make_tenant(numbered(i));
 	assert_true(testkit_wait(nothing_waits, NULL, all_wait_ms()));
 	struct spent before = spent_now();
 	for (int i = 0; i < n_tenants; i++)
-		import_agents(i);
+		import_agents(numbered(i), n_agents);
 	assert_true(testkit_wait(nothing_waits, NULL, all_wait_ms()));
 	check_cost("imported and published", before);
 	check_seen();
@@ -203,6 +211,75 @@ static void killed_in_the_middle_it_goes_on_and_none_is_forgotten_GT_3_1_2(void 
 	assert_true(testkit_wait(nothing_waits, NULL, all_wait_ms()));
 }
 
+/* ---- turns ---- */
+
+#define MANY 20000
+
+struct order { /* of what stands in KV, by revision */
+	bool synced;
+	uint64_t small;
+	int n;
+	uint64_t many[MANY];
+};
+
+static void on_entry(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
+{
+	struct order *o = arg;
+
+	if (op == BUS_KV_SYNCED)
+		o->synced = true;
+	else if (strcmp(key, "small.main") == 0)
+		o->small = msg->seq;
+	else if (strncmp(key, "many.agent.", strlen("many.agent.")) == 0 && o->n < MANY)
+		o->many[o->n++] = msg->seq;
+}
+
+static void read_order(struct order *o)
+{
+	struct err_detail d = { 0 };
+	struct bus_kv_watch *watch;
+	struct bus_kv *kv;
+	struct bus *bus;
+
+	if (bus_new(&bus, &(struct bus_params){ .loop = fx.loop, .url = fx.nats.url, .name = "reader" }, &d) ||
+	    bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "config", .history = 1 }, &d) ||
+	    bus_kv_watch(&watch, kv, ">", on_entry, o))
+		fail_msg("reader: %s", d.message);
+	assert_true(testkit_wait_flag(fx.loop, &o->synced, all_wait_ms()));
+	bus_kv_unwatch(&watch);
+	bus_kv_close(&kv);
+	bus_free(&bus);
+}
+
+/* Each agent of many has been changed a minute ago, small just now. */
+static void a_change_waits_for_a_turn_not_for_all_that_another_has_changed_GT_3_1_2d(void **state)
+{
+	static struct order o;
+	int before = 0;
+
+	(void)state;
+	make_tenant("many");
+	make_tenant("small");
+	import_agents("many", MANY);
+	assert_true(testkit_wait(nothing_waits, NULL, all_wait_ms() + 10LL * MANY));
+	fixture_service_stop(&fx, SIGTERM);
+	(void)fixture_sql(
+	    &fx, "UPDATE tm.resource SET revision = revision + 1 WHERE tenant = 'many' AND kind = 'agent'; "
+		 "INSERT INTO tm.outbox (tenant, item, stage, version, retry_at) SELECT tenant, 'agent.' || id, 2, "
+		 "revision, now() - interval '1 minute' FROM tm.resource WHERE tenant = 'many' AND kind = 'agent'; "
+		 "UPDATE tm.tenant SET version = version + 1 WHERE tenant = 'small'; "
+		 "INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tenant, 'main', 1, version FROM "
+		 "tm.tenant WHERE tenant = 'small'");
+	fixture_service_start(&fx);
+	assert_true(testkit_wait(nothing_waits, NULL, all_wait_ms() + 10LL * MANY));
+	read_order(&o);
+	assert_int_equal(o.n, MANY);
+	for (int i = 0; i < MANY; i++)
+		before += o.many[i] < o.small;
+	print_message("%d of %d agents of another tenant before it\n", before, MANY);
+	assert_in_range(before, 0, 2 * 2048); /* two turns */
+}
+
 static void set_from(int *n, const char *variable)
 {
 	if (getenv(variable))
@@ -224,6 +301,7 @@ int main(void)
 		cmocka_unit_test(agents_of_an_import_are_published_for_little_GT_3_1_2),
 		cmocka_unit_test(what_nats_has_lost_is_published_again_for_little_GT_3_1_2),
 		cmocka_unit_test(killed_in_the_middle_it_goes_on_and_none_is_forgotten_GT_3_1_2),
+		cmocka_unit_test(a_change_waits_for_a_turn_not_for_all_that_another_has_changed_GT_3_1_2d),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, fixture_tear_down);

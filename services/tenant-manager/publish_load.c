@@ -17,6 +17,7 @@
 #include "trunkline/event/v1/event.pb-c.h"
 
 #define QUOTAS_FIELD 16 /* of TenantConfig */
+#define KEYS_FIELD   31 /* … */
 
 static void put_varint(struct str *out, uint64_t v)
 {
@@ -125,6 +126,8 @@ static err_t load_main(struct db_tx *tx, struct task *t)
 			    0, NULL);
 	if (!e && db_rows(res))
 		t->postponed = db_bool(res, 0, 5);
+	if (!e && t->look && (!db_rows(res) || !db_bool(res, 0, 11)))
+		t->postponed = true; /* who has never marked a field is published as he should be */
 	if (!e && db_rows(res) && !t->postponed) {
 		e = put_head(tx, t, &out, res);
 		if (!e)
@@ -329,6 +332,18 @@ err_t lot_load(struct db_tx *tx, void *arg)
 	default:
 		return load_audio(tx, t);
 	}
+}
+
+bool publish_has_keys(const void *bytes, size_t size)
+{
+	struct pbwire w = pbwire_over(bytes, size);
+	struct pbwire_field f;
+
+	while (pbwire_next(&w, &f)) {
+		if (f.id == KEYS_FIELD && f.type == PBWIRE_LEN)
+			return true;
+	}
+	return false;
 }
 
 uint64_t publish_version(const void *bytes, size_t size, bool agent)

@@ -43,6 +43,16 @@ static void write_over(struct task *t, uint64_t revision)
 		task_published(t, e, NULL);
 }
 
+/* It is there, or something newer; but what a version before sensitive fields wrote has no keys, and stands for nothing. */
+static bool is_there(const struct task *t, const struct bus_msg *there)
+{
+	uint64_t version = publish_version(there->data, there->size, t->kind == ITEM_AGENT);
+
+	if (version == t->version && t->kind == ITEM_MAIN && publish_has_keys(t->bytes, t->size))
+		return publish_has_keys(there->data, there->size);
+	return version >= t->version;
+}
+
 static void on_current(err_t e, const struct bus_msg *msg, void *arg)
 {
 	struct task *t = arg;
@@ -54,8 +64,8 @@ static void on_current(err_t e, const struct bus_msg *msg, void *arg)
 			task_published(t, ERR_OK, NULL);
 	} else if (e) {
 		task_published(t, e, NULL);
-	} else if (t->bytes && publish_version(msg->data, msg->size, t->kind == ITEM_AGENT) >= t->version) {
-		task_published(t, ERR_OK, NULL); /* it is there, or something newer */
+	} else if (t->bytes && is_there(t, msg)) {
+		task_published(t, ERR_OK, NULL);
 	} else if (!t->bytes && t->kind == ITEM_AGENT && publish_version(msg->data, msg->size, true) > t->row_version) {
 		task_published(t, ERR_OK, NULL); /* created anew by now, and published by another instance */
 	} else {

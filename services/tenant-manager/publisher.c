@@ -49,6 +49,8 @@ static void lot_over(struct lot *l, err_t e)
 
 	if (e && !l->error)
 		l->error = e;
+	if (l->tasks[0].look && l->error && !task_own_fault(l->error))
+		keyless_put(p->keyless, l->tenant);
 	if (--p->n_running == 0)
 		batch_over(p);
 }
@@ -131,7 +133,7 @@ static bool belongs(const struct lot *l, const struct task *t, const char *tenan
 	return t->kind == ITEM_AGENT && l->tasks[0].kind == ITEM_AGENT && strcmp(l->tenant, tenant) == 0;
 }
 
-/* false: the batch is full. Rows of one transaction follow each other, by tenant and item. */
+/* false: the batch is full. A tenant's rows follow each other, and of them its agents. */
 static bool add_task(struct publisher *p, const struct db_result *res, int row)
 {
 	struct task *t = &p->tasks[p->n_tasks];
@@ -177,17 +179,37 @@ static err_t take_batch(struct db_tx *tx, void *arg)
 	struct publisher *p = arg;
 	struct db_result *res = NULL;
 	char limit[DB_NUMBER];
-	const char *params[] = { db_number(BATCH_MAX, limit) };
+	char lots[DB_NUMBER];
+	const char *params[] = { p->turn, db_number(BATCH_MAX - LOOKS, limit), db_number(LOTS_MAX - LOOKS, lots) };
 	int n_audio = 0;
 
 	p->n_tasks = p->n_lots = 0;
 	err_t e = tell_purges(tx, p);
 	if (!e)
-		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.due($1)", 1, params);
+		e = db_exec(tx, &res, "SELECT tenant, item, version FROM tm.due_in_turn($1, $2, $3)", 3, params);
 	for (int i = 0; !e && i < db_rows(res) && n_audio < AUDIO_MAX && add_task(p, res, i); i++)
 		n_audio += p->tasks[i].kind == ITEM_PROMPT;
+	if (p->n_lots)
+		(void)str_copy(p->turn, sizeof(p->turn), p->lots[p->n_lots - 1].tenant);
 	db_result_free(&res);
 	return e;
+}
+
+/* Each alone, behind what the outbox has. */
+static void add_looks(struct publisher *p)
+{
+	char tenant[KEYLESS_TENANT];
+
+	while (p->n_tasks < BATCH_MAX && p->n_lots < LOTS_MAX && keyless_take(p->keyless, tenant)) {
+		struct task *t = &p->tasks[p->n_tasks++];
+		struct lot *l = &p->lots[p->n_lots++];
+
+		*l = (struct lot){ .p = p, .tasks = t, .n = 1 };
+		*t = (struct task){ .lot = l, .kind = ITEM_MAIN, .key = "", .look = true };
+		(void)str_copy(t->item, sizeof(t->item), "main");
+		(void)str_copy(l->tenant, sizeof(l->tenant), tenant);
+		arena_init(&l->arena, 0);
+	}
 }
 
 static void start_lots(struct publisher *p)
@@ -209,6 +231,8 @@ static void on_batch(err_t e, void *arg)
 {
 	struct publisher *p = arg;
 
+	if (!e)
+		add_looks(p);
 	if (e) {
 		p->n_tasks = p->n_lots = 0;
 		p->busy = false;
@@ -233,10 +257,19 @@ static void on_compared(err_t e, void *arg)
 	loop_timer_start(&p->timer, e ? 2000 : 0);
 }
 
+static void on_keyless(void *arg)
+{
+	publisher_kick(arg);
+}
+
 static void compare(struct publisher *p)
 {
-	err_t e = p->reconcile ? ERR_OK : reconcile_start(&p->reconcile, p->tm, p->config, on_compared, p);
+	err_t e = ERR_OK;
 
+	if (p->tm->master_key && !p->keyless)
+		e = keyless_new(&p->keyless, p->config, on_keyless, p);
+	if (!e && !p->reconcile)
+		e = reconcile_start(&p->reconcile, p->tm, p->config, on_compared, p);
 	if (e)
 		loop_timer_start(&p->timer, 2000);
 }
@@ -275,6 +308,7 @@ void publisher_connected(struct publisher *p, bool connected)
 	if (!connected) {
 		p->compared = p->idle = false;
 		reconcile_free(&p->reconcile);
+		keyless_free(&p->keyless);
 		return;
 	}
 	p->pause_ms = 0;

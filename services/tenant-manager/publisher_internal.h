@@ -2,10 +2,12 @@
 #define TM_PUBLISHER_INTERNAL_H
 
 #include "base/arena.h"
+#include "keyless.h"
 #include "publisher.h"
 
 #define BATCH_MAX 2048 /* rows of one batch */
 #define LOTS_MAX  64   /* … and transactions: the workers are everybody's */
+#define LOOKS	  8    /* … of both, that the outbox leaves to what was published without keys */
 #define ITEM_MAX  128
 
 enum item_kind { ITEM_PROMPT, ITEM_MAIN, ITEM_AGENT, ITEM_GONE, ITEM_AUDIT, ITEM_PURGED };
@@ -22,7 +24,8 @@ struct task {
 	size_t size;
 	uint64_t version; /* of the bytes */
 	bool unchanged;	  /* since it was created: KV hardly knows it */
-	bool postponed;	  /* something else of the tenant has to go first; the row stays */
+	bool postponed;	  /* something else of the tenant has to go first, the row stays; or there is nothing to do */
+	bool look;	  /* no row: what stands in KV has no key (keyless.h) */
 	/* publishing */
 	unsigned attempts;
 	err_t error;
@@ -44,9 +47,11 @@ struct publisher {
 	struct bus_kv *config;
 	struct loop_timer timer;
 	struct reconcile *reconcile; /* running */
+	struct keyless *keyless; /* NULL: NATS is away, or the platform has no master key: nobody has marked anything */
 	bool connected, compared, busy, again, idle;
 	int64_t pause_ms;
 	int64_t told_ms; /* monotonic: when purges that nobody was told of were looked for; 0: never */
+	char turn[64];	 /* the tenant that had the last part of a batch: the next one begins behind it */
 	size_t n_tasks, n_lots, n_running;
 	struct task tasks[BATCH_MAX];
 	struct lot lots[LOTS_MAX];
@@ -70,5 +75,7 @@ void reconcile_free(struct reconcile **r);
 
 /* `version` of TenantConfig or Agent bytes without unpacking; 0: none. */
 uint64_t publish_version(const void *bytes, size_t size, bool agent);
+/* TenantConfig bytes with any of `keys`. */
+bool publish_has_keys(const void *bytes, size_t size);
 
 #endif

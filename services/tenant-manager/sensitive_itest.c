@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <cmocka.h>
+#include "base/mem.h"
 #include "bus/bus.h"
 #include "sealed/sealed.h"
 #include "tenantconf/tenantconf.h"
@@ -84,6 +85,74 @@ static bool is_gone(void *arg)
 {
 	(void)arg;
 	return !tenantconf_find_tenant(conf, "acme");
+}
+
+/* ---- as the version before sensitive fields publishes ---- */
+
+struct standing { /* in KV, of acme */
+	uint64_t revision;
+	bool done, has_key;
+	struct str bytes;
+};
+
+static void on_standing(err_t e, const struct bus_msg *msg, void *arg)
+{
+	struct standing *s = arg;
+
+	s->done = true;
+	if (e)
+		return;
+	s->revision = msg->seq;
+	str_reset(&s->bytes);
+	str_append_n(&s->bytes, msg->data, msg->size);
+}
+
+static void read_standing(struct bus_kv *kv, struct standing *s)
+{
+	s->done = false;
+	assert_int_equal(bus_kv_get(kv, "acme.main", on_standing, s), ERR_OK);
+	assert_true(testkit_wait_flag(fx.loop, &s->done, 5000));
+	Trunkline__Config__V1__TenantConfig *m =
+	    trunkline__config__v1__tenant_config__unpack(NULL, s->bytes.len, (const uint8_t *)str_text(&s->bytes));
+	assert_non_null(m);
+	s->has_key = m->n_keys > 0;
+	trunkline__config__v1__tenant_config__free_unpacked(m, NULL);
+}
+
+static bool has_key_again(void *arg)
+{
+	struct bus_kv *kv = arg;
+	struct standing s = { 0 };
+
+	read_standing(kv, &s);
+	str_done(&s.bytes);
+	return s.has_key;
+}
+
+/* What it does not know is not in what it writes. */
+static void write_as_before(struct bus_kv *kv, uint64_t version_more)
+{
+	struct standing s = { 0 };
+	bool acked = false;
+
+	read_standing(kv, &s);
+	assert_true(s.has_key);
+	Trunkline__Config__V1__TenantConfig *m =
+	    trunkline__config__v1__tenant_config__unpack(NULL, s.bytes.len, (const uint8_t *)str_text(&s.bytes));
+	size_t n_keys = m->n_keys, n_fields = m->n_sensitive_fields;
+	m->n_keys = m->n_sensitive_fields = 0;
+	m->version += version_more;
+	str_reset(&s.bytes);
+	size_t size = trunkline__config__v1__tenant_config__get_packed_size(m);
+	uint8_t *bytes = mem_alloc(size);
+	(void)trunkline__config__v1__tenant_config__pack(m, bytes);
+	m->n_keys = n_keys;
+	m->n_sensitive_fields = n_fields;
+	assert_int_equal(bus_kv_put(kv, "acme.main", bytes, size, s.revision, on_put, &acked), ERR_OK);
+	assert_true(testkit_wait_flag(fx.loop, &acked, 5000));
+	trunkline__config__v1__tenant_config__free_unpacked(m, NULL);
+	mem_free(bytes);
+	str_done(&s.bytes);
 }
 
 /* ---- the tests ---- */
@@ -263,6 +332,26 @@ static void what_was_told_before_a_rotation_began_does_not_end_it_GT_16(void **s
 	assert_string_equal(fixture_sql(&fx, keys_sql), "2");
 }
 
+static void what_a_version_before_it_publishes_without_key_is_published_again_at_once_GT_16(void **state)
+{
+	struct bus_kv *kv = NULL;
+
+	(void)state;
+	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "config", .history = 1 }, NULL),
+			 ERR_OK);
+	write_as_before(kv, 0); /* it has taken the change of a newer one from the outbox */
+	assert_true(testkit_wait(has_key_again, kv, 3000));
+	(void)fixture_sql(&fx, "UPDATE tm.tenant SET version = version + 1 WHERE tenant = 'acme'");
+	write_as_before(kv, 1); /* a change of its own */
+	assert_true(testkit_wait(has_key_again, kv, 3000));
+	fixture_service_stop(&fx, SIGTERM);
+	write_as_before(kv, 0); /* while no newer one lives */
+	fixture_service_start(&fx);
+	assert_true(testkit_wait(has_key_again, kv, 5000));
+	wait_read(1u << TENANT_CALLER_NUMBER, 2);
+	bus_kv_close(&kv);
+}
+
 static void with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2(void **state)
 {
 	(void)state;
@@ -309,6 +398,7 @@ int main(void)
 		cmocka_unit_test(a_key_that_the_master_key_does_not_open_is_not_rotated_GT_16),
 		cmocka_unit_test(a_rotated_key_has_two_versions_until_every_service_has_finished_GT_16),
 		cmocka_unit_test(what_was_told_before_a_rotation_began_does_not_end_it_GT_16),
+		cmocka_unit_test(what_a_version_before_it_publishes_without_key_is_published_again_at_once_GT_16),
 		cmocka_unit_test(with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2),
 	};
 

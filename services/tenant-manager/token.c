@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "filter.h"
 #include "ops.h"
+#include "page.h"
 #include "pbr.h"
 #include "revoked/revoked.h"
 
@@ -214,83 +214,45 @@ err_t ops_token_get(struct db_tx *tx, void *arg)
 	return e;
 }
 
-struct page {
-	struct job *job;
-	struct filter filter;
-	Trunkline__Admin__V1__ListTokensResponse *reply;
-	const char *last; /* id that was looked at last */
-	int looked_at;
-	bool more;
-};
-
-static bool is_full(const struct page *pg)
+static err_t read_rows(struct db_tx *tx, const struct job *j, const char *after, const char *limit,
+		       struct db_result **ret)
 {
-	return pg->reply->n_tokens == (size_t)pg->job->rq.page_size || pg->looked_at >= FILTER_LOOKED_AT;
+	const char *params[] = { after, limit };
+
+	(void)j;
+	return db_exec(tx, ret,
+		       "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id < $1 ORDER BY id DESC LIMIT $2::int", 2,
+		       params);
 }
 
-static err_t take_rows(struct page *pg, struct db_result *res, int lot)
+static err_t take_row(struct job *j, struct db_result *res, int row, ProtobufCMessage **ret)
 {
-	struct job *j = pg->job;
-	int i;
+	token_t *m = from_row(j, res, row);
 
-	for (i = 0; i < db_rows(res) && i < lot && !is_full(pg); i++) {
-		token_t *m = from_row(j, res, i);
-
-		pg->last = m ? arena_strdup(&j->arena, db_text(res, i, 0)) : NULL;
-		if (!pg->last)
-			return ERR_EXHAUSTED;
-		pg->looked_at++;
-		if (filter_match(&pg->filter, &m->base))
-			pg->reply->tokens[pg->reply->n_tokens++] = m;
-	}
-	pg->more = i < db_rows(res);
-	return ERR_OK;
-}
-
-static err_t read_page(struct db_tx *tx, struct page *pg)
-{
-	int lot = pg->filter.n ? FILTER_LOT : pg->job->rq.page_size;
-	char limit[DB_NUMBER];
-	err_t e = ERR_OK;
-
-	do {
-		const char *params[] = { pg->last, db_number(lot + 1, limit) };
-		struct db_result *res = NULL;
-
-		e = db_exec(tx, &res,
-			    "SELECT " COLUMNS "FROM tm.token WHERE " OURS "AND id < $1 ORDER BY id DESC LIMIT $2::int",
-			    2, params);
-		if (!e)
-			e = take_rows(pg, res, lot);
-		db_result_free(&res);
-	} while (!e && pg->more && !is_full(pg));
-	if (!e && pg->more)
-		pg->reply->next_page_token = (char *)(uintptr_t)pg->last;
-	return e;
+	*ret = m ? &m->base : NULL;
+	return m ? ERR_OK : ERR_EXHAUSTED;
 }
 
 err_t ops_token_list(struct db_tx *tx, void *arg)
 {
+	static const struct page_source tokens = { .of = &trunkline__admin__v1__token__descriptor,
+						   .response = &trunkline__admin__v1__list_tokens_response__descriptor,
+						   .list = "tokens",
+						   .read = read_rows,
+						   .take = take_row };
 	struct job *j = arg;
-	struct page pg = { .job = j, .last = "g" /* behind every id */ };
+	struct page pg;
+	err_t e = page_begin(&pg, j, &tokens);
 
-	job_restart(j);
-	err_t e = filter_parse(&pg.filter, j->rq.filter, token_kind.desc, &j->detail);
 	if (!e && *j->rq.page_token && strspn(j->rq.page_token, "0123456789abcdef") != strlen(j->rq.page_token))
 		e = err_set(&j->detail, ERR_INVALID, "page_token", "not a next_page_token");
 	if (!e)
 		e = check_owner(tx, j);
 	if (e)
 		return e;
-	if (*j->rq.page_token)
-		pg.last = j->rq.page_token;
-	pg.reply = (void *)pbr_new(&j->arena, &trunkline__admin__v1__list_tokens_response__descriptor);
-	if (pg.reply)
-		pg.reply->tokens = arena_alloc(&j->arena, ((size_t)j->rq.page_size + 1) * sizeof(token_t *));
-	if (!pg.reply || !pg.reply->tokens)
-		return ERR_EXHAUSTED;
-	j->reply = &pg.reply->base;
-	return read_page(tx, &pg);
+	if (!*j->rq.page_token)
+		pg.last = "g"; /* behind every id */
+	return page_read(tx, &pg);
 }
 
 /* ---- withdrawing ---- */
