@@ -289,8 +289,11 @@ static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
 
 	snprintf(limit, sizeof(limit), "%d", lot + 1);
 	e = db_exec(tx, &res,
-		    "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
-		    "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
+		    pg->job->method->kind->operators_only
+			? "SELECT id, body, revision, 0, false FROM tm.operator_resource "
+			  "WHERE tenant = '' AND kind = $1 AND id > $2 ORDER BY id LIMIT $3"
+			: "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
+			  "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
 		    3, params);
 	*more = !e && db_rows(res) > lot;
 	for (int i = 0; !e && i < db_rows(res) && i < lot && !pg->full; i++) {
@@ -326,7 +329,7 @@ err_t ops_resource_list(struct db_tx *tx, void *arg)
 
 	job_restart(j);
 	e = filter_parse(&pg.filter, j->rq.filter, j->method->kind->desc, &j->detail);
-	if (!e)
+	if (!e && !j->method->kind->operators_only)
 		e = ops_check_tenant(tx, j);
 	if (e)
 		return e;
