@@ -16,11 +16,11 @@ struct row {
 	{                                                                                         \
 		ADMIN "Delete" one, RIGHT_##RIGHTS##_WRITE                                        \
 	}
-#define OF_OPERATORS(one, many)                                                                     \
-	{ ADMIN "Create" one, RIGHT_OPERATORS_MANAGE }, { ADMIN "Get" one, RIGHT_OPERATORS_READ },  \
+#define OF_OPERATORS(one, many)                                                                          \
+	{ ADMIN "Create" one, RIGHT_OPERATORS_MANAGE }, { ADMIN "Get" one, RIGHT_OPERATORS_READ },       \
 	    { ADMIN "List" many, RIGHT_OPERATORS_READ }, { ADMIN "Update" one, RIGHT_OPERATORS_MANAGE }, \
-	{                                                                                           \
-		ADMIN "Delete" one, RIGHT_OPERATORS_MANAGE                                          \
+	{                                                                                                \
+		ADMIN "Delete" one, RIGHT_OPERATORS_MANAGE                                               \
 	}
 #define RESOURCE(one, many, RIGHTS) { ADMIN "Create" one, RIGHT_##RIGHTS##_WRITE }, READ_AND_CHANGE(one, many, RIGHTS)
 

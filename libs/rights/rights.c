@@ -48,9 +48,10 @@ static const struct {
 	[RIGHT_TENANTS_SUSPEND] = { "tenants.suspend", "with tenant.write: suspend and resume a tenant" },
 	[RIGHT_TENANTS_DELEGATE] = { "tenants.delegate", "give within tenants every permission, also those that one "
 							 "does not have oneself" },
-	[RIGHT_OPERATORS_MANAGE] = { "operators.manage", "create, change, delete operators and their roles, of permissions "
-							 "that one has oneself; with tokens.create and tokens.revoke: "
-							 "operators' own tokens" },
+	[RIGHT_OPERATORS_MANAGE] = { "operators.manage",
+				     "create, change, delete operators and their roles, of permissions "
+				     "that one has oneself; with tokens.create and tokens.revoke: "
+				     "operators' own tokens" },
 	[RIGHT_OPERATORS_READ] = { "operators.read", "see operators and their roles" },
 	[RIGHT_POOLS_READ] = { "pools.read", "see pools of instances" },
 	[RIGHT_POOLS_WRITE] = { "pools.write", "create, change, delete pools of instances" },

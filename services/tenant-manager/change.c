@@ -55,11 +55,10 @@ err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply)
 
 	if (str_empty(j->rq.request_id) || j->rq.validate_only)
 		return ERR_OK;
-	err_t e = db_exec(
-	    c->tx, &res,
-	    "SELECT method, fingerprint, response FROM tm.request WHERE " OURS "AND request_id = $1 "
-	    "AND at > now() - interval '1 day'",
-	    1, params);
+	err_t e = db_exec(c->tx, &res,
+			  "SELECT method, fingerprint, response FROM tm.request WHERE " OURS "AND request_id = $1 "
+			  "AND at > now() - interval '1 day'",
+			  1, params);
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 2, &size);
 

@@ -53,7 +53,7 @@ struct picture {
 	struct named {
 		const char *id;
 		uint64_t rights;
-	} *roles;
+	} * roles;
 	size_t n_roles;
 };
 
@@ -257,7 +257,8 @@ static err_t check_new(struct job *j, const struct picture *p)
 	size_t n = is_role(j) ? p->n_roles : p->staff.n;
 
 	if (n >= EACH_MAX)
-		return err_set(&j->detail, ERR_EXHAUSTED, j->method->kind->plural, "%zu of %d in use", n, EACH_MAX);
+		return err_set(&j->detail, ERR_EXHAUSTED, j->method->kind->plural, "%llu of %llu in use",
+			       (unsigned long long)n, (unsigned long long)EACH_MAX);
 	if (!is_role(j) && strlen(j->rq.id) > ID_MAX)
 		return err_set(&j->detail, ERR_INVALID, j->method->kind->id_field, "longer than %d bytes", ID_MAX);
 	return ERR_OK;
@@ -335,13 +336,15 @@ err_t ops_operator_update(struct db_tx *tx, void *arg)
 
 static err_t check_unused(struct job *j, const struct picture *p)
 {
+	char name[NAME_MAX_TEXT];
+
 	for (size_t i = 0; is_role(j) && i < p->staff.n; i++) {
 		const operator_t *o = p->operators[i];
 
 		for (size_t k = 0; k < o->n_roles; k++) {
 			if (strcmp(o->roles[k], j->rq.id) == 0)
-				return err_set(&j->detail, ERR_PRECONDITION, "name", "in use by operators/%s",
-					       p->staff.members[i].id);
+				return err_set(&j->detail, ERR_PRECONDITION, "name", "in use by %s",
+					       name_text("", &operator_kind, p->staff.members[i].id, name));
 		}
 	}
 	return ERR_OK;

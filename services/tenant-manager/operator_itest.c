@@ -47,7 +47,8 @@ static void set_role(const char *id, const char *permissions)
 	char json[JSON];
 
 	snprintf(json, sizeof(json),
-		 "{\"role\":{\"name\":\"roles/%s\",\"permissions\":[%s]},\"updateMask\":\"permissions\"}", id, permissions);
+		 "{\"role\":{\"name\":\"roles/%s\",\"permissions\":[%s]},\"updateMask\":\"permissions\"}", id,
+		 permissions);
 	(void)must("UpdateOperatorRole", json);
 }
 
@@ -67,7 +68,7 @@ static void token_of(char token[JSON], const char *id)
 	snprintf(token, JSON, "%s", fixture_field(must("CreateToken", json), "accessToken"));
 }
 
-static void delete(const char *method, const char *name)
+static void delete (const char *method, const char *name)
 {
 	char json[160];
 
@@ -120,13 +121,13 @@ static void operators_make_roles_of_both_sides_and_give_them_to_operators_GT_3_1
 	assert_string_equal(fixture_field(must("CreateOperator", again), "etag"), json);
 	must_refuse("CreateOperator", "{\"operatorId\":\"mei\",\"operator\":{}}", ERR_EXISTS, "operator_id", "already");
 	(void)must("DeleteOperator", "{\"name\":\"operators/mei\",\"validateOnly\":true}");
-	delete("DeleteOperator", "operators/mei");
+	delete ("DeleteOperator", "operators/mei");
 	must_refuse("GetOperator", "{\"name\":\"operators/mei\"}", ERR_NOT_FOUND, "name", "no such operator");
 	must_refuse("DeleteOperatorRole", "{\"name\":\"roles/billing\"}", ERR_PRECONDITION, "name",
 		    "in use by operators/li");
-	delete("DeleteOperator", "operators/li");
-	delete("DeleteOperator", "operators/wu");
-	delete("DeleteOperatorRole", "roles/billing");
+	delete ("DeleteOperator", "operators/li");
+	delete ("DeleteOperator", "operators/wu");
+	delete ("DeleteOperatorRole", "roles/billing");
 	must_refuse("GetOperatorRole", "{\"name\":\"roles/billing\"}", ERR_NOT_FOUND, "name", "no such role");
 }
 
@@ -170,7 +171,7 @@ static void what_is_wrong_is_told_by_its_field_GT_3_1_2(void **state)
 		must_refuse(rows[i].method, rows[i].json, rows[i].error, rows[i].field, rows[i].message);
 	make_operator("nothing", "");
 	must_refuse("CreateToken", "{\"operatorId\":\"nothing\"}", ERR_PRECONDITION, "operator_id", "no permission");
-	delete("DeleteOperator", "operators/nothing");
+	delete ("DeleteOperator", "operators/nothing");
 }
 
 static void to_who_is_of_a_tenant_there_are_no_operators_GT_3_1_2(void **state)
@@ -225,9 +226,9 @@ static void nobody_gives_an_operator_what_he_has_not_himself_GT_3_1_2(void **sta
 			   "{\"operatorId\":\"other\",\"operator\":{\"roles\":[\"looking\"]}}");
 	(void)fixture_must(&fx, clerk, "CreateToken", "{\"operatorId\":\"other\"}");
 	make_operator("root", "\"operator\""); /* so that the clerk is not the last */
-	delete("DeleteOperator", "operators/clerk");
-	delete("DeleteOperator", "operators/high");
-	delete("DeleteOperator", "operators/other");
+	delete ("DeleteOperator", "operators/clerk");
+	delete ("DeleteOperator", "operators/high");
+	delete ("DeleteOperator", "operators/other");
 }
 
 /* ---- at once ---- */
@@ -294,7 +295,8 @@ static void *make_tokens(void *stop)
 {
 	while (!*(volatile bool *)stop) {
 		struct err_detail d = { 0 };
-		err_t e = fixture_call(&second, fx.operator_token, "CreateToken", "{\"operatorId\":\"quick\"}", NULL, &d);
+		err_t e =
+		    fixture_call(&second, fx.operator_token, "CreateToken", "{\"operatorId\":\"quick\"}", NULL, &d);
 
 		if (e && e != ERR_ABORTED)
 			testkit_die("CreateToken: %s %s", err_name(e), d.message);
@@ -315,16 +317,18 @@ static void a_token_that_is_made_meanwhile_holds_no_more_than_he_has_then_GT_3_1
 		set_role("flip", flips[(i + 1) % 2].permissions); /* ends without queues.read */
 		if (i % 2 == 0)
 			assert_string_equal(
-			    fixture_sql(&fx, "SELECT count(*) FROM tm.token WHERE operator_id = 'quick' AND revoked_at IS NULL "
-					     "AND position('queues.read'::bytea in body) > 0"),
+			    fixture_sql(
+				&fx, "SELECT count(*) FROM tm.token WHERE operator_id = 'quick' AND revoked_at IS NULL "
+				     "AND position('queues.read'::bytea in body) > 0"),
 			    "0");
 	}
 	stop = true;
 	pthread_join(thread, NULL);
-	assert_string_equal(fixture_sql(&fx, "SELECT count(*) > 0 FROM tm.token WHERE operator_id = 'quick' AND revoked_at IS "
-					     "NOT NULL"),
-			    "t");
-	delete("DeleteOperator", "operators/quick");
+	assert_string_equal(
+	    fixture_sql(&fx, "SELECT count(*) > 0 FROM tm.token WHERE operator_id = 'quick' AND revoked_at IS "
+			     "NOT NULL"),
+	    "t");
+	delete ("DeleteOperator", "operators/quick");
 }
 
 /* ---- the last one ---- */
@@ -337,8 +341,7 @@ static void the_last_who_can_manage_operators_stays_GT_3_1_2(void **state)
 		{ "DeleteOperator", "{\"name\":\"operators/last\"}" },
 		{ "UpdateOperator", "{\"operator\":{\"name\":\"operators/last\",\"disabled\":true}}" },
 		{ "UpdateOperator", "{\"operator\":{\"name\":\"operators/last\"},\"updateMask\":\"roles\"}" },
-		{ "UpdateOperator",
-		  "{\"operator\":{\"name\":\"operators/last\",\"roles\":[\"operator-readonly\"]}}" },
+		{ "UpdateOperator", "{\"operator\":{\"name\":\"operators/last\",\"roles\":[\"operator-readonly\"]}}" },
 		{ "UpdateOperatorRole",
 		  "{\"role\":{\"name\":\"roles/chief\",\"permissions\":[\"operators.manage\"]}}" },
 	};
@@ -346,11 +349,11 @@ static void the_last_who_can_manage_operators_stays_GT_3_1_2(void **state)
 	(void)state;
 	make_role("chief", "\"operators.manage\",\"tokens.create\"");
 	make_operator("last", "\"chief\"");
-	delete("DeleteOperator", "operators/root");
+	delete ("DeleteOperator", "operators/root");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		must_refuse(rows[i].method, rows[i].json, ERR_PRECONDITION, "name", "no operator would be left");
 	make_operator("next", "\"operator\"");
-	delete("DeleteOperator", "operators/last");
+	delete ("DeleteOperator", "operators/last");
 	must_refuse("DeleteOperator", "{\"name\":\"operators/next\"}", ERR_PRECONDITION, "name",
 		    "no operator would be left");
 }
@@ -388,7 +391,7 @@ static void of_many_who_take_each_other_away_at_once_one_is_left_GT_3_1_2(void *
 		snprintf(id, sizeof(id), "c%d", i);
 		make_operator(id, "\"chief\"");
 	}
-	delete("DeleteOperator", "operators/next");
+	delete ("DeleteOperator", "operators/next");
 	for (int i = 0; i < CHIEFS; i++) {
 		struct blow *b = &blows[i];
 
@@ -407,7 +410,8 @@ static void of_many_who_take_each_other_away_at_once_one_is_left_GT_3_1_2(void *
 		done += blows[i].result == ERR_OK;
 	}
 	assert_int_equal(done, CHIEFS - 1);
-	assert_non_null(strstr(must("ListOperators", "{\"filter\":\"disabled = false AND roles : chief\"}"), "operators/c"));
+	assert_non_null(
+	    strstr(must("ListOperators", "{\"filter\":\"disabled = false AND roles : chief\"}"), "operators/c"));
 }
 
 /* ---- the platform's audit ---- */
@@ -418,12 +422,15 @@ static const char *newest(int n)
 	static char out[1000];
 	char sql[600];
 
-	snprintf(sql, sizeof(sql),
-		 "SELECT string_agg(action || ' ' || CASE WHEN resource LIKE 'tokens/%%' THEN 'tokens/' ELSE resource END || "
-		 "CASE WHEN before IS NULL THEN '' ELSE ' b' END || CASE WHEN after IS NULL THEN '' ELSE ' a' END, ', ' "
-		 "ORDER BY seq) FROM (SELECT * FROM tm.audit WHERE tenant = '' AND actor = 'operator:bootstrap' AND peer <> '' "
-		 "ORDER BY seq DESC LIMIT %d) e",
-		 n);
+	snprintf(
+	    sql, sizeof(sql),
+	    "SELECT string_agg(action || ' ' || CASE WHEN resource LIKE 'tokens/%%' THEN 'tokens/' ELSE resource END "
+	    "|| "
+	    "CASE WHEN before IS NULL THEN '' ELSE ' b' END || CASE WHEN after IS NULL THEN '' ELSE ' a' END, ', ' "
+	    "ORDER BY seq) FROM (SELECT * FROM tm.audit WHERE tenant = '' AND actor = 'operator:bootstrap' AND peer <> "
+	    "'' "
+	    "ORDER BY seq DESC LIMIT %d) e",
+	    n);
 	snprintf(out, sizeof(out), "%s", fixture_sql(&fx, sql));
 	return out;
 }
@@ -437,10 +444,12 @@ static void what_operators_do_to_the_platform_is_in_its_audit_GT_3_1_2(void **st
 	(void)must("CreatePool", "{\"poolId\":\"gold\",\"pool\":{\"displayName\":\"Gold\"}}");
 	(void)must("UpdatePool", "{\"pool\":{\"name\":\"pools/gold\",\"displayName\":\"Golden\"}}");
 	(void)must("DeletePool", "{\"name\":\"pools/gold\",\"validateOnly\":true}");
-	delete("DeletePool", "pools/gold");
-	assert_string_equal(newest(3), "pools.create pools/gold a, pools.update pools/gold b a, pools.delete pools/gold b");
-	assert_string_equal(fixture_sql(&fx, "SELECT position('Golden'::bytea in after) > 0 AND position('Golden'::bytea in "
-					     "before) = 0 FROM tm.audit WHERE tenant = '' AND action = 'pools.update'"),
+	delete ("DeletePool", "pools/gold");
+	assert_string_equal(newest(3),
+			    "pools.create pools/gold a, pools.update pools/gold b a, pools.delete pools/gold b");
+	assert_string_equal(fixture_sql(&fx,
+					"SELECT position('Golden'::bytea in after) > 0 AND position('Golden'::bytea in "
+					"before) = 0 FROM tm.audit WHERE tenant = '' AND action = 'pools.update'"),
 			    "t");
 	make_role("seen", "\"tenants.list\"");
 	make_operator("seen", "\"seen\"");
@@ -448,10 +457,11 @@ static void what_operators_do_to_the_platform_is_in_its_audit_GT_3_1_2(void **st
 	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", fixture_field(r, "name"));
 	(void)must("RevokeToken", json);
 	(void)must("RevokeToken", json); /* changes nothing */
-	delete("DeleteOperator", "operators/seen");
-	delete("DeleteOperatorRole", "roles/seen");
-	assert_string_equal(newest(6), "roles.create roles/seen a, operators.create operators/seen a, tokens.create tokens/ a, "
-				       "tokens.revoke tokens/ b a, operators.delete operators/seen b, roles.delete roles/seen b");
+	delete ("DeleteOperator", "operators/seen");
+	delete ("DeleteOperatorRole", "roles/seen");
+	assert_string_equal(newest(6),
+			    "roles.create roles/seen a, operators.create operators/seen a, tokens.create tokens/ a, "
+			    "tokens.revoke tokens/ b a, operators.delete operators/seen b, roles.delete roles/seen b");
 	r = must("ListAuditEntries", "{\"action\":\"operators.delete\",\"resourcePrefix\":\"operators/seen\"}");
 	assert_string_equal(fixture_field(r, "actor"), "operator:bootstrap");
 	assert_string_equal(fixture_field(r, "resource"), "operators/seen");
@@ -482,14 +492,15 @@ static void the_platforms_audit_is_chained_only_added_to_and_seen_by_no_tenant_G
 	assert_string_equal(as_service("acme", "SELECT count(*) FROM tm.audit WHERE tenant = ''"), "0\n");
 	assert_string_equal(as_service("acme", "SELECT count(*) FROM tm.audit_head WHERE tenant = ''"), "0\n");
 	assert_string_equal(as_service("acme", "SELECT count(*) FROM tm.operator_resource"), "0\n");
-	assert_non_null(
-	    strstr(as_service("acme", "INSERT INTO tm.audit VALUES ('', 1, now(), 'a', 'b', 'c', 'd')"), "row-level security"));
+	assert_non_null(strstr(as_service("acme", "INSERT INTO tm.audit VALUES ('', 1, now(), 'a', 'b', 'c', 'd')"),
+			       "row-level security"));
 	assert_non_null(strstr(as_service("", "UPDATE tm.audit SET actor = 'x'"), "permission denied"));
 	assert_non_null(strstr(as_service("", "DELETE FROM tm.audit_head"), "permission denied"));
 	assert_non_null(strstr(as_service("", "INSERT INTO tm.audit VALUES ('', 1, now(), 'a', 'b', 'c', 'd')"),
 			       "seq 1 does not follow"));
-	(void)fixture_sql(&fx, "SET session_replication_role = replica; UPDATE tm.audit SET actor = 'nobody' WHERE tenant = '' "
-			       "AND seq = 3");
+	(void)fixture_sql(
+	    &fx, "SET session_replication_role = replica; UPDATE tm.audit SET actor = 'nobody' WHERE tenant = '' "
+		 "AND seq = 3");
 	r = must("VerifyAudit", "{}");
 	assert_null(strstr(r, "\"ok\":true"));
 	assert_string_equal(fixture_field(r, "firstBadSeq"), "3");

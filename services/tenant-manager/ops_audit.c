@@ -185,7 +185,7 @@ static err_t query_list(struct db_tx *tx, struct job *j, int64_t after, struct d
 				 db_number(f->to_ms ? f->to_ms * 1000 : INT64_MAX, to),
 				 auth_is_operator(&j->user) ? "t" : "f" };
 #define WHERE                                                                                                         \
-	"FROM tm.audit WHERE " OURS "AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) "          \
+	"FROM tm.audit WHERE " OURS "AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) "                       \
 	"AND starts_with(resource, $5) AND tm.audit_time_us(at) >= $6::bigint AND tm.audit_time_us(at) < $7::bigint " \
 	"AND ($8::boolean OR at >= (SELECT created_at FROM tm.tenant WHERE tenant = tm.tenant())) "
 	return db_exec(tx, res,

@@ -288,13 +288,14 @@ static err_t take_lot(struct db_tx *tx, struct page *pg, int lot, bool *more)
 	err_t e;
 
 	snprintf(limit, sizeof(limit), "%d", lot + 1);
-	e = db_exec(tx, &res,
-		    pg->job->method->kind->operators_only
-			? "SELECT id, body, revision, 0, false FROM tm.operator_resource "
-			  "WHERE tenant = '' AND kind = $1 AND id > $2 ORDER BY id LIMIT $3"
-			: "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
-			  "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
-		    3, params);
+	e = db_exec(
+	    tx, &res,
+	    pg->job->method->kind->operators_only
+		? "SELECT id, body, revision, 0, false FROM tm.operator_resource "
+		  "WHERE tenant = '' AND kind = $1 AND id > $2 ORDER BY id LIMIT $3"
+		: "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
+		  "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
+	    3, params);
 	*more = !e && db_rows(res) > lot;
 	for (int i = 0; !e && i < db_rows(res) && i < lot && !pg->full; i++) {
 		e = take_row(pg, res, i);

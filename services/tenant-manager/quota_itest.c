@@ -414,30 +414,30 @@ static void what_was_there_before_quotas_is_counted_when_they_come(void **state)
 	char before[2000];
 	snprintf(before, sizeof(before), "%s", fixture_sql(&fx, counts));
 	fixture_service_stop(&fx, SIGTERM);
-	(void)fixture_sql(&fx,
-			  "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
-			  "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
-			  "DROP COLUMN suspension, DROP COLUMN announcement, DROP COLUMN language, DROP COLUMN "
-			  "pool, DROP COLUMN sensitive, " /* what came after it must go, too */
-			  "DROP COLUMN deleted_at, DROP COLUMN purge_at; DROP TABLE tm.deletion CASCADE; "
-			  "DROP FUNCTION tm.due_purge(text), tm.tell_purges(); DROP POLICY owner_tells ON "
-			  "tm.outbox; "
-			  "DROP TABLE tm.flow_version, tm.import, tm.token, tm.tenant_key, "
-			  "tm.key_rotation_part, tm.key_rotation; DROP FUNCTION tm.drop_tokens() CASCADE; "
-			  "DROP FUNCTION tm.revoked_tokens(boolean, text, text, int), tm.due(int), "
-			  "tm.is_revoked(text, text), "
-			  "tm.untold_tokens(int), tm.tokens_used(text[], text[], bigint[]); DROP INDEX tm.outbox_due, "
-			  "tm.resource_unique_key; "
-			  "ALTER TABLE tm.resource ADD CONSTRAINT resource_unique_key UNIQUE (tenant, kind, "
-			  "unique_key); "
-			  "DROP FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]); "
-			  "DROP TABLE tm.pool, tm.operator_resource; DROP POLICY operators ON tm.audit; DROP POLICY operators "
-			  "ON tm.audit_head; DROP POLICY chain_of_operators ON tm.audit_head; DROP POLICY operators ON "
-			  "tm.request; DROP FUNCTION tm.take_pool(text), tm.tenants_of_pool(text); "
-			  "DROP FUNCTION tm.count_flow_version() CASCADE; "
-			  "DROP FUNCTION tm.keep_flow_version() CASCADE; "
-			  "ALTER TABLE tm.resource DROP COLUMN draft, DROP COLUMN live_version; "
-			  "DELETE FROM schema_migrations WHERE name >= '0003'; COMMIT");
+	(void)fixture_sql(
+	    &fx, "BEGIN; DROP TABLE tm.usage; DROP FUNCTION tm.count_resources() CASCADE; "
+		 "DROP FUNCTION tm.count_audio() CASCADE; ALTER TABLE tm.tenant DROP COLUMN quotas, "
+		 "DROP COLUMN suspension, DROP COLUMN announcement, DROP COLUMN language, DROP COLUMN "
+		 "pool, DROP COLUMN sensitive, " /* what came after it must go, too */
+		 "DROP COLUMN deleted_at, DROP COLUMN purge_at; DROP TABLE tm.deletion CASCADE; "
+		 "DROP FUNCTION tm.due_purge(text), tm.tell_purges(); DROP POLICY owner_tells ON "
+		 "tm.outbox; "
+		 "DROP TABLE tm.flow_version, tm.import, tm.token, tm.tenant_key, "
+		 "tm.key_rotation_part, tm.key_rotation; DROP FUNCTION tm.drop_tokens() CASCADE; "
+		 "DROP FUNCTION tm.revoked_tokens(boolean, text, text, int), tm.due(int), "
+		 "tm.is_revoked(text, text), "
+		 "tm.untold_tokens(int), tm.tokens_used(text[], text[], bigint[]); DROP INDEX tm.outbox_due, "
+		 "tm.resource_unique_key; "
+		 "ALTER TABLE tm.resource ADD CONSTRAINT resource_unique_key UNIQUE (tenant, kind, "
+		 "unique_key); "
+		 "DROP FUNCTION tm.pending_imports(text, int), tm.taken_numbers(text[]); "
+		 "DROP TABLE tm.pool, tm.operator_resource; DROP POLICY operators ON tm.audit; DROP POLICY operators "
+		 "ON tm.audit_head; DROP POLICY chain_of_operators ON tm.audit_head; DROP POLICY operators ON "
+		 "tm.request; DROP FUNCTION tm.take_pool(text), tm.tenants_of_pool(text); "
+		 "DROP FUNCTION tm.count_flow_version() CASCADE; "
+		 "DROP FUNCTION tm.keep_flow_version() CASCADE; "
+		 "ALTER TABLE tm.resource DROP COLUMN draft, DROP COLUMN live_version; "
+		 "DELETE FROM schema_migrations WHERE name >= '0003'; COMMIT");
 	fixture_service_start(&fx);
 	assert_string_equal(fixture_sql(&fx, counts), before);
 	assert_non_null(strstr(before, "oldprompt_bytes1600,oldqueue4"));

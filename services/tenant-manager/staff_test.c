@@ -19,16 +19,18 @@ static struct staff of(struct staff_member *members, size_t n)
 
 static void somebody_who_can_manage_operators_is_left_GT_3_1_2(void **state)
 {
-	static struct staff_member none[] = { { "a", LIST }, { "b", 0 } }, halves[] = { { "a", MANAGE }, { "b", CREATE } },
-				   one[] = { { "a", BOTH }, { "b", LIST } }, other[] = { { "a", 0 }, { "b", BOTH | LIST } };
+	static struct staff_member none[] = { { "a", LIST }, { "b", 0 } },
+				   halves[] = { { "a", MANAGE }, { "b", CREATE } },
+				   one[] = { { "a", BOTH }, { "b", LIST } },
+				   other[] = { { "a", 0 }, { "b", BOTH | LIST } };
 	const struct {
 		struct staff before, after;
 		bool refused;
 	} rows[] = {
-		{ of(NULL, 0), of(NULL, 0), false }, { of(NULL, 0), of(none, 2), false },
-		{ of(none, 2), of(NULL, 0), false }, { of(halves, 2), of(none, 2), false },
-		{ of(one, 2), of(other, 2), false }, { of(one, 2), of(one, 1), false },
-		{ of(one, 2), of(NULL, 0), true },   { of(one, 2), of(none, 2), true },
+		{ of(NULL, 0), of(NULL, 0), false },   { of(NULL, 0), of(none, 2), false },
+		{ of(none, 2), of(NULL, 0), false },   { of(halves, 2), of(none, 2), false },
+		{ of(one, 2), of(other, 2), false },   { of(one, 2), of(one, 1), false },
+		{ of(one, 2), of(NULL, 0), true },     { of(one, 2), of(none, 2), true },
 		{ of(other, 2), of(halves, 2), true },
 	};
 
@@ -50,8 +52,8 @@ static void who_has_less_afterwards_loses_and_nobody_else_GT_3_1_2(void **state)
 		struct staff_member before;
 		bool loses;
 	} rows[] = {
-		{ { "a", LIST }, false }, { { "a", 0 }, false },       { { "a", LIST | MANAGE }, true },
-		{ { "b", 0 }, false },	  { { "b", LIST }, true },     { { "c", CREATE }, false },
+		{ { "a", LIST }, false }, { { "a", 0 }, false },	  { { "a", LIST | MANAGE }, true },
+		{ { "b", 0 }, false },	  { { "b", LIST }, true },	  { { "c", CREATE }, false },
 		{ { "c", BOTH }, false }, { { "c", BOTH | LIST }, true }, { { "d", LIST }, true },
 	};
 	const struct staff now = of(after, ARRAY_SIZE(after)), nobody = of(NULL, 0);

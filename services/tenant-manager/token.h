@@ -14,11 +14,11 @@ extern const struct kind token_kind;
 
 #define TOKEN_ROLES_MAX 16
 struct token_note {
-	const struct auth_user *user; /* with its token_id and rights, as it is to be signed */
-	char *const *roles;	      /* the tenant's and built-in ones beside the scopes */
-	size_t n_roles;		      /* at most TOKEN_ROLES_MAX */
+	const struct auth_user *user;	  /* with its token_id and rights, as it is to be signed */
+	char *const *roles;		  /* the tenant's and built-in ones beside the scopes */
+	size_t n_roles;			  /* at most TOKEN_ROLES_MAX */
 	const char *author, *operator_id; /* operator_id: whose it is, NULL: of no Operator */
-	bool is_given; /* by CreateToken: it counts */
+	bool is_given;			  /* by CreateToken: it counts */
 	int64_t now_s, lifetime_s;
 };
 /* In a transaction of the user's tenant, of no tenant for an operator. One that is there stays as it is. */

@@ -29,7 +29,7 @@ struct audit {
 
 static const char *whose(const struct audit *a)
 {
-	return *a->tenant ? a->tenant : "the platform";
+	return *a->tenant ? a->tenant : "(platform)";
 }
 
 static uint64_t number(const json_t *o, const char *key)

@@ -42,8 +42,8 @@ const struct catalog_resource catalog_resources[] = {
 	  "Europe/Berlin" },
 	{ "pool", "pools", "Pool", "POOL=name:leaf,NAME=display_name,TENANTS=tenants,DESCRIPTION=description",
 	  "a pool of instances", "trunkline pool create gold --display-name \"Acme alone\"" },
-	{ "operator", "operators", "Operator", "OPERATOR=name:leaf,NAME=display_name,ROLES=roles:list,DISABLED=disabled",
-	  "an operator",
+	{ "operator", "operators", "Operator",
+	  "OPERATOR=name:leaf,NAME=display_name,ROLES=roles:list,DISABLED=disabled", "an operator",
 	  "trunkline operator create li --display-name \"Li Wei\" --roles billing; trunkline token create "
 	  "--operator-id li" },
 	{ "operator-role", "roles", "OperatorRole", "ROLE=id,NAME=display_name,PERMISSIONS=permissions:list",
