@@ -353,12 +353,12 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 static err_t take_subject(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
 			  const struct auth_user *giver, struct err_detail *detail)
 {
-	char own[sizeof(l->user.subject)], full[2 * sizeof(own)];
+	char own[sizeof(l->user.subject)], full[2 * sizeof(own)], name[NAME_MAX_TEXT];
 
 	if (*req->subject)
 		(void)str_copy(own, sizeof(own), req->subject);
 	else if (*req->operator_id)
-		snprintf(own, sizeof(own), "operator:%.54s", req->operator_id);
+		(void)str_copy(own, sizeof(own), name_text("", &operator_kind, req->operator_id, name));
 	else if (*req->agent_id)
 		snprintf(own, sizeof(own), "agent:%.50s", req->agent_id);
 	else
@@ -391,6 +391,8 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 		e = err_set(detail, ERR_INVALID, "lifetime_ms", "0 (8 hours) to 86,400,000");
 	if (!e && strlen(req->subject) >= sizeof(l->user.subject))
 		e = err_set(detail, ERR_INVALID, "subject", "longer than 63 bytes");
+	if (!e && strncmp(req->subject, "operators/", strlen("operators/")) == 0)
+		e = err_set(detail, ERR_INVALID, "subject", "is that of an operator: give operator_id instead");
 	if (!e)
 		e = check_display_name(req->subject, "subject", detail);
 	if (!e)

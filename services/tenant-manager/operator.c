@@ -14,7 +14,7 @@
 #include "trunkline/config/v1/config.pb-c.h"
 
 #define EACH_MAX 1000 /* operators, and roles: all are read with each change */
-#define ID_MAX	 54   /* "operator:" and it are a subject */
+#define ID_MAX	 53   /* its name is a subject */
 
 typedef Trunkline__Admin__V1__Operator operator_t;
 typedef Trunkline__Config__V1__Role role_t;

@@ -99,7 +99,7 @@ static void operators_make_roles_of_both_sides_and_give_them_to_operators_GT_3_1
 	refused(token, "CreateOperator", "{\"operatorId\":\"x\",\"operator\":{}}", ERR_DENIED, "", "operators.manage");
 	refused(token, "CreateToken", "{\"operatorId\":\"wu\"}", ERR_DENIED, "", "tokens.create");
 	r = must("ListTokens", "{\"filter\":\"operator_id = wu\"}");
-	assert_string_equal(fixture_field(r, "subject"), "operator:wu");
+	assert_string_equal(fixture_field(r, "subject"), "operators/wu");
 	/* As its neighbours: pages, filters, masks, etags, requests again, and only checked. */
 	r = must("ListOperators", "{\"pageSize\":1}");
 	assert_string_equal(fixture_field(r, "name"), "operators/li");
@@ -154,7 +154,7 @@ static void what_is_wrong_is_told_by_its_field_GT_3_1_2(void **state)
 		  ERR_INVALID, "operator.roles[1]", "there twice" },
 		{ "CreateOperator",
 		  "{\"operatorId\":\"a123456789a123456789a123456789a123456789a123456789a1234\",\"operator\":{}}",
-		  ERR_INVALID, "operator_id", "longer than 54 bytes" },
+		  ERR_INVALID, "operator_id", "longer than 53 bytes" },
 		{ "GetOperator", "{\"name\":\"tenants/acme\"}", ERR_INVALID, "name", "is not operators/{operator}" },
 		{ "UpdateOperator", "{\"operator\":{\"name\":\"operators/o\"},\"updateMask\":\"roles\"}", ERR_NOT_FOUND,
 		  "name", "no such operator" },
@@ -162,6 +162,8 @@ static void what_is_wrong_is_told_by_its_field_GT_3_1_2(void **state)
 		{ "CreateToken", "{\"operatorId\":\"No Id\"}", ERR_INVALID, "operator_id", "" },
 		{ "CreateToken", "{\"operatorId\":\"o\",\"roles\":[\"operator\"]}", ERR_INVALID, "operator_id",
 		  "goes without" },
+		{ "CreateToken", "{\"subject\":\"operators/o\",\"roles\":[\"operator\"]}", ERR_INVALID, "subject",
+		  "is that of an operator" },
 		{ "CreateToken", "{\"operatorId\":\"o\",\"tenant\":\"acme\"}", ERR_INVALID, "operator_id",
 		  "goes without" },
 	};
@@ -200,7 +202,7 @@ static void nobody_gives_an_operator_what_he_has_not_himself_GT_3_1_2(void **sta
 	make_operator("high", "\"deleting\"");
 	token_of(clerk, "clerk");
 	refused(clerk, "CreateOperatorRole", "{\"roleId\":\"r\",\"role\":{\"permissions\":[\"tenants.delete\"]}}",
-		ERR_DENIED, "role.permissions", "operator:clerk needs tenants.delete");
+		ERR_DENIED, "role.permissions", "operators/clerk needs tenants.delete");
 	refused(clerk, "UpdateOperatorRole",
 		"{\"role\":{\"name\":\"roles/staffing\",\"permissions\":[\"operators.manage\",\"queues.write\"]},"
 		"\"updateMask\":\"permissions\"}",
