@@ -68,7 +68,7 @@ static void token_of(char token[JSON], const char *id)
 	snprintf(token, JSON, "%s", fixture_field(must("CreateToken", json), "accessToken"));
 }
 
-static void delete (const char *method, const char *name)
+static void remove_one(const char *method, const char *name)
 {
 	char json[160];
 
@@ -121,13 +121,13 @@ static void operators_make_roles_of_both_sides_and_give_them_to_operators_GT_3_1
 	assert_string_equal(fixture_field(must("CreateOperator", again), "etag"), json);
 	must_refuse("CreateOperator", "{\"operatorId\":\"mei\",\"operator\":{}}", ERR_EXISTS, "operator_id", "already");
 	(void)must("DeleteOperator", "{\"name\":\"operators/mei\",\"validateOnly\":true}");
-	delete ("DeleteOperator", "operators/mei");
+	remove_one("DeleteOperator", "operators/mei");
 	must_refuse("GetOperator", "{\"name\":\"operators/mei\"}", ERR_NOT_FOUND, "name", "no such operator");
 	must_refuse("DeleteOperatorRole", "{\"name\":\"roles/billing\"}", ERR_PRECONDITION, "name",
 		    "in use by operators/li");
-	delete ("DeleteOperator", "operators/li");
-	delete ("DeleteOperator", "operators/wu");
-	delete ("DeleteOperatorRole", "roles/billing");
+	remove_one("DeleteOperator", "operators/li");
+	remove_one("DeleteOperator", "operators/wu");
+	remove_one("DeleteOperatorRole", "roles/billing");
 	must_refuse("GetOperatorRole", "{\"name\":\"roles/billing\"}", ERR_NOT_FOUND, "name", "no such role");
 }
 
@@ -173,7 +173,7 @@ static void what_is_wrong_is_told_by_its_field_GT_3_1_2(void **state)
 		must_refuse(rows[i].method, rows[i].json, rows[i].error, rows[i].field, rows[i].message);
 	make_operator("nothing", "");
 	must_refuse("CreateToken", "{\"operatorId\":\"nothing\"}", ERR_PRECONDITION, "operator_id", "no permission");
-	delete ("DeleteOperator", "operators/nothing");
+	remove_one("DeleteOperator", "operators/nothing");
 }
 
 static void to_who_is_of_a_tenant_there_are_no_operators_GT_3_1_2(void **state)
@@ -228,9 +228,9 @@ static void nobody_gives_an_operator_what_he_has_not_himself_GT_3_1_2(void **sta
 			   "{\"operatorId\":\"other\",\"operator\":{\"roles\":[\"looking\"]}}");
 	(void)fixture_must(&fx, clerk, "CreateToken", "{\"operatorId\":\"other\"}");
 	make_operator("root", "\"operator\""); /* so that the clerk is not the last */
-	delete ("DeleteOperator", "operators/clerk");
-	delete ("DeleteOperator", "operators/high");
-	delete ("DeleteOperator", "operators/other");
+	remove_one("DeleteOperator", "operators/clerk");
+	remove_one("DeleteOperator", "operators/high");
+	remove_one("DeleteOperator", "operators/other");
 }
 
 /* ---- at once ---- */
@@ -330,7 +330,7 @@ static void a_token_that_is_made_meanwhile_holds_no_more_than_he_has_then_GT_3_1
 	    fixture_sql(&fx, "SELECT count(*) > 0 FROM tm.token WHERE operator_id = 'quick' AND revoked_at IS "
 			     "NOT NULL"),
 	    "t");
-	delete ("DeleteOperator", "operators/quick");
+	remove_one("DeleteOperator", "operators/quick");
 }
 
 /* ---- the last one ---- */
@@ -351,11 +351,11 @@ static void the_last_who_can_manage_operators_stays_GT_3_1_2(void **state)
 	(void)state;
 	make_role("chief", "\"operators.manage\",\"tokens.create\"");
 	make_operator("last", "\"chief\"");
-	delete ("DeleteOperator", "operators/root");
+	remove_one("DeleteOperator", "operators/root");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		must_refuse(rows[i].method, rows[i].json, ERR_PRECONDITION, "name", "no operator would be left");
 	make_operator("next", "\"operator\"");
-	delete ("DeleteOperator", "operators/last");
+	remove_one("DeleteOperator", "operators/last");
 	must_refuse("DeleteOperator", "{\"name\":\"operators/next\"}", ERR_PRECONDITION, "name",
 		    "no operator would be left");
 }
@@ -381,10 +381,34 @@ static void *strike(void *arg)
 	return NULL;
 }
 
+/* Nobody writes for so long: all who want to have looked before the first one has written. */
+static void *hold_back(void *arg)
+{
+	struct str out = STR_INIT;
+
+	(void)testkit_run((const char *[]){ "psql", "-XAtq", fx.pg.dsn, "-c",
+					    "BEGIN; LOCK TABLE tm.operator_resource IN EXCLUSIVE MODE; SELECT "
+					    "pg_sleep(0.8); COMMIT",
+					    NULL },
+			  &out, 20000);
+	str_done(&out);
+	return arg;
+}
+
+static bool is_held_back(void *arg)
+{
+	(void)arg;
+	return strcmp(fixture_sql(&fx,
+				  "SELECT count(*) FROM pg_locks WHERE relation = 'tm.operator_resource'::regclass AND "
+				  "mode = 'ExclusiveLock' AND granted"),
+		      "1") == 0;
+}
+
 /* All but one are deleted or disabled, whoever asks at once and of whichever instance. */
 static void of_many_who_take_each_other_away_at_once_one_is_left_GT_3_1_2(void **state)
 {
 	struct blow blows[CHIEFS];
+	pthread_t holder;
 	char id[16];
 	int done = 0;
 
@@ -393,7 +417,9 @@ static void of_many_who_take_each_other_away_at_once_one_is_left_GT_3_1_2(void *
 		snprintf(id, sizeof(id), "c%d", i);
 		make_operator(id, "\"chief\"");
 	}
-	delete ("DeleteOperator", "operators/next");
+	remove_one("DeleteOperator", "operators/next");
+	assert_int_equal(pthread_create(&holder, NULL, hold_back, NULL), 0);
+	assert_true(testkit_wait(is_held_back, NULL, 10000));
 	for (int i = 0; i < CHIEFS; i++) {
 		struct blow *b = &blows[i];
 
@@ -411,6 +437,7 @@ static void of_many_who_take_each_other_away_at_once_one_is_left_GT_3_1_2(void *
 			fail_msg("%s: %s", blows[i].json, err_name(blows[i].result));
 		done += blows[i].result == ERR_OK;
 	}
+	pthread_join(holder, NULL);
 	assert_int_equal(done, CHIEFS - 1);
 	assert_non_null(
 	    strstr(must("ListOperators", "{\"filter\":\"disabled = false AND roles : chief\"}"), "operators/c"));
@@ -446,7 +473,7 @@ static void what_operators_do_to_the_platform_is_in_its_audit_GT_3_1_2(void **st
 	(void)must("CreatePool", "{\"poolId\":\"gold\",\"pool\":{\"displayName\":\"Gold\"}}");
 	(void)must("UpdatePool", "{\"pool\":{\"name\":\"pools/gold\",\"displayName\":\"Golden\"}}");
 	(void)must("DeletePool", "{\"name\":\"pools/gold\",\"validateOnly\":true}");
-	delete ("DeletePool", "pools/gold");
+	remove_one("DeletePool", "pools/gold");
 	assert_string_equal(newest(3),
 			    "pools.create pools/gold a, pools.update pools/gold b a, pools.delete pools/gold b");
 	assert_string_equal(fixture_sql(&fx,
@@ -459,8 +486,8 @@ static void what_operators_do_to_the_platform_is_in_its_audit_GT_3_1_2(void **st
 	snprintf(json, sizeof(json), "{\"name\":\"%s\"}", fixture_field(r, "name"));
 	(void)must("RevokeToken", json);
 	(void)must("RevokeToken", json); /* changes nothing */
-	delete ("DeleteOperator", "operators/seen");
-	delete ("DeleteOperatorRole", "roles/seen");
+	remove_one("DeleteOperator", "operators/seen");
+	remove_one("DeleteOperatorRole", "roles/seen");
 	assert_string_equal(newest(6),
 			    "roles.create roles/seen a, operators.create operators/seen a, tokens.create tokens/ a, "
 			    "tokens.revoke tokens/ b a, operators.delete operators/seen b, roles.delete roles/seen b");
