@@ -16,6 +16,12 @@ struct row {
 	{                                                                                         \
 		ADMIN "Delete" one, RIGHT_##RIGHTS##_WRITE                                        \
 	}
+#define OF_OPERATORS(one, many)                                                                          \
+	{ ADMIN "Create" one, RIGHT_OPERATORS_MANAGE }, { ADMIN "Get" one, RIGHT_OPERATORS_READ },       \
+	    { ADMIN "List" many, RIGHT_OPERATORS_READ }, { ADMIN "Update" one, RIGHT_OPERATORS_MANAGE }, \
+	{                                                                                                \
+		ADMIN "Delete" one, RIGHT_OPERATORS_MANAGE                                               \
+	}
 #define RESOURCE(one, many, RIGHTS) { ADMIN "Create" one, RIGHT_##RIGHTS##_WRITE }, READ_AND_CHANGE(one, many, RIGHTS)
 
 static const struct row admin[] = {
@@ -27,6 +33,8 @@ static const struct row admin[] = {
 	{ ADMIN "UndeleteTenant", RIGHT_TENANTS_DELETE },
 	{ ADMIN "GetTenantDeletion", RIGHT_TENANTS_LIST },
 	RESOURCE("Pool", "Pools", POOLS),
+	OF_OPERATORS("Operator", "Operators"),
+	OF_OPERATORS("OperatorRole", "OperatorRoles"),
 	{ ADMIN "RotateTenantKey", RIGHT_KEYS_ROTATE },
 	{ ADMIN "GetKeyRotation", RIGHT_TENANT_READ },
 	RESOURCE("Number", "Numbers", NUMBERS),

@@ -49,7 +49,10 @@ static const struct {
 	[RIGHT_TENANTS_DELEGATE] = { "tenants.delegate", "give within tenants every permission, also those that one "
 							 "does not have oneself" },
 	[RIGHT_OPERATORS_MANAGE] = { "operators.manage",
-				     "with tokens.create and tokens.revoke: operators' own tokens" },
+				     "create, change, delete operators and their roles, of permissions "
+				     "that one has oneself; with tokens.create and tokens.revoke: "
+				     "operators' own tokens" },
+	[RIGHT_OPERATORS_READ] = { "operators.read", "see operators and their roles" },
 	[RIGHT_POOLS_READ] = { "pools.read", "see pools of instances" },
 	[RIGHT_POOLS_WRITE] = { "pools.write", "create, change, delete pools of instances" },
 	[RIGHT_TENANTS_PLACE] = { "tenants.place", "with tenant.write: move a tenant to another pool of instances" },
@@ -112,14 +115,14 @@ static const struct rights_role roles[] = {
 	{ "operator", "runs the platform: all tenants' administration", true,
 	  READ | WRITE | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) | BIT(TENANTS_DELETE) | BIT(TENANTS_QUOTAS) |
 	      BIT(TENANTS_SUSPEND) | BIT(TENANTS_DELEGATE) | BIT(OPERATORS_MANAGE) | BIT(POOLS_READ) |
-	      BIT(POOLS_WRITE) | BIT(TENANTS_PLACE) },
+	      BIT(POOLS_WRITE) | BIT(TENANTS_PLACE) | BIT(OPERATORS_READ) },
 	{ "tenant-admin", "administers one tenant: everything in it", false,
 	  READ | WRITE | SUPERVISE | BIT(CALLS_SENSITIVE) },
 	{ "supervisor", "lead: monitors, reads recordings and reports of one tenant", false,
 	  SUPERVISE | BIT(REPORTS_READ) },
 	{ "agent", "one agent of one tenant, itself only", false, WORK },
 	{ "operator-readonly", "an operator who sees all tenants and changes nothing", true,
-	  READ | BIT(TENANTS_LIST) | BIT(POOLS_READ) },
+	  READ | BIT(TENANTS_LIST) | BIT(POOLS_READ) | BIT(OPERATORS_READ) },
 	{ "operator-provisioning", "an operator who sets up tenants: creates them, their quotas, numbers and trunks",
 	  true,
 	  READ | BIT(TENANT_WRITE) | BIT(NUMBERS_WRITE) | BIT(TRUNKS_WRITE) | BIT(TENANTS_LIST) | BIT(TENANTS_CREATE) |

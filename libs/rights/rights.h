@@ -63,6 +63,7 @@ enum right {
 	RIGHT_POOLS_READ = 47,
 	RIGHT_POOLS_WRITE = 48,
 	RIGHT_TENANTS_PLACE = 49, /* a field of UpdateTenant */
+	RIGHT_OPERATORS_READ = 50,
 
 	RIGHTS_END,
 	RIGHT_PUBLIC = 63, /* of a method: needs no token */

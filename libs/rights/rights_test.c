@@ -112,8 +112,7 @@ static void every_permission_is_asked_for_by_a_method_or_within_one(void **state
 {
 	const uint64_t within = rights_bit(RIGHT_RECORDINGS_ALL) | rights_bit(RIGHT_TENANTS_QUOTAS) |
 				rights_bit(RIGHT_TENANTS_SUSPEND) | rights_bit(RIGHT_TENANTS_DELEGATE) |
-				rights_bit(RIGHT_OPERATORS_MANAGE) | rights_bit(RIGHT_TENANTS_PLACE) |
-				rights_bit(RIGHT_CALLS_SENSITIVE);
+				rights_bit(RIGHT_TENANTS_PLACE) | rights_bit(RIGHT_CALLS_SENSITIVE);
 
 	(void)state;
 	for (int i = 1; i < RIGHTS_END; i++) {

@@ -10,6 +10,7 @@
 #define TENANTCONF_CHECK_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include "base/err.h"
 
 /* Values and, of a flow, the references between its steps. Not: whether other resources exist. */
@@ -31,6 +32,10 @@ err_t check_domain(const char *domain, const char *field, struct err_detail *det
 /* A BCP 47 tag of a language that texts are there in (text/text.h), or "". For who writes it: a reader takes any, and shows English. */
 err_t check_language(const char *tag, const char *field, struct err_detail *detail) MUST;
 err_t check_number(const char *number, const char *field, struct err_detail *detail) MUST;
+/* The same of a Role that operators have: any permission. */
+err_t check_operators_role(const ProtobufCMessage *role, struct err_detail *detail) MUST;
+/* Of an operator (platform), or an agent: ids of roles, each once, at most 16; of built-in ones those of his side; told as "roles[0]". */
+err_t check_roles(char *const *roles, size_t n, bool platform, struct err_detail *detail) MUST;
 /* printf of a path into the detail, so that `return check_bad(d, "…", path…)` reads well. */
 err_t check_bad(struct err_detail *detail, const char *message, const char *path_fmt, ...) PRINTF(3, 4);
 /* Puts a prefix before detail->field. */

@@ -79,11 +79,36 @@ static void an_agent_refers_to_the_tenants_roles_and_not_to_built_in_ones(void *
 	assert_non_null(strstr(d.message, "at most 16"));
 }
 
+static void operators_have_roles_of_their_own_side_GT_3_1_2(void **state)
+{
+	char *permissions[] = { (char *)(uintptr_t) "tenants.list", (char *)(uintptr_t) "queues.read",
+				(char *)(uintptr_t) "fly" };
+	char *roles[] = { (char *)(uintptr_t) "operator-readonly", (char *)(uintptr_t) "billing",
+			  (char *)(uintptr_t) "tenant-admin" };
+	Trunkline__Config__V1__Role r = TRUNKLINE__CONFIG__V1__ROLE__INIT;
+	struct err_detail d = { 0 };
+
+	(void)state;
+	r.id = (char *)(uintptr_t) "billing";
+	r.permissions = permissions;
+	r.n_permissions = 2;
+	assert_int_equal(check_operators_role(&r.base, &d), ERR_OK);
+	r.n_permissions = 3;
+	assert_int_equal(check_operators_role(&r.base, &d), ERR_INVALID);
+	assert_string_equal(d.field, "permissions[2]");
+	assert_int_equal(check_roles(roles, 2, true, &d), ERR_OK);
+	assert_int_equal(check_roles(roles, 3, true, &d), ERR_INVALID);
+	assert_string_equal(d.field, "roles[2]");
+	assert_int_equal(check_roles(roles, 2, false, &d), ERR_INVALID);
+	assert_string_equal(d.field, "roles[0]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_role_names_each_permission_once_and_none_of_operators),
 		cmocka_unit_test(an_agent_refers_to_the_tenants_roles_and_not_to_built_in_ones),
+		cmocka_unit_test(operators_have_roles_of_their_own_side_GT_3_1_2),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

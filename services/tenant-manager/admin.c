@@ -10,6 +10,7 @@
 #include "importer.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
+#include "operator.h"
 #include "ops.h"
 #include "pool.h"
 #include "publisher.h"
@@ -20,7 +21,7 @@
 #include "upload.h"
 #include "trunkline/admin/v1/admin.pb-c.h"
 
-#define METHODS_MAX 85
+#define METHODS_MAX 95
 
 struct entry {
 	struct method m;
@@ -160,7 +161,7 @@ static void on_done(err_t e, void *arg)
 			purge_kick(j->tm->purge); /* without a grace it is due */
 		if (j->import)
 			importer_kick(j->tm->importer);
-		if (j->method->verb == VERB_REVOKE)
+		if (j->method->verb == VERB_REVOKE || !*j->rq.tenant) /* an operator's tokens may be */
 			revoker_kick(j->tm->revoker);
 	}
 	rpc_reply(j->call, j->reply);
@@ -252,23 +253,35 @@ static const struct verb_row {
 	{ VERB_DELETE, "Delete", "delete", false, ops_resource_delete, ops_tenant_delete },
 };
 
-static err_t add_pools(struct admin *a)
+/* In no tenant. */
+static err_t add_of_operators(struct admin *a)
 {
 	static const struct {
+		const struct kind *kind;
 		enum verb verb;
 		const char *rpc, *action;
 		err_t (*op)(struct db_tx *tx, void *job);
 	} rows[] = {
-		{ VERB_CREATE, "CreatePool", "pools.create", ops_pool_create },
-		{ VERB_GET, "GetPool", "pools.get", ops_pool_get },
-		{ VERB_LIST, "ListPools", "pools.list", ops_pool_list },
-		{ VERB_UPDATE, "UpdatePool", "pools.update", ops_pool_update },
-		{ VERB_DELETE, "DeletePool", "pools.delete", ops_pool_delete },
+		{ &pool_kind, VERB_CREATE, "CreatePool", "pools.create", ops_pool_create },
+		{ &pool_kind, VERB_GET, "GetPool", "pools.get", ops_pool_get },
+		{ &pool_kind, VERB_LIST, "ListPools", "pools.list", ops_pool_list },
+		{ &pool_kind, VERB_UPDATE, "UpdatePool", "pools.update", ops_pool_update },
+		{ &pool_kind, VERB_DELETE, "DeletePool", "pools.delete", ops_pool_delete },
+		{ &operator_kind, VERB_CREATE, "CreateOperator", "operators.create", ops_operator_create },
+		{ &operator_kind, VERB_GET, "GetOperator", "operators.get", ops_resource_get },
+		{ &operator_kind, VERB_LIST, "ListOperators", "operators.list", ops_resource_list },
+		{ &operator_kind, VERB_UPDATE, "UpdateOperator", "operators.update", ops_operator_update },
+		{ &operator_kind, VERB_DELETE, "DeleteOperator", "operators.delete", ops_operator_delete },
+		{ &operator_role_kind, VERB_CREATE, "CreateOperatorRole", "roles.create", ops_operator_create },
+		{ &operator_role_kind, VERB_GET, "GetOperatorRole", "roles.get", ops_resource_get },
+		{ &operator_role_kind, VERB_LIST, "ListOperatorRoles", "roles.list", ops_resource_list },
+		{ &operator_role_kind, VERB_UPDATE, "UpdateOperatorRole", "roles.update", ops_operator_update },
+		{ &operator_role_kind, VERB_DELETE, "DeleteOperatorRole", "roles.delete", ops_operator_delete },
 	};
 	err_t e = ERR_OK;
 
 	for (size_t i = 0; !e && i < ARRAY_SIZE(rows); i++) {
-		const struct method m = { .kind = &pool_kind, .verb = rows[i].verb, .op = rows[i].op };
+		const struct method m = { .kind = rows[i].kind, .verb = rows[i].verb, .op = rows[i].op };
 
 		e = add(a, &m, rows[i].rpc, rows[i].action);
 	}
@@ -356,7 +369,9 @@ static err_t add_tokens(struct admin *a)
 static err_t add_all(struct admin *a)
 {
 	/* Listed like a resource: by parent and page. */
-	static const struct kind audit = { .name = "audit", .plural = "audit", .titles = "AuditEntries" };
+	static const struct kind audit = {
+		.name = "audit", .plural = "audit", .titles = "AuditEntries", .of_operators = true
+	};
 	const struct method list = { .kind = &audit, .verb = VERB_LIST, .op = ops_audit_list };
 	const struct method verify = { .kind = &audit, .verb = VERB_VERIFY, .op = ops_audit_verify };
 	const struct method undelete = { .verb = VERB_UNDELETE, .op = ops_tenant_undelete };
@@ -374,7 +389,7 @@ static err_t add_all(struct admin *a)
 	if (!e)
 		e = add_tokens(a);
 	if (!e)
-		e = add_pools(a);
+		e = add_of_operators(a);
 	if (!e)
 		e = add(a, &list, "ListAuditEntries", "audit.list");
 	if (!e)

@@ -214,6 +214,8 @@ err_t request_from_pb(struct request *rq, const struct method *m, const Protobuf
 		e = m->kind ? ERR_OK : take_grace(rq, pb, detail);
 		return e ? e : take_name(rq, m->kind, pbr_string(pb, "name"), "name", detail);
 	case VERB_VERIFY:
+		if (m->kind->of_operators && str_empty(pbr_string(pb, "parent")))
+			return ERR_OK;
 		return take_name(rq, NULL, pbr_string(pb, "parent"), "parent", detail);
 	case VERB_VERSIONS:
 		e = take_page(rq, pb, detail);

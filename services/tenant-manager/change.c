@@ -9,6 +9,8 @@
 #include "quota.h"
 #include "token.h"
 
+#define OURS "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the platform's */
+
 /* A worker is everybody's: it does not wait out what one tenant's import writes. Holds for the other locks of the transaction, too. */
 static err_t limit_wait(struct change *c)
 {
@@ -53,11 +55,10 @@ err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply)
 
 	if (str_empty(j->rq.request_id) || j->rq.validate_only)
 		return ERR_OK;
-	err_t e = db_exec(
-	    c->tx, &res,
-	    "SELECT method, fingerprint, response FROM tm.request WHERE tenant = tm.tenant() AND request_id = $1 "
-	    "AND at > now() - interval '1 day'",
-	    1, params);
+	err_t e = db_exec(c->tx, &res,
+			  "SELECT method, fingerprint, response FROM tm.request WHERE " OURS "AND request_id = $1 "
+			  "AND at > now() - interval '1 day'",
+			  1, params);
 	if (!e && db_rows(res)) {
 		const void *bytes = db_bytes(res, 0, 2, &size);
 
@@ -98,6 +99,21 @@ err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const Pr
 	err_t e = change_begin_any(c, tx, job, reply);
 
 	return e ? e : check_deletion(c);
+}
+
+err_t change_begin_platform(struct change *c, struct db_tx *tx, struct job *job,
+			    const ProtobufCMessageDescriptor *reply)
+{
+	*c = (struct change){ .tx = tx, .job = job };
+	job_restart(job);
+	err_t e = limit_wait(c);
+	if (!e)
+		e = db_exec(tx, NULL, "SELECT pg_advisory_xact_lock(hashtextextended('tm.platform', 0))", 0, NULL);
+	if (e == ERR_ABORTED)
+		e = err_set(&job->detail, e, "", "others changed the same at the same time; try again");
+	if (!e)
+		e = token_check(tx, &job->user, &job->detail);
+	return e ? e : change_repeated(c, reply);
 }
 
 err_t change_outbox(struct change *c, int stage, const char *item_fmt, ...)
@@ -148,7 +164,7 @@ static err_t audit_error(struct job *j, err_t e)
 	if (e != ERR_EXISTS && e != ERR_PRECONDITION)
 		return e;
 	return err_set(&j->detail, ERR_DATA_LOSS, "",
-		       "the audit of this tenant does not go on from its head; 'trunkline audit verify' says where");
+		       "this audit does not go on from its head; 'trunkline audit verify' says where");
 }
 
 err_t change_audit(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after)
@@ -169,11 +185,12 @@ err_t change_audit(struct change *c, const ProtobufCMessage *before, const Proto
 	if (!e)
 		e = db_exec(c->tx, &res,
 			    "INSERT INTO tm.audit (tenant, seq, actor, action, resource, peer, before, after) "
-			    "SELECT tm.tenant(), coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5::bytea, $6::bytea "
-			    "FROM tm.audit_head WHERE tenant = tm.tenant() RETURNING seq",
+			    "SELECT coalesce(tm.tenant(), ''), coalesce(max(seq), 0) + 1, $1, $2, $3, $4, $5::bytea, "
+			    "$6::bytea FROM tm.audit_head WHERE " OURS "RETURNING seq",
 			    6, params);
 	e = audit_error(j, e);
-	if (!e)
+	j->changed = true;
+	if (!e && *j->rq.tenant) /* facts are of tenants */
 		e = change_outbox(c, STAGE_EVENT, "audit.%s", db_text(res, 0, 0));
 	db_result_free(&res);
 	return e;
@@ -202,14 +219,13 @@ err_t change_answer(struct change *c)
 	if (str_empty(j->rq.request_id) || j->rq.validate_only)
 		return ERR_OK;
 	err_t e =
-	    db_exec(c->tx, NULL, "DELETE FROM tm.request WHERE tenant = tm.tenant() AND at < now() - interval '1 day'",
-		    0, NULL);
+	    db_exec(c->tx, NULL, "DELETE FROM tm.request WHERE " OURS "AND at < now() - interval '1 day'", 0, NULL);
 	if (!e)
 		e = bind_message(c, 3, j->reply);
 	return e ? e
 		 : db_exec(c->tx, NULL,
 			   "INSERT INTO tm.request (tenant, request_id, method, fingerprint, response) "
-			   "VALUES (tm.tenant(), $1, $2, $3, $4)",
+			   "VALUES (coalesce(tm.tenant(), ''), $1, $2, $3, $4)",
 			   4, params);
 }
 
@@ -232,6 +248,15 @@ err_t change_end(struct change *c, const ProtobufCMessage *before, const Protobu
 
 	if (!e)
 		e = grow_version(c);
+	if (!e)
+		e = change_answer(c);
+	return e ? e : change_finish(c);
+}
+
+err_t change_end_platform(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after)
+{
+	err_t e = change_audit(c, before, after);
+
 	if (!e)
 		e = change_answer(c);
 	return e ? e : change_finish(c);

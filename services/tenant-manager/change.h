@@ -1,6 +1,7 @@
 /*
  * change: what every change has in common. Between begin and end, on a database worker, the tenant's row is locked: the
- * changes of one tenant come one after the other, and its version grows by one with each.
+ * changes of one tenant come one after the other, and its version grows by one with each. What is in no tenant has an audit and
+ * repeated requests, too: those of tenant ''.
  */
 #ifndef TM_CHANGE_H
 #define TM_CHANGE_H
@@ -25,8 +26,13 @@ struct change {
 err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job,
 		       const ProtobufCMessageDescriptor *reply) MUST;
 err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;
+/* Of what is in no tenant (pools, operators, their roles and tokens): these come one after the other, too; ended by change_end_platform. */
+err_t change_begin_platform(struct change *c, struct db_tx *tx, struct job *job,
+			    const ProtobufCMessageDescriptor *reply) MUST;
 /* Audit, outbox, version, answer of the request. before, after: of the resource, without secrets; NULL: there is none. */
 err_t change_end(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
+/* Audit and answer; nothing is published. */
+err_t change_end_platform(struct change *c, const ProtobufCMessage *before, const ProtobufCMessage *after) MUST;
 
 /* Pieces for operations on tenants, which have no row to lock yet, or none any more. */
 err_t change_repeated(struct change *c, const ProtobufCMessageDescriptor *reply) MUST;

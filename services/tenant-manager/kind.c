@@ -93,7 +93,9 @@ err_t name_parse(struct name *ret, const char *text, const struct kind *want, co
 
 const char *name_text(const char *tenant, const struct kind *kind, const char *id, char buf[NAME_MAX_TEXT])
 {
-	if (kind)
+	if (!*tenant)
+		snprintf(buf, NAME_MAX_TEXT, "%s/%s", kind->plural, id);
+	else if (kind)
 		snprintf(buf, NAME_MAX_TEXT, "tenants/%s/%s/%s", tenant, kind->plural, id);
 	else
 		snprintf(buf, NAME_MAX_TEXT, "tenants/%s", tenant);

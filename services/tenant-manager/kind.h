@@ -39,6 +39,7 @@ struct name {
 /* "tenants/acme" or "tenants/acme/queues/sales"; want: the kind it must be, NULL: a tenant. field is told in errors. */
 err_t name_parse(struct name *ret, const char *text, const struct kind *want, const char *field,
 		 struct err_detail *detail) MUST;
+/* Of what operators have of their own tenant is "": "pools/gold". */
 const char *name_text(const char *tenant, const struct kind *kind, const char *id, char buf[NAME_MAX_TEXT]);
 /* An id as this kind has them (a number is its own). */
 err_t kind_check_id(const struct kind *kind, const char *id, const char *field, struct err_detail *detail) MUST;

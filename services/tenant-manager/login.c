@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "log/log.h"
+#include "operator.h"
 #include "pbr.h"
 #include "publisher.h"
 #include "role.h"
@@ -63,7 +64,7 @@ static void reply_token(struct login *l)
 	login.scopes = &agent;
 	login.n_permissions = created.n_permissions = token_rights(auth_all_rights(&l->user), names);
 	login.permissions = created.permissions = names;
-	created.name = (char *)(uintptr_t)token_name(l->user.tenant, l->user.token_id, name);
+	created.name = (char *)(uintptr_t)name_text(l->user.tenant, &token_kind, l->user.token_id, name);
 	rpc_reply(l->call, l->req ? &login.base : &created.base);
 	mem_free(token);
 }
@@ -311,15 +312,27 @@ static err_t take_roles(struct login *l, const Trunkline__Admin__V1__CreateToken
 	}
 	if (!e)
 		e = take_permissions(l, req, detail);
-	if (!e && !req->n_scopes && !req->n_roles && !req->n_permissions)
+	if (!e && !req->n_scopes && !req->n_roles && !req->n_permissions && !*req->operator_id)
 		e = err_set(detail, ERR_INVALID, "scopes", "missing: at least one, or a role, or a permission");
 	return e;
+}
+
+/* What it holds, and by which name, are the operator's. */
+static err_t check_operator(const Trunkline__Admin__V1__CreateTokenRequest *req, struct err_detail *detail)
+{
+	if (!*req->operator_id)
+		return ERR_OK;
+	if (*req->tenant || *req->subject || *req->agent_id || req->n_scopes || req->n_roles || req->n_permissions)
+		return err_set(detail, ERR_INVALID, "operator_id",
+			       "goes without tenant, subject, scopes, agent_id, roles and permissions");
+	return check_id(req->operator_id, "operator_id", detail);
 }
 
 /* Scopes and roles fit together. */
 static err_t check_scopes(const struct login *l, const struct auth_user *giver, struct err_detail *detail)
 {
-	bool operators = l->platform || l->user.scopes & AUTH_OPERATOR, agents = l->user.scopes & AUTH_AGENT;
+	bool operators = l->platform || l->user.scopes & AUTH_OPERATOR || *l->wanted->operator_id;
+	bool agents = l->user.scopes & AUTH_AGENT;
 
 	if (operators && !auth_is_operator(giver))
 		return err_set(detail, ERR_DENIED, "scopes", "only operators make operators");
@@ -340,10 +353,12 @@ static err_t check_scopes(const struct login *l, const struct auth_user *giver, 
 static err_t take_subject(struct login *l, const Trunkline__Admin__V1__CreateTokenRequest *req,
 			  const struct auth_user *giver, struct err_detail *detail)
 {
-	char own[sizeof(l->user.subject)], full[2 * sizeof(own)];
+	char own[sizeof(l->user.subject)], full[2 * sizeof(own)], name[NAME_MAX_TEXT];
 
 	if (*req->subject)
 		(void)str_copy(own, sizeof(own), req->subject);
+	else if (*req->operator_id)
+		(void)str_copy(own, sizeof(own), name_text("", &operator_kind, req->operator_id, name));
 	else if (*req->agent_id)
 		snprintf(own, sizeof(own), "agent:%.50s", req->agent_id);
 	else
@@ -362,8 +377,10 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 			const struct auth_user *giver, struct err_detail *detail)
 {
 	const char *tenant = "";
-	err_t e = take_roles(l, req, detail);
+	err_t e = check_operator(req, detail);
 
+	if (!e)
+		e = take_roles(l, req, detail);
 	if (!e && (*req->tenant || !auth_is_operator(giver)))
 		e = auth_tenant(giver, req->tenant, &tenant, detail);
 	if (!e && *tenant)
@@ -374,6 +391,8 @@ static err_t take_token(struct login *l, const Trunkline__Admin__V1__CreateToken
 		e = err_set(detail, ERR_INVALID, "lifetime_ms", "0 (8 hours) to 86,400,000");
 	if (!e && strlen(req->subject) >= sizeof(l->user.subject))
 		e = err_set(detail, ERR_INVALID, "subject", "longer than 63 bytes");
+	if (!e && strncmp(req->subject, "operators/", strlen("operators/")) == 0)
+		e = err_set(detail, ERR_INVALID, "subject", "is that of an operator: give operator_id instead");
 	if (!e)
 		e = check_display_name(req->subject, "subject", detail);
 	if (!e)
@@ -422,7 +441,7 @@ static err_t judge(const struct login *l, struct err_detail *detail)
 		return err_set(detail, ERR_NOT_FOUND, "tenant", AUTH_NO_SUCH_TENANT);
 	if (l->missing_own < l->n_own)
 		return err_set(detail, ERR_INVALID, "roles", "there is no role '%s'", l->own[l->missing_own]);
-	err_t e = refuse(giver, l->by_roles, "roles", detail);
+	err_t e = refuse(giver, l->by_roles, *l->wanted->operator_id ? "operator_id" : "roles", detail);
 	if (!e)
 		e = refuse(giver, l->by_name, "permissions", detail);
 	if (!e)
@@ -441,28 +460,28 @@ static err_t note_token(struct db_tx *tx, struct login *l)
 							.roles = l->wanted->roles,
 							.n_roles = l->wanted->n_roles,
 							.author = l->job.user.subject,
+							.operator_id = l->wanted->operator_id,
 							.is_given = true,
 							.now_s = l->now_s,
 							.lifetime_s = l->lifetime_s });
 }
 
 /* Without the token itself. */
-static err_t audit_token(struct db_tx *tx, struct login *l)
+static err_t audit_token(struct change *c, struct login *l)
 {
 	Trunkline__Admin__V1__CreateTokenRequest given = *l->wanted;
-	struct change c;
-	err_t e = change_begin(&c, tx, &l->job, NULL);
 
 	given.tenant = l->user.tenant;
 	given.subject = l->user.subject;
 	given.lifetime_ms = l->lifetime_s * 1000;
-	return e ? e : change_audit(&c, NULL, &given.base);
+	return change_audit(c, NULL, &given.base);
 }
 
 /* What the token will hold; l->ok: whom it is for is there. */
 static err_t check_token(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
+	struct change c;
 	uint64_t own;
 
 	job_restart(&l->job);
@@ -476,21 +495,27 @@ static err_t check_token(struct db_tx *tx, void *arg)
 	if (e)
 		return e;
 	l->user.rights = l->by_roles | l->by_name;
-	e = audit_token(tx, l);
+	e = change_begin(&c, tx, &l->job, NULL);
+	if (!e)
+		e = audit_token(&c, l);
 	return e ? e : note_token(tx, l);
 }
 
-/* An operator's: everything was known when it was asked for. */
+/* An operator's: everything was known when it was asked for, but for what his roles give. */
 static err_t check_operators(struct db_tx *tx, void *arg)
 {
 	struct login *l = arg;
+	struct change c;
+	err_t e = change_begin_platform(&c, tx, &l->job, NULL);
 
-	job_restart(&l->job);
 	l->ok = true;
-	err_t e = token_check(tx, &l->job.user, &l->job.detail);
+	if (!e && *l->wanted->operator_id)
+		e = operator_rights(&c, l->wanted->operator_id, &l->by_roles);
 	if (!e)
 		e = judge(l, &l->job.detail);
 	l->user.rights = l->by_roles | l->by_name;
+	if (!e)
+		e = audit_token(&c, l);
 	return e ? e : note_token(tx, l);
 }
 

@@ -21,7 +21,8 @@ FILE_SYMBOL(migration_0012, "0012_sensitive.sql");
 FILE_SYMBOL(migration_0013, "0013_pools.sql");
 FILE_SYMBOL(migration_0014, "0014_token_use.sql");
 FILE_SYMBOL(migration_0015, "0015_plans.sql");
-FILE_SYMBOL(migration_0017, "0017_turns.sql");
+FILE_SYMBOL(migration_0016, "0016_turns.sql");
+FILE_SYMBOL(migration_0017, "0017_operators.sql");
 
 /* In the order of their numbers; never change one that has been released, write the next. */
 const struct db_migration migrations[] = {
@@ -32,6 +33,7 @@ const struct db_migration migrations[] = {
 	{ "0009_tokens.sql", migration_0009 },	 { "0010_due.sql", migration_0010 },
 	{ "0011_revoked.sql", migration_0011 },	 { "0012_sensitive.sql", migration_0012 },
 	{ "0013_pools.sql", migration_0013 },	 { "0014_token_use.sql", migration_0014 },
-	{ "0015_plans.sql", migration_0015 },	 { "0017_turns.sql", migration_0017 },
+	{ "0015_plans.sql", migration_0015 },	 { "0016_turns.sql", migration_0016 },
+	{ "0017_operators.sql", migration_0017 },
 };
 const size_t n_migrations = ARRAY_SIZE(migrations);

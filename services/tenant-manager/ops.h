@@ -9,7 +9,7 @@
 #include "trunkline/admin/v1/admin.pb-c.h"
 
 err_t ops_resource_create(struct db_tx *tx, void *job);
-err_t ops_resource_get(struct db_tx *tx, void *job);
+err_t ops_resource_get(struct db_tx *tx, void *job); /* these two also of tm.operator_resource */
 err_t ops_resource_list(struct db_tx *tx, void *job);
 err_t ops_resource_update(struct db_tx *tx, void *job);
 err_t ops_resource_delete(struct db_tx *tx, void *job);

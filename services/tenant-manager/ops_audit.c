@@ -14,12 +14,19 @@
 #define PAGE_BYTES_MAX (2u << 20) /* clients of gRPC take 4 MiB unless they are told otherwise */
 #define VERIFY_PAGE    "200"
 #define VERIFY_MS_MAX  60000 /* a worker is not held longer by one question, whatever the caller's deadline */
+#define OURS	       "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the platform's */
 #define COLUMNS	       "seq, tm.audit_time_us(at), actor, action, resource, peer, before, after, hash "
 
 /* A tenant that is or was deleted keeps its audit: to everybody but operators it is as one that never was. */
 static err_t check_tenant(struct db_tx *tx, struct job *j)
 {
 	struct db_result *res = NULL;
+
+	if (!*j->rq.tenant)
+		return auth_is_operator(&j->user)
+			   ? ERR_OK
+			   : err_set(&j->detail, ERR_DENIED, "",
+				     "only operators see the platform's audit; tenants/{tenant} is missing");
 	err_t e = db_exec(tx, &res,
 			  "SELECT FROM tm.tenant WHERE tenant = tm.tenant() AND deleted_at IS NULL "
 			  "UNION ALL SELECT FROM tm.audit_head WHERE tenant = tm.tenant() AND $1::boolean",
@@ -67,7 +74,7 @@ static err_t load_head(struct db_tx *tx, struct head *ret)
 {
 	struct db_result *res = NULL;
 	struct auditchain_bytes hash = { 0 };
-	err_t e = db_exec(tx, &res, "SELECT seq, hash FROM tm.audit_head WHERE tenant = tm.tenant()", 0, NULL);
+	err_t e = db_exec(tx, &res, "SELECT seq, hash FROM tm.audit_head WHERE " OURS, 0, NULL);
 
 	*ret = (struct head){ 0 };
 	if (!e && db_rows(res)) {
@@ -178,7 +185,7 @@ static err_t query_list(struct db_tx *tx, struct job *j, int64_t after, struct d
 				 db_number(f->to_ms ? f->to_ms * 1000 : INT64_MAX, to),
 				 auth_is_operator(&j->user) ? "t" : "f" };
 #define WHERE                                                                                                         \
-	"FROM tm.audit WHERE tenant = tm.tenant() AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) "          \
+	"FROM tm.audit WHERE " OURS "AND ($3 = '' OR actor = $3) AND ($4 = '' OR action = $4) "                       \
 	"AND starts_with(resource, $5) AND tm.audit_time_us(at) >= $6::bigint AND tm.audit_time_us(at) < $7::bigint " \
 	"AND ($8::boolean OR at >= (SELECT created_at FROM tm.tenant WHERE tenant = tm.tenant())) "
 	return db_exec(tx, res,
@@ -220,7 +227,7 @@ static err_t verify_page(struct db_tx *tx, struct auditchain *c, int64_t *after,
 	struct auditchain_entry entry;
 	struct auditchain_bytes hash;
 	err_t e = db_exec(tx, &res,
-			  "SELECT " COLUMNS "FROM tm.audit WHERE tenant = tm.tenant() AND seq > $1::bigint "
+			  "SELECT " COLUMNS "FROM tm.audit WHERE " OURS "AND seq > $1::bigint "
 			  "ORDER BY seq LIMIT " VERIFY_PAGE,
 			  1, params);
 

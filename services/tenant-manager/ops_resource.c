@@ -258,11 +258,15 @@ static err_t read_rows(struct db_tx *tx, const struct job *j, const char *after,
 		       struct db_result **ret)
 {
 	const char *params[] = { j->method->kind->name, after, limit };
+	bool operators = j->method->kind->operators_only;
 
-	return db_exec(tx, ret,
-		       "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
-		       "WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
-		       3, params);
+	return db_exec(
+	    tx, ret,
+	    operators ? "SELECT id, body, revision, 0, false FROM tm.operator_resource "
+			"WHERE tenant = '' AND kind = $1 AND id > $2 ORDER BY id LIMIT $3"
+		      : "SELECT id, coalesce(draft, body), revision, live_version, draft IS NOT NULL FROM tm.resource "
+			"WHERE tenant = tm.tenant() AND kind = $1 AND id > $2 ORDER BY id LIMIT $3",
+	    3, params);
 }
 
 err_t ops_resource_list(struct db_tx *tx, void *arg)
@@ -277,7 +281,7 @@ err_t ops_resource_list(struct db_tx *tx, void *arg)
 						    .read = read_rows,
 						    .take = take_row });
 
-	if (!e)
+	if (!e && !kind->operators_only)
 		e = ops_check_tenant(tx, j);
 	return e ? e : page_read(tx, &pg);
 }

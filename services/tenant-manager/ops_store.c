@@ -15,10 +15,14 @@ err_t ops_load(struct db_tx *tx, struct job *j, struct stored *ret)
 	const char *params[] = { kind->name, j->rq.id };
 	struct db_result *res = NULL;
 	size_t size;
-	err_t e = db_exec(tx, &res,
-			  "SELECT coalesce(draft, body), revision, octet_length(body), live_version, draft IS NOT NULL "
+	err_t e =
+	    db_exec(tx, &res,
+		    kind->operators_only
+			? "SELECT body, revision, octet_length(body), 0, false FROM tm.operator_resource "
+			  "WHERE tenant = '' AND kind = $1 AND id = $2"
+			: "SELECT coalesce(draft, body), revision, octet_length(body), live_version, draft IS NOT NULL "
 			  "FROM tm.resource WHERE tenant = tm.tenant() AND kind = $1 AND id = $2",
-			  2, params);
+		    2, params);
 
 	if (!e && !db_rows(res))
 		e = kind_not_found(kind, &j->detail);

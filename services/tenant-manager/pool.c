@@ -10,7 +10,6 @@
 #include "page.h"
 #include "pbr.h"
 #include "tenantconf/check.h"
-#include "token.h"
 
 #define DESCRIPTION_MAX 1000
 #define COLUMNS                                                                                           \
@@ -123,8 +122,7 @@ err_t ops_pool_list(struct db_tx *tx, void *arg)
 	return e ? e : page_read(tx, &pg);
 }
 
-/* ---- changing ----
- * Operators have no audit of their own (as with their tokens): the log says who. */
+/* ---- changing ---- */
 
 static err_t check(struct job *j, const pool_t *m)
 {
@@ -138,17 +136,16 @@ static err_t check(struct job *j, const pool_t *m)
 	return e;
 }
 
-/* As it is now: answered, or undone (validate_only). */
-static err_t finish(struct db_tx *tx, struct job *j)
+/* As it is now: answered, or undone (validate_only). before NULL: it is new. */
+static err_t finish(struct change *c, const ProtobufCMessage *before)
 {
 	pool_t *m = NULL;
-	err_t e = load(tx, j, &m);
+	err_t e = load(c->tx, c->job, &m);
 
 	if (e)
 		return e;
-	j->reply = &m->base;
-	j->changed = true;
-	return j->rq.validate_only ? ERR_CANCELLED : ERR_OK;
+	c->job->reply = &m->base;
+	return change_end_platform(c, before, &m->base);
 }
 
 err_t ops_pool_create(struct db_tx *tx, void *arg)
@@ -157,10 +154,9 @@ err_t ops_pool_create(struct db_tx *tx, void *arg)
 	const pool_t *m = (const pool_t *)j->rq.resource;
 	char revision[DB_NUMBER];
 	const char *params[] = { j->rq.id, m->display_name, m->description, db_number(clock_wall_ms(), revision) };
-	err_t e;
+	struct change c;
+	err_t e = change_begin_platform(&c, tx, j, NULL);
 
-	job_restart(j);
-	e = token_check(tx, &j->user, &j->detail);
 	if (!e)
 		e = check(j, m);
 	if (!e && placement_shared(j->rq.id))
@@ -172,17 +168,15 @@ err_t ops_pool_create(struct db_tx *tx, void *arg)
 			    params);
 	if (e == ERR_EXISTS)
 		e = err_set(&j->detail, e, "pool_id", "there is a pool '%s' already", j->rq.id);
-	return e ? e : finish(tx, j);
+	return e ? e : finish(&c, NULL);
 }
 
 /* The row is locked: who wants to move a tenant into it waits. */
-static err_t begin(struct db_tx *tx, struct job *j, pool_t **ret)
+static err_t begin(struct change *c, struct db_tx *tx, struct job *j, pool_t **ret)
 {
 	const char *params[] = { j->rq.id };
-	err_t e;
+	err_t e = change_begin_platform(c, tx, j, NULL);
 
-	job_restart(j);
-	e = token_check(tx, &j->user, &j->detail);
 	if (!e)
 		e = db_exec(tx, NULL, "SELECT FROM tm.pool WHERE tenant = '' AND id = $1 FOR UPDATE", 1, params);
 	if (!e)
@@ -214,12 +208,15 @@ static err_t merge(struct job *j, pool_t *m)
 err_t ops_pool_update(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
-	pool_t *m = NULL;
+	pool_t *m = NULL, *before = NULL;
 	char revision[DB_NUMBER];
-	err_t e = begin(tx, j, &m);
+	struct change c;
+	err_t e = begin(&c, tx, j, &before);
 
-	if (!e)
-		e = merge(j, m);
+	if (!e) {
+		m = (void *)pbr_shallow(&j->arena, &before->base);
+		e = m ? merge(j, m) : ERR_EXHAUSTED;
+	}
 	if (!e)
 		e = check(j, m);
 	if (!e) {
@@ -231,7 +228,7 @@ err_t ops_pool_update(struct db_tx *tx, void *arg)
 			    "revision + 1), updated_at = now() WHERE tenant = '' AND id = $1",
 			    4, params);
 	}
-	return e ? e : finish(tx, j);
+	return e ? e : finish(&c, &before->base);
 }
 
 static err_t check_empty(struct db_tx *tx, struct job *j)
@@ -252,7 +249,8 @@ err_t ops_pool_delete(struct db_tx *tx, void *arg)
 	struct job *j = arg;
 	const char *params[] = { j->rq.id };
 	pool_t *m = NULL;
-	err_t e = begin(tx, j, &m);
+	struct change c;
+	err_t e = begin(&c, tx, j, &m);
 
 	if (!e)
 		e = check_empty(tx, j);
@@ -261,8 +259,5 @@ err_t ops_pool_delete(struct db_tx *tx, void *arg)
 	if (e)
 		return e;
 	j->reply = pbr_new(&j->arena, &google__protobuf__empty__descriptor);
-	if (!j->reply)
-		return ERR_EXHAUSTED;
-	j->changed = true;
-	return j->rq.validate_only ? ERR_CANCELLED : ERR_OK;
+	return j->reply ? change_end_platform(&c, &m->base, NULL) : ERR_EXHAUSTED;
 }

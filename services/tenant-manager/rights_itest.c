@@ -67,6 +67,16 @@ static const struct {
 	{ "ListPools", "{}" },
 	{ "UpdatePool", "{\"pool\":{\"name\":\"pools/x1\",\"displayName\":\"other\"}}" },
 	{ "DeletePool", "{\"name\":\"pools/x1\"}" },
+	{ "CreateOperatorRole", "{\"roleId\":\"x1\",\"role\":{\"permissions\":[\"operators.manage\"]}}" },
+	{ "GetOperatorRole", "{\"name\":\"roles/x1\"}" },
+	{ "ListOperatorRoles", "{}" },
+	{ "UpdateOperatorRole", "{\"role\":{\"name\":\"roles/x1\",\"displayName\":\"other\"}}" },
+	{ "DeleteOperatorRole", "{\"name\":\"roles/x1\"}" },
+	{ "CreateOperator", "{\"operatorId\":\"x1\",\"operator\":{}}" },
+	{ "GetOperator", "{\"name\":\"operators/x1\"}" },
+	{ "ListOperators", "{}" },
+	{ "UpdateOperator", "{\"operator\":{\"name\":\"operators/x1\",\"displayName\":\"other\"}}" },
+	{ "DeleteOperator", "{\"name\":\"operators/x1\"}" },
 	{ "RotateTenantKey", "{\"name\":\"tenants/@\"}" },
 	{ "GetKeyRotation", "{\"name\":\"tenants/@\"}" },
 	{ "PublishFlow", "{\"name\":\"tenants/@/flows/x1\"}" },
@@ -601,7 +611,7 @@ static void token_of_role(char token[JSON], const char *prefix, enum right right
 	str_done(&role);
 }
 
-/* Operators have no roles of their own making, but their tokens may name permissions. */
+/* Without a role: operators' tokens may name permissions. */
 static void token_of_operator(char token[JSON], uint64_t set)
 {
 	struct str json = STR_INIT;

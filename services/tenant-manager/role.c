@@ -7,13 +7,18 @@
 typedef Trunkline__Config__V1__Role role_t;
 typedef Trunkline__Config__V1__Agent agent_t;
 
-static uint64_t role_set(const role_t *r)
+uint64_t role_set(char *const *permissions, size_t n)
 {
 	uint64_t set = 0;
 
-	for (size_t i = 0; i < r->n_permissions; i++)
-		set |= rights_bit(rights_find(r->permissions[i]));
-	return set & RIGHTS_TENANT;
+	for (size_t i = 0; i < n; i++)
+		set |= rights_bit(rights_find(permissions[i]));
+	return set & ~rights_bit(RIGHT_NONE);
+}
+
+static uint64_t tenants_role(const role_t *r)
+{
+	return role_set(r->permissions, r->n_permissions) & RIGHTS_TENANT;
 }
 
 /* The resource's message in the arena; NULL: there is none. */
@@ -51,7 +56,7 @@ static err_t one_role(struct db_tx *tx, const char *id, uint64_t *ret, bool *ret
 	arena_init(&a, 0);
 	err_t e = load(tx, &a, "role", id, &m);
 	*ret_found = m != NULL;
-	*ret = m ? role_set((const role_t *)m) : 0;
+	*ret = m ? tenants_role((const role_t *)m) : 0;
 	arena_done(&a);
 	return e;
 }
@@ -122,8 +127,8 @@ err_t role_check_gift(struct change *c, const ProtobufCMessage *m, const Protobu
 	err_t e = ERR_OK;
 
 	if (strcmp(kind, "role") == 0) {
-		given = role_set((const role_t *)m);
-		had = old ? role_set((const role_t *)old) : 0;
+		given = tenants_role((const role_t *)m);
+		had = old ? tenants_role((const role_t *)old) : 0;
 		return role_refuse(&c->job->user, given & ~had, "role.permissions", &c->job->detail);
 	}
 	if (strcmp(kind, "agent") != 0)

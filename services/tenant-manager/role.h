@@ -8,6 +8,8 @@
 
 #include "change.h"
 
+/* Pure: the permissions of these names; what is none gives nothing. */
+uint64_t role_set(char *const *permissions, size_t n);
 /* All that the roles give, built-in ones and the tenant's. One that there is not gives nothing; *ret_missing is the index of the
  * first such, n if there is none. */
 err_t role_rights(struct db_tx *tx, char *const *ids, size_t n, uint64_t *ret, size_t *ret_missing) MUST;

@@ -1,6 +1,5 @@
 #include "token.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "ops.h"
 #include "page.h"
@@ -22,14 +21,6 @@ const struct kind token_kind = { .name = ERR_TEXT("token"),
 				 .desc = &trunkline__admin__v1__token__descriptor,
 				 .of_operators = true };
 
-const char *token_name(const char *tenant, const char *id, char buf[NAME_MAX_TEXT])
-{
-	if (*tenant)
-		return name_text(tenant, &token_kind, id, buf);
-	snprintf(buf, NAME_MAX_TEXT, "%s/%s", token_kind.plural, id);
-	return buf;
-}
-
 size_t token_rights(uint64_t set, char *names[RIGHTS_END])
 {
 	size_t n = 0;
@@ -45,14 +36,14 @@ static err_t insert(struct db_tx *tx, const struct token_note *t, const void *bo
 {
 	char expires[DB_NUMBER];
 	const char *params[] = { t->user->token_id, NULL, db_number(t->now_s + t->lifetime_s, expires),
-				 t->is_given ? t->author : "" };
+				 t->is_given ? t->author : "", t->operator_id ? t->operator_id : "" };
 
 	db_bind_bytes(tx, 1, body, size);
 	return db_exec(tx, NULL,
-		       "INSERT INTO tm.token (tenant, id, body, expires_at, given_by) "
-		       "VALUES (coalesce(tm.tenant(), ''), $1, $2, to_timestamp($3::bigint), $4) ON CONFLICT DO "
+		       "INSERT INTO tm.token (tenant, id, body, expires_at, given_by, operator_id) "
+		       "VALUES (coalesce(tm.tenant(), ''), $1, $2, to_timestamp($3::bigint), $4, $5) ON CONFLICT DO "
 		       "NOTHING",
-		       4, params);
+		       5, params);
 }
 
 /* A few at a time, and none that another transaction is about to take: logins come by the hundred. */
@@ -88,6 +79,7 @@ err_t token_note(struct db_tx *tx, const struct token_note *t)
 	m.subject = (char *)(uintptr_t)t->user->subject;
 	m.agent_id = (char *)(uintptr_t)t->user->agent;
 	m.author = (char *)(uintptr_t)t->author;
+	m.operator_id = (char *)(uintptr_t)(t->operator_id ? t->operator_id : "");
 	m.permissions = permissions;
 	m.n_permissions = token_rights(auth_all_rights(t->user), permissions);
 	m.roles = roles;
@@ -160,7 +152,7 @@ static token_t *from_row(struct job *j, struct db_result *res, int row)
 
 	if (!m)
 		return NULL;
-	m->name = arena_strdup(&j->arena, token_name(j->rq.tenant, db_text(res, row, 0), name));
+	m->name = arena_strdup(&j->arena, name_text(j->rq.tenant, &token_kind, db_text(res, row, 0), name));
 	m->revoke_time_ms = db_int(res, row, 2);
 	m->revoked_by = arena_strdup(&j->arena, db_text(res, row, 3));
 	m->publish_time_ms = db_int(res, row, 4);
@@ -267,32 +259,28 @@ static err_t mark(struct db_tx *tx, struct job *j, token_t **ret)
 		    2, params, ret);
 }
 
-/* Operators have no audit of their own: the row says who, and the log. */
-static err_t revoke_operators(struct db_tx *tx, struct job *j, token_t **ret)
+err_t token_withdraw(struct db_tx *tx, const char *operator_id, const char *by)
 {
-	job_restart(j);
-	err_t e = token_check(tx, &j->user, &j->detail);
-	if (!e)
-		e = check_owner(tx, j);
-	if (!e)
-		e = auth_require(&j->user, RIGHT_OPERATORS_MANAGE, &j->detail);
-	if (!e)
-		e = load_one(tx, j, ret);
-	if (e || (*ret)->revoke_time_ms)
-		return e;
-	j->changed = true;
-	return mark(tx, j, ret);
+	const char *params[] = { operator_id, by };
+
+	return db_exec(tx, NULL,
+		       "UPDATE tm.token SET revoked_at = now(), revoked_by = $2 WHERE tenant = '' AND operator_id = $1 "
+		       "AND operator_id <> '' AND revoked_at IS NULL AND expires_at > now()",
+		       2, params);
 }
 
 /* Also of a tenant that is deleted, until it is purged. */
-static err_t revoke_tenants(struct db_tx *tx, struct job *j, token_t **ret)
+static err_t revoke(struct db_tx *tx, struct job *j, token_t **ret)
 {
 	token_t *before = NULL;
 	struct change c;
-	err_t e = change_begin_any(&c, tx, j, NULL);
+	bool operators = !*j->rq.tenant;
+	err_t e = operators ? change_begin_platform(&c, tx, j, NULL) : change_begin_any(&c, tx, j, NULL);
 
 	if (!e)
 		e = check_owner(tx, j);
+	if (!e && operators)
+		e = auth_require(&j->user, RIGHT_OPERATORS_MANAGE, &j->detail);
 	if (!e)
 		e = load_one(tx, j, &before);
 	*ret = before;
@@ -306,7 +294,7 @@ err_t ops_token_revoke(struct db_tx *tx, void *arg)
 {
 	struct job *j = arg;
 	token_t *m = NULL;
-	err_t e = *j->rq.tenant ? revoke_tenants(tx, j, &m) : revoke_operators(tx, j, &m);
+	err_t e = revoke(tx, j, &m);
 
 	if (!e)
 		j->reply = &m->base;

@@ -23,7 +23,9 @@ NO_ETAG = {"CancelImport": "an import changes by itself; only its state decides"
            "RotateTenantKey": "who comes second is refused: one is under way"}
 
 
-PLATFORM = ("tenants.", "pools.")
+PLATFORM = ("tenants.", "pools.", "operators.")
+# What operators have in no tenant: the field of requests that has it.
+OF_PLATFORM = {"Pool": "pool", "Operator": "operator", "OperatorRole": "role"}
 
 
 def platform(method):
@@ -62,7 +64,8 @@ class World:
     """Two tenants, their administrators, and what can be made in them."""
 
     def __init__(self, operator):
-        self.operator, self.tag, self.count, self.tenants, self.pools, self.without = operator, "%x" % int(time.time() * 10), itertools.count(), [], [], {}
+        self.operator, self.tag, self.count, self.tenants, self.without = operator, "%x" % int(time.time() * 10), itertools.count(), [], {}
+        self.platform = []  # what was made in no tenant: (kind, name)
         self.ours, self.theirs = self.tenant().name, self.tenant().name
         self.admin = self.administrator(tenant_of(self.ours))
 
@@ -78,10 +81,10 @@ class World:
         self.tenants.append(id_)
         return self.operator.admin.CreateTenant(tenant_id=id_, tenant={"display_name": "Matrix"})
 
-    def pool(self, _parent=None):
-        id_ = self.new_id()
-        self.pools.append(id_)
-        return self.operator.admin.CreatePool(pool_id=id_, pool={"display_name": "Matrix"})
+    def of_platform(self, kind):
+        id_, f = self.new_id(), OF_PLATFORM[kind]
+        self.platform.append((kind, "%s/%s" % (f + "s", id_)))
+        return getattr(self.operator.admin, "Create" + kind)(**{f + "_id": id_, f: {"display_name": "Matrix"}})
 
     def sealing(self, _parent=None):
         """A tenant with a key, which is rotated once at a time."""
@@ -150,9 +153,9 @@ class World:
                 self.operator.admin.DeleteTenant(name="tenants/" + id_, grace_ms=0)
             except ApiError as e:
                 assert e.code in ("NOT_FOUND", "FAILED_PRECONDITION"), e
-        for id_ in self.pools:
+        for kind, name in self.platform:
             try:
-                self.operator.admin.DeletePool(name="pools/" + id_)
+                getattr(self.operator.admin, "Delete" + kind)(name=name)
             except ApiError as e:
                 assert e.code == "NOT_FOUND", e
 
@@ -204,7 +207,7 @@ BAD_COMMENT = [({"comment": "x" * 201}, "comment")]
 
 
 def touch(kind):
-    f = field(kind)
+    f = OF_PLATFORM.get(kind) or field(kind)
     return lambda w, made: getattr(w.operator.admin, "Update" + kind)(**{f: {"name": made.name, "display_name": "touched"}})
 
 
@@ -318,10 +321,31 @@ def skill(world, parent):
     return world.resource("Skill", parent)
 
 
-def created_pool(world, id_, answer):
-    world.pools.append(id_)
-    assert answer.name == "pools/" + id_
-    same(world, "Pool", answer)
+def platform_verbs(kind, bad_body, bad_field):
+    """The rows of what operators have in no tenant."""
+    f = OF_PLATFORM[kind]
+    again = BAD_REQUEST_ID if "request_id" in METHODS["Create" + kind].input.fields_by_name else []
+
+    def made(world, _parent):
+        return world.of_platform(kind)
+
+    def created(world, id_, answer):
+        world.platform.append((kind, answer.name))
+        assert answer.name == "%ss/%s" % (f, id_)
+        same(world, kind, answer)
+
+    def listed(_world, resource, answer):
+        assert resource in getattr(answer, f + "s")
+    return {
+        "Create" + kind: Row(lambda w, _: w.new_id(), lambda id_, _: {f + "_id": id_, f: {"display_name": "Matrix"}}, created, again + [
+            ({f + "_id": "No Id"}, f + "_id"), ({f: None}, f), ({f: bad_body}, bad_field), ({f: {"display_name": "x" * 201}}, f + ".display_name")]),
+        "Get" + kind: Row(made, tenant_name, lambda w, p, answer: same(w, kind, p), BAD_NAME),
+        "List%ss" % kind: Row(made, lambda p, _: {"page_size": 1000}, listed, BAD_PAGE + BAD_FILTER),
+        "Update" + kind: Row(made, lambda p, _: {f: {"name": p.name, "display_name": "other"}, "update_mask": "displayName"},
+                             lambda w, p, answer: (same(w, kind, answer), answer.display_name == "other" or pytest.fail(str(answer))), again + [
+            ({f: {"name": f + "s/Not An Id"}}, f + ".name"), ({f: None}, f), ({"update_mask": "etag"}, "update_mask")], touch(kind)),
+        "Delete" + kind: Row(made, tenant_name, lambda w, p, _: gone(w, kind, p), BAD_NAME + again, touch(kind)),
+    }
 
 
 def tenant_name(made, parent):
@@ -343,15 +367,6 @@ ROWS = {
                         BAD_NAME + BAD_REQUEST_ID + [({"grace_ms": -1}, "grace_ms"), ({"grace_ms": 31536000001}, "grace_ms")], touch("Tenant")),
     "UndeleteTenant": Row(World.deleted, tenant_name, tenant_shows, BAD_NAME + BAD_REQUEST_ID, touch_deleted),
     "GetTenantDeletion": Row(World.deleted, tenant_name, lambda w, t, answer: shown("delete_time_ms", t.delete_time_ms)(w, t, answer), BAD_NAME),
-    "CreatePool": Row(lambda w, _: w.new_id(), lambda id_, _: {"pool_id": id_, "pool": {"display_name": "Matrix"}}, created_pool, [
-        ({"pool_id": "No Id"}, "pool_id"), ({"pool_id": "shared"}, "pool_id"), ({"pool": None}, "pool"), ({"pool": {}}, "pool.display_name"),
-        ({"pool": {"display_name": "x", "description": "x" * 1001}}, "pool.description")]),
-    "GetPool": Row(World.pool, tenant_name, lambda w, p, answer: answer == p or pytest.fail(str(answer)), BAD_NAME),
-    "ListPools": Row(World.pool, lambda p, _: {"page_size": 1000}, lambda w, p, answer: p in answer.pools or pytest.fail(str(answer)), BAD_PAGE + BAD_FILTER),
-    "UpdatePool": Row(World.pool, lambda p, _: {"pool": {"name": p.name, "display_name": "other"}, "update_mask": "displayName"},
-                      lambda w, p, answer: (same(w, "Pool", answer), answer.display_name == "other" or pytest.fail(str(answer))), [
-        ({"pool": {"name": "pools/Not An Id"}}, "pool.name"), ({"pool": None}, "pool"), ({"update_mask": "tenants"}, "update_mask")], touch("Pool")),
-    "DeletePool": Row(World.pool, tenant_name, lambda w, p, _: gone(w, "Pool", p), BAD_NAME, touch("Pool")),
     "RotateTenantKey": Row(World.sealing, tenant_name, shown("version", 2), BAD_NAME + BAD_REQUEST_ID),
     "GetKeyRotation": Row(World.rotating, tenant_name, shown("version", 2), BAD_NAME),
     "PublishFlow": Row(World.draft, tenant_name, published(2), BAD_NAME + BAD_REQUEST_ID + BAD_COMMENT, touch("Flow")),
@@ -367,12 +382,12 @@ ROWS = {
     "ListImports": Row(World.imported, lambda i, parent: {"parent": parent}, lambda w, i, answer: i.name in [x.name for x in answer.imports] or pytest.fail(str(answer)),
                        BAD_PARENT + BAD_PAGE),
     "CancelImport": Row(World.running, tenant_name, shown("state", 4), BAD_NAME),
-    "ListAuditEntries": Row(skill, lambda s, parent: {"parent": parent}, audited, BAD_PARENT + BAD_PAGE + [
+    "ListAuditEntries": Row(skill, lambda s, parent: {"parent": parent}, audited, BAD_PARENT[:1] + BAD_PAGE + [  # without a parent: the platform's
         ({"from_ms": -1}, "from_ms"), ({"from_ms": 2, "to_ms": 1}, "to_ms")]),
-    "VerifyAudit": Row(nothing, lambda _, parent: {"parent": parent}, shown("ok", True), BAD_PARENT),
+    "VerifyAudit": Row(nothing, lambda _, parent: {"parent": parent}, shown("ok", True), BAD_PARENT[:1]),
     "CreateToken": Row(nothing, lambda _, parent: {"tenant": tenant_of(parent), "scopes": ["SCOPE_TENANT_ADMIN"]}, signed, [
         ({"scopes": []}, "scopes"), ({"lifetime_ms": -1}, "lifetime_ms"), ({"roles": ["No Id"]}, "roles[0]"), ({"permissions": ["fly"]}, "permissions[0]"),
-        ({"subject": "x" * 64}, "subject"), ({"language": "Klingon"}, "language")]),
+        ({"subject": "x" * 64}, "subject"), ({"language": "Klingon"}, "language"), ({"operator_id": "li"}, "operator_id")]),
     "GetToken": Row(token, tenant_name, lambda w, t, answer: answer.name == t.name or pytest.fail(str(answer)), BAD_NAME),
     "ListTokens": Row(token, lambda t, parent: {"parent": parent}, lambda w, t, answer: t.name in [x.name for x in answer.tokens] or pytest.fail(str(answer)),
                       BAD_PARENT[:1] + BAD_PAGE + BAD_FILTER),  # without a parent: those of operators
@@ -383,6 +398,11 @@ ROWS = {
 }
 for _kind in KINDS:
     ROWS.update(verbs(_kind))
+ROWS.update(platform_verbs("Pool", {"display_name": "x", "description": "x" * 1001}, "pool.description"))
+ROWS["CreatePool"].bad += [({"pool_id": "shared"}, "pool_id"), ({"pool": {}}, "pool.display_name")]
+ROWS["UpdatePool"].bad += [({"update_mask": "tenants"}, "update_mask")]
+ROWS.update(platform_verbs("Operator", {"roles": ["none-such"]}, "operator.roles[0]"))
+ROWS.update(platform_verbs("OperatorRole", {"permissions": ["tenants.list", "fly"]}, "role.permissions[1]"))
 
 
 def row(method):
@@ -526,7 +546,7 @@ def test_bytes_that_are_no_message_of_the_method_are_refused(world, method):
 def test_who_changes_what_another_has_changed_since_is_told_and_changes_nothing(world, method):
     r = row(method)
     made, fields = prepared(world, method, world.ours)
-    call, kind = world.call(method), next(k for k in ("Tenant", "Pool", *KINDS) if method.endswith(k))
+    call, kind = world.call(method), next(k for k in ("Tenant", "OperatorRole", *OF_PLATFORM, *KINDS) if method.endswith(k))
     current = getattr(world.operator.admin, "Get" + kind)
     r.touch(world, made)
     before = current(name=made.name)
@@ -549,15 +569,15 @@ def test_an_upload_with_an_etag_creates_nothing(world):
     assert refused(world.call("UploadPrompt"), fields).code == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("Create") and m[6:] in (*KINDS, "Tenant", "Pool")])
+@pytest.mark.parametrize("method", [m for m in METHODS if m.startswith("Create") and m[6:] in (*KINDS, "Tenant", *OF_PLATFORM)])
 def test_of_two_who_create_the_same_one_does(world, method):
     made, fields = prepared(world, method, world.ours)
     outcomes = at_once(world.call(method), fields)
     assert outcomes.count("OK") == 1 and set(outcomes) == {"OK", "ALREADY_EXISTS"}, outcomes
     if method == "CreateTenant":
         world.tenants.append(made)
-    if method == "CreatePool":
-        world.pools.append(made)
+    if method[6:] in OF_PLATFORM:
+        world.platform.append((method[6:], "%ss/%s" % (OF_PLATFORM[method[6:]], made)))
 
 
 def test_whatever_changes_something_has_an_etag_and_every_row_has_its_method():

@@ -170,6 +170,35 @@ def test_a_withdrawn_token_opens_no_door_within_a_second_GT_3(company):
     assert "operator:bootstrap" in run("token", "list").stdout
 
 
+def test_what_an_operator_loses_opens_no_door_within_a_second_and_the_platforms_audit_has_it_GT_3_1_2(company):
+    run("operator-role", "create", "looking", "--permissions", "tenants.list,queues.read,reports.read")
+    run("operator", "create", "li", "--display-name", "Li Wei", "--roles", "looking")
+    assert "Li Wei" in run("operator", "list").stdout and "reports.read" in run("operator-role", "get", "looking").stdout
+    (company / "li").write_text(out("token", "create", "--operator-id", "li")["access_token"])
+    doors = [("tenant", "list"), ("queue", "list", "--tenant", "toolco"), ("report", "summary", "--tenant", "toolco", "--from", "today")]
+    for door in doors:
+        run(*door, token=company / "li")
+    p = run("operator", "list", token=company / "li", check=False)
+    assert p.returncode == 1 and "operators.read" in p.stderr
+    run("operator-role", "update", "looking", "--permissions", "tenants.list")
+    time.sleep(1)
+    for door in doors:
+        p = run(*door, token=company / "li", check=False)
+        assert p.returncode == 1 and "UNAUTHENTICATED" in p.stderr and "withdrawn" in p.stderr, (door, p.stderr)
+    (company / "li").write_text(out("token", "create", "--operator-id", "li")["access_token"])
+    run("tenant", "list", token=company / "li")
+    run("operator", "delete", "li")
+    run("operator-role", "delete", "looking")
+    entries = out("audit", "list", "--platform", "--oldest-first", "--resource-prefix", "roles/looking")["entries"]
+    assert [e["action"] for e in entries] == ["roles.create", "roles.update", "roles.delete"]
+    assert {(e["actor"], bool(e["peer"])) for e in entries} == {("operator:bootstrap", True)}
+    p = run("audit", "verify", "--platform")
+    assert "(platform): " in p.stdout and "the chain holds" in p.stdout
+    head = json.loads(run("audit", "verify", "--platform", "--json").stdout)["head"]
+    assert head in run("audit", "verify", "--platform", "--by-service").stdout
+    assert "entry" in run("audit", "verify", "--platform", "--head", head).stdout
+
+
 def test_reports_recordings_and_calls_answer(company):
     lead = company / "lead"
     assert "calls" in out("report", "summary", "--from", "today", token=lead)["totals"]

@@ -17,8 +17,8 @@
 #include <string.h>
 #include "base/mem.h"
 
-static const char *const order[] = { "pool",  "tenant", "role", "skill", "calendar", "prompt",
-				     "queue", "agent",	"flow", "trunk", "number" };
+static const char *const order[] = { "operator-role", "operator", "pool",  "tenant", "role",  "skill", "calendar",
+				     "prompt",	      "queue",	  "agent", "flow",   "trunk", "number" };
 
 static err_t add(struct apply_list *p, json_t *json, struct err_detail *detail)
 {

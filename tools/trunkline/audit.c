@@ -1,4 +1,4 @@
-/* audit verify: the chain of a tenant's audit recomputed here, from what the service lists, so that neither the database
+/* audit verify: the chain of a tenant's audit, or of the platform's, recomputed here, from what the service lists, so that neither the database
  * nor the service has to be trusted. */
 #include "resource.h"
 
@@ -15,7 +15,7 @@
 struct audit {
 	const struct cli *cli;
 	const struct catalog_verb *verb;
-	const char *tenant;
+	const char *tenant; /* "": the platform */
 	struct auditchain chain;
 	/* as the service says it is, at the last page */
 	uint64_t head_seq;
@@ -26,6 +26,11 @@ struct audit {
 	unsigned char kept[AUDITCHAIN_HASH];
 	uint64_t kept_seq; /* which entry has it; 0: none so far */
 };
+
+static const char *whose(const struct audit *a)
+{
+	return *a->tenant ? a->tenant : "(platform)";
+}
 
 static uint64_t number(const json_t *o, const char *key)
 {
@@ -99,7 +104,7 @@ static err_t take_head(struct audit *a, const json_t *page)
 static void progress(const struct audit *a, uint64_t before)
 {
 	if (a->chain.entries / PROGRESS_EVERY != before / PROGRESS_EVERY)
-		text_print(stderr, a->cli->language, "%s: %" PRIu64 " of %" PRIu64 " entries", a->tenant,
+		text_print(stderr, a->cli->language, "%s: %" PRIu64 " of %" PRIu64 " entries", whose(a),
 			   a->chain.entries, a->head_seq);
 }
 
@@ -175,7 +180,7 @@ static err_t judge(const struct audit *a, struct err_detail *detail)
 
 	if (auditchain_broken(&a->chain)) {
 		(void)text_detail(&why, a->cli->language, &a->chain.why);
-		e = err_set(detail, ERR_DATA_LOSS, "audit", "the chain of %s does not hold: %s", a->tenant,
+		e = err_set(detail, ERR_DATA_LOSS, "audit", "the chain of %s does not hold: %s", whose(a),
 			    str_text(&why));
 		str_done(&why);
 		return e;
@@ -184,7 +189,7 @@ static err_t judge(const struct audit *a, struct err_detail *detail)
 		return err_set(detail, ERR_DATA_LOSS, "--head",
 			       "no entry of %s has this hash: since it was kept the audit was cut or written anew, "
 			       "or it is another tenant's",
-			       a->tenant);
+			       whose(a));
 	return ERR_OK;
 }
 
@@ -192,7 +197,7 @@ static void show_result(const struct audit *a, const char *head)
 {
 	enum text_language l = a->cli->language;
 
-	text_print(stdout, l, "%s: %" PRIu64 " entries, the chain holds", a->tenant, a->chain.entries);
+	text_print(stdout, l, "%s: %" PRIu64 " entries, the chain holds", whose(a), a->chain.entries);
 	if (a->kept_seq)
 		text_print(stdout, l, "the head that was given is entry %" PRIu64, a->kept_seq);
 	if (a->chain.entries)
@@ -230,7 +235,7 @@ static err_t tell(const struct audit *a, struct err_detail *detail)
 static err_t options(struct audit *a, struct err_detail *detail)
 {
 	const struct cli_flag *head = cli_flag(a->cli, "head");
-	err_t e = cli_only(a->cli, (const char *const[]){ "head", "by-service", NULL }, detail);
+	err_t e = cli_only(a->cli, (const char *const[]){ "head", "by-service", "platform", NULL }, detail);
 
 	if (e || !head)
 		return e;
@@ -246,16 +251,16 @@ static err_t options(struct audit *a, struct err_detail *detail)
 
 err_t run_audit_verify(const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)
 {
-	struct audit a = { .cli = cli, .verb = v };
+	struct audit a = { .cli = cli, .verb = v, .tenant = "" };
 	struct str parent = STR_INIT;
 	struct remote *rm = NULL;
 	json_t *req = NULL;
-	bool by_service = cli_flag(cli, "by-service") != NULL;
+	bool by_service = cli_flag(cli, "by-service") != NULL, platform = cli_flag(cli, "platform") != NULL;
 	err_t e = options(&a, detail);
 
-	if (!e)
+	if (!e && !platform)
 		e = cli_tenant(cli, &a.tenant, detail);
-	if (!e)
+	if (!e && !platform)
 		e = resource_parent(&parent, cli, detail);
 	if (!e)
 		e = remote_open(&rm, cli, v->server, detail);

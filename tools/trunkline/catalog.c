@@ -6,6 +6,8 @@
 const struct catalog_noun catalog_nouns[] = {
 	{ "tenant", "tenants of the platform (operators)" },
 	{ "pool", "pools of instances that serve some tenants only (operators)" },
+	{ "operator", "who runs the platform, or a part of it (operators)" },
+	{ "operator-role", "sets of permissions for operators (operators)" },
 	{ "number", "telephone numbers and what a call to them does" },
 	{ "trunk", "where calls come from and go out to" },
 	{ "calendar", "working hours and holidays" },
@@ -40,6 +42,13 @@ const struct catalog_resource catalog_resources[] = {
 	  "Europe/Berlin" },
 	{ "pool", "pools", "Pool", "POOL=name:leaf,NAME=display_name,TENANTS=tenants,DESCRIPTION=description",
 	  "a pool of instances", "trunkline pool create gold --display-name \"Acme alone\"" },
+	{ "operator", "operators", "Operator",
+	  "OPERATOR=name:leaf,NAME=display_name,ROLES=roles:list,DISABLED=disabled", "an operator",
+	  "trunkline operator create li --display-name \"Li Wei\" --roles billing; trunkline token create "
+	  "--operator-id li" },
+	{ "operator-role", "roles", "OperatorRole", "ROLE=id,NAME=display_name,PERMISSIONS=permissions:list",
+	  "a role of operators",
+	  "trunkline operator-role create billing --permissions tenants.list,tenant.read,tenant.write,tenants.quotas" },
 	{ "number", "numbers", "Number",
 	  "NUMBER=number,NAME=display_name,CALENDAR=calendar_id,WORKING=working:choice,OTHER=other:choice,FORCED="
 	  "forced:choice,FORCE=force",
@@ -159,10 +168,12 @@ const struct catalog_verb catalog_verbs[] = {
 	{ "events", "watch", "facts of calls, agents and recordings as they happen (leads)", run_events_watch,
 	  SERVER_DESK, NULL, "WatchFacts", "", NULL, NULL, NULL },
 	{ "audit", "list", "changes, newest first", run_table, SERVER_ADMIN, NULL, "ListAuditEntries", "", "entries",
-	  "SEQ=seq,TIME=time_ms:time,WHO=actor,WHAT=action,RESOURCE=resource,FROM=peer", NULL },
+	  "SEQ=seq,TIME=time_ms:time,WHO=actor,WHAT=action,RESOURCE=resource,FROM=peer",
+	  "platform  the platform's instead of a tenant's (operators)" },
 	{ "audit", "verify", "recompute the chain: is each entry what was written, and none missing?", run_audit_verify,
 	  SERVER_ADMIN, NULL, "VerifyAudit", "", NULL, NULL,
-	  "head=HEX  a head that was kept: some entry must still have it|by-service  only ask the service" },
+	  "head=HEX  a head that was kept: some entry must still have it|by-service  only ask the service|"
+	  "platform  the platform's instead of a tenant's (operators)" },
 	{ "role", "permissions", "what there is to be permitted, the methods that ask for it, and the built-in roles",
 	  run_permissions, SERVER_ADMIN, NULL, NULL, "", NULL, NULL, NULL },
 	{ "token", "create", "a token for somebody else, within one's own rights", run_method, SERVER_ADMIN, NULL,

@@ -31,7 +31,8 @@ static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageD
 	struct str parent = STR_INIT;
 	const char *tenant;
 	/* Operators have some of their own, without a tenant. */
-	bool own = strcmp(desc->short_name, "ListTokensRequest") == 0 && cli_tenant(cli, &tenant, NULL);
+	bool own = cli_flag(cli, "platform") ||
+		   (strcmp(desc->short_name, "ListTokensRequest") == 0 && cli_tenant(cli, &tenant, NULL));
 	err_t e = ERR_OK;
 
 	if (protobuf_c_message_descriptor_get_field_by_name(desc, "parent") && !json_object_get(req, "parent") &&
@@ -50,7 +51,7 @@ static err_t context(json_t *req, const struct cli *cli, const ProtobufCMessageD
 /* Flags that the command itself reads, not the request. */
 static bool own_flag(const char *name)
 {
-	return strcmp(name, "output") == 0;
+	return strcmp(name, "output") == 0 || strcmp(name, "platform") == 0;
 }
 
 err_t method_request(json_t **ret, const struct cli *cli, const struct catalog_verb *v, struct err_detail *detail)

@@ -92,8 +92,8 @@ static bool takes_word(const struct cli *cli, const char *name)
 	const struct catalog_verb *v = cli->n_words ? catalog_find(cli->words[0], verb) : NULL;
 	const ProtobufCMessageDescriptor *desc = v ? catalog_flags_of(v) : NULL;
 	const ProtobufCFieldDescriptor *fd = desc ? fields_find(desc, name) : NULL;
-	static const char *const switches[] = { "no-wait",    "force",	    "password-stdin", "dry-run",
-						"by-service", "draft-only", "good-rows",      "go-live" };
+	static const char *const switches[] = { "no-wait",    "force",	   "password-stdin", "dry-run", "by-service",
+						"draft-only", "good-rows", "go-live",	     "platform" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		if (!fd && strcmp(name, switches[i]) == 0)

@@ -14,10 +14,12 @@ static const char intro[] =
     "roles `operator`, `tenant-admin`, `supervisor` and `agent`; of the roles that were named when it was\n"
     "made (`CreateToken`), or that the agent has (`Agent.roles`, at `Login`); and those that were named one\n"
     "by one. A role of a tenant's own making (`AdminService.CreateRole`, `trunkline role create`) has\n"
-    "permissions of the first table; nobody gives a permission that he does not have himself.\n"
+    "permissions of the first table; one that operators make for themselves (`CreateOperatorRole`,\n"
+    "`trunkline operator-role create`) of both. Nobody gives a permission that he does not have himself.\n"
     "\n"
     "A token is made once and holds what it was made with: a permission that is taken away is had until\n"
-    "the token ends, a day at most, or is withdrawn. Made by `tools/config-docs` from the tables of the programs\n"
+    "the token ends, a day at most, or is withdrawn; the tokens of an operator (`CreateToken.operator_id`) are\n"
+    "withdrawn with the permission. Made by `tools/config-docs` from the tables of the programs\n"
     "(`trunkline role permissions`).\n";
 
 static void print_methods(enum right right)

@@ -9,7 +9,21 @@
 /* In no tenant. */
 static bool of_platform(const struct catalog_resource *r)
 {
-	return strcmp(r->noun, "tenant") == 0 || strcmp(r->noun, "pool") == 0;
+	static const char *const nouns[] = { "tenant", "pool", "operator", "operator-role" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(nouns); i++) {
+		if (strcmp(r->noun, nouns[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The field of requests that has it: "operator-role" is a role. */
+static const char *field_of(const struct catalog_resource *r)
+{
+	const char *dash = strrchr(r->noun, '-');
+
+	return dash ? dash + 1 : r->noun;
 }
 
 err_t resource_parent(struct str *out, const struct cli *cli, struct err_detail *detail)
@@ -74,9 +88,9 @@ err_t resource_create(struct remote *rm, const struct cli *cli, const struct cat
 	if (!e) {
 		if (!of_platform(r))
 			json_object_set_new(req, "parent", json_string(str_text(&parent)));
-		snprintf(key, sizeof(key), "%s_id", r->noun);
+		snprintf(key, sizeof(key), "%s_id", field_of(r));
 		json_object_set_new(req, key, json_string(id));
-		json_object_set(req, r->noun, fields);
+		json_object_set(req, field_of(r), fields);
 		json_object_set_new(req, "validate_only", json_boolean(dry_run(cli)));
 		set_draft(req, cli);
 		e = call(rm, r, "Create", req, ret, detail);
@@ -114,7 +128,7 @@ err_t resource_update(struct remote *rm, const struct cli *cli, const struct cat
 		json_object_foreach(fields, key, v) mask_append(&mask, key);
 		json_object_set_new(fields, "name", json_string(str_text(&name)));
 		req = json_object();
-		json_object_set(req, r->noun, fields);
+		json_object_set(req, field_of(r), fields);
 		json_object_set_new(req, "update_mask", json_string(str_text(&mask)));
 		json_object_set_new(req, "validate_only", json_boolean(dry_run(cli)));
 		set_draft(req, cli);
