@@ -1,4 +1,5 @@
 #include "testkit/testkit.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <setjmp.h>
@@ -117,6 +118,31 @@ static void run_gives_the_output_and_the_exit_code(void **state)
 	str_done(&out);
 }
 
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void a_wait_is_not_over_because_this_process_stood_still(void **state)
+{
+	int64_t began_ms = clock_mono_ms();
+	pid_t parent = getpid(), pid;
+
+	(void)state;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		usleep(50000);
+		testkit_stand_still(parent);
+		usleep(1500000);
+		_exit(kill(parent, SIGCONT));
+	}
+	assert_false(testkit_wait(never, NULL, 1000));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(clock_mono_ms() - began_ms >= 2400); /* of its 1.5 s 0.1 s counted */
+}
+
 static err_t two_blocks(void *arg)
 {
 	void *a = mem_alloc(8), *b = mem_alloc(8);
@@ -141,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run_gives_the_output_and_the_exit_code),
+		cmocka_unit_test(a_wait_is_not_over_because_this_process_stood_still),
 		cmocka_unit_test(each_allocation_is_made_to_fail_once),
 		cmocka_unit_test(certificates_verify_against_their_ca),
 		cmocka_unit_test(a_nats_server_comes_back_on_the_same_port),
