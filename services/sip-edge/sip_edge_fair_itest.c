@@ -50,7 +50,7 @@ static void a_flood_of_one_tenant_is_refused_and_its_neighbour_is_not_GT_3_1_2d(
 		assert_true(offered_of("globex"));
 		assert_in_range(flood(&a, FLOOD), FLOOD / 2, FLOOD);
 	}
-	assert_true(testkit_wait(told_over_share, NULL, 3000));
+	assert_true(testkit_wait(told_over_share, NULL, WAIT_MS));
 	peer_close(&a);
 	peer_close(&b);
 }
@@ -62,6 +62,8 @@ int main(void)
 	};
 
 	late_ms = 50;
+	offer_timeout_ms = 700; /* nobody takes them */
+	reoffer_ms = 400;
 	globex_by_address = true;
 	return cmocka_run_group_tests(tests, world_start, world_stop);
 }

@@ -409,6 +409,42 @@ static void another_tenants_command_finds_no_leg(void **state)
 	peer_close(&p);
 }
 
+struct kept {
+	struct bus_kv *legs;
+	char key[160];
+	bool asked, there;
+};
+
+static void on_kept(err_t e, const struct bus_msg *msg, void *arg)
+{
+	struct kept *k = arg;
+
+	(void)msg;
+	k->asked = false;
+	k->there = e == ERR_OK;
+}
+
+static bool is_kept(void *arg)
+{
+	struct kept *k = arg;
+
+	if (!k->there && !k->asked)
+		k->asked = bus_kv_get(k->legs, k->key, on_kept, k) == ERR_OK;
+	return k->there;
+}
+
+/* The checkpoint of an established leg is asynchronous. */
+static void await_checkpoint(const struct leg_ref *l)
+{
+	struct kept k = { NULL };
+
+	snprintf(k.key, sizeof(k.key), "edge-1.%s.%s", l->tenant, l->leg);
+	assert_int_equal(bus_kv_open(&k.legs, bus, &(struct bus_kv_params){ .bucket = "legs", .ttl_ms = 600000 }, NULL),
+			 ERR_OK);
+	assert_true(testkit_wait_loop(loop, is_kept, &k, WAIT_MS));
+	bus_kv_close(&k.legs);
+}
+
 static void calls_outlive_kill_9_of_the_edge(void **state)
 {
 	struct peer p, q, phone;
@@ -427,7 +463,9 @@ static void calls_outlive_kill_9_of_the_edge(void **state)
 	answer(&phone, &e, "200 OK", "ph", SDP_A);
 	peer_expect(&phone, "ACK ");
 	cc_event("cc-1", EV(ANSWERED));
-	usleep(300000); /* the checkpoints are asynchronous */
+	await_checkpoint(&l);
+	await_checkpoint(&m);
+	await_checkpoint(&n);
 	testkit_proc_stop(&edge, SIGKILL, 1000);
 	start_edge();
 	/* the caller hangs up */
@@ -465,23 +503,24 @@ static void calls_outlive_kill_9_of_the_edge(void **state)
 static void who_hangs_up_while_the_edge_wakes_up_is_not_told_that_there_is_no_call(void **state)
 {
 	struct peer p;
+	struct leg_ref l;
 	struct call c;
 	bool answered = false;
 
 	(void)state;
 	peer_open(&p);
-	establish(&p, &c);
-	usleep(300000); /* the checkpoint is asynchronous */
+	l = establish(&p, &c);
+	await_checkpoint(&l);
 	testkit_proc_stop(&edge, SIGKILL, 1000);
 	spawn_edge();
-	for (int i = 0; i < 1000 && !answered; i++) {
+	for (int i = 0; i < 6000 && !answered; i++) {
 		in_dialog(&c, "BYE", "", "");
 		answered = peer_got(&p, "SIP/2.0 ", 10);
 	}
 	assert_true(answered);
 	assert_memory_equal(p.rx, "SIP/2.0 200", 11);
 	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye");
-	assert_true(testkit_wait(ready, NULL, 10000));
+	assert_true(testkit_wait(ready, NULL, 3 * WAIT_MS));
 	peer_close(&p);
 }
 
@@ -506,5 +545,6 @@ int main(void)
 		cmocka_unit_test_setup(who_hangs_up_while_the_edge_wakes_up_is_not_told_that_there_is_no_call, forget),
 	};
 
+	offer_timeout_ms = 4000; /* one waits for it */
 	return cmocka_run_group_tests(tests, world_start, world_stop);
 }
