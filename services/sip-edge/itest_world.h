@@ -544,12 +544,18 @@ static int world_stop(void **state)
 	return code == 0 ? 0 : 1;
 }
 
-/* Before each test: what an earlier one left unread is not its business. */
+/* Before each test: what an earlier one left unread is not its business. It has all come when the answer about a leg that nobody knows
+ * has: that is said last. */
 static int UNUSED forget(void **state)
 {
+	struct leg_ref nobody = { .tenant = "acme", .epoch = 1 };
+
 	(void)state;
-	for (int i = 0; i < 20; i++)
-		loop_turn(loop, 5);
+	id_new(clock_wall_ms(), nobody.call);
+	id_new(clock_wall_ms(), nobody.leg);
+	cc_attach(&nobody, "cc-1");
+	while (strcmp(cc_event("cc-1", EV(ENDED))->leg_id, nobody.leg) != 0)
+		;
 	for (struct seen *s = seen_first; s; s = s->next)
 		s->taken = true;
 	return 0;
