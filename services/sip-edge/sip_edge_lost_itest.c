@@ -129,6 +129,19 @@ static void cc_beat(const char *instance, uint64_t incarnation)
 	assert_int_equal(bus_publish(bus, subject, bytes, trunkline__media__v1__heartbeat__pack(&hb, bytes)), ERR_OK);
 }
 
+static uint64_t beating[2]; /* incarnation of cc-1, cc-2; 0: it is not there */
+static struct loop_timer beat;
+
+static void on_beat(void *arg)
+{
+	(void)arg;
+	if (beating[0])
+		cc_beat("cc-1", beating[0]);
+	if (beating[1])
+		cc_beat("cc-2", beating[1]);
+	loop_timer_start(&beat, 300);
+}
+
 static void answered_and_ended(struct call *c, const event_t *offer)
 {
 	struct leg_ref l = leg_of(offer);
@@ -153,18 +166,21 @@ static void an_offer_goes_to_an_instance_by_name_and_from_a_dead_one_to_another(
 	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
 	invite(&c, "", SDP_A);
 	cc_event("offer", EV(OFFER)); /* nobody is known: for whoever takes it */
-	cc_beat("cc-1", 1);
+	loop_timer_init(&beat, loop, on_beat, NULL);
+	beating[0] = 1;
+	on_beat(NULL);
 	answered_and_ended(&c, cc_event("cc-1", EV(OFFER)));
-	cc_beat("cc-1", 1);
 	c = call_new(&p, "+862011110000", "13800138000", "carrier.example");
 	invite(&c, "", SDP_A);
 	first = cc_event("cc-1", EV(OFFER));
-	cc_beat("cc-2", 1);
-	cc_beat("cc-1", 2); /* another process under the name */
+	beating[1] = 1;
+	cc_beat("cc-2", beating[1]);
+	cc_beat("cc-1", beating[0] = 2); /* another process under the name */
 	second = cc_event("cc-2", EV(OFFER));
 	assert_string_equal(second->leg_id, first->leg_id);
 	answered_and_ended(&c, second);
 	assert_null(cc_event_in("offer", EV(OFFER), 0));
+	loop_timer_done(&beat);
 	cc_beat("cc-1", 0);
 	cc_beat("cc-2", 0);
 	peer_close(&p);
