@@ -61,7 +61,7 @@ static void put(struct bus_kv *kv, const char *key, const ProtobufCMessage *msg)
 
 	protobuf_c_message_pack(msg, bytes);
 	assert_int_equal(bus_kv_put(kv, key, bytes, size, BUS_KV_ANY, on_ack, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 	mem_free(bytes);
 }
 
@@ -308,9 +308,9 @@ static void agent_event(const char *agent, struct agent_event ev)
 {
 	bool done = false;
 
-	assert_true(testkit_wait_loop(loop, synced, NULL, 10000));
+	assert_true(testkit_wait_loop(loop, synced, NULL, 20000));
 	assert_int_equal(agents_apply(store, "acme", agent, &ev, on_reserved, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 /* ---- tests ---- */
@@ -431,7 +431,7 @@ static void an_agent_is_told_in_its_language_else_the_tenants_and_a_change_needs
 		struct wanted want = rows[i].want;
 
 		put_languages(rows[i].tenant, i + 1, rows[i].agent);
-		if (!testkit_wait(is_told, &want, 10000))
+		if (!testkit_wait(is_told, &want, 20000))
 			fail_msg("row %zu: not '%s'", i, want.text);
 	}
 }
@@ -710,7 +710,7 @@ static bool agent_is_out(void *arg)
 /* A desk hears of what others do a moment later. */
 static void until_out_at(const char *where, const char *agent)
 {
-	assert_true(testkit_wait(agent_is_out, &(struct known){ where, "lim", agent }, 10000));
+	assert_true(testkit_wait(agent_is_out, &(struct known){ where, "lim", agent }, 20000));
 }
 
 /* An agent is told after its tenant: who knows the one knows the other. */
@@ -731,8 +731,8 @@ static void put_limit(const char *tenant, uint64_t version, unsigned limit, cons
 	put(config, key, &t.base);
 	put_agent(tenant, new_agent, true);
 	struct known k[] = { { address, tenant, new_agent }, { address2, tenant, new_agent } };
-	assert_true(testkit_wait(agent_known, &k[0], 10000));
-	assert_true(testkit_wait(agent_known, &k[1], 10000));
+	assert_true(testkit_wait(agent_known, &k[0], 20000));
+	assert_true(testkit_wait(agent_known, &k[1], 20000));
 }
 
 #define RUSH 14
@@ -790,7 +790,7 @@ static void sign_out_elsewhere(const char *tenant, const char *agent)
 	assert_int_equal(agents_apply(store, tenant, agent, &(struct agent_event){ .kind = AGENT_EV_SIGN_OUT }, on_out,
 				      &done),
 			 ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 static void as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2(void **state)
@@ -875,7 +875,7 @@ static void a_seat_left_by_a_desk_that_died_is_taken_and_its_late_sign_in_refuse
 	put(seats, "dead.0", &seat.base);
 	assert_int_equal(command_at(address, "dead", "4002", "SignIn", &d), ERR_EXHAUSTED);
 	assert_string_equal(d.message, "1 of 1 in use");
-	assert_true(testkit_wait(got_in, NULL, 15000));
+	assert_true(testkit_wait(got_in, NULL, 20000));
 	assert_int_equal(agents_apply_at(store, "dead", "4001",
 					 &(struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" }, 0,
 					 on_late, &late),

@@ -272,7 +272,7 @@ static bool ready(void *arg)
 
 	loop_turn(loop, 0); /* media goes on living */
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/readyz", in->http_port);
-	return testkit_run(argv, NULL, 2000) == 0;
+	return testkit_run(argv, NULL, 20000) == 0;
 }
 
 static void begin(struct instance *in)

@@ -186,7 +186,7 @@ static __attribute__((unused)) int setup_all(void **state)
 static __attribute__((unused)) int teardown_all(void **state)
 {
 	(void)state;
-	assert_int_equal(testkit_proc_stop(&recorder, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&recorder, SIGTERM, 20000), 0);
 	bus_unsubscribe(&sub);
 	events_free(&events);
 	bus_free(&bus);
@@ -297,7 +297,7 @@ static __attribute__((unused)) void emit(const char *tenant, const char *id, con
 	bool done = false;
 
 	emit_to(on_ack, &done, tenant, id, agent, caller, started_only);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 static __attribute__((unused)) bool is_stored(void *arg)
@@ -307,7 +307,7 @@ static __attribute__((unused)) bool is_stored(void *arg)
 
 static __attribute__((unused)) void await_stored(unsigned n)
 {
-	if (!testkit_wait_loop(loop, is_stored, &n, 15000))
+	if (!testkit_wait_loop(loop, is_stored, &n, 20000))
 		fail_msg("%u recordings stored, %u expected", stored, n);
 }
 
@@ -449,7 +449,7 @@ static __attribute__((unused)) void emit_purged(const char *tenant, int64_t time
 	ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED;
 	ev.tenant_purged = &purged;
 	assert_int_equal(events_emit(events, "recording", "tenant", &ev, on_ack, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 #endif

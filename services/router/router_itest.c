@@ -735,7 +735,7 @@ static int stop(void **arg)
 	show_logs();
 	assert_int_equal(n_wrong, 0);
 	for (int i = 0; i < ROUTERS; i++)
-		testkit_proc_stop(&routers[i], SIGTERM, 3000);
+		testkit_proc_stop(&routers[i], SIGTERM, 20000);
 	loop_timer_done(&heart);
 	bus_unsubscribe(&sub_events);
 	bus_unsubscribe(&sub_epoch);

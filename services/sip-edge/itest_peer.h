@@ -262,6 +262,48 @@ static struct leg_ref UNUSED establish(struct peer *p, struct call *c)
 	return l;
 }
 
+/* ---- what the edge writes into KV, asynchronously, for its next life ---- */
+
+struct in_kv {
+	char subject[200], text[64]; /* which the value has */
+	bool asked, there;
+};
+
+static void on_kv_answer(err_t e, const struct bus_msg *msg, void *arg)
+{
+	struct in_kv *k = arg;
+
+	k->asked = false;
+	k->there = !e && msg->size && memmem(msg->data, msg->size, k->text, strlen(k->text));
+}
+
+static bool is_in_kv(void *arg)
+{
+	struct in_kv *k = arg;
+
+	if (!k->there && !k->asked)
+		k->asked = bus_request(bus, k->subject, "", 0, 1000, on_kv_answer, k) == ERR_OK;
+	return k->there;
+}
+
+static void UNUSED await_checkpoint(const struct leg_ref *l)
+{
+	struct in_kv k = { "", "", false, false };
+
+	snprintf(k.subject, sizeof(k.subject), "$JS.API.DIRECT.GET.KV_legs.$KV.legs.edge-1.%s.%s", l->tenant, l->leg);
+	assert_true(testkit_wait_loop(loop, is_in_kv, &k, WAIT_MS));
+}
+
+/* Of the phone p, as tenant.agent. */
+static void UNUSED await_binding(const struct peer *p, const char *whose)
+{
+	struct in_kv k = { "", "", false, false };
+
+	snprintf(k.subject, sizeof(k.subject), "$JS.API.DIRECT.GET.KV_bindings.$KV.bindings.%s", whose);
+	snprintf(k.text, sizeof(k.text), "@%s:%d", p->host, p->port);
+	assert_true(testkit_wait_loop(loop, is_in_kv, &k, WAIT_MS));
+}
+
 /* ---- registration ---- */
 
 /* Authorization for the challenge of that algorithm in the last message. */

@@ -409,42 +409,6 @@ static void another_tenants_command_finds_no_leg(void **state)
 	peer_close(&p);
 }
 
-struct kept {
-	struct bus_kv *legs;
-	char key[160];
-	bool asked, there;
-};
-
-static void on_kept(err_t e, const struct bus_msg *msg, void *arg)
-{
-	struct kept *k = arg;
-
-	(void)msg;
-	k->asked = false;
-	k->there = e == ERR_OK;
-}
-
-static bool is_kept(void *arg)
-{
-	struct kept *k = arg;
-
-	if (!k->there && !k->asked)
-		k->asked = bus_kv_get(k->legs, k->key, on_kept, k) == ERR_OK;
-	return k->there;
-}
-
-/* The checkpoint of an established leg is asynchronous. */
-static void await_checkpoint(const struct leg_ref *l)
-{
-	struct kept k = { NULL };
-
-	snprintf(k.key, sizeof(k.key), "edge-1.%s.%s", l->tenant, l->leg);
-	assert_int_equal(bus_kv_open(&k.legs, bus, &(struct bus_kv_params){ .bucket = "legs", .ttl_ms = 600000 }, NULL),
-			 ERR_OK);
-	assert_true(testkit_wait_loop(loop, is_kept, &k, WAIT_MS));
-	bus_kv_close(&k.legs);
-}
-
 static void calls_outlive_kill_9_of_the_edge(void **state)
 {
 	struct peer p, q, phone;
@@ -466,6 +430,7 @@ static void calls_outlive_kill_9_of_the_edge(void **state)
 	await_checkpoint(&l);
 	await_checkpoint(&m);
 	await_checkpoint(&n);
+	await_binding(&phone, "acme.1001");
 	testkit_proc_stop(&edge, SIGKILL, 1000);
 	start_edge();
 	/* the caller hangs up */

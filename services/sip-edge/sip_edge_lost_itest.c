@@ -451,6 +451,7 @@ static void a_phone_is_acknowledged_when_its_leg_is_kept_and_asks_on_when_all_di
 	(void)state;
 	peer_open(&p);
 	register_as(&p, "acme", "1001", "secret-1001", DIGEST_MD5, "");
+	await_binding(&p, "acme.1001");
 	l = cc_dial_agent("1001", 5000);
 	peer_expect(&p, "INVITE ");
 	testkit_stand_still(nats.proc.pid);
