@@ -330,7 +330,7 @@ static void a_store_that_does_not_watch_works_from_what_it_is_given_or_reads(voi
 	wait_done(&cc, 3);
 	assert_int_equal(cc.failed, 0);
 	assert_int_equal(cc.record.state, AGENT_READY);
-	assert_true(testkit_wait_loop(loop, no_agents, &cc, 1000));
+	assert_true(testkit_wait_loop(loop, no_agents, &cc, 20000));
 	side_stop(&cc);
 	side_stop(&a);
 }

@@ -136,7 +136,7 @@ static void put(const char *nats_url, const char *token_id)
 	    revoked_new(&r, &(struct revoked_params){ .bus = bus }, &d) ||
 	    (token_id ? revoked_put(r, "acme", token_id, on_put, &done)
 		      : revoked_mark(r, true, BUS_KV_ANY, on_put, &done)) ||
-	    !testkit_wait_loop(loop, is_true, &done, 5000))
+	    !testkit_wait_loop(loop, is_true, &done, 20000))
 		testkit_die("KV revoked: %s", d.message);
 	revoked_free(&r);
 	bus_free(&bus);

@@ -91,7 +91,7 @@ static void start(const char *more)
 	snprintf(log_file, sizeof(log_file), "%s/toy.log", dir);
 	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv, .log = log_file });
 	str_done(&text);
-	assert_true(testkit_wait_tcp(port, 10000));
+	assert_true(testkit_wait_tcp(port, 30000));
 }
 
 /* The whole answer to a request. */

@@ -23,7 +23,7 @@ static void a_nats_server_comes_back_on_the_same_port(void **state)
 	strcpy(dir, n.dir);
 	testkit_nats_restart(&n);
 	assert_int_equal(n.port, port);
-	assert_true(testkit_wait_tcp(port, 1000));
+	assert_true(testkit_wait_tcp(port, 20000));
 	testkit_nats_stop(&n);
 	assert_int_not_equal(access(dir, F_OK), 0);
 	assert_false(testkit_wait_tcp(port, 20));
@@ -102,7 +102,7 @@ static void a_crashed_test_leaves_neither_processes_nor_directories(void **state
 	assert_int_equal(read(fds[0], &n, sizeof(n)), sizeof(n));
 	waitpid(pid, NULL, 0);
 	close(fds[0]);
-	assert_true(testkit_wait(gone, n.dir, 5000));
+	assert_true(testkit_wait(gone, n.dir, 20000));
 	assert_false(testkit_wait_tcp(n.port, 20));
 }
 

@@ -119,7 +119,7 @@ static __attribute__((unused)) void start_one(struct testkit_proc *proc, const c
 
 	snprintf(log, sizeof(log), "%s/recorder.log", dir);
 	testkit_spawn(proc, &(struct testkit_spawn){ .argv = argv, .log = log });
-	assert_true(testkit_wait_tcp(atoi(strchr(listens, ':') + 1), 10000));
+	assert_true(testkit_wait_tcp(atoi(strchr(listens, ':') + 1), 30000));
 }
 
 static __attribute__((unused)) void start_recorder(void)

@@ -419,15 +419,21 @@ static err_t be_silent(void *arg)
 	return ERR_OK;
 }
 
+static bool is_full(void *arg)
+{
+	(void)arg;
+	return upload(admin, HEAD(""), "id\nu2\n", 6, NULL, NULL) == ERR_EXHAUSTED;
+}
+
 /* In the midst of an upload another one is begun; the third of a tenant is refused, another tenant's is not. */
 static err_t one_more(void *arg)
 {
 	int *depth = arg;
 	struct err_detail d = { 0 };
 
-	usleep(200000); /* the header is on its way */
 	if (++*depth < 2)
 		return fixture_import_slowly(&fx, admin, HEAD(""), "id\nu1\n", 6, one_more, depth, NULL, &d);
+	assert_true(testkit_wait(is_full, NULL, 20000)); /* the headers of both are there: they are on their way still */
 	refused(HEAD(""), "id\nu2\n", ERR_EXHAUSTED, "", "2 uploads of the tenant are under way");
 	return upload(fixture_token(&fx, "globex", "SCOPE_TENANT_ADMIN"),
 		      "{\"parent\":\"tenants/globex\",\"kind\":\"IMPORT_KIND_AGENTS\"}", "id\nu3\n", 6, NULL, &d);
