@@ -100,7 +100,8 @@ static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later
 	assert_int_equal(revoked_check(here, &mei, NULL), ERR_UNAVAILABLE);
 	there = reader(&told_there);
 	mark(here);
-	assert_true(testkit_wait_loop(loop, is_synced, here, 20000) && testkit_wait_loop(loop, is_synced, there, 20000));
+	assert_true(testkit_wait_loop(loop, is_synced, here, 20000) &&
+		    testkit_wait_loop(loop, is_synced, there, 20000));
 	assert_int_equal(revoked_check(here, &mei, NULL), ERR_OK);
 
 	withdraw(here, &mei);

@@ -570,7 +570,8 @@ static void offer_within_the_limit(int n, unsigned limit)
 		offer();
 	assert_true(testkit_wait_loop(loop, all_are_decided, NULL, PATIENT));
 	most = limit + limit * (clock_mono_ms() - t0) / 1000;
-	(void)testkit_wait_loop(loop, no_more_are_in, &most, PATIENT); /* a refusal comes behind its call's checkpoint */
+	/* A refusal comes behind its call's checkpoint. */
+	(void)testkit_wait_loop(loop, no_more_are_in, &most, PATIENT);
 	(void)testkit_wait_loop(loop, never, NULL, 500);
 	entered = n - busy;
 	print_message("[   %d of %d let in at %u a second, %lld at most\n", entered, n, limit, (long long)most);

@@ -14,7 +14,8 @@ struct peer {
 	int fd, port;
 	char host[16];
 	char rx[65536]; /* the message got last */
-	uint32_t given[PEER_GIVEN]; /* of the messages that the test has got: the same bytes once more are a retransmission */
+	/* Of the messages that the test has got: the same bytes once more are a retransmission. */
+	uint32_t given[PEER_GIVEN];
 	size_t n_given;
 };
 

@@ -515,8 +515,8 @@ static int world_start(void **state)
 		 "nats:\n  url: %s\nsip:\n  address: \"%s\"\n  port: %d\n  digest: %s\n  offer_timeout_ms: %d\n"
 		 "  late_ms: %d\n  probe_ms: %d\n  orphan_ms: %d\n  reoffer_ms: %d\n  tls_port: %d\n  tls_dir: "
 		 "%s\ndrain:\n  timeout_ms: 120000\n",
-		 http_port, nats.url, sip_address, sip_port, digest_offer, offer_timeout_ms, late_ms, probe_ms, orphan_ms,
-		 reoffer_ms, tls_port, dir);
+		 http_port, nats.url, sip_address, sip_port, digest_offer, offer_timeout_ms, late_ms, probe_ms,
+		 orphan_ms, reoffer_ms, tls_port, dir);
 	testkit_file(dir, "edge.yaml", yaml, conf_file);
 	start_edge();
 	return 0;

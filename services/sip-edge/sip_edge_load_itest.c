@@ -33,9 +33,9 @@ static int uac(const char *transport, const char *calls, const char *rate, const
 
 	snprintf(target, sizeof(target), "127.0.0.1:%d", sip_port);
 	snprintf(port, sizeof(port), "%d", sip_port + 2);
-	return sipp((const char *[]){ "sipp", "-sn",	  "uac",      "-s", "+862011110000", "-i", "127.0.0.1", "-p",
-				      port,   "-t",	  transport,  "-m", calls,	     "-r", rate,	"-d",
-				      "200",  "-nostdin", "-timeout", "120", target,	     NULL },
+	return sipp((const char *[]){ "sipp", "-sn",	  "uac",      "-s",  "+862011110000", "-i", "127.0.0.1", "-p",
+				      port,   "-t",	  transport,  "-m",  calls,	      "-r", rate,	 "-d",
+				      "200",  "-nostdin", "-timeout", "120", target,	      NULL },
 		    name, ms);
 }
 

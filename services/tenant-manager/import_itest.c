@@ -433,7 +433,7 @@ static err_t one_more(void *arg)
 
 	if (++*depth < 2)
 		return fixture_import_slowly(&fx, admin, HEAD(""), "id\nu1\n", 6, one_more, depth, NULL, &d);
-	assert_true(testkit_wait(is_full, NULL, 20000)); /* the headers of both are there: they are on their way still */
+	assert_true(testkit_wait(is_full, NULL, 20000)); /* the headers of both have come */
 	refused(HEAD(""), "id\nu2\n", ERR_EXHAUSTED, "", "2 uploads of the tenant are under way");
 	return upload(fixture_token(&fx, "globex", "SCOPE_TENANT_ADMIN"),
 		      "{\"parent\":\"tenants/globex\",\"kind\":\"IMPORT_KIND_AGENTS\"}", "id\nu3\n", 6, NULL, &d);
