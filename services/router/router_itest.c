@@ -504,6 +504,7 @@ static void expect_move(void (*happens)(void), int who, int64_t within_ms)
 	assert_true(testkit_wait_loop(loop, newer_epoch, &before, (int)within_ms));
 	print_message("[   led by router-%d after %lld ms\n", leading(), (long long)(clock_mono_ms() - t0));
 	assert_int_equal(leading(), who);
+	assert_metric(who, "trunkline_router_calls_waiting", n); /* it has been told of all of them */
 	for (int i = 0; i < n; i++) {
 		agent_event(i, (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
 		agent_event(i, (struct agent_event){ .kind = AGENT_EV_READY });
@@ -569,6 +570,7 @@ static void a_killed_leader_is_replaced_within_three_seconds_and_callers_keep_th
 	assert_true(testkit_wait_loop(loop, newer_epoch, &before, TAKEOVER_MS));
 	print_message("[   took over after %lld ms\n", (long long)(clock_mono_ms() - killed_ms));
 	assert_int_equal(leading(), 1 - old);
+	assert_metric(1 - old, "trunkline_router_calls_waiting", CALLS - 1); /* it has been told of all of them */
 	for (int i = 1; i < CALLS; i++)
 		agent_event(i, (struct agent_event){ .kind = AGENT_EV_READY });
 	n = CALLS;
