@@ -103,7 +103,7 @@ static void put_agent(const char *tenant, const char *id, bool enabled)
 static struct rpc_client *client_for(struct auth_user u, const char *tenant, const char *agent, int64_t life_s,
 				     const char *accept)
 {
-	struct rpc_client_params p = { .target = address, .language = accept };
+	struct rpc_client_params p = { .target = address, .language = accept, .timeout_ms = 60000 };
 	struct rpc_client *c = NULL;
 	char *token = NULL;
 
@@ -671,7 +671,9 @@ static err_t status_at(const char *where, const char *tenant, const char *agent,
 	snprintf(u.tenant, sizeof(u.tenant), "%s", tenant);
 	snprintf(u.agent, sizeof(u.agent), "%s", agent);
 	assert_int_equal(auth_sign(signer, &u, clock_wall_ms() / 1000, 600, &token), ERR_OK);
-	assert_int_equal(rpc_client_new(&c, &(struct rpc_client_params){ .target = where, .token = token }), ERR_OK);
+	assert_int_equal(
+	    rpc_client_new(&c, &(struct rpc_client_params){ .target = where, .token = token, .timeout_ms = 60000 }),
+	    ERR_OK);
 	err_t e = command(c, method, "", "", st, d);
 	rpc_client_free(&c);
 	mem_free(token);

@@ -325,7 +325,7 @@ static __attribute__((unused)) void store(const char *tenant, const char *id, co
 /* ---- clients ---- */
 static __attribute__((unused)) struct rpc_client *client_of(const struct auth_user *u)
 {
-	struct rpc_client_params p = { .target = address };
+	struct rpc_client_params p = { .target = address, .timeout_ms = 60000 };
 	struct rpc_client *c;
 	char *token;
 

@@ -185,9 +185,13 @@ struct rpc_client *fixture_client(const struct fixture *f, const char *token)
 
 	snprintf(target, sizeof(target), "127.0.0.1:%d", f->grpc_port);
 	snprintf(ca, sizeof(ca), "%s/ca.pem", f->dir);
-	if (rpc_client_new(&c,
-			   &(struct rpc_client_params){
-			       .target = target, .tls = { .ca_file = ca }, .token = token, .language = f->language }))
+	if (rpc_client_new(&c, &(struct rpc_client_params){
+				   .target = target,
+				   .tls = { .ca_file = ca },
+				   .token = token,
+				   .language = f->language,
+				   .timeout_ms = 60000, /* of a busy machine */
+			       }))
 		testkit_die("rpc_client_new");
 	return c;
 }
