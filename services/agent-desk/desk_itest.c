@@ -288,8 +288,8 @@ static void await(atomic_int *v, int n)
 	}
 }
 
-/* What the router does: the agent is reserved for a call. */
-static void on_reserved(err_t e, const struct agent_record *r, uint64_t revision, const struct err_detail *d, void *arg)
+/* What a router or a call-control does. */
+static void on_applied(err_t e, const struct agent_record *r, uint64_t revision, const struct err_detail *d, void *arg)
 {
 	(void)revision;
 	if (e)
@@ -304,12 +304,12 @@ static bool synced(void *arg)
 	return agents_synced(store);
 }
 
-static void agent_event(const char *agent, struct agent_event ev)
+static void agent_event(const char *tenant, const char *agent, struct agent_event ev)
 {
 	bool done = false;
 
 	assert_true(testkit_wait_loop(loop, synced, NULL, 20000));
-	assert_int_equal(agents_apply(store, "acme", agent, &ev, on_reserved, &done), ERR_OK);
+	assert_int_equal(agents_apply(store, tenant, agent, &ev, on_applied, &done), ERR_OK);
 	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
@@ -526,19 +526,20 @@ static void an_offered_call_is_shown_with_what_is_known_of_it(void **state)
 	await(&own.states, 2); /* each in turn: the bucket keeps the newest only */
 	expect(c, "SetReady", "", STATE(READY));
 	await(&own.states, 3);
-	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_RESERVE,
-						  .call_id = "call1",
-						  .queue_id = "sales",
-						  .leg_id = "leg1",
-						  .router_epoch = 1,
-						  .reserved_until_ms = clock_wall_ms() + 20000 });
+	agent_event("acme", "1001",
+		    (struct agent_event){ .kind = AGENT_EV_RESERVE,
+					  .call_id = "call1",
+					  .queue_id = "sales",
+					  .leg_id = "leg1",
+					  .router_epoch = 1,
+					  .reserved_until_ms = clock_wall_ms() + 20000 });
 	await(&own.offers, 1);
 	await(&floor.offers, 1);
 	assert_string_equal(own.offer_text, "call1 Sales +4930111→+4930222 order=77");
 	assert_string_equal(floor.offer_text, own.offer_text);
 	assert_int_equal(own.last_state, STATE(RESERVED));
 	own.enough = floor.enough = true;
-	agent_event("1001", (struct agent_event){ .kind = AGENT_EV_ANSWERED, .call_id = "call1" });
+	agent_event("acme", "1001", (struct agent_event){ .kind = AGENT_EV_ANSWERED, .call_id = "call1" });
 	listen_end(&own);
 	listen_end(&floor);
 	assert_int_equal(own.states, 5);
@@ -564,7 +565,7 @@ static void a_killed_desk_forgets_nobody(void **state)
 	assert_int_equal(s.last_state, STATE(ON_CALL));
 	assert_int_equal(s.offers, 1); /* and what the call is */
 	s.enough = true;
-	agent_event("1001",
+	agent_event("acme", "1001",
 		    (struct agent_event){ .kind = AGENT_EV_CALL_ENDED, .call_id = "call1", .wrap_up_ms = 60000 });
 	listen_end(&s);
 	c = agent_client("acme", "1001");
@@ -774,27 +775,6 @@ static unsigned rush(struct rush all[RUSH], const char *refusal)
 	return in;
 }
 
-static void on_out(err_t e, const struct agent_record *record, uint64_t revision, const struct err_detail *detail,
-		   void *arg)
-{
-	(void)record;
-	(void)revision;
-	(void)detail;
-	assert_int_equal(e, ERR_OK);
-	*(bool *)arg = true;
-}
-
-/* As a router or a call-control does it, when a call has ended. */
-static void sign_out_elsewhere(const char *tenant, const char *agent)
-{
-	bool done = false;
-
-	assert_int_equal(agents_apply(store, tenant, agent, &(struct agent_event){ .kind = AGENT_EV_SIGN_OUT }, on_out,
-				      &done),
-			 ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 20000));
-}
-
 static void as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2(void **state)
 {
 	struct rush all[RUSH];
@@ -820,7 +800,7 @@ static void as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2(v
 	assert_int_equal(command_at(address2, "globex", "2001", "SignIn", &d), ERR_OK);
 	assert_int_equal(command_at(address2, "globex", "2001", "SignOut", &d), ERR_OK);
 	/* One leaves, by another service: one comes in, and no second one. */
-	sign_out_elsewhere("lim", all[first_in].agent);
+	agent_event("lim", all[first_in].agent, (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
 	until_out_at(address, all[first_in].agent);
 	assert_int_equal(command_at(address, "lim", all[first_out].agent, "SignIn", &d), ERR_OK);
 	assert_int_equal(rush(all, "5 of 5 in use"), 5);
