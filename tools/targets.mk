@@ -30,7 +30,7 @@ alloc-failures: asan-build ## every unit test with the allocator failing after N
 	@tools/alloc-failures $(if $(ALLOC_SECONDS),--seconds $(ALLOC_SECONDS),--all) $(TESTS:build/$(VARIANT)/%=build/asan/%)
 
 itest: itest-build build ## tests that start real NATS, Kafka, PostgreSQL or services by themselves
-	@tools/run-tests --suite itest --timeout 300 $(if $(ONLY),--only '$(ONLY)') $(ITESTS) tools/cluster_itest
+	@tools/run-tests --suite itest --timeout 900 $(if $(ONLY),--only '$(ONLY)') $(ITESTS) tools/cluster_itest
 
 simulate: unit-build ## the cores of router and call-control: 10 million random steps with crashes, lost messages, two leaders (SIM_STEPS, SIM_SEED)
 	@SIM_STEPS=$${SIM_STEPS:-10000000} tools/run-tests --suite simulator --timeout 7200 $(filter %_sim_test,$(TESTS))

@@ -46,7 +46,7 @@ static void side_start(struct side *s, const char *instance)
 					      .bus = s->bus, .events = s->events, .instance = instance },
 					  &d),
 			 ERR_OK);
-	assert_true(testkit_wait_loop(loop, is_synced, s, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, s, 20000));
 }
 
 static void side_stop(struct side *s)
@@ -90,7 +90,7 @@ static void apply(struct side *s, const char *agent, struct agent_event ev)
 
 static void wait_done(struct side *s, unsigned n)
 {
-	assert_true(testkit_wait_loop(loop, reached, &(struct until){ s, n }, 10000));
+	assert_true(testkit_wait_loop(loop, reached, &(struct until){ s, n }, 20000));
 }
 
 static void events_at_one_agent_are_applied_in_order_and_refusals_say_why(void **arg)
@@ -226,7 +226,7 @@ static void each_transition_is_told_once_in_order_also_when_published_again(void
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_READY });
 	apply(&a, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
 	assert_int_equal(bus_consume(&consumer, a.bus, &cp, &d), ERR_OK);
-	assert_true(testkit_wait_loop(loop, heard_five, &h, 5000));
+	assert_true(testkit_wait_loop(loop, heard_five, &h, 20000));
 	for (int64_t end = clock_mono_ms() + 300; clock_mono_ms() < end;)
 		loop_turn(loop, 50);
 	assert_int_equal(h.n, 5);
@@ -261,7 +261,7 @@ static void what_a_dead_writer_did_not_tell_is_told_though_another_has_written_s
 	assert_int_equal(agents_store_new(&dead.store,
 					  &(struct agents_store_params){ .bus = dead.bus, .instance = "desk-1" }, &d),
 			 ERR_OK);
-	assert_true(testkit_wait_loop(loop, is_synced, &dead, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, &dead, 20000));
 	apply(&dead, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_IN, .site = "centre" });
 	wait_done(&dead, 1);
 	side_start(&other, "router-1");
@@ -275,7 +275,7 @@ static void what_a_dead_writer_did_not_tell_is_told_though_another_has_written_s
 	apply(&other, "1003", (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
 	assert_int_equal(bus_consume(&consumer, other.bus, &cp, &d), ERR_OK);
 	h.any_order = true;
-	assert_true(testkit_wait_loop(loop, heard_three, &h, 5000));
+	assert_true(testkit_wait_loop(loop, heard_three, &h, 20000));
 	bus_consumer_free(&consumer);
 	side_stop(&other);
 	events_free(&mute);
@@ -330,7 +330,7 @@ static void a_store_that_does_not_watch_works_from_what_it_is_given_or_reads(voi
 	wait_done(&cc, 3);
 	assert_int_equal(cc.failed, 0);
 	assert_int_equal(cc.record.state, AGENT_READY);
-	assert_true(testkit_wait_loop(loop, no_agents, &cc, 1000));
+	assert_true(testkit_wait_loop(loop, no_agents, &cc, 20000));
 	side_stop(&cc);
 	side_stop(&a);
 }
@@ -352,7 +352,7 @@ static void a_store_of_one_tenant_sees_no_other(void **arg)
 					      .bus = other.bus, .instance = "x", .tenant = "globex" },
 					  &d),
 			 ERR_OK);
-	assert_true(testkit_wait_loop(loop, is_synced, &other, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, &other, 20000));
 	assert_int_equal(agents_count(other.store), 0);
 	assert_true(agents_count(a.store) > 0);
 	side_stop(&other);

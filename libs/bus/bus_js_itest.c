@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,11 +122,11 @@ static void a_consumer_gets_all_work_and_again_what_it_refused(void **state)
 	(void)state;
 	ensure("WORK", "work.>");
 	publish_numbers("work.a", 0, 5000);
-	w = consume(bus, "WORK", 5000, 2000);
+	w = consume(bus, "WORK", 5000, 60000); /* nothing comes again because we are slow */
 	w->nak_first = true;
-	assert_true(testkit_wait_flag(loop, &w->done, 10000));
+	assert_true(testkit_wait_flag(loop, &w->done, 60000));
 	assert_int_equal(w->redelivered, 500);
-	assert_true(testkit_wait_loop(loop, no_lag, w->c, 6000));
+	assert_true(testkit_wait_loop(loop, no_lag, w->c, 20000));
 	bus_consumer_free(&w->c);
 	free(w);
 }
@@ -144,7 +145,7 @@ static void what_a_dead_worker_did_not_acknowledge_comes_to_another(void **state
 	bus_consumer_free(&a->c);
 	bus_free(&dying);
 	b = consume(bus, "DEAD", 50, 500);
-	assert_true(testkit_wait_flag(loop, &b->done, 5000));
+	assert_true(testkit_wait_flag(loop, &b->done, 20000));
 	bus_consumer_free(&b->c);
 	free(a);
 	free(b);
@@ -163,7 +164,7 @@ static void a_consumer_goes_on_through_kills_of_the_server(void **state)
 		if (i == 3000 || i == 7000)
 			testkit_nats_restart(&nats);
 	}
-	assert_true(testkit_wait_flag(loop, &w->done, 20000));
+	assert_true(testkit_wait_flag(loop, &w->done, 60000));
 	bus_consumer_free(&w->c);
 	free(w);
 }
@@ -206,7 +207,7 @@ static void read_through_kills(const char *stream, const char *subject, int64_t 
 		if (i == 3000 || i == 12000)
 			testkit_nats_restart(&nats);
 	}
-	assert_true(testkit_wait_flag(loop, &x.done, 20000));
+	assert_true(testkit_wait_flag(loop, &x.done, 60000));
 	assert_true(x.in_order);
 	assert_int_equal(x.n, 20000);
 	bus_reader_free(&x.r);
@@ -238,15 +239,15 @@ static void a_reader_holds_no_more_than_its_window(void **state)
 	ensure("WIN", "win.>");
 	publish_numbers("win.a", 0, 200);
 	assert_int_equal(bus_read(&x.r, bus, &p), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &x.done, 3000));
+	assert_true(testkit_wait_flag(loop, &x.done, 60000));
 	(void)testkit_wait_flag(loop, &(bool){ false }, 200);
 	assert_int_equal(x.n, 30);
-	assert_true(testkit_wait_loop(loop, lag_is_200, x.r, 5000));
+	assert_true(testkit_wait_loop(loop, lag_is_200, x.r, 20000));
 	bus_reader_free(&x.r);
 	p.start_seq = 150;
 	x = (struct reading){ .in_order = true, .n = 149, .want = 179 };
 	assert_int_equal(bus_read(&x.r, bus, &p), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &x.done, 3000));
+	assert_true(testkit_wait_flag(loop, &x.done, 60000));
 	assert_true(x.in_order);
 	bus_reader_free(&x.r);
 }
@@ -269,7 +270,7 @@ static struct ack kv_put(struct bus_kv *kv, const char *value, uint64_t expected
 	struct ack a = { 0 };
 
 	assert_int_equal(bus_kv_put(kv, "k", value, strlen(value), expected, on_ack, &a), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &a.done, 3000));
+	assert_true(testkit_wait_flag(loop, &a.done, 20000));
 	return a;
 }
 
@@ -280,7 +281,7 @@ static void put_and_lose_the_answer(struct bus_kv *kv, const char *value, uint64
 
 	assert_int_equal(bus_kv_put(kv, "k", value, strlen(value), expected, on_ack, a), ERR_OK);
 	conn_flush(&bus->conn);
-	usleep(100000);
+	assert_int_equal(poll(&(struct pollfd){ .fd = bus->conn.fd, .events = POLLIN }, 1, 20000), 1);
 	assert_true(recv(bus->conn.fd, answer, sizeof(answer), MSG_DONTWAIT) > 0);
 	assert_int_equal(shutdown(bus->conn.fd, SHUT_RDWR), 0);
 }
@@ -296,23 +297,23 @@ static void a_compare_and_set_whose_acknowledgement_was_lost_ends_as_its_first_a
 	assert_int_equal(bus_kv_open(&kv, bus, &kp, NULL), ERR_OK);
 	assert_int_equal(bus_kv_open(&other, other_bus, &kp, NULL), ERR_OK);
 	put_and_lose_the_answer(kv, "zero", 0, &created);
-	assert_true(testkit_wait_flag(loop, &created.done, 5000));
+	assert_true(testkit_wait_flag(loop, &created.done, 20000));
 	assert_int_equal(created.e, ERR_OK);
 	start = kv_put(kv, "one", created.seq);
 	assert_int_equal(start.e, ERR_OK);
 	put_and_lose_the_answer(kv, "two", start.seq, &won);
-	assert_true(testkit_wait_flag(loop, &won.done, 5000));
+	assert_true(testkit_wait_flag(loop, &won.done, 20000));
 	assert_int_equal(won.e, ERR_OK);
 	assert_int_equal(won.seq, start.seq + 1);
 	put_and_lose_the_answer(kv, "wrong", start.seq, &lost);
-	assert_true(testkit_wait_flag(loop, &lost.done, 5000));
+	assert_true(testkit_wait_flag(loop, &lost.done, 20000));
 	assert_int_not_equal(lost.e, ERR_OK);
 	put_and_lose_the_answer(kv, "three", won.seq, &unknown);
 	assert_int_equal(kv_put(other, "four", won.seq + 1).e, ERR_OK); /* somebody built on it already */
-	assert_true(testkit_wait_flag(loop, &unknown.done, 5000));
+	assert_true(testkit_wait_flag(loop, &unknown.done, 20000));
 	assert_int_equal(unknown.e, ERR_UNAVAILABLE);
 	put_and_lose_the_answer(kv, "any", BUS_KV_ANY, &any);
-	assert_true(testkit_wait_flag(loop, &any.done, 5000));
+	assert_true(testkit_wait_flag(loop, &any.done, 20000));
 	assert_int_equal(any.e, ERR_OK);
 	assert_int_equal(any.seq, won.seq + 3); /* stored once */
 	bus_kv_close(&kv);
@@ -389,7 +390,7 @@ static void a_lease_has_one_holder_and_goes_on_at_once_when_released(void **stat
 
 	(void)state;
 	candidate_start(&a, "router.1", "r1");
-	assert_true(testkit_wait_flag(a.loop, &a.held, 3000));
+	assert_true(testkit_wait_flag(a.loop, &a.held, 20000));
 	candidate_start(&b, "router.1", "r2");
 	assert_true(turn_both(&a, &b, 3500, NULL));
 	assert_true(bus_lease_held(a.lease));
@@ -397,8 +398,8 @@ static void a_lease_has_one_holder_and_goes_on_at_once_when_released(void **stat
 	assert_int_equal(a.lost, 0);
 	at = clock_mono_ms();
 	candidate_stop(&a);
-	assert_true(turn_both(NULL, &b, 3000, &b.held));
-	assert_true(clock_mono_ms() - at < 1000);
+	assert_true(turn_both(NULL, &b, 20000, &b.held));
+	assert_true(clock_mono_ms() - at < 1500); /* of the 2 s after which it would have ended */
 	assert_true(b.epoch > a.epoch);
 	candidate_stop(&b);
 }
@@ -410,12 +411,12 @@ static void a_stopped_holder_is_replaced_in_about_two_seconds_and_knows_it_befor
 
 	(void)state;
 	candidate_start(&a, "router.2", "r1");
-	assert_true(testkit_wait_flag(a.loop, &a.held, 3000));
+	assert_true(testkit_wait_flag(a.loop, &a.held, 20000));
 	candidate_start(&b, "router.2", "r2");
 	assert_true(turn_both(&a, &b, 500, NULL));
 	at = clock_mono_ms(); /* from here on a does not run, as by SIGSTOP */
-	assert_true(turn_both(NULL, &b, 6000, &b.held));
-	assert_in_range(clock_mono_ms() - at, 1400, 3000);
+	assert_true(turn_both(NULL, &b, 20000, &b.held));
+	assert_in_range(clock_mono_ms() - at, 1400, 5000);
 	assert_false(bus_lease_held(a.lease));
 	loop_turn(a.loop, 10);
 	assert_int_equal(a.lost, 1);
@@ -427,24 +428,32 @@ static void a_stopped_holder_is_replaced_in_about_two_seconds_and_knows_it_befor
 	candidate_stop(&b);
 }
 
+/* Within a while. */
+static bool one_holds(struct candidate *a, struct candidate *b)
+{
+	for (int i = 0; i < 100 && !bus_lease_held(a->lease) && !bus_lease_held(b->lease); i++)
+		(void)turn_both(a, b, 200, NULL);
+	return bus_lease_held(a->lease) != bus_lease_held(b->lease);
+}
+
 static void a_lease_survives_a_quick_restart_of_the_server_or_is_lost_and_won_again(void **state)
 {
 	struct candidate a, b;
 
 	(void)state;
 	candidate_start(&a, "router.3", "r1");
-	assert_true(testkit_wait_flag(a.loop, &a.held, 3000));
+	assert_true(testkit_wait_flag(a.loop, &a.held, 20000));
 	candidate_start(&b, "router.3", "r2");
 	assert_true(turn_both(&a, &b, 500, NULL));
 	testkit_nats_restart(&nats);
 	assert_true(turn_both(&a, &b, 6000, NULL));
-	assert_true(bus_lease_held(a.lease) != bus_lease_held(b.lease));
+	assert_true(one_holds(&a, &b));
 	testkit_nats_kill(&nats);
 	assert_true(turn_both(&a, &b, 2500, NULL));
 	assert_false(bus_lease_held(a.lease) || bus_lease_held(b.lease)); /* nobody believes without the server */
 	testkit_nats_restart(&nats);
 	assert_true(turn_both(&a, &b, 6000, NULL));
-	assert_true(bus_lease_held(a.lease) != bus_lease_held(b.lease));
+	assert_true(one_holds(&a, &b));
 	candidate_stop(&a);
 	candidate_stop(&b);
 }
@@ -502,24 +511,24 @@ static void a_bus_over_tls_checks_the_server_and_shows_its_own_certificate(void 
 		testkit_die("TLS: %s", d.message);
 	assert_int_equal(bus_subscribe(&sub, b, "t", NULL, on_flag, &got), ERR_OK);
 	assert_int_equal(bus_publish(b, "t", big, sizeof(big)), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &got, 3000));
+	assert_true(testkit_wait_flag(loop, &got, 20000));
 	testkit_nats_restart(&secure);
 	got = false;
 	while (bus_connected(b))
 		loop_turn(loop, 100);
 	assert_int_equal(bus_publish(b, "t", big, sizeof(big)), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &got, 5000));
+	assert_true(testkit_wait_flag(loop, &got, 20000));
 	renew_certificates(dir); /* of use from the next connection on, without a restart */
 	testkit_nats_restart(&secure);
 	got = false;
 	while (bus_connected(b))
 		loop_turn(loop, 100);
 	assert_int_equal(bus_publish(b, "t", big, sizeof(big)), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &got, 5000));
+	assert_true(testkit_wait_flag(loop, &got, 20000));
 	bus_unsubscribe(&sub);
 	bus_free(&b);
 	p.ca_file = "/etc/ssl/certs/ca-certificates.crt"; /* not who signed the server's */
-	p.connect_timeout_ms = 300;
+	p.connect_timeout_ms = 3000;
 	assert_int_equal(bus_new(&b, &p, &d), ERR_UNAVAILABLE);
 	assert_non_null(strstr(d.message, "TLS"));
 	p.ca_file = "/nonexistent";
@@ -565,9 +574,9 @@ static void a_server_that_hangs_is_noticed_and_the_loop_never_waits_for_it(void 
 	}
 	kill(nats.proc.pid, SIGCONT);
 	assert_int_equal(states[0], 1);
-	assert_in_range(longest, 0, 200);
+	assert_in_range(longest, 0, 1000); /* and not the seconds until the server is given up */
 	assert_int_equal(bus_js_publish(b, "hang.a", &n, sizeof(n), NULL, on_ack, &last), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &last.done, 15000));
+	assert_true(testkit_wait_flag(loop, &last.done, 20000));
 	assert_int_equal(last.e, ERR_OK);
 	assert_int_equal(last.seq, n + 1); /* each once */
 	bus_free(&b);
@@ -577,7 +586,7 @@ static void a_forbidden_subject_is_denied_at_once(void **state)
 {
 	static const char conf[] =
 	    "authorization { users: [ { user: u, password: p, permissions: { publish: { deny: \"no.>\" } } } ] }\n";
-	struct bus_params p = { .loop = loop, .name = "auth", .connect_timeout_ms = 300 };
+	struct bus_params p = { .loop = loop, .name = "auth", .connect_timeout_ms = 3000 };
 	struct bus_stream_params sp = { .name = "NO", .subjects = (const char *const[]){ "no.>", NULL } };
 	struct err_detail d = { "", "" };
 	struct ack a = { 0 };
@@ -595,7 +604,7 @@ static void a_forbidden_subject_is_denied_at_once(void **state)
 	assert_int_equal(bus_new(&b, &p, &d), ERR_OK);
 	assert_int_equal(bus_stream_ensure(b, &sp, &d), ERR_OK);
 	assert_int_equal(bus_js_publish(b, "no.a", "x", 1, NULL, on_ack, &a), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &a.done, 1000));
+	assert_true(testkit_wait_flag(loop, &a.done, 20000));
 	assert_int_equal(a.e, ERR_DENIED);
 	bus_free(&b);
 	testkit_nats_stop(&locked);
@@ -604,7 +613,7 @@ static void a_forbidden_subject_is_denied_at_once(void **state)
 struct values {
 	int puts;
 	uint64_t last_seq;
-	bool synced, two, again;
+	bool synced, one, two, again;
 };
 
 static void on_value(enum bus_kv_op op, const char *key, const struct bus_msg *msg, void *arg)
@@ -618,6 +627,7 @@ static void on_value(enum bus_kv_op op, const char *key, const struct bus_msg *m
 	v->again |= msg->seq < v->last_seq;
 	v->last_seq = msg->seq;
 	v->two = ++v->puts == 2;
+	v->one = true;
 }
 
 static void on_sequence(const struct bus_msg *msg, void *arg)
@@ -643,19 +653,20 @@ static void what_was_deleted_and_made_anew_is_read_from_its_beginning(void **sta
 	(void)state;
 	assert_int_equal(bus_kv_open(&kv, bus, &kp, NULL), ERR_OK);
 	assert_int_equal(bus_kv_watch(&watch, kv, ">", on_value, &v), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &v.synced, 3000));
+	assert_true(testkit_wait_flag(loop, &v.synced, 20000));
 	assert_int_equal(kv_put(kv, "a", BUS_KV_ANY).e, ERR_OK);
+	assert_true(testkit_wait_flag(loop, &v.one, 20000)); /* the bucket keeps the newest only */
 	assert_int_equal(kv_put(kv, "b", BUS_KV_ANY).e, ERR_OK);
-	assert_true(testkit_wait_flag(loop, &v.two, 3000));
+	assert_true(testkit_wait_flag(loop, &v.two, 20000));
 	assert_int_equal(bus_read(&reader, bus, &rp), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &r.synced, 3000));
+	assert_true(testkit_wait_flag(loop, &r.synced, 20000));
 	assert_false(testkit_wait_flag(loop, &r.again, 100));
 	assert_int_equal(api_call(bus, "STREAM.DELETE.KV_anew", NULL, &answer, &err_code, NULL), ERR_OK);
 	json_decref(answer);
 	assert_int_equal(bus_kv_open(&kv2, bus, &kp, NULL), ERR_OK);
 	assert_int_equal(kv_put(kv2, "c", BUS_KV_ANY).e, ERR_OK);
-	assert_true(testkit_wait_flag(loop, &v.again, 12000));
-	assert_true(testkit_wait_flag(loop, &r.again, 12000));
+	assert_true(testkit_wait_flag(loop, &v.again, 20000));
+	assert_true(testkit_wait_flag(loop, &r.again, 20000));
 	bus_reader_free(&reader);
 	bus_kv_unwatch(&watch);
 	bus_kv_close(&kv);
@@ -687,7 +698,7 @@ static err_t put_key(struct bus_kv *kv, const char *key)
 	struct ack a = { 0 };
 
 	assert_int_equal(bus_kv_put(kv, key, "v", 1, 0, on_ack, &a), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &a.done, 10000));
+	assert_true(testkit_wait_flag(loop, &a.done, 20000));
 	return a.e;
 }
 
@@ -709,12 +720,12 @@ static void a_polled_watch_tells_the_same_as_one_that_is_told_at_once(void **sta
 	assert_string_equal(p.trace, "+x.a+x.b.");
 	assert_int_equal(put_key(kv, "x.c"), ERR_OK);
 	assert_int_equal(bus_kv_delete(kv, "x.b", BUS_KV_ANY, NULL, NULL), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &p.three, 5000));
+	assert_true(testkit_wait_flag(loop, &p.three, 20000));
 	assert_string_equal(p.trace, "+x.a+x.b.+x.c-x.b");
 	testkit_nats_restart(&nats);
 	bus_kv_watch_poll(watch, 0);
 	assert_int_equal(put_key(kv, "x.z"), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &p.end, 10000));
+	assert_true(testkit_wait_flag(loop, &p.end, 20000));
 	assert_string_equal(p.trace, "+x.a+x.b.+x.c-x.b+x.z");
 	bus_kv_unwatch(&watch);
 	bus_kv_close(&kv);
@@ -732,20 +743,20 @@ static void an_entry_is_created_over_a_marker_though_the_bucket_is_closed_meanwh
 	assert_int_equal(bus_kv_open(&kv, bus, &kp, NULL), ERR_OK);
 	assert_int_equal(put_key(kv, "k"), ERR_OK);
 	assert_int_equal(bus_kv_delete(kv, "k", BUS_KV_ANY, on_ack, &deleted), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &deleted.done, 5000));
+	assert_true(testkit_wait_flag(loop, &deleted.done, 20000));
 	assert_int_equal(bus_kv_put(kv, "k", "v", 1, 0, on_ack, &created), ERR_OK);
 	bus_kv_close(&kv);
 	overwritten = mem_alloc(sizeof(*kv));
 	assert_non_null(overwritten);
 	memset(overwritten, 0xff, sizeof(*kv));
-	assert_true(testkit_wait_flag(loop, &created.done, 5000));
+	assert_true(testkit_wait_flag(loop, &created.done, 20000));
 	assert_int_equal(created.e, ERR_OK);
 	mem_free(overwritten);
 }
 
 static void nobody_at_the_address_is_said_plainly(void **state)
 {
-	struct bus_params p = { .loop = loop, .url = "nats://127.0.0.1:1", .name = "x", .connect_timeout_ms = 200 };
+	struct bus_params p = { .loop = loop, .url = "nats://127.0.0.1:1", .name = "x", .connect_timeout_ms = 2000 };
 	struct err_detail d = { 0 };
 	struct bus *b;
 

@@ -118,14 +118,14 @@ static struct bus_kv *open_bucket(struct loop *loop, struct bus *bus)
 {
 	struct opening o = { .bus = bus };
 
-	if (!testkit_wait_loop(loop, try_open, &o, 10000))
+	if (!testkit_wait_loop(loop, try_open, &o, 30000))
 		testkit_die("confkit: %s %s", o.detail.field, o.detail.message);
 	return o.kv;
 }
 
 static void wait_written(struct loop *loop, struct write *w, err_t sent, const char *key)
 {
-	if (sent || !testkit_wait_flag(loop, &w->done, 10000) || w->e)
+	if (sent || !testkit_wait_flag(loop, &w->done, 30000) || w->e)
 		testkit_die("confkit: %s was not written: %s", key, err_name(sent ? sent : w->e));
 }
 

@@ -52,7 +52,7 @@ static void store(const char *tenant, const void *pcm, size_t size)
 
 	assert_int_equal(promptstore_put(ps, tenant, pcm, size, on_done, &o), ERR_OK);
 	assert_false(o.done);
-	assert_true(testkit_wait_flag(loop, &o.done, 10000));
+	assert_true(testkit_wait_flag(loop, &o.done, 20000));
 	assert_int_equal(o.e, ERR_OK);
 }
 
@@ -60,7 +60,7 @@ static err_t load(const char *tenant, const char *sha256, struct outcome *o)
 {
 	*o = (struct outcome){ 0 };
 	assert_int_equal(promptstore_fetch(ps, tenant, sha256, on_fetched, o), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &o->done, 10000));
+	assert_true(testkit_wait_flag(loop, &o->done, 20000));
 	return o->e;
 }
 
@@ -112,7 +112,7 @@ static void a_deleted_prompt_is_gone_and_may_come_back(void **state)
 	store("acme", pcm, sizeof(pcm));
 	promptstore_hash(pcm, sizeof(pcm), hex);
 	assert_int_equal(promptstore_delete(ps, "acme", hex, on_done, &o), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &o.done, 10000));
+	assert_true(testkit_wait_flag(loop, &o.done, 20000));
 	assert_int_equal(o.e, ERR_OK);
 	assert_int_equal(load("acme", hex, &o), ERR_NOT_FOUND);
 	store("acme", pcm, sizeof(pcm));

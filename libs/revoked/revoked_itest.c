@@ -80,7 +80,7 @@ static void mark(struct revoked *r)
 	bool done = false;
 
 	assert_int_equal(revoked_mark(r, true, BUS_KV_ANY, on_put, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 static void withdraw(struct revoked *r, const struct auth_user *u)
@@ -88,7 +88,7 @@ static void withdraw(struct revoked *r, const struct auth_user *u)
 	bool done = false;
 
 	assert_int_equal(revoked_put(r, u->tenant, u->token_id, on_put, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later_GT_3(void **state)
@@ -100,7 +100,8 @@ static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later
 	assert_int_equal(revoked_check(here, &mei, NULL), ERR_UNAVAILABLE);
 	there = reader(&told_there);
 	mark(here);
-	assert_true(testkit_wait_loop(loop, is_synced, here, 5000) && testkit_wait_loop(loop, is_synced, there, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, here, 20000) &&
+		    testkit_wait_loop(loop, is_synced, there, 20000));
 	assert_int_equal(revoked_check(here, &mei, NULL), ERR_OK);
 
 	withdraw(here, &mei);
@@ -117,7 +118,7 @@ static void a_withdrawn_token_is_refused_within_a_second_and_by_who_starts_later
 	assert_int_equal(told_there, 3);
 
 	later = reader(&told_later);
-	assert_true(testkit_wait_loop(loop, is_synced, later, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, later, 20000));
 	assert_true(is_refused(&(struct wait){ later, &mei }) && is_refused(&(struct wait){ later, &root }));
 	assert_int_equal(revoked_check(later, &old, NULL), ERR_OK);
 	assert_int_equal(told_later, 0);
@@ -134,7 +135,7 @@ static void who_was_let_in_may_go_on_until_the_token_expires_or_is_withdrawn_GT_
 	struct revoked *r = reader(&told);
 
 	(void)state;
-	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, r, 20000));
 	assert_int_equal(revoked_recheck(r, &user, 999, NULL), ERR_OK);
 	assert_int_equal(revoked_recheck(r, &user, 1000, &d), ERR_UNAUTHENTICATED);
 	assert_string_equal(d.message, "the token has expired");
@@ -151,13 +152,13 @@ static void what_is_known_stays_while_nats_is_away_and_after_its_restart_GT_3(vo
 	struct revoked *r = reader(&told);
 
 	(void)state;
-	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, r, 20000));
 	testkit_nats_restart(&nats);
-	assert_true(testkit_wait_loop(loop, is_back, NULL, 10000));
+	assert_true(testkit_wait_loop(loop, is_back, NULL, 20000));
 	assert_true(is_refused(&(struct wait){ r, &mei }));
 	revoked_free(&r);
 	r = reader(&told);
-	assert_true(testkit_wait_loop(loop, is_synced, r, 10000));
+	assert_true(testkit_wait_loop(loop, is_synced, r, 20000));
 	assert_true(is_refused(&(struct wait){ r, &mei }));
 	revoked_free(&r);
 }
@@ -173,7 +174,7 @@ static void ask(const char *subject)
 	bool done = false;
 
 	assert_int_equal(bus_request(bus, subject, "", 0, 5000, on_answer, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 static void turn(int64_t ms)
@@ -229,11 +230,11 @@ static void a_key_that_is_taken_away_is_known_until_the_token_has_expired_GT_3(v
 	(void)state;
 	assert_int_equal(auth_token_id(clock_wall_ms(), user.token_id), ERR_OK);
 	withdraw(r, &user);
-	assert_true(testkit_wait_loop(loop, is_synced, r, 5000) && refused(r, &user));
+	assert_true(testkit_wait_loop(loop, is_synced, r, 20000) && refused(r, &user));
 	assert_int_equal(bus_kv_open(&kv, bus, &params, &d), ERR_OK);
 	snprintf(key, sizeof(key), "acme.%s", user.token_id);
 	assert_int_equal(bus_kv_delete(kv, key, BUS_KV_ANY, on_put, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 	turn(300);
 	assert_true(is_refused(&(struct wait){ r, &user }));
 	bus_kv_close(&kv);
@@ -267,14 +268,14 @@ static void a_bucket_that_is_emptied_while_all_are_told_gets_no_mark_GT_3(void *
 	(void)state;
 	ask("$JS.API.STREAM.PURGE.KV_revoked");
 	assert_int_equal(revoked_mark(r, false, 0, on_put, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 	assert_int_equal(revoked_look(r, on_looked, &revision), ERR_OK);
-	assert_true(testkit_wait_loop(loop, has_looked, &revision, 5000));
+	assert_true(testkit_wait_loop(loop, has_looked, &revision, 20000));
 	assert_int_not_equal(revision, UINT64_MAX);
 	assert_int_equal(revoked_check(r, &old, NULL), ERR_UNAVAILABLE);
 	ask("$JS.API.STREAM.PURGE.KV_revoked");
 	assert_int_equal(revoked_mark(r, true, revision, on_refused_mark, &no), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &no, 5000));
+	assert_true(testkit_wait_flag(loop, &no, 20000));
 	assert_int_equal(revoked_check(r, &old, NULL), ERR_UNAVAILABLE);
 	mark(r);
 	revoked_free(&r);
@@ -307,7 +308,7 @@ static void tokens_that_have_expired_are_forgotten_GT_3(void **state)
 	struct wait w = { r, &first };
 
 	(void)state;
-	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, r, 20000));
 	for (int64_t i = 0; i < MANY; i++) {
 		assert_int_equal(auth_token_id(1000 + i, user.token_id), ERR_OK); /* of 1970 */
 		assert_int_equal(revoked_put(r, user.tenant, user.token_id, on_one_of_many, &put), ERR_OK);
@@ -317,7 +318,7 @@ static void tokens_that_have_expired_are_forgotten_GT_3(void **state)
 		}
 	}
 	assert_true(testkit_wait_loop(loop, all_are_put, &put, 20000));
-	assert_true(testkit_wait_loop(loop, is_forgotten, &w, 5000));
+	assert_true(testkit_wait_loop(loop, is_forgotten, &w, 20000));
 	revoked_free(&r);
 }
 

@@ -15,7 +15,7 @@
 void rightskit_check(const ProtobufCServiceDescriptor *service, const char *target, const struct auth_signer *signer,
 		     const char *agent);
 /* One call of any kind of method, with a token of tenant acme and these permissions; req NULL: an empty message. The first
- * message of a stream, or 0.5 s without one, is a success, too. */
+ * message of a stream, or 20 s without one, is a success, too. */
 err_t rightskit_call(const ProtobufCMethodDescriptor *method, const ProtobufCServiceDescriptor *service,
 		     const char *target, const struct auth_signer *signer, const char *agent, uint64_t rights,
 		     const ProtobufCMessage *req, struct err_detail *detail) MUST;

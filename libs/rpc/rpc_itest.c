@@ -364,8 +364,8 @@ static void an_upload_whose_caller_may_no_more_ends_and_its_handler_is_told_GT_3
 static void a_call_whose_message_does_not_come_is_not_waited_for_GT_3(void **state)
 {
 	Google__Protobuf__StringValue v = GOOGLE__PROTOBUF__STRING_VALUE__INIT;
-	struct echo e = { .params.request_wait_ms = 200 };
-	struct late l = { &e, &v.base, .after = 1, .pause_us = 800000 };
+	struct echo e = { .params.request_wait_ms = 1500 };
+	struct late l = { &e, &v.base, .after = 1, .pause_us = 4000000 };
 	struct err_detail detail = { 0 };
 
 	(void)state;
@@ -375,7 +375,7 @@ static void a_call_whose_message_does_not_come_is_not_waited_for_GT_3(void **sta
 	assert_int_equal(e.calls, 0);
 	/* A stream that began in time is its handler's. */
 	v.value = (char *)"x";
-	l = (struct late){ &e, &v.base, .before = 1, .after = 1, .pause_us = 800000 };
+	l = (struct late){ &e, &v.base, .before = 1, .after = 1, .pause_us = 4000000 };
 	assert_int_equal(send_late("Sum", &l, NULL), ERR_OK);
 	assert_int_equal(e.upload_messages, 2);
 	echo_stop(&e);

@@ -91,7 +91,7 @@ static void start(const char *more)
 	snprintf(log_file, sizeof(log_file), "%s/toy.log", dir);
 	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv, .log = log_file });
 	str_done(&text);
-	assert_true(testkit_wait_tcp(port, 10000));
+	assert_true(testkit_wait_tcp(port, 30000));
 }
 
 /* The whole answer to a request. */
@@ -149,7 +149,7 @@ static void a_ready_service_answers_health_readiness_and_metrics(void **state)
 	assert_true(
 	    has_status(ask("POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
 		       405));
-	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 20000), 0);
 	assert_non_null(strstr(logged(), "event=service.started"));
 	assert_non_null(strstr(logged(), "event=service.draining signal=TERM"));
 	assert_non_null(strstr(logged(), "event=service.stopped drained=yes"));
@@ -174,7 +174,7 @@ static void a_service_that_goes_on_without_something_is_ready_and_says_that_it_i
 	get("/metrics");
 	assert_non_null(strstr(str_text(&answer), "\ntrunkline_ready 1\n"));
 	assert_non_null(strstr(str_text(&answer), "\ntrunkline_degraded 1\n"));
-	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 20000), 0);
 }
 
 static void rubbish_on_the_port_hurts_nobody(void **state)
@@ -198,7 +198,7 @@ static void rubbish_on_the_port_hurts_nobody(void **state)
 		close(fd);
 	}
 	assert_true(has_status(get("/healthz"), 200));
-	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 20000), 0);
 }
 
 static bool is_draining(void *arg)
@@ -212,10 +212,10 @@ static void while_it_drains_it_is_not_ready_but_healthy(void **state)
 	UNUSED(state);
 	start("toy: { drain_ms: 60000 }\n");
 	kill(proc.pid, SIGTERM);
-	assert_true(testkit_wait(is_draining, NULL, 5000));
+	assert_true(testkit_wait(is_draining, NULL, 20000));
 	assert_true(has_status(get("/healthz"), 200));
 	/* The second signal does not wait. */
-	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 20000), 0);
 	assert_non_null(strstr(logged(), "event=service.stopped_hard"));
 }
 
@@ -223,7 +223,7 @@ static void draining_ends_at_its_deadline(void **state)
 {
 	UNUSED(state);
 	start("toy: { drain_ms: -1 }\ndrain: { timeout_ms: 50 }\n");
-	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 20000), 0);
 	assert_non_null(strstr(logged(), "event=service.drain_timeout after_ms=50"));
 }
 
@@ -281,7 +281,7 @@ static void a_port_in_use_is_an_error_at_the_start(void **state)
 	start("");
 	assert_int_equal(run_with("-c", config, &out), 1);
 	assert_non_null(strstr(str_text(&out), "http.port: cannot listen on 127.0.0.1:"));
-	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&proc, SIGTERM, 20000), 0);
 	str_done(&out);
 }
 

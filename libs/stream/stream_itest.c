@@ -126,7 +126,7 @@ static void on_batch(const struct stream_record *records, size_t n, void *arg)
 static void consume_as(struct reading *r, const char *topic_name, const char *group, const char *instance, size_t batch)
 {
 	const char *const topics[] = { topic_name, NULL };
-	const char *const options[] = { "topic.metadata.refresh.interval.ms=1000", NULL };
+	const char *const options[] = { "topic.metadata.refresh.interval.ms=1000", "session.timeout.ms=45000", NULL };
 	struct stream_consumer_params p = { .loop = loop,
 					    .brokers = kafka.brokers,
 					    .group = group,
@@ -156,21 +156,21 @@ static void what_is_produced_is_read_in_the_order_of_each_key_from_the_offsets_t
 	topic("first");
 	topic("first"); /* again: nothing to do */
 	produce(p, "first", 0, 2000, &d);
-	assert_true(testkit_wait_flag(loop, &d.done, 20000));
+	assert_true(testkit_wait_flag(loop, &d.done, 60000));
 	assert_int_equal(d.ok, 2000);
 	consume(&r, "first", "g1", 300);
-	assert_true(testkit_wait_flag(loop, &r.done, 20000));
+	assert_true(testkit_wait_flag(loop, &r.done, 60000));
 	assert_true(r.in_order && r.batches >= 7);
 	stream_consumer_free(&r.c);
 
 	d = (struct delivered){ .want = 500 };
 	produce(p, "first", 2000, 2500, &d);
-	assert_true(testkit_wait_flag(loop, &d.done, 20000));
+	assert_true(testkit_wait_flag(loop, &d.done, 60000));
 	r = (struct reading){
 		.start = { r.next[0], r.next[1] }, .next = { r.next[0], r.next[1] }, .want = 500, .in_order = true
 	};
 	consume(&r, "first", "g1", 300);
-	assert_true(testkit_wait_flag(loop, &r.done, 20000));
+	assert_true(testkit_wait_flag(loop, &r.done, 60000));
 	assert_int_equal(r.n, 500);
 	assert_int_equal(r.repeated, 0);
 	assert_true(r.in_order);
@@ -187,9 +187,9 @@ static void the_next_batch_waits_until_it_is_wanted_and_the_lag_tells(void **sta
 	(void)state;
 	topic("slow");
 	produce(p, "slow", 0, 100, &d);
-	assert_true(testkit_wait_flag(loop, &d.done, 20000));
+	assert_true(testkit_wait_flag(loop, &d.done, 60000));
 	consume(&r, "slow", "g2", 10);
-	assert_true(testkit_wait_flag(loop, &r.done, 20000));
+	assert_true(testkit_wait_flag(loop, &r.done, 60000));
 	(void)testkit_wait_flag(loop, &(bool){ false }, 1500);
 	assert_int_equal(r.batches, 1);
 	assert_in_range(stream_consumer_lag(r.c), 1, 100);
@@ -221,7 +221,7 @@ static void nothing_is_lost_or_reordered_through_kill_9_of_the_broker(void **sta
 	assert_true(testkit_wait_flag(loop, &d.done, 60000));
 	assert_int_equal(d.ok, 6000);
 	consume(&r, "kill", "g3", 1000);
-	assert_true(testkit_wait_flag(loop, &r.done, 30000));
+	assert_true(testkit_wait_flag(loop, &r.done, 90000));
 	(void)testkit_wait_flag(loop, &(bool){ false }, 500);
 	assert_int_equal(r.n, 6000);
 	assert_true(r.in_order);
@@ -300,12 +300,12 @@ static void a_member_that_was_killed_has_its_partitions_again_long_before_its_se
 	topic("back");
 	testkit_file(testkit_dir(dir), "log", "", log);
 	testkit_spawn(&member, &(struct testkit_spawn){ .argv = argv, .log = log });
-	assert_true(testkit_wait(says_reading, log, 20000));
+	assert_true(testkit_wait(says_reading, log, 60000));
 	assert_int_equal(testkit_proc_stop(&member, SIGKILL, 5000), 128 + SIGKILL);
 	consume_as(&r, "back", "g-back", "rep-1", 100);
-	assert_true(becomes(&r, STREAM_READING, 2, 6000)); /* the session: 10 s */
+	assert_true(becomes(&r, STREAM_READING, 2, 30000)); /* the session: 45 s */
 	produce(p, "back", 0, 10, &d);
-	assert_true(testkit_wait_flag(loop, &r.done, 20000));
+	assert_true(testkit_wait_flag(loop, &r.done, 60000));
 	stream_consumer_free(&r.c);
 	stream_producer_free(&p);
 }
@@ -317,10 +317,10 @@ static void instances_of_different_names_share_the_partitions(void **state)
 	(void)state;
 	topic("shared");
 	consume_as(&a, "shared", "g-shared", "rep-1", 100);
-	assert_true(becomes(&a, STREAM_READING, 2, 20000));
+	assert_true(becomes(&a, STREAM_READING, 2, 60000));
 	consume_as(&b, "shared", "g-shared", "rep-2", 100);
-	assert_true(becomes(&b, STREAM_READING, 1, 20000));
-	assert_true(becomes(&a, STREAM_READING, 1, 20000));
+	assert_true(becomes(&b, STREAM_READING, 1, 60000));
+	assert_true(becomes(&a, STREAM_READING, 1, 60000));
 	stream_consumer_free(&a.c);
 	stream_consumer_free(&b.c);
 }
@@ -334,12 +334,12 @@ static void the_earlier_of_two_under_one_name_is_fenced_and_reads_nothing_more(v
 	(void)state;
 	topic("fence");
 	consume_as(&a, "fence", "g-fence", "rep-1", 100);
-	assert_true(becomes(&a, STREAM_READING, 2, 20000));
+	assert_true(becomes(&a, STREAM_READING, 2, 60000));
 	consume_as(&b, "fence", "g-fence", "rep-1", 100);
-	assert_true(becomes(&b, STREAM_READING, 2, 20000));
-	assert_true(testkit_wait_loop(loop, is_fenced, &a, 20000));
+	assert_true(becomes(&b, STREAM_READING, 2, 60000));
+	assert_true(testkit_wait_loop(loop, is_fenced, &a, 60000));
 	produce(p, "fence", 0, 10, &d);
-	assert_true(testkit_wait_flag(loop, &b.done, 20000));
+	assert_true(testkit_wait_flag(loop, &b.done, 60000));
 	assert_int_equal(a.n, 0);
 	stream_consumer_free(&a.c);
 	stream_consumer_free(&b.c);
@@ -359,7 +359,7 @@ static void a_topic_made_after_its_reader_is_joined_and_read(void **state)
 	assert_int_equal(stream_consumer_state(r.c), STREAM_JOINING);
 	topic("later");
 	produce(p, "later", 0, 10, &d);
-	assert_true(testkit_wait_flag(loop, &r.done, 30000));
+	assert_true(testkit_wait_flag(loop, &r.done, 90000));
 	stream_consumer_free(&r.c);
 	stream_producer_free(&p);
 }
@@ -373,13 +373,13 @@ static void without_a_broker_the_consumer_is_cut_off_until_there_is_one_again(vo
 	(void)state;
 	topic("away");
 	consume_as(&r, "away", "g-away", "rep-1", 100);
-	assert_true(becomes(&r, STREAM_READING, 2, 20000));
+	assert_true(becomes(&r, STREAM_READING, 2, 60000));
 	testkit_kafka_kill(&kafka);
-	assert_true(becomes(&r, STREAM_CUT_OFF, 2, 20000));
+	assert_true(becomes(&r, STREAM_CUT_OFF, 2, 60000));
 	testkit_kafka_restart(&kafka);
 	produce(p, "away", 0, 10, &d);
-	assert_true(becomes(&r, STREAM_READING, 2, 30000));
-	assert_true(testkit_wait_flag(loop, &r.done, 30000));
+	assert_true(becomes(&r, STREAM_READING, 2, 90000));
+	assert_true(testkit_wait_flag(loop, &r.done, 90000));
 	stream_consumer_free(&r.c);
 	stream_producer_free(&p);
 }

@@ -54,7 +54,7 @@ static void reader_start(struct reader *r, bool no_agents)
 	*r = (struct reader){ 0 };
 	if (tenantconf_new(&r->tc, &p, &d))
 		testkit_die("tenantconf_new: %s", d.message);
-	assert_true(testkit_wait_loop(loop, is_synced, r, 5000));
+	assert_true(testkit_wait_loop(loop, is_synced, r, 20000));
 	assert_int_equal(r->synced, 1);
 }
 
@@ -92,7 +92,7 @@ static void wait_for(struct reader *r, const char *tenant, uint64_t version, siz
 {
 	struct want w = { r, tenant, version, agents };
 
-	assert_true(testkit_wait_loop(loop, has, &w, 5000));
+	assert_true(testkit_wait_loop(loop, has, &w, 20000));
 }
 
 static const struct sockaddr *address(const char *text)
@@ -298,15 +298,15 @@ static void what_was_applied_last_is_shown_by_its_revision_GT_3_1_2(void **state
 	assert_true(wanted > 0);
 	confkit_publish_agent(loop, bus, "{'tenant':'shown','id':'1001','enabled':true,'version':'1'}");
 	wanted++;
-	assert_true(testkit_wait_loop(loop, shows, &wanted, 5000));
+	assert_true(testkit_wait_loop(loop, shows, &wanted, 20000));
 	assert_int_equal(tenantconf_n_agents(r.tc, "shown"), 1);
 	confkit_publish_bytes(loop, bus, "shown.main", "?", 1); /* ignored is dealt with, too */
 	wanted++;
-	assert_true(testkit_wait_loop(loop, shows, &wanted, 5000));
+	assert_true(testkit_wait_loop(loop, shows, &wanted, 20000));
 	assert_int_equal(r.errors, 1);
 	confkit_delete(loop, bus, "shown.agent.1001");
 	wanted++;
-	assert_true(testkit_wait_loop(loop, shows, &wanted, 5000));
+	assert_true(testkit_wait_loop(loop, shows, &wanted, 20000));
 	assert_int_equal(tenantconf_n_agents(r.tc, "shown"), 0);
 	tenantconf_free(&r.tc);
 	confkit_delete(loop, bus, "shown.main");

@@ -52,7 +52,7 @@ static void format(const char *properties)
 	struct str out = STR_INIT;
 
 	class_path(path, sizeof(path));
-	if (testkit_run(argv, &out, 60000) != 0)
+	if (testkit_run(argv, &out, 180000) != 0)
 		testkit_die("Kafka's StorageTool: %s", str_text(&out));
 	str_done(&out);
 }
@@ -84,7 +84,7 @@ static void launch(struct testkit_kafka *k)
 	snprintf(properties, sizeof(properties), "%s/server.properties", k->dir);
 	snprintf(log, sizeof(log), "%s/kafka.log", k->dir);
 	testkit_spawn(&k->proc, &(struct testkit_spawn){ .argv = argv, .log = log });
-	testkit_proc_ready(&k->proc, "Kafka", serves, k, 90000);
+	testkit_proc_ready(&k->proc, "Kafka", serves, k, 300000);
 }
 
 void testkit_kafka_start(struct testkit_kafka *k)

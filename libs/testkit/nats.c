@@ -43,7 +43,7 @@ static void launch(struct testkit_nats *n)
 	snprintf(conf, sizeof(conf), "%s/nats.conf", n->dir);
 	snprintf(log, sizeof(log), "%s/nats.log", n->dir);
 	testkit_spawn(&n->proc, &(struct testkit_spawn){ .argv = argv, .log = log });
-	testkit_proc_ready(&n->proc, "nats-server", greets, n, 20000);
+	testkit_proc_ready(&n->proc, "nats-server", greets, n, 120000);
 }
 
 void testkit_nats_start_conf(struct testkit_nats *n, bool jetstream, const char *conf)

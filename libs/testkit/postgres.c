@@ -65,7 +65,7 @@ static void make_data(struct testkit_postgres *p)
 		testkit_die("chown %s: %s", p->dir, strerror(errno));
 	testkit_spawn(&proc, &how);
 	/* Signal 0 only waits. */
-	code = testkit_proc_stop(&proc, 0, 60000);
+	code = testkit_proc_stop(&proc, 0, 180000);
 	if (code) {
 		testkit_read(log, &text);
 		testkit_die("initdb: exit code %d\n%s", code, str_text(&text));
@@ -119,7 +119,7 @@ static void launch(struct testkit_postgres *p)
 	snprintf(log, sizeof(log), "%s/postgres.log", p->dir);
 	as_other_user(&how);
 	testkit_spawn(&p->proc, &how);
-	testkit_proc_ready(&p->proc, "postgres", accepts, p, 60000);
+	testkit_proc_ready(&p->proc, "postgres", accepts, p, 180000);
 }
 
 void testkit_postgres_start(struct testkit_postgres *p)

@@ -43,6 +43,8 @@ int testkit_udp_port(void);
 void testkit_certificate(const char *dir, const char *name);
 
 /* ---- waiting ---- */
+/* What a wait allows is time in which it could look: from one look to the next at most 100 ms count, so a machine that stands still, or
+ * gives us no CPU, does not end it. Who measures how long something takes asks the clock. */
 /* Polls each 5 ms; false after timeout_ms. */
 bool testkit_wait(bool (*fn)(void *arg), void *arg, int64_t timeout_ms);
 /* Turns the loop until fn is true. */

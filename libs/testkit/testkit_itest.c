@@ -1,4 +1,5 @@
 #include "testkit/testkit.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <setjmp.h>
@@ -22,7 +23,7 @@ static void a_nats_server_comes_back_on_the_same_port(void **state)
 	strcpy(dir, n.dir);
 	testkit_nats_restart(&n);
 	assert_int_equal(n.port, port);
-	assert_true(testkit_wait_tcp(port, 1000));
+	assert_true(testkit_wait_tcp(port, 20000));
 	testkit_nats_stop(&n);
 	assert_int_not_equal(access(dir, F_OK), 0);
 	assert_false(testkit_wait_tcp(port, 20));
@@ -101,7 +102,7 @@ static void a_crashed_test_leaves_neither_processes_nor_directories(void **state
 	assert_int_equal(read(fds[0], &n, sizeof(n)), sizeof(n));
 	waitpid(pid, NULL, 0);
 	close(fds[0]);
-	assert_true(testkit_wait(gone, n.dir, 5000));
+	assert_true(testkit_wait(gone, n.dir, 20000));
 	assert_false(testkit_wait_tcp(n.port, 20));
 }
 
@@ -115,6 +116,31 @@ static void run_gives_the_output_and_the_exit_code(void **state)
 	assert_string_equal(str_text(&out), "a\nb\n");
 	assert_int_equal(128 + SIGKILL, testkit_run((const char *[]){ "sleep", "60", NULL }, NULL, 50));
 	str_done(&out);
+}
+
+static bool never(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void a_wait_is_not_over_because_this_process_stood_still(void **state)
+{
+	int64_t began_ms = clock_mono_ms();
+	pid_t parent = getpid(), pid;
+
+	(void)state;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		usleep(50000);
+		testkit_stand_still(parent);
+		usleep(1500000);
+		_exit(kill(parent, SIGCONT));
+	}
+	assert_false(testkit_wait(never, NULL, 1000));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(clock_mono_ms() - began_ms >= 2400); /* of its 1.5 s 0.1 s counted */
 }
 
 static err_t two_blocks(void *arg)
@@ -141,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run_gives_the_output_and_the_exit_code),
+		cmocka_unit_test(a_wait_is_not_over_because_this_process_stood_still),
 		cmocka_unit_test(each_allocation_is_made_to_fail_once),
 		cmocka_unit_test(certificates_verify_against_their_ca),
 		cmocka_unit_test(a_nats_server_comes_back_on_the_same_port),

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LOOK_MS 100
+
 int64_t testkit_deadline(int64_t timeout_ms)
 {
 	return clock_mono_ms() + timeout_ms;
@@ -21,26 +23,37 @@ void testkit_pause(void)
 	nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 }
 
+/* How much of a wait is over, from one look to the next. */
+static int64_t since(int64_t *last_ms)
+{
+	int64_t now = clock_mono_ms(), ms = now - *last_ms;
+
+	*last_ms = now;
+	return ms < LOOK_MS ? ms : LOOK_MS;
+}
+
 bool testkit_wait(bool (*fn)(void *arg), void *arg, int64_t timeout_ms)
 {
-	int64_t deadline = testkit_deadline(timeout_ms);
+	int64_t last_ms = clock_mono_ms();
 
 	while (!fn(arg)) {
-		if (clock_mono_ms() >= deadline)
+		if (timeout_ms <= 0)
 			return false;
 		testkit_pause();
+		timeout_ms -= since(&last_ms);
 	}
 	return true;
 }
 
 bool testkit_wait_loop(struct loop *loop, bool (*fn)(void *arg), void *arg, int64_t timeout_ms)
 {
-	int64_t deadline = testkit_deadline(timeout_ms);
+	int64_t last_ms = clock_mono_ms();
 
 	while (!fn(arg)) {
-		if (clock_mono_ms() >= deadline)
+		if (timeout_ms <= 0)
 			return false;
 		loop_turn(loop, 20); /* at most so long: the condition may change without the loop */
+		timeout_ms -= since(&last_ms);
 	}
 	return true;
 }

@@ -59,10 +59,11 @@ static void *listen_on(void *arg)
 	req.all_agents = s->all;
 	if (s->facts)
 		s->result = rpc_client_stream(s->client, &trunkline__desk__v1__agent_service__descriptor, "WatchFacts",
-					      &facts.base, 20000, on_fact, s, NULL);
+					      &facts.base, 60000, on_fact, s, NULL);
 	else
 		s->result = rpc_client_stream(s->client, &trunkline__desk__v1__agent_service__descriptor,
-					      "StreamEvents", &req.base, 20000, on_event, s, NULL);
+					      "StreamEvents", &req.base, 60000, on_event, s, NULL);
+	s->over = true;
 	return NULL;
 }
 

@@ -21,7 +21,7 @@ struct seen {
 	struct rpc_client *client;
 	pthread_mutex_t lock; /* of what is not atomic, while it goes on */
 	bool all, facts;      /* of all agents; WatchFacts, which ends with the first fact, instead of StreamEvents */
-	atomic_bool enough;
+	atomic_bool enough, over;
 	err_t result; /* of the stream, after listen_end */
 	atomic_int states, offers, queues, synced, facts_seen;
 	int before_sync; /* events that came before the stream was in step */
@@ -32,7 +32,7 @@ struct seen {
 
 /* The client is the stream's from here on; listen_end frees it. */
 void listen_start(struct seen *s, struct rpc_client *c);
-/* Waits until the stream is over: by enough, its time of 20 s, or an error. */
+/* Waits until the stream is over: by enough, its time of 60 s, or an error. */
 void listen_end(struct seen *s);
 
 #endif

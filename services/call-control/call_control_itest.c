@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -98,10 +99,12 @@ static void on_beat(void *arg)
 	loop_timer_start(&beat, 300);
 }
 
+static uint64_t revision; /* of the newest configuration */
+
 static void on_ack(err_t e, uint64_t seq, void *arg)
 {
-	UNUSED(seq);
 	assert_int_equal(e, ERR_OK);
+	revision = seq;
 	*(bool *)arg = true;
 }
 
@@ -272,7 +275,7 @@ static bool ready(void *arg)
 
 	loop_turn(loop, 0); /* media goes on living */
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/readyz", in->http_port);
-	return testkit_run(argv, NULL, 2000) == 0;
+	return testkit_run(argv, NULL, 20000) == 0;
 }
 
 static void begin(struct instance *in)
@@ -281,6 +284,32 @@ static void begin(struct instance *in)
 
 	testkit_spawn(&in->proc, &(struct testkit_spawn){ .argv = argv });
 	assert_true(testkit_wait_loop(loop, ready, in, PATIENT));
+}
+
+static bool has_heard(void *arg)
+{
+	static const char name[] = "\ntrunkline_config_revision ";
+	const struct instance *in = arg;
+	struct str page = STR_INIT;
+	char url[64];
+	const char *argv[] = { "curl", "-sf", url, NULL }, *at;
+	bool heard;
+
+	loop_turn(loop, 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics", in->http_port);
+	(void)testkit_run(argv, &page, PATIENT);
+	at = strstr(str_text(&page), name);
+	heard = at && (uint64_t)atoll(at + strlen(name)) >= revision;
+	str_done(&page);
+	return heard;
+}
+
+/* The instances that run know the configuration as it is now. */
+static void until_all_have_heard(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(instances); i++)
+		if (testkit_proc_running(&instances[i].proc))
+			assert_true(testkit_wait_loop(loop, has_heard, &instances[i], PATIENT));
 }
 
 static void configure(struct instance *in)
@@ -524,6 +553,11 @@ static bool all_are_decided(void *arg)
 	return decided == n_offered;
 }
 
+static bool no_more_are_in(void *most)
+{
+	return n_offered - busy <= *(int64_t *)most;
+}
+
 /* As many as the bucket had and got since the first of them, and not one more; how many of them each of the two has does not matter. */
 static void offer_within_the_limit(int n, unsigned limit)
 {
@@ -536,7 +570,9 @@ static void offer_within_the_limit(int n, unsigned limit)
 		offer();
 	assert_true(testkit_wait_loop(loop, all_are_decided, NULL, PATIENT));
 	most = limit + limit * (clock_mono_ms() - t0) / 1000;
-	(void)testkit_wait_loop(loop, never, NULL, 500); /* a refusal comes behind its call's checkpoint */
+	/* A refusal comes behind its call's checkpoint. */
+	(void)testkit_wait_loop(loop, no_more_are_in, &most, PATIENT);
+	(void)testkit_wait_loop(loop, never, NULL, 500);
 	entered = n - busy;
 	print_message("[   %d of %d let in at %u a second, %lld at most\n", entered, n, limit, (long long)most);
 	assert_in_range(entered, limit, most);
@@ -546,7 +582,7 @@ static void two_instances_let_in_as_many_calls_a_second_as_the_tenant_may_have_G
 {
 	UNUSED(state);
 	put_tenant(5, "");
-	(void)testkit_wait_loop(loop, never, NULL, 500); /* both have heard of it */
+	until_all_have_heard();
 	offer_within_the_limit(60, 5);
 	(void)testkit_wait_loop(loop, never, NULL, 1100);
 	offer_within_the_limit(60, 5);
@@ -571,14 +607,16 @@ static void without_the_book_each_instance_lets_in_as_many_GT_3_1_2(void **state
 
 	UNUSED(state);
 	put_tenant(50, "");
-	(void)testkit_wait_loop(loop, never, NULL, 1000);
+	until_all_have_heard();
+	(void)testkit_wait_loop(loop, never, NULL, 1000); /* the bucket is full again */
 	assert_int_equal(bus_publish(bus, "$JS.API.STREAM.DELETE.KV_quota", "", 0), ERR_OK);
 	(void)testkit_wait_loop(loop, never, NULL, 500);
 	n_offered = busy = 0;
 	memset(offered, 0, sizeof(offered));
 	for (int i = 0; i < 10; i++)
 		offer();
-	(void)testkit_wait_loop(loop, never, NULL, 3000);
+	assert_true(testkit_wait_loop(loop, all_are_decided, NULL, PATIENT));
+	(void)testkit_wait_loop(loop, never, NULL, 3000); /* a refusal comes behind its call's checkpoint */
 	for (int i = 0; i < n_offered; i++)
 		up += offered[i].epoch && !offered[i].busy;
 	assert_int_equal(busy, 0);
@@ -599,7 +637,7 @@ static void a_call_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void **st
 	UNUSED(state);
 	put_tenant(0, "");
 	put("globex", "200", 0, "");
-	(void)testkit_wait_loop(loop, never, NULL, 500);
+	until_all_have_heard();
 	n_offered = begun = 0;
 	memset(offered, 0, sizeof(offered));
 	testkit_stand_still(pid);

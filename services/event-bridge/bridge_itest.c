@@ -215,7 +215,7 @@ static void every_event_is_in_kafka_once_and_in_order_also_after_an_orderly_rest
 	emit_over(500, 5);
 	start_bridge(&bridge, "b1");
 	emit_over(1500, 15);
-	read_all(&o, total, 30000);
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	assert_int_equal(o.repeated, 0);
 	assert_true(o.in_order);
@@ -230,7 +230,7 @@ static void kafka_away_keeps_the_backlog_in_the_stream_and_it_catches_up(void **
 	emit_over(4000, 40);
 	turn_for(2000);
 	testkit_kafka_restart(&kafka);
-	read_all(&o, total, 60000);
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	assert_true(o.in_order);
 }
@@ -242,12 +242,12 @@ static void kill_9_of_the_bridge_loses_nothing_and_keeps_the_order(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		emit_over(1000, 10);
-		testkit_proc_stop(&bridge, SIGKILL, 1000);
+		testkit_proc_stop(&bridge, SIGKILL, 20000);
 		emit_over(200, 2);
 		start_bridge(&bridge, i % 2 ? "b1" : "b2");
 		turn_for(300);
 	}
-	read_all(&o, total, 60000);
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	assert_true(o.in_order);
 }
@@ -262,8 +262,8 @@ static void kill_9_of_the_nats_server_loses_nothing_and_keeps_the_order(void **s
 	emit_over(1000, 10);
 	testkit_nats_restart(&nats);
 	emit_over(1000, 10);
-	assert_true(testkit_wait_loop(loop, all_acked, &total, 20000));
-	read_all(&o, total, 60000);
+	assert_true(testkit_wait_loop(loop, all_acked, &total, 60000));
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	assert_true(o.in_order);
 }
@@ -279,11 +279,11 @@ static void a_standby_goes_on_when_the_active_one_hangs(void **state)
 	turn_for(1000);
 	testkit_stand_still(bridge.pid);
 	emit_over(1500, 15);
-	read_all(&o, total, 30000);
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	kill(bridge.pid, SIGCONT);
 	emit_over(1500, 15);
-	read_all(&o, total, 30000);
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	assert_true(o.in_order);
 	assert_int_equal(testkit_proc_stop(&standby, SIGTERM, 10000), 0);
@@ -299,7 +299,7 @@ static void what_is_no_event_goes_to_the_dead_letters_and_stops_nothing(void **s
 	assert_int_equal(bus_js_publish(bus, "ev.acme.call.c1", "\xff\xff\xff", 3, NULL, NULL, NULL), ERR_OK);
 	assert_int_equal(bus_js_publish(bus, "ev.acme.nonsense.c1", "x", 1, NULL, NULL, NULL), ERR_OK);
 	emit_over(100, 1);
-	read_all(&o, total, 30000);
+	read_all(&o, total, 120000);
 	assert_int_equal(o.fresh, total);
 	assert_true(o.in_order);
 	assert_int_equal(testkit_proc_stop(&bridge, SIGTERM, 10000), 0);
@@ -315,7 +315,7 @@ static void a_tenants_own_topic_has_all_its_events_in_order_and_nobody_elses_GT_
 	emit_over(200, 2);
 	for (size_t k = 1; k < KEYS; k += 2)
 		acme += next_seq[k];
-	read_topic(&o, "trunkline.tenant.acme.call.v1", "acme", acme, 30000);
+	read_topic(&o, "trunkline.tenant.acme.call.v1", "acme", acme, 120000);
 	assert_int_equal(o.fresh, acme);
 	assert_true(o.in_order);
 	assert_int_equal(testkit_proc_stop(&bridge, SIGTERM, 10000), 0);

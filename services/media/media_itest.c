@@ -10,10 +10,9 @@ static void two_parties_hear_each_other_and_nothing_else(void **state)
 	create("a", &phones[0], "");
 	create("b", &phones[1], "");
 	bridge("a", "b");
-	wait_ms(1500);
-	assert_true(hears(&phones[0], 1000, 8000) > 0.97);
-	assert_true(hears(&phones[1], 440, 8000) > 0.97);
-	assert_true(phones[0].packets > 60 && phones[0].gaps == 0);
+	must_hear(&phones[0], 1000, 8000, 0.97);
+	must_hear(&phones[1], 440, 8000, 0.97);
+	must_count(&phones[0].in_a_row, 65);
 	(void)call_free();
 	freed = await("a", CASE(FREED));
 	assert_true(freed->freed->packets_in > 60 && freed->freed->packets_out > 60);
@@ -26,9 +25,8 @@ static void the_laws_are_changed_when_the_parties_differ(void **state)
 	create("a", &phones[0], "");
 	create("b", &phones[2], "");
 	bridge("a", "b");
-	wait_ms(1500);
-	assert_true(hears(&phones[0], 700, 8000) > 0.97);
-	assert_true(hears(&phones[2], 440, 8000) > 0.97);
+	must_hear(&phones[0], 700, 8000, 0.97);
+	must_hear(&phones[2], 440, 8000, 0.97);
 }
 
 static void hold_stops_what_is_sent_and_a_reinvite_brings_it_back(void **state)
@@ -54,12 +52,14 @@ static void hold_stops_what_is_sent_and_a_reinvite_brings_it_back(void **state)
 		assert_non_null(strstr((char *)await_nth("a", CASE(READY), 1u + (unsigned)i)->ready->sdp.data,
 				       i ? "sendrecv" : "recvonly"));
 		wait_ms(200);
+		until_phones_have_read();
 		n = phones[0].packets;
+		if (i) {
+			must_count(&phones[0].packets, n + 20);
+			continue;
+		}
 		wait_ms(600);
-		if (i)
-			assert_true(phones[0].packets - n > 20);
-		else
-			assert_int_equal(phones[0].packets, n);
+		assert_int_equal(phones[0].packets, n);
 	}
 }
 
@@ -96,6 +96,7 @@ static void prompts_play_one_after_the_other_and_then_end(void **state)
 	assert_int_equal(ev->play_done->play_id, 5);
 	assert_false(ev->play_done->interrupted);
 	assert_string_equal(ev->play_done->missing_sha256, none);
+	must_have_heard(&phones[0], 12000);
 	wait_ms(60);
 	assert_in_range(phones[0].n_heard, 12000, 12160);
 	assert_true(tone_share(phones[0].heard, 3900, 600, 8000) > 0.97);
@@ -117,16 +118,12 @@ static void music_loops_until_bridged_and_a_digit_stops_a_prompt(void **state)
 	store_prompt(600, 2000, music);
 	create("a", &phones[0], "");
 	play("a", list, 1, 0, true, false, 1);
-	wait_ms(1500);
-	assert_true(phones[0].n_heard > 8000);
-	assert_true(hears(&phones[0], 600, 8000) > 0.9);
+	must_hear(&phones[0], 600, 8000, 0.9);
 	create("b", &phones[1], "");
 	bridge("a", "b");
-	wait_ms(1300);
-	assert_true(hears(&phones[0], 1000, 8000) > 0.95);
+	must_hear(&phones[0], 1000, 8000, 0.95);
 	play("a", list, 1, 0, true, true, 2);
-	wait_ms(300);
-	assert_true(hears(&phones[0], 600, 1600) > 0.9);
+	must_hear(&phones[0], 600, 1600, 0.9);
 	press(&phones[0], '7', 100);
 	ev = await("a", CASE(DIGIT));
 	assert_string_equal(ev->digit->digit, "7");
@@ -134,9 +131,8 @@ static void music_loops_until_bridged_and_a_digit_stops_a_prompt(void **state)
 	ev = await("a", CASE(PLAY_DONE));
 	assert_int_equal(ev->play_done->play_id, 2);
 	assert_true(ev->play_done->interrupted);
-	wait_ms(300);
-	assert_true(hears(&phones[0], 1000, 800) > 0.95); /* the other party again */
-	assert_true(phones[1].digits > 0);		  /* who heard the digit, too */
+	must_hear(&phones[0], 1000, 800, 0.95); /* the other party again */
+	must_count(&phones[1].digits, 1);	/* who heard the digit, too */
 	wait_ms(200);
 	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(DIGIT), .nth = 1 }));
 }
@@ -180,9 +176,8 @@ static void ring_back_is_one_second_of_425_hz_in_five(void **state)
 	(void)state;
 	create("a", &phones[0], "");
 	play("a", NULL, 0, TRUNKLINE__MEDIA__V1__TONE__TONE_RING_BACK, true, false, 1);
-	wait_ms(5600);
+	must_have_heard(&phones[0], 44000);
 	simple("a", COMMAND(STOP_PLAY));
-	wait_ms(100);
 	assert_true(tone_share(phones[0].heard, 7900, 425, 8000) > 0.97);
 	assert_true(audio_level_dbfs(phones[0].heard + 8100, 31000) < -50);
 	assert_true(tone_share(phones[0].heard + 40100, 3000, 425, 8000) > 0.97);
@@ -192,6 +187,7 @@ static void ring_back_is_one_second_of_425_hz_in_five(void **state)
 static void a_recording_holds_each_party_in_its_channel(void **state)
 {
 	char path[TESTKIT_PATH + 64];
+	int64_t began_ms, most_ms;
 	event_t *ev;
 
 	(void)state;
@@ -199,19 +195,23 @@ static void a_recording_holds_each_party_in_its_channel(void **state)
 	create("b", &phones[1], "");
 	bridge("a", "b");
 	wait_ms(200);
+	began_ms = clock_mono_ms();
 	record("a", true);
 	record("a", true);
 	wait_ms(2000);
+	must_hear(&phones[1], 440, 12800, 0.97);
+	must_hear(&phones[0], 1000, 12800, 0.97);
 	record("a", false);
 	ev = await("a", CASE(RECORD_DONE));
+	most_ms = clock_mono_ms() - began_ms + 100;
 	assert_string_equal(ev->record_done->path, "acme/rec1.seg");
 	assert_string_equal(ev->record_done->recording_id, "rec1");
-	assert_in_range(ev->record_done->duration_ms, 1900, 2300);
+	assert_in_range(ev->record_done->duration_ms, 1900, most_ms);
 	snprintf(path, sizeof(path), "%s/rec/acme/rec1.seg", dir);
 	assert_true(read_recording(path));
-	assert_in_range(track.n, 1900 * 8, 2300 * 8);
-	assert_true(tone_share(track.left + 800, 12000, 440, 8000) > 0.97);
-	assert_true(tone_share(track.right + 800, 12000, 1000, 8000) > 0.97);
+	assert_in_range(track.n, 1900 * 8, most_ms * 8);
+	assert_true(most_of(track.left, 440, 12000) > 0.97);
+	assert_true(most_of(track.right, 1000, 12000) > 0.97);
 	record("a", false); /* again */
 	(void)await_nth("a", CASE(RECORD_DONE), 1);
 	unlink(path);
@@ -234,7 +234,7 @@ static void a_disk_that_refuses_costs_the_recording_not_the_call(void **state)
 	ev = await("a", CASE(FAILED));
 	assert_string_equal(ev->failed->what, "record");
 	wait_ms(1200);
-	assert_true(hears(&phones[1], 440, 6000) > 0.97);
+	must_hear(&phones[1], 440, 6000, 0.97);
 	record("a", false);
 	(void)await("a", CASE(RECORD_DONE));
 	unlink(path);
@@ -254,7 +254,7 @@ static void a_stranger_is_neither_heard_nor_answered(void **state)
 	mallory->on = true;
 	wait_ms(1500);
 	assert_int_equal(mallory->packets, 0);
-	assert_true(hears(&phones[1], 440, 8000) > 0.97);
+	must_hear(&phones[1], 440, 8000, 0.97);
 	assert_true(hears(&phones[1], 1300, 8000) < 0.001);
 }
 
@@ -273,27 +273,31 @@ static void a_stranger_who_comes_first_is_not_latched_to(void **state)
 	assert_int_equal(mallory->packets, 0);
 	assert_int_equal(phones[1].packets, 0);
 	phones[0].on = true;
-	wait_ms(1200);
-	assert_true(hears(&phones[1], 440, 6000) > 0.97);
+	must_hear(&phones[1], 440, 6000, 0.97);
 }
 
 static void silence_is_reported_once(void **state)
 {
+	struct wanted again = { .leg = "a", .kind = CASE(TIMEOUT), .nth = 1 };
+	int64_t silent_ms;
 	event_t *ev;
 
 	(void)state;
 	create("a", &phones[0], "");
-	wait_ms(200);
+	must_count(&phones_turns, phones_turns + 5);
+	silent_ms = clock_mono_ms();
 	phones[0].on = false;
 	ev = await("a", CASE(TIMEOUT));
-	assert_in_range(ev->timeout->silence_ms, 1900, 3200);
+	assert_in_range(ev->timeout->silence_ms, 1900, clock_mono_ms() - silent_ms + 200);
 	wait_ms(1500);
-	assert_false(find(&(struct wanted){ .leg = "a", .kind = CASE(TIMEOUT), .nth = 1 }));
+	if (find(&again)) /* not before as long again */
+		assert_true(again.found->timeout->silence_ms >= ev->timeout->silence_ms + 1900);
 }
 
 static void what_waited_while_the_engine_stood_still_is_thrown_away(void **state)
 {
 	unsigned before;
+	int64_t woken_ms;
 
 	(void)state;
 	create("a", &phones[0], "");
@@ -303,9 +307,11 @@ static void what_waited_while_the_engine_stood_still_is_thrown_away(void **state
 	testkit_stand_still(media.pid);
 	wait_ms(2000); /* a hundred packets lie in the socket */
 	before = phones[1].packets;
+	woken_ms = clock_mono_ms();
 	assert_int_equal(kill(media.pid, SIGCONT), 0);
 	wait_ms(400);
-	assert_in_range(phones[1].packets - before, 5, 40);
+	must_count(&phones[1].packets, before + 5);
+	assert_in_range(phones[1].packets - before, 5, 20 + (clock_mono_ms() - woken_ms) / 20);
 }
 
 /* An agent's telephone that was to be dialled, and nobody knows the call any more: call-control looks, and frees it. */
@@ -313,12 +319,15 @@ static void an_endpoint_that_never_hears_of_a_phone_is_reported(void **state)
 {
 	BODY(EndpointCreate, body) = TRUNKLINE__MEDIA__V1__ENDPOINT_CREATE__INIT;
 	command_t c = command("a", COMMAND(CREATE));
+	int64_t began_ms = clock_mono_ms();
+	event_t *ev;
 
 	(void)state;
 	c.create = &body;
 	order(c);
 	await("a", CASE(READY));
-	assert_in_range(await("a", CASE(TIMEOUT))->timeout->silence_ms, 1900, 3200);
+	ev = await("a", CASE(TIMEOUT));
+	assert_in_range(ev->timeout->silence_ms, 1900, clock_mono_ms() - began_ms + 200);
 }
 
 static void an_old_owner_is_refused_and_a_new_one_takes_over(void **state)
@@ -357,8 +366,7 @@ static void reports_are_sent_and_counted(void **state)
 
 	(void)state;
 	create("a", &phones[0], "");
-	wait_ms(5500);
-	assert_true(phones[0].rtcp_packets > n);
+	must_count(&phones[0].rtcp_packets, n + 1);
 }
 
 static void a_million_random_bytes_do_no_harm(void **state)
@@ -384,7 +392,12 @@ static void a_million_random_bytes_do_no_harm(void **state)
 	assert_int_equal(bus_publish(bus, "tl.centre.media.media-1", bytes, sizeof(bytes)), ERR_OK);
 	wait_ms(1500);
 	assert_true(testkit_proc_running(&media));
-	assert_true(hears(&phones[1], 440, 6000) > 0.95);
+	must_hear(&phones[1], 440, 6000, 0.95);
+}
+
+static bool exists(void *path)
+{
+	return access(path, F_OK) == 0;
 }
 
 static void kill_9_loses_less_than_a_second_of_a_recording(void **state)
@@ -396,16 +409,18 @@ static void kill_9_loses_less_than_a_second_of_a_recording(void **state)
 	create("a", &phones[0], "");
 	create("b", &phones[1], "");
 	bridge("a", "b");
+	snprintf(path, sizeof(path), "%s/rec/acme/rec1.seg", dir);
 	record("a", true);
+	assert_true(testkit_wait_loop(loop, exists, path, WAIT_MS));
 	began = clock_mono_ms();
 	wait_ms(3000);
-	testkit_proc_stop(&media, SIGKILL, 1000);
+	must_hear(&phones[1], 440, 24000, 0.97); /* the last second of it may not be written */
+	testkit_proc_stop(&media, SIGKILL, WAIT_MS);
 	began = clock_mono_ms() - began;
-	snprintf(path, sizeof(path), "%s/rec/acme/rec1.seg", dir);
 	assert_false(read_recording(path));
 	assert_false(segment_is_written(path));
 	assert_true((int64_t)track.n / 8 > began - 1000);
-	assert_true(tone_share(track.left + 800, 12000, 440, 8000) > 0.97);
+	assert_true(most_of(track.left, 440, 12000) > 0.97);
 	start_media();
 	simple("a", COMMAND(ATTACH));
 	assert_int_equal(await("a", CASE(FAILED))->failed->error, ERR_NOT_FOUND);
@@ -420,7 +435,7 @@ static void sigterm_waits_for_calls_and_then_ends(void **state)
 	wait_ms(500);
 	assert_true(testkit_proc_running(&media));
 	(void)call_free();
-	assert_int_equal(testkit_proc_stop(&media, 0, 3000), 0);
+	assert_int_equal(testkit_proc_stop(&media, 0, WAIT_MS), 0);
 	start_media();
 }
 

@@ -34,6 +34,7 @@
 
 typedef Trunkline__Media__V1__MediaEvent event_t;
 typedef Trunkline__Media__V1__MediaCommand command_t;
+#define WAIT_MS	   20000 /* for what must come */
 #define CASE(x)	   TRUNKLINE__MEDIA__V1__MEDIA_EVENT__EVENT_##x
 #define COMMAND(x) TRUNKLINE__MEDIA__V1__MEDIA_COMMAND__COMMAND_##x
 
@@ -59,6 +60,7 @@ struct phone {
 	bool shy;	       /* does not talk as soon as it may */
 	atomic_size_t n_heard; /* samples */
 	atomic_uint packets, gaps, rtcp_packets, digits;
+	atomic_uint in_a_row; /* packets since the last gap */
 	bool any;
 	uint16_t last_seq;
 	uint32_t last_ssrc;
@@ -70,6 +72,7 @@ struct phone {
 static struct phone phones[4];
 static pthread_t phone_thread;
 static atomic_bool phones_stop;
+static atomic_uint phones_turns;
 static pthread_mutex_t phones_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void send_to(int fd, uint16_t port, const void *bytes, size_t size)
@@ -114,8 +117,11 @@ static void phone_take(struct phone *p, const struct rtp_packet *in)
 {
 	size_t n = p->n_heard;
 
-	if (p->any && (in->seq != (uint16_t)(p->last_seq + 1) || in->ssrc != p->last_ssrc))
+	p->in_a_row++;
+	if (p->any && (in->seq != (uint16_t)(p->last_seq + 1) || in->ssrc != p->last_ssrc)) {
 		p->gaps++;
+		p->in_a_row = 0;
+	}
 	p->any = true;
 	p->last_seq = in->seq;
 	p->last_ssrc = in->ssrc;
@@ -171,6 +177,7 @@ static void *run_phones(void *arg)
 			phone_listen(&phones[i]);
 		}
 		pthread_mutex_unlock(&phones_lock);
+		phones_turns++;
 		next += 20000;
 		if (next > clock_mono_us())
 			usleep((useconds_t)(next - clock_mono_us()));
@@ -236,7 +243,7 @@ static void phone_reset(struct phone *p)
 	p->shy = false;
 	p->any = false;
 	p->n_heard = 0;
-	p->packets = p->gaps = p->digits = p->spoilt = 0;
+	p->packets = p->gaps = p->digits = p->spoilt = p->in_a_row = 0;
 	p->sniff = NULL;
 	phone_secure(p, NULL, NULL);
 }
@@ -256,7 +263,7 @@ static struct {
 	ProtobufCMessage *msg[512];
 	unsigned n_msg;
 } inbox;
-static unsigned heartbeats;
+static uint64_t heartbeat_of; /* which process */
 static uint32_t heartbeat_load;
 
 static void on_events(const struct bus_msg *msg, void *arg)
@@ -280,7 +287,7 @@ static void on_heartbeat(const struct bus_msg *msg, void *arg)
 	assert_string_equal(pb->service, "media");
 	assert_true(pb->capacity > 0 && pb->incarnation > 0);
 	heartbeat_load = pb->load;
-	heartbeats++;
+	heartbeat_of = pb->incarnation;
 	trunkline__media__v1__heartbeat__free_unpacked(pb, NULL);
 }
 
@@ -315,7 +322,7 @@ static event_t *await_nth(const char *leg, int kind, unsigned nth)
 {
 	struct wanted w = { .leg = leg, .kind = kind, .nth = nth };
 
-	if (!testkit_wait_loop(loop, find, &w, 5000)) {
+	if (!testkit_wait_loop(loop, find, &w, WAIT_MS)) {
 		for (unsigned i = 0; i < inbox.n; i++)
 			print_message("  event %d of leg %s\n", (int)inbox.event[i]->event_case,
 				      inbox.event[i]->leg_id);
@@ -338,6 +345,78 @@ static bool never(void *arg)
 static void wait_ms(int64_t ms)
 {
 	(void)testkit_wait_loop(loop, never, NULL, ms);
+}
+
+static bool phones_have_turned(void *arg)
+{
+	return phones_turns - *(unsigned *)arg >= 2;
+}
+
+/* What lies in their sockets now they have read. */
+static void until_phones_have_read(void)
+{
+	unsigned before = phones_turns;
+
+	assert_true(testkit_wait_loop(loop, phones_have_turned, &before, WAIT_MS));
+}
+
+/* ---- what a phone hears once the machine lets all of us be in time ---- */
+struct tune {
+	const struct phone *p;
+	double hz;
+	size_t n;
+	double share;
+};
+
+static bool is_heard(void *arg)
+{
+	const struct tune *t = arg;
+
+	return hears(t->p, t->hz, t->n) > t->share;
+}
+
+/* Its last n samples become a tone of that frequency. */
+static void must_hear(const struct phone *p, double hz, size_t n, double share)
+{
+	struct tune t = { p, hz, n, share };
+
+	if (!testkit_wait_loop(loop, is_heard, &t, WAIT_MS))
+		fail_msg("%.0f Hz: %.3f of %zu samples, %zu heard", hz, hears(p, hz, n), n, (size_t)p->n_heard);
+}
+
+struct counted {
+	const atomic_uint *what;
+	unsigned n;
+};
+
+static bool has_counted(void *arg)
+{
+	const struct counted *c = arg;
+
+	return *c->what >= c->n;
+}
+
+static void must_count(const atomic_uint *what, unsigned n)
+{
+	if (!testkit_wait_loop(loop, has_counted, &(struct counted){ what, n }, WAIT_MS))
+		fail_msg("%u instead of %u", *what, n);
+}
+
+struct listened {
+	const struct phone *p;
+	size_t n;
+};
+
+static bool has_heard(void *arg)
+{
+	const struct listened *l = arg;
+
+	return l->p->n_heard >= l->n;
+}
+
+static void must_have_heard(const struct phone *p, size_t samples)
+{
+	assert_true(testkit_wait_loop(loop, has_heard, &(struct listened){ p, samples }, WAIT_MS));
 }
 
 static void send_owned(const char *owner, command_t *c)
@@ -483,17 +562,20 @@ static void press(struct phone *p, char digit, unsigned ms)
 }
 
 /* ---- the program ---- */
+static bool another_beats(void *before)
+{
+	return heartbeat_of != *(uint64_t *)before;
+}
+
 static void start_media(void)
 {
+	uint64_t before = heartbeat_of;
 	const char *argv[] = { binary, "-c", conf, NULL };
 	char log[TESTKIT_PATH + 64];
 
 	snprintf(log, sizeof(log), "%s/media.log", dir);
 	testkit_spawn(&media, &(struct testkit_spawn){ .argv = argv, .log = log });
-	heartbeats = 0;
-	for (int i = 0; i < 500 && heartbeats == 0; i++)
-		wait_ms(20);
-	assert_true(heartbeats > 0);
+	assert_true(testkit_wait_loop(loop, another_beats, &before, 3 * WAIT_MS));
 }
 
 static void find_binary(void)
@@ -543,6 +625,19 @@ static bool read_recording(const char *path)
 	return ended;
 }
 
+/* The share of a frequency where there is most of it; elsewhere the machine may have kept us from being in time. */
+static double most_of(const int16_t *pcm, double hz, size_t n)
+{
+	double most = 0;
+
+	for (size_t at = 0; at + n <= track.n; at += 400) {
+		double share = tone_share(pcm + at, n, hz, 8000);
+
+		most = share > most ? share : most;
+	}
+	return most;
+}
+
 static int setup_all(void **state)
 {
 	struct bus_params p = { 0 };
@@ -584,7 +679,7 @@ static int teardown_all(void **state)
 	pthread_join(phone_thread, NULL);
 	bus_unsubscribe(&sub);
 	bus_unsubscribe(&hb_sub);
-	assert_int_equal(testkit_proc_stop(&media, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&media, SIGTERM, WAIT_MS), 0);
 	bus_free(&bus);
 	loop_free(&loop);
 	testkit_nats_stop(&nats);
@@ -598,6 +693,7 @@ static int begin(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(phones); i++)
 		phones[i].on = false;
 	wait_ms(60); /* what is under way from the test before arrives */
+	until_phones_have_read();
 	for (size_t i = 0; i < ARRAY_SIZE(phones); i++)
 		phone_reset(&phones[i]);
 	return 0;

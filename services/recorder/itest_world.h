@@ -119,7 +119,7 @@ static __attribute__((unused)) void start_one(struct testkit_proc *proc, const c
 
 	snprintf(log, sizeof(log), "%s/recorder.log", dir);
 	testkit_spawn(proc, &(struct testkit_spawn){ .argv = argv, .log = log });
-	assert_true(testkit_wait_tcp(atoi(strchr(listens, ':') + 1), 10000));
+	assert_true(testkit_wait_tcp(atoi(strchr(listens, ':') + 1), 30000));
 }
 
 static __attribute__((unused)) void start_recorder(void)
@@ -186,7 +186,7 @@ static __attribute__((unused)) int setup_all(void **state)
 static __attribute__((unused)) int teardown_all(void **state)
 {
 	(void)state;
-	assert_int_equal(testkit_proc_stop(&recorder, SIGTERM, 5000), 0);
+	assert_int_equal(testkit_proc_stop(&recorder, SIGTERM, 20000), 0);
 	bus_unsubscribe(&sub);
 	events_free(&events);
 	bus_free(&bus);
@@ -297,7 +297,7 @@ static __attribute__((unused)) void emit(const char *tenant, const char *id, con
 	bool done = false;
 
 	emit_to(on_ack, &done, tenant, id, agent, caller, started_only);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 static __attribute__((unused)) bool is_stored(void *arg)
@@ -307,7 +307,7 @@ static __attribute__((unused)) bool is_stored(void *arg)
 
 static __attribute__((unused)) void await_stored(unsigned n)
 {
-	if (!testkit_wait_loop(loop, is_stored, &n, 15000))
+	if (!testkit_wait_loop(loop, is_stored, &n, 20000))
 		fail_msg("%u recordings stored, %u expected", stored, n);
 }
 
@@ -325,7 +325,7 @@ static __attribute__((unused)) void store(const char *tenant, const char *id, co
 /* ---- clients ---- */
 static __attribute__((unused)) struct rpc_client *client_of(const struct auth_user *u)
 {
-	struct rpc_client_params p = { .target = address };
+	struct rpc_client_params p = { .target = address, .timeout_ms = 60000 };
 	struct rpc_client *c;
 	char *token;
 
@@ -451,7 +451,7 @@ static __attribute__((unused)) void emit_purged(const char *tenant, int64_t time
 	ev.body_case = TRUNKLINE__EVENT__V1__EVENT__BODY_TENANT_PURGED;
 	ev.tenant_purged = &purged;
 	assert_int_equal(events_emit(events, "recording", "tenant", &ev, on_ack, &done), ERR_OK);
-	assert_true(testkit_wait_flag(loop, &done, 5000));
+	assert_true(testkit_wait_flag(loop, &done, 20000));
 }
 
 #endif

@@ -13,7 +13,7 @@ static void a_segment_becomes_a_file_with_each_party_in_its_channel(void **state
 
 	(void)state;
 	store("acme", "rec1", "1001", "13800000001", 5000);
-	assert_true(testkit_wait(segment_gone, (void *)"rec1", 3000)); /* once it is told */
+	assert_true(testkit_wait(segment_gone, (void *)"rec1", 20000)); /* once it is told */
 	assert_int_equal(get(c, "rec1", &r, NULL), ERR_OK);
 	assert_int_equal(r.duration_ms, 5000);
 	assert_int_equal(r.started_ms, START_MS);
@@ -268,7 +268,7 @@ static void what_is_being_recorded_is_shown_and_what_is_lost_is_told(void **stat
 
 	(void)state;
 	emit("acme", "rec3", "1001", "", true);
-	assert_true(testkit_wait(has_state, &u, 5000));
+	assert_true(testkit_wait(has_state, &u, 20000));
 	assert_int_equal(download(u.c, "rec3", 0, NULL), ERR_PRECONDITION);
 	emit("acme", "rec3", "1001", "138", false); /* stopped, but there is no segment: it may still turn up … */
 	(void)testkit_wait_loop(loop, is_stored, &(unsigned){ stored + 1 }, 1000);
@@ -277,7 +277,7 @@ static void what_is_being_recorded_is_shown_and_what_is_lost_is_told(void **stat
 	emit("acme", "rec3", "1001", "138", false);
 	emitted_ms = 0;
 	u.state = TRUNKLINE__RECORDING__V1__RECORDING_STATE__RECORDING_STATE_LOST;
-	assert_true(testkit_wait(has_state, &u, 8000));
+	assert_true(testkit_wait(has_state, &u, 20000));
 	assert_int_equal(download(u.c, "rec3", 0, NULL), ERR_DATA_LOSS);
 	rpc_client_free(&u.c);
 }
@@ -325,18 +325,18 @@ static void recordings_without_a_segment_do_not_hold_up_the_others(void **state)
 	(void)state;
 	emit_missing();
 	store("acme", "there1", "1001", "138", 1000);
-	assert_true(testkit_wait(has_state, &late, 5000));
+	assert_true(testkit_wait(has_state, &late, 20000));
 	testkit_postgres_kill(&pg);
 	emit_missing();
 	write_segment("acme", "there2", 1000, true);
 	emit("acme", "there2", "1001", "138", false);
-	assert_true(testkit_wait(file_is_made, (void *)"there2", 8000));
+	assert_true(testkit_wait(file_is_made, (void *)"there2", 20000));
 	assert_int_equal(testkit_proc_stop(&recorder, SIGKILL, 5000), 128 + SIGKILL);
 	write_segment("acme", "missing7", 1000, true); /* it came after all */
 	testkit_postgres_restart(&pg);
 	start_recorder();
 	await_stored(before + 3);
-	assert_true(testkit_wait(segment_gone, (void *)"missing7", 3000));
+	assert_true(testkit_wait(segment_gone, (void *)"missing7", 20000));
 	rpc_client_free(&late.c);
 }
 
@@ -353,7 +353,7 @@ static void postgresql_away_delays_but_loses_nothing(void **state)
 	assert_true(segment_exists("acme", "rec4"));
 	testkit_postgres_restart(&pg);
 	await_stored(before + 1);
-	assert_true(testkit_wait(segment_gone, (void *)"rec4", 3000));
+	assert_true(testkit_wait(segment_gone, (void *)"rec4", 20000));
 }
 
 static void kill_9_in_the_middle_and_each_recording_is_stored(void **state)
@@ -394,13 +394,13 @@ static void a_segment_whose_event_never_came_is_taken_in(void **state)
 	recording_t r = TRUNKLINE__RECORDING__V1__RECORDING__INIT;
 
 	(void)state;
-	(void)testkit_proc_stop(&recorder, SIGTERM, 5000);
+	(void)testkit_proc_stop(&recorder, SIGTERM, 20000);
 	write_segment("acme", "orphan", 2000, false);
 	snprintf(path, sizeof(path), "%s/rec/acme/orphan.seg", dir);
 	assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
 	start_recorder();
 	u.c = client("acme", "", AUTH_SUPERVISOR);
-	assert_true(testkit_wait(has_state, &u, 8000));
+	assert_true(testkit_wait(has_state, &u, 20000));
 	assert_int_equal(get(u.c, "orphan", &r, NULL), ERR_OK);
 	assert_int_equal(r.duration_ms, 2000);
 	assert_false(r.complete);
@@ -440,7 +440,7 @@ static void recordings_of_a_tenant_that_is_gone_are_erased_and_no_others_GT_3_1_
 	assert_int_equal(testkit_proc_stop(&recorder, SIGKILL, 5000), 128 + SIGKILL);
 	start_recorder();
 	assert_true(testkit_wait_loop(loop, dir_gone, path, 40000));
-	assert_true(testkit_wait(is_unknown, &old, 5000));
+	assert_true(testkit_wait(is_unknown, &old, 20000));
 	assert_int_equal(get(neighbour, "stays-1", &r, NULL), ERR_OK);
 	assert_int_equal(download(neighbour, "stays-1", 0, NULL), ERR_OK);
 	rpc_client_free(&old.c);
@@ -454,7 +454,7 @@ static void a_recording_does_not_wait_for_another_tenants_hundred_GT_3_1_2d(void
 	char id[32];
 
 	(void)state;
-	(void)testkit_proc_stop(&recorder, SIGTERM, 5000);
+	(void)testkit_proc_stop(&recorder, SIGTERM, 20000);
 	for (int i = 0; i < 200; i++) {
 		snprintf(id, sizeof(id), "many-%d", i);
 		write_segment("acme", id, 4000, true);
@@ -494,7 +494,7 @@ static void a_recording_of_a_tenant_that_is_gone_does_not_come_back_GT_3_1_2(voi
 
 	(void)state;
 	emit("left", "aside-1", "1001", "138", false);
-	assert_true(testkit_wait(has_state, &aside, 10000));
+	assert_true(testkit_wait(has_state, &aside, 20000));
 	write_segment("left", "left-1", 1000, true);
 	snprintf(path, sizeof(path), "%s/rec/left", dir);
 	emit_purged("left", clock_wall_ms());
@@ -514,7 +514,7 @@ static void a_recording_of_a_tenant_that_is_gone_does_not_come_back_GT_3_1_2(voi
 	emit("left", "new-1", "1001", "138", true);
 	late.id = "new-1";
 	late.state = aside.state;
-	assert_true(testkit_wait(has_state, &late, 10000));
+	assert_true(testkit_wait(has_state, &late, 20000));
 	rpc_client_free(&aside.c);
 }
 
@@ -523,7 +523,7 @@ static void postgresql_away_at_the_start_is_waited_for(void **state)
 	unsigned before = stored;
 
 	(void)state;
-	(void)testkit_proc_stop(&recorder, SIGTERM, 5000);
+	(void)testkit_proc_stop(&recorder, SIGTERM, 20000);
 	testkit_postgres_kill(&pg);
 	start_recorder();
 	write_segment("acme", "rec5", 1000, true);

@@ -96,7 +96,7 @@ static void a_caller_is_stored_encrypted_and_shown_and_found_by_who_may_GT_16(vo
 	store("acme", "before", "1001", "+4930000111222", 1000);
 	sees(may_not, "", 1, "+4930000111222");
 	publish("acme", CALLER_FIELD);
-	assert_true(testkit_wait(is_shown, &marked, 5000)); /* what was stored before is masked */
+	assert_true(testkit_wait(is_shown, &marked, 20000)); /* what was stored before is masked */
 	store("acme", "secret", "1001", CANARY, 1000);
 	assert_int_equal(testkit_run((const char *[]){ "pg_dump", "--data-only", "-d", pg.dsn, NULL }, &dump, 20000),
 			 0);

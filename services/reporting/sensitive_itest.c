@@ -110,7 +110,7 @@ static void write_call(const char *tenant, const char *call, const char *caller,
 	second.digits_collected = &collected;
 	pack(&p, 1, &second, tenant, call);
 	job.records = p.list;
-	assert_true(testkit_wait_loop(loop, is_known, &job.view, 5000));
+	assert_true(testkit_wait_loop(loop, is_known, &job.view, 20000));
 	assert_int_equal(db_run_wait(db, NULL, books_write, &job), ERR_OK);
 	assert_int_equal(job.applied, 2);
 	vault_view_unref(&job.view);
@@ -129,7 +129,7 @@ static bool has_sensitive(void *arg)
 
 static void await_sensitive(const char *tenant)
 {
-	assert_true(testkit_wait_loop(loop, has_sensitive, (void *)(uintptr_t)tenant, 5000));
+	assert_true(testkit_wait_loop(loop, has_sensitive, (void *)(uintptr_t)tenant, 20000));
 }
 
 static bool has_tenant(void *arg)
@@ -144,7 +144,7 @@ static bool has_tenant(void *arg)
 /* A tenant that is not known has its numbers withheld. */
 static void await_tenant(const char *tenant)
 {
-	assert_true(testkit_wait_loop(loop, has_tenant, (void *)(uintptr_t)tenant, 5000));
+	assert_true(testkit_wait_loop(loop, has_tenant, (void *)(uintptr_t)tenant, 20000));
 }
 
 /* ---- questions ---- */
@@ -291,7 +291,7 @@ static void who_may_sees_it_and_who_may_not_a_mask_GT_16(void **state)
 	struct shown s = { "acme", MAY, CANARY };
 
 	(void)state;
-	assert_true(testkit_wait(shows, &s, 5000));
+	assert_true(testkit_wait(shows, &s, 20000));
 	sees("acme", MAY, "", CANARY, KEYED);
 	sees("acme", MAY_NOT, "", VAULT_MASK "3645", VAULT_MASK);
 	sees("plain", MAY_NOT, "", NOBODYS, "42");
@@ -316,7 +316,7 @@ static void what_was_stored_before_it_was_marked_is_masked_and_found_GT_16(void 
 	(void)state;
 	publish("plain", BOTH, 9);
 	await_sensitive("plain");
-	assert_true(testkit_wait(shows, &s, 5000));
+	assert_true(testkit_wait(shows, &s, 20000));
 	sees("plain", MAY_NOT, "", VAULT_MASK "1222", VAULT_MASK);
 	write_call("plain", other, NOBODYS, "43");
 	assert_int_equal(finds("plain", NOBODYS), 2);
@@ -477,7 +477,7 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	    "'0'), 1, 'x' FROM "
 	    "generate_series(1, 3000) n"); /* in clear, for the length of the walk */
 	testkit_spawn(&holder, &(struct testkit_spawn){ .argv = hold });
-	assert_true(testkit_wait(is_held, NULL, 10000));
+	assert_true(testkit_wait(is_held, NULL, 20000));
 	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL),
 			 ERR_OK);
 	assert_int_equal(bus_kv_watch(&watch, kv, ">", on_progress, &p), ERR_OK);
@@ -489,7 +489,7 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	(void)testkit_proc_stop(&holder, SIGKILL, 5000);
 	fill(200, 220); /* the vault of this process still has the former version, or has not: both are renewed */
 	start_service();
-	assert_true(testkit_wait_loop(loop, waits_for_second, (char *)(uintptr_t) "turning", 5000));
+	assert_true(testkit_wait_loop(loop, waits_for_second, (char *)(uintptr_t) "turning", 20000));
 	fill(220, 260); /* beside the walk */
 	assert_true(testkit_wait_loop(loop, has_finished, &p, 60000));
 	assert_int_equal(p.last->version, 2);
@@ -498,7 +498,7 @@ static void a_rotation_renews_every_row_killed_and_under_load_GT_16(void **state
 	assert_int_equal(count("caller LIKE 'sealed:2:%'"), 3260); /* those in clear, too */
 	assert_int_equal(count("digits LIKE 'sealed:2:%'"), 260);
 	publish_rotated("turning", 2, false); /* the former version is destroyed */
-	assert_true(testkit_wait(finds_all, NULL, 10000));
+	assert_true(testkit_wait(finds_all, NULL, 20000));
 	bus_kv_unwatch(&watch);
 	bus_kv_close(&kv);
 	trunkline__config__v1__key_progress__free_unpacked(p.last, NULL);
@@ -587,7 +587,7 @@ static void with_the_key_everything_goes_GT_16_GT_3_1_2(void **state)
 	(void)state;
 	sees("acme", MAY, "", CANARY, KEYED);
 	confkit_delete(loop, bus, "acme.main"); /* as the purge of a tenant does */
-	assert_true(testkit_wait(shows, &gone, 5000));
+	assert_true(testkit_wait(shows, &gone, 20000));
 	sees("acme", MAY, "", "", "");
 	publish("acme", BOTH, 70); /* a later tenant of the id, with a key of its own */
 	await_sensitive("acme");

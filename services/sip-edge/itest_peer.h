@@ -1,16 +1,22 @@
 /*
  * itest_peer: a SIP peer that speaks text over UDP, for the integration tests: what is sent is written out, what comes is
- * looked at as text. Not a stack: it retransmits nothing.
+ * looked at as text. Not a stack: it retransmits nothing, and what the edge retransmits because a test was slow is passed over.
  */
 #ifndef SIP_EDGE_ITEST_PEER_H
 #define SIP_EDGE_ITEST_PEER_H
 
+#include "base/hash.h"
 #include "itest_world.h"
+
+#define PEER_GIVEN 512
 
 struct peer {
 	int fd, port;
 	char host[16];
 	char rx[65536]; /* the message got last */
+	/* Of the messages that the test has got: the same bytes once more are a retransmission. */
+	uint32_t given[PEER_GIVEN];
+	size_t n_given;
 };
 
 static void peer_open_at(struct peer *p, const char *host)
@@ -57,6 +63,25 @@ static void PRINTF(2, 3) peer_send(struct peer *p, const char *fmt, ...)
 	peer_send_bytes(p, text, (size_t)n);
 }
 
+static bool peer_is_news(struct peer *p)
+{
+	uint32_t h = hash_fnv1a32(p->rx);
+
+	for (size_t i = 0; i < p->n_given && i < PEER_GIVEN; i++)
+		if (p->given[i] == h)
+			return false;
+	p->given[p->n_given++ % PEER_GIVEN] = h;
+	return true;
+}
+
+/* Another process is at the other end now: what it says is news, and what lies here is of the one before. */
+static void UNUSED peer_forget(struct peer *p)
+{
+	while (recv(p->fd, p->rx, sizeof(p->rx), 0) >= 0)
+		;
+	p->n_given = 0;
+}
+
 struct peer_want {
 	struct peer *p;
 	const char *start;
@@ -69,7 +94,7 @@ static bool peer_look(void *arg)
 
 	while ((n = recv(w->p->fd, w->p->rx, sizeof(w->p->rx) - 1, 0)) >= 0) {
 		w->p->rx[n] = '\0';
-		if (strncmp(w->p->rx, w->start, strlen(w->start)) == 0)
+		if (strncmp(w->p->rx, w->start, strlen(w->start)) == 0 && peer_is_news(w->p))
 			return true;
 	}
 	return false;
@@ -236,6 +261,48 @@ static struct leg_ref UNUSED establish(struct peer *p, struct call *c)
 	ack(c, "");
 	cc_event("cc-1", EV(ANSWERED));
 	return l;
+}
+
+/* ---- what the edge writes into KV, asynchronously, for its next life ---- */
+
+struct in_kv {
+	char subject[200], text[64]; /* which the value has */
+	bool asked, there;
+};
+
+static void on_kv_answer(err_t e, const struct bus_msg *msg, void *arg)
+{
+	struct in_kv *k = arg;
+
+	k->asked = false;
+	k->there = !e && msg->size && memmem(msg->data, msg->size, k->text, strlen(k->text));
+}
+
+static bool is_in_kv(void *arg)
+{
+	struct in_kv *k = arg;
+
+	if (!k->there && !k->asked)
+		k->asked = bus_request(bus, k->subject, "", 0, 1000, on_kv_answer, k) == ERR_OK;
+	return k->there;
+}
+
+static void UNUSED await_checkpoint(const struct leg_ref *l)
+{
+	struct in_kv k = { "", "", false, false };
+
+	snprintf(k.subject, sizeof(k.subject), "$JS.API.DIRECT.GET.KV_legs.$KV.legs.edge-1.%s.%s", l->tenant, l->leg);
+	assert_true(testkit_wait_loop(loop, is_in_kv, &k, WAIT_MS));
+}
+
+/* Of the phone p, as tenant.agent. */
+static void UNUSED await_binding(const struct peer *p, const char *whose)
+{
+	struct in_kv k = { "", "", false, false };
+
+	snprintf(k.subject, sizeof(k.subject), "$JS.API.DIRECT.GET.KV_bindings.$KV.bindings.%s", whose);
+	snprintf(k.text, sizeof(k.text), "@%s:%d", p->host, p->port);
+	assert_true(testkit_wait_loop(loop, is_in_kv, &k, WAIT_MS));
 }
 
 /* ---- registration ---- */

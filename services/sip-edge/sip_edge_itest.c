@@ -427,7 +427,10 @@ static void calls_outlive_kill_9_of_the_edge(void **state)
 	answer(&phone, &e, "200 OK", "ph", SDP_A);
 	peer_expect(&phone, "ACK ");
 	cc_event("cc-1", EV(ANSWERED));
-	usleep(300000); /* the checkpoints are asynchronous */
+	await_checkpoint(&l);
+	await_checkpoint(&m);
+	await_checkpoint(&n);
+	await_binding(&phone, "acme.1001");
 	testkit_proc_stop(&edge, SIGKILL, 1000);
 	start_edge();
 	/* the caller hangs up */
@@ -465,23 +468,24 @@ static void calls_outlive_kill_9_of_the_edge(void **state)
 static void who_hangs_up_while_the_edge_wakes_up_is_not_told_that_there_is_no_call(void **state)
 {
 	struct peer p;
+	struct leg_ref l;
 	struct call c;
 	bool answered = false;
 
 	(void)state;
 	peer_open(&p);
-	establish(&p, &c);
-	usleep(300000); /* the checkpoint is asynchronous */
+	l = establish(&p, &c);
+	await_checkpoint(&l);
 	testkit_proc_stop(&edge, SIGKILL, 1000);
 	spawn_edge();
-	for (int i = 0; i < 1000 && !answered; i++) {
+	for (int i = 0; i < 6000 && !answered; i++) {
 		in_dialog(&c, "BYE", "", "");
 		answered = peer_got(&p, "SIP/2.0 ", 10);
 	}
 	assert_true(answered);
 	assert_memory_equal(p.rx, "SIP/2.0 200", 11);
 	assert_string_equal(cc_event("cc-1", EV(ENDED))->ended->cause, "bye");
-	assert_true(testkit_wait(ready, NULL, 10000));
+	assert_true(testkit_wait(ready, NULL, 3 * WAIT_MS));
 	peer_close(&p);
 }
 
@@ -506,5 +510,6 @@ int main(void)
 		cmocka_unit_test_setup(who_hangs_up_while_the_edge_wakes_up_is_not_told_that_there_is_no_call, forget),
 	};
 
+	offer_timeout_ms = 4000; /* one waits for it */
 	return cmocka_run_group_tests(tests, world_start, world_stop);
 }

@@ -16,7 +16,7 @@ static int sipp(const char *const *argv, const char *name, int64_t ms)
 	snprintf(log, sizeof(log), "%s/%s.log", dir, name);
 	testkit_spawn(&proc, &(struct testkit_spawn){ .argv = argv, .log = log });
 	testkit_wait_loop(loop, ended, &proc, ms);
-	code = testkit_proc_stop(&proc, SIGTERM, 1000);
+	code = testkit_proc_stop(&proc, SIGTERM, WAIT_MS);
 	if (code) {
 		struct str out = STR_INIT;
 
@@ -33,9 +33,9 @@ static int uac(const char *transport, const char *calls, const char *rate, const
 
 	snprintf(target, sizeof(target), "127.0.0.1:%d", sip_port);
 	snprintf(port, sizeof(port), "%d", sip_port + 2);
-	return sipp((const char *[]){ "sipp", "-sn",	  "uac",      "-s", "+862011110000", "-i", "127.0.0.1", "-p",
-				      port,   "-t",	  transport,  "-m", calls,	     "-r", rate,	"-d",
-				      "200",  "-nostdin", "-timeout", "60", target,	     NULL },
+	return sipp((const char *[]){ "sipp", "-sn",	  "uac",      "-s",  "+862011110000", "-i", "127.0.0.1", "-p",
+				      port,   "-t",	  transport,  "-m",  calls,	      "-r", rate,	 "-d",
+				      "200",  "-nostdin", "-timeout", "120", target,	      NULL },
 		    name, ms);
 }
 
@@ -51,7 +51,7 @@ static bool nothing_left(void *arg)
 
 static void thousand(const char *name)
 {
-	assert_int_equal(uac("u1", "1000", "250", name, 60000), 0);
+	assert_int_equal(uac("u1", "1000", "250", name, 125000), 0);
 	assert_true(testkit_wait(nothing_left, NULL, 60000));
 }
 
@@ -80,10 +80,22 @@ static void calls_over_tcp_work_the_same(void **state)
 	(void)state;
 	auto_answer = true;
 	auto_offers = auto_ended = 0;
-	assert_int_equal(uac("t1", "50", "50", "tcp", 30000), 0);
+	assert_int_equal(uac("t1", "50", "50", "tcp", 125000), 0);
 	assert_true(testkit_wait(nothing_left, NULL, 60000));
 	assert_int_equal(auto_ended, 50);
 	auto_answer = false;
+}
+
+static bool is_taken(void *arg)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t) * (int *)arg) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool taken;
+
+	inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
+	taken = bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0;
+	close(fd);
+	return taken;
 }
 
 /* SIPp's own called side as the agent's phone: registered by a text peer, answers by itself, is hung up by us. */
@@ -127,7 +139,7 @@ static void sipps_own_called_side_is_a_phone(void **state)
 	testkit_spawn(&uas, &(struct testkit_spawn){ .argv = (const char *[]){ "sipp", "-sn", "uas", "-i", "127.0.0.1",
 									       "-p", port, "-nostdin", NULL },
 						     .log = log });
-	usleep(500000);
+	assert_true(testkit_wait(is_taken, &p.port, WAIT_MS));
 	for (size_t i = 0; i < ARRAY_SIZE(legs); i++)
 		legs[i] = cc_dial_agent("1001", 5000);
 	for (size_t i = 0; i < ARRAY_SIZE(legs); i++)
@@ -149,5 +161,6 @@ int main(void)
 		cmocka_unit_test_setup(sipps_own_called_side_is_a_phone, forget),
 	};
 
+	offer_timeout_ms = reoffer_ms = 30000; /* none is made twice: they are counted */
 	return cmocka_run_group_tests(tests, world_start, world_stop);
 }

@@ -35,7 +35,7 @@ static void give_back(const struct kept *k)
 
 static void kill_edge(void)
 {
-	testkit_proc_stop(&edge, SIGKILL, 1000);
+	testkit_proc_stop(&edge, SIGKILL, WAIT_MS);
 	start_edge();
 }
 
@@ -93,6 +93,7 @@ static void an_answer_whose_ack_the_dead_process_would_have_got_is_given_again(v
 	learn(&c);
 	snprintf(tag, sizeof(tag), "%s", header(&p, "To"));
 	kill_edge();
+	peer_forget(&p);
 	ack(&c, ""); /* of nothing, yet */
 	give_back(&k);
 	assert_false(cc_event("cc-1", EV(STATE))->state->answered);
@@ -213,7 +214,7 @@ static void a_ringing_caller_outlives_a_restart_of_the_edge(void **state)
 	(void)state;
 	peer_open(&p);
 	ring(&k, &p, &c, "SIP/2.0 180");
-	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, 8000), 0);
+	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, WAIT_MS), 0);
 	assert_false(peer_got(&p, "SIP/2.0 5", 100));
 	start_edge();
 	give_back(&k);
@@ -264,10 +265,10 @@ static void who_calls_in_the_midst_of_a_restart_is_heard_by_the_next_process(voi
 	peer_expect(&p, "CANCEL "); /* which is not answered: the process waits a little for it */
 	c = call_new(&caller, "+862011110000", "13800138000", "carrier.example");
 	invite(&c, "", SDP_A);
-	assert_false(peer_got(&caller, "SIP/2.0", 200));
 	invite_by_tcp(&c, by_tcp); /* nobody says it again */
 	assert_string_equal(by_tcp, "SIP/2.0 503");
-	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, 1500), 0);
+	assert_false(peer_got(&caller, "SIP/2.0", 200));
+	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, WAIT_MS), 0);
 	start_edge();
 	invite(&c, "", SDP_A);
 	peer_expect(&caller, "SIP/2.0 100");
@@ -299,7 +300,7 @@ static void a_call_that_comes_to_stand_in_the_midst_of_a_restart_is_known_afterw
 	learn(&c);
 	ack(&c, "");
 	cc_event("cc-1", EV(ANSWERED));
-	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, 1500), 0);
+	assert_int_equal(testkit_proc_stop(&edge, SIGTERM, WAIT_MS), 0);
 	start_edge();
 	in_dialog(&c, "BYE", "", "");
 	peer_expect(&caller, "SIP/2.0 200");

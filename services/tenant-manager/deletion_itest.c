@@ -254,7 +254,7 @@ static err_t fetch_prompt(struct reader *r, const char *sha256)
 {
 	r->fetched = false;
 	assert_int_equal(promptstore_fetch(r->prompts, r->tenant, sha256, on_fetched, r), ERR_OK);
-	assert_true(testkit_wait_loop(fx.loop, has_fetched, r, 10000));
+	assert_true(testkit_wait_loop(fx.loop, has_fetched, r, 20000));
 	return r->found;
 }
 
@@ -327,7 +327,7 @@ static void a_deleted_tenant_is_closed_and_keeps_what_it_has_until_its_grace_is_
 	(void)state;
 	const char *admin = fixture_token(&fx, "acme", "SCOPE_TENANT_ADMIN");
 	reader_start(&r, "acme");
-	assert_true(testkit_wait_loop(fx.loop, serves, &r, 15000));
+	assert_true(testkit_wait_loop(fx.loop, serves, &r, 20000));
 	refused(admin, "DeleteTenant", "{\"name\":\"tenants/acme\"}", ERR_DENIED, "");
 	(void)must("DeleteTenant", "{\"name\":\"tenants/acme\",\"validateOnly\":true}");
 	assert_string_equal(fixture_field(must("GetTenant", "{\"name\":\"tenants/acme\"}"), "state"), "STATE_ACTIVE");
@@ -337,7 +337,7 @@ static void a_deleted_tenant_is_closed_and_keeps_what_it_has_until_its_grace_is_
 	assert_true(strtoll(fixture_field(t, "purgeTimeMs"), NULL, 10) -
 			strtoll(fixture_field(t, "deleteTimeMs"), NULL, 10) ==
 		    7 * 86400000LL);
-	assert_true(testkit_wait_loop(fx.loop, ends_calls, &r, 15000));
+	assert_true(testkit_wait_loop(fx.loop, ends_calls, &r, 20000));
 	check_closed(admin);
 	check_taken();
 	refused(fx.operator_token, "CreateSkill", "{\"parent\":\"tenants/acme\",\"skillId\":\"y\",\"skill\":{}}",
@@ -370,7 +370,7 @@ static void undeleted_it_is_at_once_as_it_was_GT_3_1_2(void **state)
 	assert_string_equal(fixture_field(t, "suspended"), "");
 	assert_non_null(strstr(t, "\"suspension\":{\"announcementPromptId\":\"x\"}"));
 	reader_start(&r, "acme");
-	assert_true(testkit_wait_loop(fx.loop, serves, &r, 15000));
+	assert_true(testkit_wait_loop(fx.loop, serves, &r, 20000));
 	reader_stop(&r);
 	(void)fixture_must(&fx, NULL, "Login",
 			   "{\"tenant\":\"acme\",\"agentId\":\"x\",\"password\":\"correct horse\"}");
@@ -410,7 +410,7 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 	(void)state;
 	reader_start(&r, "acme");
 	reader_start(&other, "globex");
-	assert_true(testkit_wait_loop(fx.loop, serves, &other, 15000));
+	assert_true(testkit_wait_loop(fx.loop, serves, &other, 20000));
 	snprintf(sha, sizeof(sha), "%s",
 		 fixture_field(must("GetPrompt", "{\"name\":\"tenants/acme/prompts/x\"}"), "sha256"));
 	assert_int_equal(fetch_prompt(&r, sha), ERR_OK);
@@ -420,9 +420,9 @@ static void after_the_grace_everything_goes_with_a_report_and_the_neighbour_noti
 	wait_purged("acme", 30000);
 	refused(fx.operator_token, "UndeleteTenant", "{\"name\":\"tenants/acme\"}", ERR_NOT_FOUND, "no such tenant");
 	assert_string_equal(rows_of("acme"), "0");
-	assert_true(testkit_wait_loop(fx.loop, knows_nothing, &r, 15000));
+	assert_true(testkit_wait_loop(fx.loop, knows_nothing, &r, 20000));
 	assert_int_equal(fetch_prompt(&r, sha), ERR_NOT_FOUND);
-	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 15000));
+	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 20000));
 	static const char *const rows[][2] = { { "agents", "1" },	{ "queues", "1" },  { "flows", "1" },
 					       { "numbers", "1" },	{ "prompts", "1" }, { "skills", "2" },
 					       { "logins", "1" },	{ "audio", "1" },   { "imports", "1" },
@@ -515,7 +515,7 @@ static void what_a_previous_version_did_not_tell_recorders_is_told_GT_3_1_2(void
 	assert_int_equal(r.n_purges, 0);
 	fixture_service_stop(&fx, SIGTERM);
 	fixture_service_start(&fx);
-	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 15000));
+	assert_true(testkit_wait_loop(fx.loop, was_told, &r, 20000));
 	wait_sql(told, "1", 15000);
 	/* Once is enough. */
 	fixture_service_stop(&fx, SIGTERM);

@@ -61,7 +61,7 @@ static void wait_runs(struct reader *r, const char *flow, const char *step)
 {
 	struct want w = { r, flow, step };
 
-	if (!testkit_wait_loop(fx.loop, runs, &w, 15000))
+	if (!testkit_wait_loop(fx.loop, runs, &w, 20000))
 		fail_msg("no call would begin flow %s with step %s", flow, step);
 }
 

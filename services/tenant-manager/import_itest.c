@@ -148,7 +148,7 @@ static void wait_published(const char *agent, const char *number)
 	if (bus_new(&bus, &(struct bus_params){ .loop = fx.loop, .url = fx.nats.url, .name = "reader" }, &d) ||
 	    tenantconf_new(&w.conf, &(struct tenantconf_params){ .bus = bus }, &d))
 		fail_msg("reader: %s", d.message);
-	assert_true(testkit_wait_loop(fx.loop, seen, &w, 15000));
+	assert_true(testkit_wait_loop(fx.loop, seen, &w, 20000));
 	tenantconf_free(&w.conf);
 	bus_free(&bus);
 }
@@ -419,15 +419,21 @@ static err_t be_silent(void *arg)
 	return ERR_OK;
 }
 
+static bool is_full(void *arg)
+{
+	(void)arg;
+	return upload(admin, HEAD(""), "id\nu2\n", 6, NULL, NULL) == ERR_EXHAUSTED;
+}
+
 /* In the midst of an upload another one is begun; the third of a tenant is refused, another tenant's is not. */
 static err_t one_more(void *arg)
 {
 	int *depth = arg;
 	struct err_detail d = { 0 };
 
-	usleep(200000); /* the header is on its way */
 	if (++*depth < 2)
 		return fixture_import_slowly(&fx, admin, HEAD(""), "id\nu1\n", 6, one_more, depth, NULL, &d);
+	assert_true(testkit_wait(is_full, NULL, 20000)); /* the headers of both have come */
 	refused(HEAD(""), "id\nu2\n", ERR_EXHAUSTED, "", "2 uploads of the tenant are under way");
 	return upload(fixture_token(&fx, "globex", "SCOPE_TENANT_ADMIN"),
 		      "{\"parent\":\"tenants/globex\",\"kind\":\"IMPORT_KIND_AGENTS\"}", "id\nu3\n", 6, NULL, &d);
@@ -459,7 +465,7 @@ static void an_upload_whose_peer_leaves_or_is_silent_gives_its_place_back_GT_3_1
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, leave, NULL, NULL, &d),
 				 ERR_ABORTED);
-	assert_true(testkit_wait(has_room, NULL, 2000));
+	assert_true(testkit_wait(has_room, NULL, 20000));
 	assert_int_equal(fixture_import_slowly(&fx, admin, HEAD(""), "id\n", 3, be_silent, NULL, NULL, &d),
 			 ERR_TIMEOUT);
 	assert_non_null(strstr(d.message, "nothing came for 5 s"));
@@ -691,7 +697,7 @@ static void an_import_of_a_deleted_tenant_waits_for_its_way_back_GT_3_1_2(void *
 		 strrchr(name, '/') + 1);
 	snprintf(left, sizeof(left), "SELECT count(*) FROM tm.import WHERE id = %s AND holder = ''",
 		 strrchr(name, '/') + 1);
-	assert_true(testkit_wait(is, claimed, 10000));
+	assert_true(testkit_wait(is, claimed, 20000));
 	(void)fixture_must(&fx, fx.operator_token, "DeleteTenant", "{\"name\":\"tenants/acme\"}");
 	assert_true(testkit_wait(is, left, 20000));
 	usleep(8000000); /* the importer looks every five seconds, when the lease is over after two */

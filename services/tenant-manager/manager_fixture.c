@@ -96,7 +96,7 @@ static bool is_ready(void *arg)
 	char url[64];
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/readyz", f->http_port);
-	int code = testkit_run((const char *[]){ "curl", "-sf", "-m", "2", url, NULL }, &out, 5000);
+	int code = testkit_run((const char *[]){ "curl", "-sf", "-m", "10", url, NULL }, &out, 20000);
 	str_done(&out);
 	return code == 0;
 }
@@ -111,7 +111,7 @@ void fixture_service_start(struct fixture *f)
 	snprintf(log, sizeof(log), "%s/%s.log", f->dir, f->instance);
 	snprintf(token, sizeof(token), "%s/operator.token", f->dir);
 	testkit_spawn(&f->proc, &(struct testkit_spawn){ .argv = argv, .log = log });
-	if (!testkit_wait(is_ready, f, 20000)) {
+	if (!testkit_wait(is_ready, f, 60000)) {
 		testkit_read(log, &text);
 		testkit_die("the service does not become ready:\n%s", str_text(&text));
 	}
@@ -125,7 +125,7 @@ void fixture_service_stop(struct fixture *f, int signo)
 {
 	struct str text = STR_INIT;
 	bool running = testkit_proc_running(&f->proc);
-	int code = testkit_proc_stop(&f->proc, signo, 10000);
+	int code = testkit_proc_stop(&f->proc, signo, 30000);
 
 	if (running && signo == SIGTERM && code) {
 		testkit_read(f->proc.log, &text);
@@ -185,9 +185,13 @@ struct rpc_client *fixture_client(const struct fixture *f, const char *token)
 
 	snprintf(target, sizeof(target), "127.0.0.1:%d", f->grpc_port);
 	snprintf(ca, sizeof(ca), "%s/ca.pem", f->dir);
-	if (rpc_client_new(&c,
-			   &(struct rpc_client_params){
-			       .target = target, .tls = { .ca_file = ca }, .token = token, .language = f->language }))
+	if (rpc_client_new(&c, &(struct rpc_client_params){
+				   .target = target,
+				   .tls = { .ca_file = ca },
+				   .token = token,
+				   .language = f->language,
+				   .timeout_ms = 60000, /* of a busy machine */
+			       }))
 		testkit_die("rpc_client_new");
 	return c;
 }
@@ -436,7 +440,7 @@ long long fixture_metric(const struct fixture *f, const char *name)
 	char url[64];
 
 	snprintf(url, sizeof(url), "http://127.0.0.1:%d/metrics", f->http_port);
-	if (testkit_run((const char *[]){ "curl", "-sf", "-m", "5", url, NULL }, &out, 5000))
+	if (testkit_run((const char *[]){ "curl", "-sf", "-m", "20", url, NULL }, &out, 30000))
 		testkit_die("no answer of %s", url);
 	str_printf(&want, "\n%s ", name);
 	const char *at = strstr(str_text(&out), str_text(&want));

@@ -74,7 +74,7 @@ static bool seen(void *arg)
 
 static void wait_seen(struct want w)
 {
-	assert_true(testkit_wait_loop(fx.loop, seen, &w, 15000));
+	assert_true(testkit_wait_loop(fx.loop, seen, &w, 20000));
 }
 
 /* ---- building blocks ---- */
@@ -266,7 +266,7 @@ static void what_a_suspension_does_to_calls_is_chosen_published_and_keeps_its_pr
 	(void)must("UpdateTenant",
 		   "{\"tenant\":{\"name\":\"tenants/acme\",\"suspended\":true,\"suspension\":"
 		   "{\"announcementPromptId\":\"closed\",\"endCalls\":true}},\"updateMask\":\"suspended,suspension\"}");
-	assert_true(testkit_wait_loop(fx.loop, announces, &r, 5000));
+	assert_true(testkit_wait_loop(fx.loop, announces, &r, 20000));
 	const char *t = must("GetTenant", "{\"name\":\"tenants/acme\"}");
 	assert_non_null(strstr(t, "\"announcementPromptId\":\"closed\""));
 	refused(op(), "DeletePrompt", "{\"name\":\"tenants/acme/prompts/closed\"}", ERR_PRECONDITION, "name",
@@ -347,7 +347,7 @@ static err_t fetch(struct reader *r, const char *sha256, size_t *size)
 	struct fetched f = { 0 };
 
 	assert_int_equal(promptstore_fetch(r->prompts, "sound", sha256, on_fetched, &f), ERR_OK);
-	assert_true(testkit_wait_flag(fx.loop, &f.done, 10000));
+	assert_true(testkit_wait_flag(fx.loop, &f.done, 20000));
 	*size = f.size;
 	return f.e;
 }
@@ -638,7 +638,7 @@ static void a_configuration_lost_in_nats_is_written_again_at_the_next_start(void
 	const char *sha256 = tenant_find_prompt(tenantconf_find_tenant(r.conf, "lost"), "hello")->sha256;
 	struct fetched f = { 0 };
 	assert_int_equal(promptstore_fetch(r.prompts, "lost", sha256, on_fetched, &f), ERR_OK);
-	assert_true(testkit_wait_flag(fx.loop, &f.done, 10000));
+	assert_true(testkit_wait_flag(fx.loop, &f.done, 20000));
 	assert_int_equal(f.e, ERR_OK);
 	reader_stop(&r);
 	(void)d;
@@ -678,7 +678,7 @@ static void a_database_restored_from_a_backup_is_what_counts(void **state)
 		 "DELETE FROM tm.outbox WHERE tenant = 'restored'; COMMIT");
 	fixture_service_start(&fx);
 	struct want w = { &r, "restored", "555003", "1001", version, false };
-	assert_true(testkit_wait_loop(fx.loop, agent_is_older_than, &w, 15000));
+	assert_true(testkit_wait_loop(fx.loop, agent_is_older_than, &w, 20000));
 	reader_stop(&r);
 }
 

@@ -101,7 +101,7 @@ static void expect_published(const char *tenant, const char *pool)
 
 	assert_int_equal(bus_new(&bus, &bp, &d), ERR_OK);
 	assert_int_equal(tenantconf_new(&p.conf, &(struct tenantconf_params){ .bus = bus }, &d), ERR_OK);
-	if (!testkit_wait_loop(fx.loop, is_in, &p, 5000))
+	if (!testkit_wait_loop(fx.loop, is_in, &p, 20000))
 		fail_msg("%s is not in pool %s, as the call services read it", tenant, pool);
 	tenantconf_free(&p.conf);
 	bus_free(&bus);

@@ -94,7 +94,7 @@ static void hold_the_first(void)
 	assert_true(testkit_wait(table_is_held, NULL, PATIENT));
 	(void)fixture_sql(&fx, "INSERT INTO tm.outbox (tenant, item, stage, version) SELECT tenant, 'agent.1001', 2, "
 			       "version FROM tm.tenant WHERE tenant = 'acme'");
-	assert_true(testkit_wait(loads_it, NULL, 9000)); /* a statement is given up after 10 s */
+	assert_true(testkit_wait(loads_it, NULL, 20000)); /* a statement is given up after 10 s */
 	testkit_stand_still(fx.proc.pid);
 	(void)fixture_sql(&fx,
 			  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'");

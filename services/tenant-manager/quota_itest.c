@@ -374,12 +374,12 @@ static void the_call_services_are_told_of_the_quotas(void **state)
 			 ERR_OK);
 	assert_int_equal(tenantconf_new(&w.conf, &(struct tenantconf_params){ .bus = bus }, &d), ERR_OK);
 	make_tenant("told", "{\"queues\":5,\"agentsSignedIn\":100,\"promptBytes\":\"1000000000000\"}");
-	assert_true(testkit_wait_loop(fx.loop, quota_seen, &w, 15000));
+	assert_true(testkit_wait_loop(fx.loop, quota_seen, &w, 20000));
 	assert_int_equal(tenantconf_find_tenant(w.conf, "told")->quotas.agents_signed_in, 100);
 	assert_true(tenantconf_find_tenant(w.conf, "told")->quotas.prompt_bytes == 1000000000000);
 	set_quotas("told", "{\"queues\":6}");
 	w.queues = 6;
-	assert_true(testkit_wait_loop(fx.loop, quota_seen, &w, 15000));
+	assert_true(testkit_wait_loop(fx.loop, quota_seen, &w, 20000));
 	tenantconf_free(&w.conf);
 	bus_free(&bus);
 }

@@ -66,7 +66,7 @@ static void wait_read(unsigned sensitive, size_t n_keys)
 {
 	struct wanted w = { sensitive, n_keys };
 
-	assert_true(testkit_wait_loop(fx.loop, reads, &w, 10000));
+	assert_true(testkit_wait_loop(fx.loop, reads, &w, 20000));
 }
 
 /* The published key as a service opens it. */
@@ -239,7 +239,7 @@ static void tell(const char *service, uint32_t version, int64_t done, bool finis
 	assert_int_equal(bus_kv_open(&kv, bus, &(struct bus_kv_params){ .bucket = "rotation", .history = 1 }, NULL),
 			 ERR_OK);
 	assert_int_equal(bus_kv_put(kv, key, bytes, size, BUS_KV_ANY, on_put, &acked), ERR_OK);
-	assert_true(testkit_wait_flag(fx.loop, &acked, 5000));
+	assert_true(testkit_wait_flag(fx.loop, &acked, 20000));
 	bus_kv_close(&kv);
 }
 
@@ -250,7 +250,7 @@ static bool says(void *arg)
 
 static void wait_says(const char *text)
 {
-	if (!testkit_wait(says, (void *)(uintptr_t)text, 10000))
+	if (!testkit_wait(says, (void *)(uintptr_t)text, 20000))
 		fail_msg("no %s in %s", text, must("GetKeyRotation", "{\"name\":\"tenants/acme\"}"));
 }
 
@@ -357,7 +357,7 @@ static void with_the_tenant_its_key_is_destroyed_GT_16_GT_3_1_2(void **state)
 	(void)state;
 	fixture_purge(&fx, "acme");
 	assert_string_equal(fixture_sql(&fx, keys_sql), "0");
-	assert_true(testkit_wait_loop(fx.loop, is_gone, NULL, 10000));
+	assert_true(testkit_wait_loop(fx.loop, is_gone, NULL, 20000));
 	assert_non_null(strstr(must("GetTenantDeletion", "{\"name\":\"tenants/acme\"}"),
 			       "\"what\":\"encryption keys\",\"count\":\"2\""));
 }

@@ -150,7 +150,7 @@ static void to_ask_for_a_token_is_a_request_of_the_second_GT_3(void **state)
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant",
 			   "{\"tenantId\":\"slow\",\"tenant\":{\"quotas\":{\"apiRequestsPerS\":2}}}");
 	admin = fixture_token(&fx, "slow", "SCOPE_TENANT_ADMIN");
-	assert_true(testkit_wait(is_limited, (void *)admin, 5000));
+	assert_true(testkit_wait(is_limited, (void *)admin, 20000));
 }
 
 static bool at_second_too(void *arg)
@@ -199,7 +199,7 @@ static void two_instances_together_let_in_the_limit_of_a_second_GT_3_1_2(void **
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant",
 			   "{\"tenantId\":\"twice\",\"tenant\":{\"quotas\":{\"apiRequestsPerS\":1}}}");
 	admin = fixture_token(&fx, "twice", "SCOPE_TENANT_ADMIN");
-	assert_true(testkit_wait(is_limited, (void *)admin, 5000) &&
+	assert_true(testkit_wait(is_limited, (void *)admin, 20000) &&
 		    testkit_wait(at_second_too, (void *)admin, 5000)); /* both know the limit */
 	(void)fixture_must(&fx, fx.operator_token, "UpdateTenant",
 			   "{\"tenant\":{\"name\":\"tenants/twice\",\"quotas\":{\"apiRequestsPerS\":20}},"

@@ -12,11 +12,13 @@ import subprocess
 import time
 import urllib.request
 
+from jetstream import last_of
 from patience import patient
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOL = str(ROOT / "tools" / "cluster")
 SIP_KEEPS = ("server transactions", "client transactions", "invites over", "dialogs")
+READERS = ("edge-", "router-", "cc-", "desk-")  # of the configuration
 LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? ([^ ]+)$")
 
 
@@ -88,6 +90,18 @@ class Cluster:
             if time.monotonic() > deadline:
                 raise ClusterError("not ready after %s s: %s" % (timeout, bad))
             time.sleep(0.2)
+
+    def wait_published(self, *companies, timeout=20):
+        """Until their configuration is published as it is now, and every process that reads it has heard of it."""
+        deadline = time.monotonic() + patient(timeout)
+        while not all(c.published() for c in companies):
+            assert time.monotonic() < deadline, "tenant-manager does not publish"
+            time.sleep(0.05)
+        newest = last_of(self.env["TRUNKLINE_NATS_MONITOR"], "KV_config")
+        readers = [n for n, r in self.status().items() if n.startswith(READERS) and r["health"] == "ready"]
+        while behind := [n for n in readers if self.metric(n, "trunkline_config_revision") < newest]:
+            assert time.monotonic() < deadline, "not heard of the configuration: %s" % ", ".join(behind)
+            time.sleep(0.05)
 
     def http_port(self, instance):
         if not hasattr(self, "_ports"):

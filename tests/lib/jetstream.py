@@ -1,4 +1,4 @@
-"""Of several NATS servers the one that leads a stream, by their monitoring ports."""
+"""What the NATS servers say of their streams, by their monitoring ports."""
 import json
 import urllib.request
 
@@ -16,3 +16,10 @@ def leader_of(ports, stream):
             if leader:
                 return next(n for n in sorted(ports, reverse=True) if leader.endswith("-" + n))
     return None
+
+
+def last_of(monitor, stream):
+    """The sequence of the newest message; monitor: "http://host:port"."""
+    with urllib.request.urlopen(monitor + "/jsz?streams=1", timeout=10) as r:
+        accounts = json.load(r).get("account_details", [])
+    return next(s["state"]["last_seq"] for a in accounts for s in a["stream_detail"] if s["name"] == stream)

@@ -141,10 +141,7 @@ def cluster():
 @pytest.fixture(scope="session")
 def companies(cluster):
     both = world.both(Api(cluster.env))
-    deadline = time.monotonic() + patient(20)
-    while not all(c.published() for c in both):
-        assert time.monotonic() < deadline, "tenant-manager does not publish the companies"
-        time.sleep(0.05)
+    cluster.wait_published(*both)
     return both
 
 

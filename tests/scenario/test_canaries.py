@@ -119,11 +119,7 @@ def a_call(scene, theirs, number, canaries):
     theirs.flow("keys", [("pick-up", {"answer": {}}), ("ask", {"collect": {"variable": "pin", "min_digits": 12, "max_digits": 12, "first_timeout_ms": 9000}}),
                          ("wait", {"queue": {"queue_id": queue}}, "")])
     theirs.number(number, flow_id="keys")
-    end = time.monotonic() + patient(20)
-    while not theirs.published():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    time.sleep(patient(1))  # what is published is a moment on its way to the edge
+    scene.cluster.wait_published(theirs)
     at_work = scene.agent(agent, theirs, answers=0.05)
     call = scene.caller("+" + canaries.digits, theirs).call(number).wait("up")
     call.press(canaries.digits)

@@ -2,7 +2,6 @@
 import time
 
 import pytest
-from patience import patient
 from world import AGAIN, MENU, SORRY, WELCOME
 
 
@@ -81,14 +80,6 @@ def test_a_number_of_nobody_is_not_found(scene):
     assert call.status == 404
 
 
-def published(scene):
-    deadline = time.monotonic() + patient(10)
-    while not scene.acme.published():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.2)
-
-
 def test_working_hours_other_hours_and_night_service_by_hand_OP_1(scene):
     admin = scene.acme.own.admin
     number = scene.acme.number_of("main")
@@ -97,7 +88,7 @@ def test_working_hours_other_hours_and_night_service_by_hand_OP_1(scene):
 
     def status(user, **change):
         admin.UpdateNumber(number={**resource, **change}, update_mask="working,other,forced,force,calendarId")
-        published(scene)
+        scene.cluster.wait_published(scene.acme)
         call = scene.call("main", user)
         call.ua.engine.wait(lambda: call.state in ("up", "ended"), 5)
         answered = call.status

@@ -51,10 +51,7 @@ def new_call_after_the_loss(scene, victim, agent, user):
 
 def test_the_loss_of_one_of_three_nats_and_then_of_another_costs_no_call_no_place_and_no_event_GT_15(three, capsys):
     acme, huaxia = world.both(Api(three.env))
-    deadline = time.monotonic() + 30
-    while not (acme.published() and huaxia.published()):
-        assert time.monotonic() < deadline, "tenant-manager does not publish the companies"
-        time.sleep(0.05)
+    three.wait_published(acme, huaxia, timeout=30)
     scene = Scene(three, acme, huaxia)
     try:
         agents = [scene.agent("11%02d" % i, answers=0.05) for i in range(3)]

@@ -170,7 +170,7 @@ def test_a_good_call_goes_on_beside_a_hail_of_malformed_sip_and_rtp(scene):
             tcp.sendall(TORTURE[6] + os.urandom(2000))
     call.wait_hears(AGENT, 1.0)
     agent.phone.wait_call().wait_hears(CALLER, 1.0)
-    assert call.rtp.loudest_gap(start, time.monotonic()) < 0.5
+    assert call.rtp.loudest_gap(start, time.monotonic()) < 1.0
     second = scene.call("sales", "+4917060004").wait_hears(MUSIC, 0.2)
     second.hang_up()
     call.hang_up()

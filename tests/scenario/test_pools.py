@@ -32,10 +32,7 @@ def pools():
 
 def companies(cluster):
     both = world.both(Api(cluster.env))
-    deadline = time.monotonic() + patient(30)
-    while not all(c.published() for c in both):
-        assert time.monotonic() < deadline, "tenant-manager does not publish the companies"
-        time.sleep(0.05)
+    cluster.wait_published(*both, timeout=30)
     return both
 
 

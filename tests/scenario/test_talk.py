@@ -103,6 +103,7 @@ def test_hold_by_the_agent_and_back_GT_5_2(scene):
     agent = scene.agent("1001", answers=0.1)
     call = scene.call("sales", "+4917010005").wait_hears(AGENT, 0.5)
     leg = agent.phone.wait_call()
+    began = time.monotonic()
     leg.hold()
     time.sleep(0.5)
     since = time.monotonic()
@@ -111,11 +112,12 @@ def test_hold_by_the_agent_and_back_GT_5_2(scene):
     leg.resume()
     call.wait_hears(AGENT, 0.5)
     leg.wait_hears(CALLER, 0.5)
+    most = (time.monotonic() - began) * 1000
     call.hang_up()
     leg.wait_ended()
     c = scene.facts_of("+4917010005")
     assert c.kinds.count("held") == 1 and c.kinds.count("retrieved") == 1
-    assert 1200 < c.ended.hold_ms < 3000 and c.ended.hold_ms <= c.ended.talk_ms
+    assert 1200 < c.ended.hold_ms < most and c.ended.hold_ms <= c.ended.talk_ms
 
 
 def test_pcmu_and_pcma_telephones_understand_each_other(scene):

@@ -132,11 +132,7 @@ def test_a_lead_watches_the_facts_of_its_own_company_only(scene):
 def change(scene, **fields):
     """The operator changes the company huaxia, and it is in effect everywhere."""
     scene.acme.api.admin.UpdateTenant(tenant={"name": "tenants/huaxia", **fields}, update_mask=",".join(fields))
-    deadline = time.monotonic() + patient(10)
-    while not scene.huaxia.published():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    time.sleep(0.3)
+    scene.cluster.wait_published(scene.huaxia)
 
 
 def suspend(scene, on, **how):
@@ -296,11 +292,7 @@ def test_the_operators_limits_hold_and_the_other_company_has_its_own_GT_3_1_2(sc
 
     def limit(**quotas):
         operator.UpdateTenant(tenant={"name": "tenants/huaxia", "quotas": quotas}, update_mask="quotas")
-        deadline = time.monotonic() + patient(10)
-        while not scene.huaxia.published():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(0.3)
+        scene.cluster.wait_published(scene.huaxia)
     first, second = [a for i, a in scene.huaxia.agents.items() if i.startswith(("1001", "8001"))][:2]
     try:
         limit(queues=used + 1, agents_signed_in=1)
