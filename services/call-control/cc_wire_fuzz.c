@@ -1,6 +1,7 @@
 /* Bytes from the bus into every decoder of call-control; the first byte chooses which. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include "cc_wire.h"
 #include "pace/pace_book.h"
 
@@ -73,7 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		e = cc_wire_heartbeat(data + 1, size - 1, &hb, &d);
 		break;
 	default:
-		(void)cc_wire_checkpoint_owner(data + 1, size - 1, &owner, &d);
+		if (!cc_wire_checkpoint_owner(data + 1, size - 1, &owner, &d) &&
+		    !memchr(owner.instance, 0, sizeof(owner.instance)))
+			abort();
 		e = cc_wire_checkpoint(data + 1, size - 1, &saved, &d);
 		if (!e) {
 			call_free(&saved.call);

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fact f;
 	uint64_t bytes;
 
-	(void)use_from_pb(&bytes, data, size, &d);
+	if (use_from_pb(&bytes, data, size, &d) && !d.message[0])
+		abort();
 	if (fact_from_pb(&f, data, size, &d) || f.kind == FACT_OTHER || f.kind == FACT_PURGED)
 		return 0;
 	/* What validates names a file below the directory, and nothing else. */
