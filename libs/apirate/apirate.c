@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "lease.h"
+#include "log/log.h"
 #include "metrics/metrics.h"
 #include "pace/pace_book.h"
 #include "tenantconf/map.h"
@@ -210,12 +211,17 @@ static void on_word(uint32_t n, const struct err_detail *bad, void *arg)
 {
 	struct limited *l = arg;
 
+	if (bad)
+		LOG_ERROR(NULL, "quota.bad_book", "tenant=%s field=%s why=%s", l->tenant, LOG_Q(bad->field),
+			  LOG_Q(bad->message));
 	if (l->rate->stopped || bad)
 		return;
 	if (n)
 		lease_got(&l->lease, n);
 	(void)lease_cut_off(&l->lease, pace_busy(&l->book.pace), clock_mono_ms());
 	pump(l);
+	if (!l->held) /* nobody waits for the book: the next one begins to */
+		(void)lease_cut_off(&l->lease, false, 0);
 }
 
 /* ---- tenants ---- */

@@ -515,6 +515,10 @@ static void on_nothing_came(void *arg)
 {
 	struct rpc_call *c = arg;
 
+	if (c->paused) { /* whoever holds it ends it */
+		loop_timer_start(&c->request_wait, 1000);
+		return;
+	}
 	c->busy++;
 	if (!c->finished && !c->cancelled)
 		fail_text(c, ERR_TIMEOUT, "the request message did not come in time after its headers");

@@ -91,13 +91,14 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
 	if (!e && !synced(d))
 		e = err_set(detail, ERR_UNAVAILABLE, "", "the desk is starting: try again");
-	if (!e)
-		e = apirate_take(d->apirate, call, &u, detail);
 	if (e)
 		return e;
-	kept = mem_dup(&u, sizeof(u));
-	if (!kept)
-		return ERR_EXHAUSTED;
+	kept = mem_dup(&u, sizeof(u)); /* who is held is not refused afterwards */
+	e = kept ? apirate_take(d->apirate, call, &u, detail) : ERR_EXHAUSTED;
+	if (e) {
+		mem_free(kept);
+		return e;
+	}
 	rpc_call_set_user(call, kept, mem_free);
 	return ERR_OK;
 }

@@ -45,15 +45,14 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		e = err_set(detail, ERR_DENIED, "", "a tenant's token is needed here");
 	if (!e && !*u.agent) /* has no recordings of its own */
 		e = auth_require(&u, RIGHT_RECORDINGS_ALL, detail);
+	kept = e ? NULL : mem_dup(&u, sizeof(u)); /* who is held is not refused afterwards */
 	if (!e)
-		e = apirate_take(r->apirate, call, &u, detail);
+		e = kept ? apirate_take(r->apirate, call, &u, detail) : ERR_EXHAUSTED;
 	if (e) {
+		mem_free(kept);
 		metric_add(&recorder_metric_refused, 1);
 		return e;
 	}
-	kept = mem_dup(&u, sizeof(u));
-	if (!kept)
-		return ERR_EXHAUSTED;
 	rpc_call_set_user(call, kept, mem_free);
 	return ERR_OK;
 }

@@ -233,13 +233,14 @@ static err_t authorize(struct rpc_call *call, const char *method, struct err_det
 		rpc_call_set_languages(call, u.language, u.tenant_language);
 		e = auth_check(method, &u, detail);
 	}
-	if (!e)
-		e = apirate_take(r->apirate, call, &u, detail);
 	if (e)
 		return e;
-	kept = mem_dup(&u, sizeof(u));
-	if (!kept)
-		return ERR_EXHAUSTED;
+	kept = mem_dup(&u, sizeof(u)); /* who is held is not refused afterwards */
+	e = kept ? apirate_take(r->apirate, call, &u, detail) : ERR_EXHAUSTED;
+	if (e) {
+		mem_free(kept);
+		return e;
+	}
 	rpc_call_set_user(call, kept, mem_free);
 	return ERR_OK;
 }

@@ -140,7 +140,8 @@ def administered(api, parent):
     out[0].ClearField("published_version")
     for kind in KINDS:
         service = api.admin._descriptor
-        list_ = next(m.name for m in service.methods if m.name.startswith("List") and plural(kind) in m.output_type.fields_by_name)
+        list_ = next(m.name for m in service.methods if m.name.startswith("List") and "parent" in m.input_type.fields_by_name
+                     and plural(kind) in m.output_type.fields_by_name)
         out.append(getattr(api.admin, list_)(parent=parent, page_size=1000))
     for flow in api.admin.ListFlows(parent=parent).flows:
         versions = api.admin.ListFlowVersions(parent=flow.name).versions
