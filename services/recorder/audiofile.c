@@ -77,7 +77,8 @@ err_t audiofile_put_in_place(const struct audiofile *a, bool sealed)
 	full_path(other, a, !sealed, "");
 	if (rename(from, to) || (unlink(other) && errno != ENOENT))
 		return err_from_errno(errno);
-	return ERR_OK;
+	full_path(other, a, !sealed, ".tmp"); /* of a recorder that was killed before the tenant's settings changed */
+	return unlink(other) && errno != ENOENT ? err_from_errno(errno) : ERR_OK;
 }
 
 /* ---- reading ---- */

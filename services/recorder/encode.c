@@ -147,7 +147,7 @@ err_t encode_segment(const struct encode_params *p, struct encode_result *ret)
 	err_t e = segment_path(name, p->tenant, p->recording_id);
 	int lock;
 
-	*ret = (struct encode_result){ 0 };
+	*ret = (struct encode_result){ .lock = -1 };
 	if (e)
 		return e;
 	snprintf(path, sizeof(path), "%s/%s", p->dir, name);
@@ -164,6 +164,9 @@ err_t encode_segment(const struct encode_params *p, struct encode_result *ret)
 	e = encode(p, r, ret);
 	segment_reader_close(&r);
 out:
-	close(lock);
+	if (e)
+		close(lock);
+	else
+		ret->lock = lock;
 	return e;
 }

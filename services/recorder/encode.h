@@ -26,6 +26,9 @@ struct encode_result {
 	uint64_t dropped;	/* packets that came too late for their place */
 	char path[ENCODE_PATH]; /* below dir, without .mp3 and .mono.mp3 */
 	uint64_t stereo_bytes, mono_bytes;
+	/* ERR_OK: the segment is still locked, the caller's to close when the index knows the files; so no other recorder makes them
+	 * anew meanwhile, under another key. Else -1. */
+	int lock;
 };
 
 /* ERR_NOT_FOUND: no segment; ERR_EXISTS: it is being written, or made by another; ERR_DATA_LOSS: it is none

@@ -90,8 +90,16 @@ static void ack(struct intake *in, uint64_t seq)
 /* ---- jobs ---- */
 static void job_run(void *arg);
 
+static void unlock(struct job *j)
+{
+	if (j->result.lock >= 0)
+		close(j->result.lock);
+	j->result.lock = -1;
+}
+
 static void job_free(struct job *j)
 {
+	unlock(j);
 	loop_timer_stop(&j->retry);
 	HASH_DEL(j->in->jobs, j);
 	mem_free(j);
@@ -134,6 +142,7 @@ static err_t job_start(struct intake *in, const struct recording *r, uint64_t se
 		return ERR_EXHAUSTED;
 	j->in = in;
 	j->r = *r;
+	j->result.lock = -1;
 	j->seq = seq;
 	j->stopped_ms = stopped_ms;
 	snprintf(j->key, sizeof(j->key), "%s/%s", r->tenant, r->id);
@@ -159,7 +168,7 @@ static void job_postpone(struct job *j, int64_t delay_ms)
 /* No segment yet, or no key: waits with its event at the server, which outlives us, and holds no slot here. */
 static void job_put_aside(struct job *j)
 {
-	int64_t lost = j->encoded == ERR_PRECONDITION ? INT64_MAX : lost_ms(j->in);
+	int64_t lost = j->encoded == ERR_PRECONDITION ? INT64_MAX / 2 : lost_ms(j->in);
 
 	job_postpone(j, missing_wait_ms(clock_wall_ms() - j->stopped_ms, lost, bus_consumer_lag(j->in->consumer)));
 }
@@ -290,6 +299,7 @@ static err_t encode_start(struct job *j)
 {
 	err_t e = make_key(j);
 
+	unlock(j); /* of a former time, made anew */
 	if (e == ERR_PRECONDITION) {
 		without_key(j);
 		return ERR_OK;
@@ -322,7 +332,7 @@ static void job_drop(struct job *j)
 	struct log_ctx ctx = ctx_of(j);
 
 	LOG_INFO(&ctx, "recording.dropped", "recording=%s why=%s", j->r.id, LOG_Q("the tenant was purged"));
-	for (size_t i = 0; j->r.state == RECORDING_STORED && i < AUDIOFILE_NAMES; i++)
+	for (size_t i = 0; *j->r.path && i < AUDIOFILE_NAMES; i++)
 		remove_file(j, j->r.path, audiofile_suffixes[i]);
 	remove_segment(j);
 	ack(j->in, j->seq);
@@ -421,7 +431,8 @@ static void job_run(void *arg)
 		break;
 	case STEP_INDEX:
 		e = store_put(r->db, r->vault, &j->r, on_indexed, j);
-		if (e == ERR_PRECONDITION) /* the key has been rotated twice while the index was away */
+		if (e ==
+		    ERR_PRECONDITION) /* the key has been rotated twice, or recordings marked, while the index was away */
 			j->step = STEP_ENCODE;
 		break;
 	case STEP_TELL:

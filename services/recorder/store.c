@@ -104,6 +104,8 @@ static err_t keep_data_key(struct put *p, const struct vault_tenant *t)
 
 	if (!e && renewed.len && !str_copy(key, sizeof(p->r.data_key), str_text(&renewed)))
 		e = ERR_INTERNAL;
+	if (!e && !*key && p->r.state == RECORDING_STORED && vault_sensitive(t, STORE_DATA_KEY))
+		e = ERR_PRECONDITION; /* marked since they were made in clear: once more */
 	if (!e && *key && (sealed_parse(&parts, key, strlen(key)) || parts.version != vault_version(t)))
 		e = ERR_PRECONDITION;
 	str_done(&renewed);

@@ -105,6 +105,8 @@ static void work(void *arg)
 	b.own_thread = !pthread_equal(pthread_self(), b.main_thread);
 	b.cpu_s = thread_cpu_s();
 	b.result = encode_segment(&p, &result);
+	if (!b.result)
+		close(result.lock);
 	b.cpu_s = thread_cpu_s() - b.cpu_s;
 }
 
