@@ -802,6 +802,7 @@ static void as_many_as_are_allowed_sign_in_whatever_desk_they_come_to_GT_3_1_2(v
 	/* One leaves, by another service: one comes in, and no second one. */
 	agent_event("lim", all[first_in].agent, (struct agent_event){ .kind = AGENT_EV_SIGN_OUT });
 	until_out_at(address, all[first_in].agent);
+	until_out_at(address2, all[first_in].agent); /* who says again what he is is answered by what the desk knows */
 	assert_int_equal(command_at(address, "lim", all[first_out].agent, "SignIn", &d), ERR_OK);
 	assert_int_equal(rush(all, "5 of 5 in use"), 5);
 	/* A desk that is killed takes nobody's place away and gives none. */
