@@ -710,7 +710,6 @@ static bool agent_is_out(void *arg)
 	return status_at(k->where, k->tenant, k->agent, "GetState", &st, &d) == ERR_OK && st.state == STATE(SIGNED_OUT);
 }
 
-/* A desk hears of what others do a moment later. */
 static void until_out_at(const char *where, const char *agent)
 {
 	assert_true(testkit_wait(agent_is_out, &(struct known){ where, "lim", agent }, 20000));
