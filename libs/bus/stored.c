@@ -56,7 +56,7 @@ static bool append_base64(struct str *out, const char *text)
 
 	if (n == 0)
 		return true;
-	while (pad < 2 && text[n - 1 - pad] == '=')
+	while (pad < 2 && pad < n && text[n - 1 - pad] == '=')
 		pad++;
 	bytes = n % 4 == 0 ? mem_alloc(n) : NULL;
 	if (bytes)
