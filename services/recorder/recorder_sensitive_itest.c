@@ -157,12 +157,12 @@ static void sql(const char *statement)
 	assert_int_equal(testkit_run((const char *[]){ "psql", "-Xq", pg.dsn, "-c", statement, NULL }, NULL, 20000), 0);
 }
 
-static int count(const char *condition)
+static int count(const char *tenant, const char *condition)
 {
 	char statement[256];
 	struct str out = STR_INIT;
 
-	snprintf(statement, sizeof(statement), "SELECT count(*) FROM rec.recording WHERE tenant = 'acme' AND %s",
+	snprintf(statement, sizeof(statement), "SELECT count(*) FROM rec.recording WHERE tenant = '%s' AND %s", tenant,
 		 condition);
 	assert_int_equal(testkit_run((const char *[]){ "psql", "-XAtq", pg.dsn, "-c", statement, NULL }, &out, 20000),
 			 0);
@@ -240,7 +240,7 @@ static void files_are_encrypted_and_downloads_are_the_same_GT_16(void **state)
 	assert_false(file_exists("sealed", ".mono.mp3"));
 	shows_nothing("sealed", ".mp3.sealed");
 	shows_nothing("sealed", ".mono.mp3.sealed");
-	assert_int_equal(count("id = 'sealed' AND data_key LIKE 'sealed:1::%'"), 1);
+	assert_int_equal(count("acme", "id = 'sealed' AND data_key LIKE 'sealed:1::%'"), 1);
 	gives_the_audio(c, "sealed");
 	same_in_every_format(c, "zero", "sealed");
 	assert_true(file_exists("zero", ".mp3")); /* what was there before stays */
@@ -309,6 +309,71 @@ static void kill_9_between_files_and_index_leaves_files_that_open_GT_16(void **s
 	sql("UPDATE rec.recording SET data_key = '' WHERE id = 'killed'"); /* as if it had been killed again before the index */
 	gives_the_audio(c, "killed");
 	rpc_client_free(&c);
+}
+
+static bool late_is(const char *suffix)
+{
+	return access(path_of("late", "waits", suffix), F_OK) == 0;
+}
+
+static bool late_is_clear(void *arg)
+{
+	(void)arg;
+	return late_is(".mp3");
+}
+
+static bool late_is_made(void *arg)
+{
+	return access(path_of("late", arg, ".mp3"), F_OK) == 0 ||
+	       access(path_of("late", arg, ".mp3.sealed"), F_OK) == 0;
+}
+
+/* Recordings are made until one is encrypted: the recorder has heard. */
+static bool late_is_marked(void *arg)
+{
+	static int n;
+	char id[16];
+
+	(void)arg;
+	snprintf(id, sizeof(id), "probe%d", n++);
+	write_segment("late", id, 1000, true);
+	emit("late", id, "1001", "", false);
+	assert_true(testkit_wait(late_is_made, id, 20000));
+	return access(path_of("late", id, ".mp3.sealed"), F_OK) == 0;
+}
+
+static bool late_is_sealed(void *arg)
+{
+	(void)arg;
+	return late_is(".mp3.sealed") && !late_is(".mp3") && !late_is(".mono.mp3");
+}
+
+static bool late_is_indexed(void *arg)
+{
+	(void)arg;
+	return count("late", "id = 'waits' AND data_key LIKE 'sealed:1::%'") == 1 && !segment_exists("late", "waits");
+}
+
+/* Made in clear, and its tenant marks recordings before the index comes back; nobody else may make the files meanwhile, with another key. */
+static void what_was_made_before_its_tenant_marked_it_is_made_again_GT_16(void **state)
+{
+	char segment[TESTKIT_PATH + 64];
+	int lock;
+
+	(void)state;
+	publish("late", "");
+	store("late", "first", "1001", "", 1000);
+	testkit_postgres_kill(&pg);
+	write_segment("late", "waits", 1000, true);
+	emit("late", "waits", "1001", "", false);
+	assert_true(testkit_wait(late_is_clear, NULL, 20000));
+	snprintf(segment, sizeof(segment), "%s/rec/late/waits.seg", dir);
+	assert_int_equal(segment_lock(&lock, segment), ERR_EXISTS);
+	publish("late", AUDIO_FIELD);
+	assert_true(testkit_wait(late_is_marked, NULL, 20000));
+	assert_true(testkit_wait(late_is_sealed, NULL, 60000)); /* when the index has been asked once more */
+	testkit_postgres_restart(&pg);
+	assert_true(testkit_wait_loop(loop, late_is_indexed, NULL, 30000));
 }
 
 static void kill_9_while_they_are_made_and_each_is_whole_GT_16(void **state)
@@ -437,8 +502,8 @@ static void a_rotation_renews_keys_and_encrypts_what_was_in_clear_GT_16(void **s
 	start_recorder();
 	store("acme", "meanwhile", "1001", "", LONG_MS);
 	assert_true(testkit_wait_loop(loop, has_finished, &p, 60000));
-	assert_int_equal(count("data_key LIKE 'sealed:1:%'"), 0);
-	assert_int_equal(count("data_key NOT LIKE 'sealed:2:%'"), 0); /* what was in clear before, too */
+	assert_int_equal(count("acme", "data_key LIKE 'sealed:1:%'"), 0);
+	assert_int_equal(count("acme", "data_key NOT LIKE 'sealed:2:%'"), 0); /* what was in clear before, too */
 	for (size_t i = 0; i < ARRAY_SIZE(former); i++) {
 		assert_false(file_exists(former[i], ".mp3"));
 		assert_false(file_exists(former[i], ".mono.mp3"));
@@ -500,6 +565,7 @@ int main(void)
 		cmocka_unit_test(files_are_encrypted_and_downloads_are_the_same_GT_16),
 		cmocka_unit_test(a_file_that_was_changed_cut_off_or_exchanged_is_not_given_out_GT_16),
 		cmocka_unit_test(kill_9_between_files_and_index_leaves_files_that_open_GT_16),
+		cmocka_unit_test(what_was_made_before_its_tenant_marked_it_is_made_again_GT_16),
 		cmocka_unit_test(kill_9_while_they_are_made_and_each_is_whole_GT_16),
 		cmocka_unit_test(with_another_master_key_nothing_is_given_out_made_or_lost_GT_16),
 		cmocka_unit_test(a_rotation_renews_keys_and_encrypts_what_was_in_clear_GT_16),
