@@ -20,6 +20,9 @@ uint32_t pace_next(struct pace *p, uint32_t limit, uint32_t least, uint32_t most
 	bucket_set(&p->next, limit, now_ms);
 	while (n < most && !bucket_take(&p->next, now_ms))
 		n++;
+	/* What came by the former limit may never be so many: one is enough to write the new one down. */
+	if (p->book.per_s && p->book.per_s != limit)
+		least = 1;
 	if (n < least) {
 		p->next.level += n * BUCKET_ONE;
 		return 0;

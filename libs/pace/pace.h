@@ -36,7 +36,7 @@ struct pace {
 /* A write is under way, or the book must be read: nothing can be said now. */
 bool pace_busy(const struct pace *p);
 /* For how many, of most at most, p->next pays; after it pace_written() must come. 0: there are not even least (1 … most), and nothing is to be
- * written. limit: a second, not 0. */
+ * written. limit: a second, not 0; a changed one takes effect with the first that is paid for, whatever least. */
 uint32_t pace_next(struct pace *p, uint32_t limit, uint32_t least, uint32_t most, int64_t now_ms);
 /* How many may be let in. revision: of what was accepted. */
 uint32_t pace_written(struct pace *p, bool accepted, uint64_t revision);

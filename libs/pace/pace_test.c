@@ -64,6 +64,20 @@ static void a_changed_limit_begins_with_what_is_left(void **state)
 	assert_int_equal(let_in(&p, 1000, 60, NOW + 120), 10);
 }
 
+/* Others take what comes as it comes, so that there is never more than one of the former limit. */
+static void a_raised_limit_holds_however_many_are_wanted_at_least_GT_3_1_2(void **state)
+{
+	struct pace p = { .revision = 0 };
+	uint32_t n = 0;
+
+	(void)state;
+	assert_int_equal(let_in(&p, 1, 1, NOW), 1);
+	for (int ms = 0; ms <= 2000; ms += 10)
+		if (pace_next(&p, 20, 2, 5, NOW + ms))
+			n += pace_written(&p, true, p.revision + 1);
+	assert_in_range(n, 20, 21); /* the first of them after a second, then 20 a second */
+}
+
 static void while_a_write_is_under_way_nobody_is_let_in_or_refused(void **state)
 {
 	struct pace p = { .revision = 0 };
@@ -187,6 +201,7 @@ int main(void)
 		cmocka_unit_test(as_many_at_once_as_in_a_second_and_then_one_by_one_GT_3_1_2),
 		cmocka_unit_test(who_is_refused_costs_no_write),
 		cmocka_unit_test(a_changed_limit_begins_with_what_is_left),
+		cmocka_unit_test(a_raised_limit_holds_however_many_are_wanted_at_least_GT_3_1_2),
 		cmocka_unit_test(while_a_write_is_under_way_nobody_is_let_in_or_refused),
 		cmocka_unit_test(a_refused_write_lets_nobody_in_and_the_book_is_read_first),
 		cmocka_unit_test(a_clock_behind_gains_nothing_and_one_that_was_set_does_not_lock_the_door),

@@ -9,8 +9,6 @@
 #include "quota.h"
 #include "token.h"
 
-#define OURS "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the platform's */
-
 /* A worker is everybody's: it does not wait out what one tenant's import writes. Holds for the other locks of the transaction, too. */
 static err_t limit_wait(struct change *c)
 {

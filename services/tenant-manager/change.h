@@ -26,6 +26,8 @@ struct change {
 err_t change_begin_any(struct change *c, struct db_tx *tx, struct job *job,
 		       const ProtobufCMessageDescriptor *reply) MUST;
 err_t change_begin(struct change *c, struct db_tx *tx, struct job *job, const ProtobufCMessageDescriptor *reply) MUST;
+/* For WHERE: the rows of the transaction's tenant; without one the platform's. */
+#define OURS "tenant = coalesce(tm.tenant(), '') "
 /* Of what is in no tenant (pools, operators, their roles and tokens): these come one after the other, too; ended by change_end_platform. */
 err_t change_begin_platform(struct change *c, struct db_tx *tx, struct job *job,
 			    const ProtobufCMessageDescriptor *reply) MUST;

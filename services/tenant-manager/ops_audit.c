@@ -14,7 +14,6 @@
 #define PAGE_BYTES_MAX (2u << 20) /* clients of gRPC take 4 MiB unless they are told otherwise */
 #define VERIFY_PAGE    "200"
 #define VERIFY_MS_MAX  60000 /* a worker is not held longer by one question, whatever the caller's deadline */
-#define OURS	       "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the platform's */
 #define COLUMNS	       "seq, tm.audit_time_us(at), actor, action, resource, peer, before, after, hash "
 
 /* A tenant that is or was deleted keeps its audit: to everybody but operators it is as one that never was. */

